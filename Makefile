@@ -1,0 +1,72 @@
+# Every target works from a fresh clone: what it needs is installed into .venv first.
+
+PYTHON ?= python3
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+STAGES := prepare train register evaluate
+LOCK := uv pip compile --quiet --python-version 3.11 --custom-compile-command "make lock"
+
+help:      ## what you can do here
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@printf '  make %-10s %s\n' 'STAGE' 'run the pipeline as far as $(STAGES)'
+
+repro: .venv/installed packages.yaml ## set up if need be, run what changed, mirror it, print where to look
+	@dvc repro
+	@python -m lineage mirror --lenient
+
+$(STAGES): .venv/installed packages.yaml
+	@dvc repro $@
+	@python -m lineage mirror --lenient $@
+
+mirror: .venv/installed ## make the registry hold what dvc.lock names
+	@python -m lineage mirror
+
+promote: .venv/installed packages.yaml ## run the gate and make the registry's alias `production` agree
+	@dvc repro promote
+	@python -m lineage promote
+
+summary: .venv/installed ## metrics and lineage as Markdown, for a CI job's summary
+	@echo '## Metrics' && echo && dvc metrics show --md
+	@echo '## Lineage' && echo && dvc dag --md && echo && python -m lineage mirror --lenient --md
+
+serve: .venv/installed ## the registry in the foreground; prints the address to open
+	@python -m registry stop > /dev/null 2>&1 || true # one that a stage started in the background makes way
+	@python -m registry serve
+
+stop: .venv/installed ## end the registry
+	@python -m registry stop
+
+test: .venv/installed-dev ## set up if need be, run the tests
+	@python -m pytest tests --ignore=tests/registry
+	@python -m pytest tests/registry # a process of its own: the SDK keeps one login a process
+
+soak: .venv/installed-dev ## the long rounds of faults, load and old clients
+	@python -m pytest -m soak tests/registry
+
+lint: .venv/installed-dev ## format, lint, types, the CI workflow
+	@ruff check .
+	@ruff format --check .
+	@pyright
+	@check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+
+lock: .venv/installed-dev ## choose new versions for requirements*.txt from requirements*.in
+	$(LOCK) --upgrade requirements.in -o requirements.txt
+	$(LOCK) --upgrade requirements-dev.in -o requirements-dev.txt
+	@$(MAKE) packages.yaml
+
+# The versions in requirements.txt of the packages that packages.yaml names
+packages.yaml: requirements.txt
+	@awk -F'==|: ' 'NR == FNR { if (NF == 2) version[$$1] = $$2; next } /^#/ { print; next } { print $$1 ": " version[$$1] }' \
+	  requirements.txt packages.yaml > packages.yaml.new
+	@mv packages.yaml.new packages.yaml
+
+.venv/installed: requirements.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(not (3, 11) <= v < (3, 14) and f"This needs Python 3.11 (3.12 and 3.13 are untried); $(PYTHON) is {v[0]}.{v[1]}. Name another one: make PYTHON=python3.11")'
+	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	python -m pip install --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+.venv/installed-dev: .venv/installed requirements-dev.txt
+	python -m pip install --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+.PHONY: help repro $(STAGES) mirror promote summary serve stop test soak lint lock

@@ -1,0 +1,193 @@
+"""What the mirror costs: the pipeline beside (a) one plain Keras script and (b) the same five stages under DVC alone.
+
+    python benchmarks/pipeline.py [--rounds N]
+
+All three run in turn on the same digits, N times, in clones of this working tree; the table shows medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+STAGES = ("prepare", "train", "register", "evaluate", "promote")
+
+
+class Peak:
+    """The highest sum of resident memory of a process, its children and the registry, in MB, while the block runs."""
+
+    def __init__(self, pid: int, store: Path) -> None:
+        self._pid, self._card, self.mb = pid, store / "server.json", 0.0
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Peak:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._over.wait(0.2):
+            total = 0
+            for process in self._processes():
+                try:
+                    total += process.memory_info().rss
+                except psutil.Error:
+                    continue
+            self.mb = max(self.mb, total / 2**20)
+
+    def _processes(self) -> list[psutil.Process]:
+        found = []
+        for pid in (self._pid, self._server()):
+            try:
+                process = psutil.Process(pid) if pid else None
+                found += [process, *process.children(recursive=True)] if process else []
+            except psutil.Error:
+                continue
+        return found
+
+    def _server(self) -> int | None:
+        try:
+            return json.loads(self._card.read_text())["pid"]
+        except (OSError, ValueError, KeyError):
+            return None
+
+
+def clone(into: Path) -> Path:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (into / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, into / name)
+    for name in ("dvc.lock", "production.json", "reports", "models/registered.json"):  # nothing has run here
+        path = into / name
+        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+    for command in (
+        ["init", "-q", "-b", "main"],
+        ["add", "-A"],
+        ["-c", "user.name=b", "-c", "user.email=b@b", "commit", "-qm", "b"],
+    ):
+        subprocess.run(["git", *command], cwd=into, check=True)
+    return into
+
+
+def timed(folder: Path, *command: str) -> tuple[float, float, dict[str, float]]:
+    """Seconds, peak MB, and the seconds of each stage that DVC ran."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("WANDB_", "DVC_", "REGISTRY_"))}
+    env |= {"PATH": f"{BIN}{os.pathsep}{env['PATH']}", "PYTHONPATH": str(folder)}
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env=env,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+    )
+    marks: list[tuple[str, float]] = []
+    said = []
+    with Peak(process.pid, folder / ".registry") as peak:
+        assert process.stdout is not None
+        for line in process.stdout:
+            said.append(line)
+            if match := re.match(r"Running stage '(\w+)'", line):
+                marks.append((match[1], time.perf_counter()))
+        code = process.wait()
+    ended = time.perf_counter()
+    if code != 0:
+        sys.exit(f"{' '.join(command)} failed:\n{''.join(said)}")
+    ends = [*(at for _, at in marks[1:]), ended]
+    return ended - started, peak.mb, {name: end - at for (name, at), end in zip(marks, ends, strict=False)}
+
+
+def size(*paths: Path) -> int:
+    files = (file for path in paths for file in ([path] if path.is_file() else path.rglob("*")))
+    seen = {(stat.st_dev, stat.st_ino): stat.st_size for file in files if file.is_file() for stat in [file.stat()]}
+    return sum(seen.values())
+
+
+def outs(folder: Path) -> list[Path]:
+    lock = yaml.safe_load((folder / "dvc.lock").read_text())["stages"]
+    return [folder / out["path"] for stage in lock.values() for out in stage["outs"]]
+
+
+def one_round(base: Path) -> dict[str, object]:
+    plain, alone, ours = (clone(base / name) for name in ("plain", "alone", "ours"))
+    shutil.rmtree(alone / "lineage")
+    shutil.copy(ROOT / "benchmarks/untracked.py", alone / "lineage.py")
+    result: dict[str, object] = {
+        "plain": timed(plain, "python", "-m", "benchmarks.plain_keras", str(plain)),
+        "alone": timed(alone, "dvc", "repro"),
+        "ours": timed(ours, "dvc", "repro"),
+        "alone again": timed(alone, "dvc", "repro"),
+        "ours again": timed(ours, "dvc", "repro"),
+        "mirror again": timed(ours, "python", "-m", "lineage", "mirror"),
+    }
+    same = [
+        path.name
+        for path in outs(ours)
+        if path.is_file() and path.read_bytes() != (alone / path.relative_to(ours)).read_bytes()
+    ]
+    result["differ"] = same
+    result["bytes"] = (size(*outs(ours)), size(ours / ".dvc/cache"), size(ours / ".registry"))
+    timed(ours, "python", "-m", "registry", "stop")
+    return result
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3, help="how often each contender runs (default 3)")
+    rounds = []
+    for number in range(parser.parse_args().rounds):
+        print(f"round {number + 1} …", file=sys.stderr, flush=True)
+        with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+            rounds.append(one_round(Path(folder)))
+
+    def median(name: str, of: int = 0) -> float:
+        return statistics.median(one[name][of] for one in rounds)
+
+    def stage(contender: str, name: str) -> float:
+        return statistics.median(one[contender][2][name] for one in rounds)
+
+    print(f"{'':34}{'seconds':>9}{'× (b)':>8}{'peak MB':>9}")
+    for name, words in (
+        ("plain", "(a) one plain Keras script"),
+        ("alone", "(b) five DVC stages, no mirror"),
+        ("ours", "this pipeline"),
+        ("alone again", "(b) no-op"),
+        ("ours again", "this pipeline, no-op"),
+        ("mirror again", "mirror, nothing to do"),
+    ):
+        against = median("alone again" if "again" in name else "alone")
+        print(f"{words:34}{median(name):9.2f}{median(name) / against:8.2f}{median(name, 1):9.0f}")
+    print(f"\n{'stage':12}{'(b)':>8}{'ours':>8}{'mirror':>8}  seconds")
+    for name in STAGES:
+        without, with_it = stage("alone", name), stage("ours", name)
+        print(f"{name:12}{without:8.2f}{with_it:8.2f}{with_it - without:8.2f}")
+    made, cache, registry = rounds[-1]["bytes"]  # pyright: ignore[reportGeneralTypeIssues]
+    print(f"\noutputs {made / 1e6:.1f} MB; DVC's cache {cache / 1e6:.1f} MB ({cache / made:.2f} ×), ", end="")
+    print(f"registry {registry / 1e6:.1f} MB ({registry / made:.2f} ×), pictures and tables included")
+    print(f"outputs that differ between (b) and ours: {', '.join(rounds[-1]['differ']) or 'none'}")  # pyright: ignore
+
+
+if __name__ == "__main__":
+    main()

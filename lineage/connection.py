@@ -1,0 +1,179 @@
+"""Which registry answers, and how runs are opened on it.
+
+W&B's own servers where WANDB_BASE_URL or WANDB_API_KEY is set, else the embedded registry. It is asked for its
+account before the SDK is: the SDK would retry a closed port for minutes and ask for a login on the terminal.
+"""
+
+from __future__ import annotations
+
+import atexit
+import base64
+import json
+import netrc
+import os
+import shutil
+import tempfile
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from lineage import embedded
+from lineage.errors import RegistryAway, first_line
+from lineage.pipeline import setting
+
+if TYPE_CHECKING:
+    import wandb
+
+ANSWER_WITHIN = 5.0  # seconds that a registry has for its first answer
+FINISH_WITHIN = 60.0  # seconds that the last uploads of a run have once its artifacts are in
+
+# A registry that dies while a stage runs is given up after some ten seconds, not after the SDK's seven days:
+# `make mirror` makes up what is missing.
+PATIENCE: dict[str, Any] = {
+    f"x_{part}_retry_{key}": value
+    for part in ("graphql", "file_transfer", "file_stream")
+    for key, value in {"max": 5, "wait_min_seconds": 0.5, "wait_max_seconds": 3}.items()
+}
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A registry that answered, and the project that the pipeline is mirrored in."""
+
+    url: str
+    entity: str
+    project: str
+    embedded: bool
+
+    @property
+    def path(self) -> str:
+        return f"{self.entity}/{self.project}"
+
+    @property
+    def project_url(self) -> str:
+        return f"{self.url}/{self.path}"
+
+    def check(self) -> None:
+        """Raises RegistryAway where the registry doesn't answer any more."""
+        _account(self.url)
+
+
+def connect(root: Path) -> Connection:
+    """Find the registry; raises RegistryAway with the reason where there is none to be had."""
+    mode = os.environ.get("WANDB_MODE") or "online"
+    if mode not in ("online", "run", "shared"):
+        raise RegistryAway(f"WANDB_MODE is {mode}")
+    own = not os.environ.get("WANDB_BASE_URL") and not os.environ.get("WANDB_API_KEY")
+    if own:
+        server = embedded.ensure(root)
+        os.environ["WANDB_BASE_URL"], os.environ["WANDB_API_KEY"] = server.url, server.api_key
+        _reach_directly(server.url)
+    os.environ.setdefault("WANDB_SILENT", "true")  # one line of our own a stage says it all
+    for name in ("WANDB_RUN_ID", "WANDB_RESUME"):  # meant for one run, not for one a stage
+        os.environ.pop(name, None)
+    url = (os.environ.get("WANDB_BASE_URL") or "https://api.wandb.ai").rstrip("/")
+    viewer = _account(url)
+    _start_sdk()
+    return Connection(
+        url=url,
+        entity=os.environ.get("WANDB_ENTITY") or viewer["entity"],
+        project=str(os.environ.get("WANDB_PROJECT") or setting(root, "project") or root.name),
+        embedded=own,
+    )
+
+
+def still_there(connection: Connection, root: Path) -> None:
+    """Start the embedded registry again if it went away since; raises RegistryAway where that fails.
+
+    It comes back at the same address, where the SDK's own retries find it.
+    """
+    if connection.embedded:
+        embedded.ensure(root)
+
+
+def _start_sdk() -> None:
+    """Import the SDK and start its helper process, which takes half a second of waiting."""
+    unset = [name for name in ("DIR", "CACHE_DIR", "DATA_DIR", "ARTIFACT_DIR") if f"WANDB_{name}" not in os.environ]
+    if unset:  # its working copies of files lie neither in the workspace nor in the home
+        folder = tempfile.mkdtemp(prefix="lineage-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        os.environ.update({f"WANDB_{name}": folder for name in unset})
+
+    import wandb
+
+    wandb.setup()
+
+
+def open_run(connection: Connection, **arguments: Any) -> wandb.Run:
+    """A W&B run in the pipeline's project; `arguments` are those of `wandb.init`. Raises RegistryAway."""
+    import wandb
+    from wandb.errors import CommError, UsageError
+
+    try:
+        return wandb.init(
+            entity=connection.entity,
+            project=connection.project,
+            settings=wandb.Settings(silent=True, finish_timeout=FINISH_WITHIN, **PATIENCE),
+            **arguments,
+        )
+    except (CommError, UsageError, ValueError) as error:  # pydantic's errors are ValueErrors
+        raise RegistryAway(
+            f"no run can be opened in {connection.path} at {connection.url}: {first_line(error)}"
+        ) from None
+
+
+def _account(url: str) -> dict[str, Any]:
+    """The account that the registry at `url` knows us as."""
+    headers = {"Content-Type": "application/json", **_authorization(url)}
+    body = json.dumps({"query": "query Viewer { viewer { id entity username } }"}).encode()
+    try:
+        request = urllib.request.Request(f"{url}/graphql", data=body, headers=headers)
+        with urllib.request.urlopen(request, timeout=ANSWER_WITHIN) as answer:
+            viewer = json.load(answer)["data"]["viewer"]
+    except urllib.error.HTTPError as error:
+        if error.code in (401, 403):
+            viewer = None
+        else:
+            raise RegistryAway(f"the registry at {url} answers with HTTP {error.code}") from None
+    except (ValueError, KeyError, TypeError):
+        raise RegistryAway(f"what answers at {url} is not a W&B server; check WANDB_BASE_URL") from None
+    except OSError as error:
+        reason = getattr(error, "reason", error)
+        raise RegistryAway(f"the registry at {url} doesn't answer ({reason})") from None
+    if not viewer:
+        raise RegistryAway(f"the registry at {url} refuses the API key; check WANDB_API_KEY")
+    return viewer
+
+
+def _authorization(url: str) -> dict[str, str]:
+    if os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
+        raise RegistryAway("WANDB_IDENTITY_TOKEN_FILE is not supported here; set WANDB_API_KEY")
+    key = os.environ.get("WANDB_API_KEY") or _netrc_key(url)
+    if not key:
+        raise RegistryAway(f"there is no API key for {url}; set WANDB_API_KEY, or run `wandb login --host {url}`")
+    return {"Authorization": "Basic " + base64.b64encode(f"api:{key}".encode()).decode()}
+
+
+def _netrc_key(url: str) -> str | None:
+    """The key that `wandb login` keeps for this host."""
+    host = urlsplit(url).netloc
+    for file in filter(None, (os.environ.get("NETRC"), "~/.netrc", "~/_netrc")):
+        try:
+            found = netrc.netrc(Path(file).expanduser()).authenticators(host)
+        except (OSError, netrc.NetrcParseError):
+            continue
+        if found:
+            return found[2]
+    return None
+
+
+def _reach_directly(url: str) -> None:
+    """Keep a proxy from standing between us and our own loopback server."""
+    host = urlsplit(url).hostname or ""
+    for name in ("NO_PROXY", "no_proxy"):
+        hosts = [part for part in os.environ.get(name, "").split(",") if part]
+        if host not in hosts:
+            os.environ[name] = ",".join([*hosts, host])

@@ -1,0 +1,30 @@
+"""The one seam to the embedded registry: nothing else of `lineage` knows `registry`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from lineage.errors import RegistryAway
+from registry import daemon
+
+
+def store_of(root: Path) -> Path:
+    """REGISTRY_DIR, else `.registry` in the repository's root.
+
+    Relative to DVC_ROOT where that is set: an experiment in a temporary folder has its repository there.
+    """
+    return Path(os.environ.get("DVC_ROOT") or root) / (os.environ.get("REGISTRY_DIR") or ".registry")
+
+
+def ensure(root: Path) -> daemon.Server:
+    """The running registry of this repository, started if need be; raises RegistryAway with the reason."""
+    try:
+        return daemon.ensure(store_of(root))
+    except daemon.DaemonError as error:
+        raise RegistryAway(str(error)) from None
+
+
+def address(root: Path) -> str | None:
+    """Where a person opens the registry in a browser, signed in; None where it isn't running."""
+    return daemon.login_url(store_of(root))

@@ -1,0 +1,41 @@
+"""What `lineage` tells its users when something is wrong.
+
+LineageError             one sentence: what happened, why, what to do; exit 1
+├── NotAtHand            bytes that dvc.lock names are nowhere to be had
+├── WrongProject         the DVC project itself can't be read, or lacks what was asked for
+└── RegistryAway         the registry is down, unreachable, refuses, or is switched off
+"""
+
+
+class LineageError(Exception):
+    """Base of what a user can meet; its text is the whole message."""
+
+
+class WrongProject(LineageError):
+    """dvc.yaml, dvc.lock or params.yaml can't be read, or a name isn't in them."""
+
+
+class NotAtHand(LineageError):
+    """Neither the workspace nor DVC's cache holds a path as dvc.lock has it."""
+
+    def __init__(self, path: str, in_git: bool) -> None:
+        mend = f"`git checkout {path}`" if in_git else "`dvc pull` or `dvc repro`"
+        super().__init__(
+            f"neither the workspace nor DVC's cache holds {path} as dvc.lock has it. {mend} brings it back."
+        )
+
+
+class RegistryAway(LineageError):
+    """Nothing can be mirrored now; DVC's side is complete without it."""
+
+
+def first_line(error: BaseException) -> str:
+    """What the error says, on one line; its kind where it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def in_a_sentence(error: Exception) -> str:
+    """The error as a part of a sentence: one line, no full stop."""
+    if type(error).__module__.startswith("wandb"):
+        return f"the registry did not take it: {first_line(error)}".rstrip(".")
+    return (str(error) if isinstance(error, LineageError) else first_line(error)).rstrip(".")

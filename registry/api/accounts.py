@@ -1,0 +1,55 @@
+"""Accounts: their keys, their default entity, and new ones."""
+
+from registry.api.binding import Fields
+from registry.errors import BadInput, Forbidden, NotFound
+from registry.model import access, accounts, ids, names, teams
+from registry.model.access import Role
+
+mutation = Fields("Mutation")
+FIELDS = (mutation,)
+
+
+@mutation.field("generateApiKey")
+def generate_key(_, info, input):
+    """Another key for the account that asks. This answer is the only one that shows it."""
+    key = accounts.new_key()
+    made = accounts.add_key(info.context.db, info.context.who.user_id, key, input.get("description"))
+    return {"api_key": made | {"shown_once": key}}
+
+
+@mutation.field("deleteApiKey")
+def delete_key(_, info, input):
+    number = ids.decode(input["id"], "ApiKey")
+    if not accounts.remove_key(info.context.db, info.context.who.user_id, number):
+        raise NotFound("The API key was not found among yours.")
+    return {"success": True}
+
+
+@mutation.field("updateUser")
+def update_user(_, info, input):
+    """Changes one's own account: the entity that runs go to which name none."""
+    db, who = info.context.db, info.context.who
+    if not input.get("default_entity"):
+        raise BadInput("Only the default entity of an account can be changed.")
+    chosen = access.entity(db, who, input["default_entity"], Role.VIEWER)
+    accounts.set_default_entity(db, who.user_id, chosen["id"])
+    return {"user": accounts.by_id(db, who.user_id)}
+
+
+@mutation.field("createUser")
+def create_user(_, info, input):
+    """A new account named like its e-mail address. Its first key comes from the command line."""
+    who = info.context.who
+    if not who.admin:
+        raise Forbidden(f"'{who.username}' is not an admin of this registry, so it can't make accounts.")
+    name = input["email"].partition("@")[0]
+    return {"user": accounts.add_user(info.context.db, name, None, bool(input.get("admin")))}
+
+
+@mutation.field("createServiceAccount")
+def create_service_account(_, info, input):
+    """A machine's account in a team. Its first key comes from the command line."""
+    db = info.context.db
+    team = teams.needs_admin(db, info.context.who, input["entity_name"])
+    name = f"{team['name']}-{names.slug(input['description'], 'service')}"
+    return {"user": teams.add_service_account(db, name, None, team["name"])}

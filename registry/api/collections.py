@@ -1,0 +1,191 @@
+"""Artifact collections and types: `Project.artifactCollection` and what hangs beneath it."""
+
+from registry.api import paging
+from registry.api.binding import Fields
+from registry.model import access, artifacts, collections, ids, memberships, projects, search, tags
+from registry.model.access import Role
+
+query = Fields("Query")
+artifact_type = Fields("ArtifactType")
+sequence = Fields("ArtifactSequence")
+portfolio = Fields("ArtifactPortfolio")
+mutation = Fields("Mutation")
+FIELDS = (query, artifact_type, sequence, portfolio, mutation)
+
+
+@query.field("artifactCollection")
+def resolve_by_id(_, info, id):
+    return _collection(info, id, Role.VIEWER)
+
+
+# ---- types ----
+
+
+@artifact_type.field("id")
+def resolve_type_id(row, info):
+    return ids.encode("ArtifactType", row["id"])
+
+
+@artifact_type.field("artifactCollection")
+def resolve_collection_of_type(row, info, name):
+    found = collections.find(info.context.db, row["project_id"], name)
+    return found if found and found["type_id"] == row["id"] else None
+
+
+@artifact_type.field("artifactCollections")
+def resolve_collections_of_type(row, info, filters=None, first=None, after=None, order=None):
+    found = search.collections(info.context.db, [row["project_id"]], filters, order, type_id=row["id"])
+    return paging.of_list(found, first, after)
+
+
+# ---- both kinds ----
+
+
+@sequence.field("id")
+@portfolio.field("id")
+def resolve_id(row, info):
+    return ids.encode(KINDS[row["kind"]], row["id"])
+
+
+@sequence.field("state")
+@portfolio.field("state")
+def resolve_state(row, info):
+    return row.get("state", "READY")
+
+
+@sequence.field("project")
+@portfolio.field("project")
+def resolve_project(row, info):
+    """The collection's project, unless the account came here by a link and may not read where it leads to."""
+    found = projects.by_id(info.context.db, row["project_id"])
+    return next(iter(access.visible_projects(info.context.db, info.context.who, [found])), None)
+
+
+@sequence.field("defaultArtifactType")
+@portfolio.field("defaultArtifactType")
+def resolve_type(row, info):
+    return collections.type_of(info.context.db, row)
+
+
+@sequence.field("tags")
+@portfolio.field("tags")
+def resolve_tags(row, info):
+    return paging.of_list(tags.of_collection(info.context.db, row["id"]))
+
+
+@sequence.field("aliases")
+@portfolio.field("aliases")
+def resolve_aliases(row, info, first=None, after=None):
+    return paging.of_list(memberships.aliases_of_collection(info.context.db, row["id"]), first, after)
+
+
+@sequence.field("artifacts")
+@portfolio.field("artifacts")
+def resolve_artifacts(row, info, filters=None, first=None, after=None, order=None):
+    db = info.context.db
+    found = paging.of_list(search.versions(db, [row["id"]], filters, order), first, after)
+    for edge in found["edges"]:
+        edge["version"] = memberships.version(edge["node"])
+        edge["node"] = artifacts.by_id(db, edge["node"]["artifact_id"])
+    return found
+
+
+@sequence.field("artifactMembership")
+@portfolio.field("artifactMembership")
+def resolve_membership(row, info, alias_name):
+    return memberships.find(info.context.db, row["id"], alias_name)
+
+
+# ---- sequences ----
+
+
+@sequence.field("latestArtifact")
+def resolve_latest(row, info):
+    membership = memberships.find(info.context.db, row["id"], memberships.LATEST)
+    return artifacts.by_id(info.context.db, membership["artifact_id"]) if membership else None
+
+
+@sequence.field("digestAlgorithm")
+def resolve_digest_algorithm(row, info):
+    return "MANIFEST_MD5"
+
+
+# ---- changes ----
+
+
+@mutation.field("updateArtifactSequence")
+def update_sequence(_, info, input):
+    return _update(info, input["artifact_sequence_id"], input)
+
+
+@mutation.field("updateArtifactPortfolio")
+def update_portfolio(_, info, input):
+    return _update(info, input["artifact_portfolio_id"], input)
+
+
+@mutation.field("moveArtifactSequence")
+def move_sequence(_, info, input):
+    found = _collection(info, input["artifact_sequence_id"], Role.MEMBER)
+    name = input["destination_artifact_type_name"]
+    return {"artifact_collection": collections.change_type(info.context.db, info.context.who, found, name)}
+
+
+@mutation.field("deleteArtifactSequence")
+def delete_sequence(_, info, input):
+    return _delete(info, input["artifact_sequence_id"])
+
+
+@mutation.field("deleteArtifactPortfolio")
+def delete_portfolio(_, info, input):
+    return _delete(info, input["artifact_portfolio_id"])
+
+
+@mutation.field("createArtifactCollectionTagAssignments")
+def add_tags(_, info, input):
+    found = _named(info, input)
+    tags.add_to_collection(info.context.db, found["id"], [tag["tag_name"] for tag in input["tags"]])
+    return {"tags": tags.of_collection(info.context.db, found["id"])}
+
+
+@mutation.field("deleteArtifactCollectionTagAssignments")
+def drop_tags(_, info, input):
+    found = _named(info, input)
+    tags.take_from_collection(info.context.db, found["id"], [tag["tag_name"] for tag in input["tags"]])
+    return {"success": True}
+
+
+KINDS = {"SEQUENCE": "ArtifactSequence", "PORTFOLIO": "ArtifactPortfolio"}
+
+
+def type_name(row, info, _type) -> str:
+    """Which of the interface's types a collection is."""
+    return KINDS[row["kind"]]
+
+
+def _update(info, text: str, given: dict):
+    found = _collection(info, text, Role.MEMBER)
+    return {
+        "artifact_collection": collections.update(
+            info.context.db, info.context.who, found, given.get("name"), given.get("description")
+        )
+    }
+
+
+def _delete(info, text: str):
+    found = _collection(info, text, Role.MEMBER)
+    collections.delete(info.context.db, info.context.who, found)
+    return {"artifact_collection": found | {"state": "DELETED"}}
+
+
+def _named(info, given: dict):
+    return collections.writable(
+        info.context.db,
+        info.context.who,
+        given["entity_name"],
+        given["project_name"],
+        given["artifact_collection_name"],
+    )
+
+
+def _collection(info, text: str, need: Role):
+    return access.collection_by_id(info.context.db, info.context.who, ids.decode(text, *KINDS.values()), need)

@@ -1,0 +1,172 @@
+"""Runs GraphQL requests. The SDK sends the same texts over and over, so each is parsed and validated once.
+
+A mutation is one transaction: what its answer says is on disk, and after an error it is as if it never was.
+"""
+
+import logging
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from graphql import (
+    DocumentNode,
+    ExecutionResult,
+    FieldNode,
+    GraphQLError,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    OperationType,
+    execute_sync,
+    parse,
+    validate,
+)
+
+from registry.api import (
+    accounts,
+    artifacts,
+    binding,
+    collections,
+    limits,
+    links,
+    older,
+    projects,
+    registries,
+    runs,
+    uploads,
+    viewer,
+)
+from registry.api.context import Context
+from registry.errors import BadInput, Fault, NotSupported, RegistryError, from_system
+from registry.model.access import Who
+from registry.store import Store
+
+log = logging.getLogger("registry")
+MODULES = (viewer, projects, runs, artifacts, uploads, collections, links, registries, accounts, older)
+LARGEST_DOCUMENT = 20_000  # tokens; the SDK's longest has about 1,000
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A document that the schema can answer."""
+
+    document: DocumentNode
+    changes: bool
+    root_fields: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Answer:
+    body: dict[str, Any]
+    status: int = 200
+
+
+class _Undone(Exception):
+    """Carries the errors of a mutation out of its transaction, which is rolled back thereby."""
+
+    def __init__(self, errors: list[GraphQLError]):
+        self.errors = errors
+
+
+class Executor:
+    """Answers requests on one store."""
+
+    def __init__(self, store: Store):
+        self.store = store
+        self.schema = make_schema()
+        self.prepare = lru_cache(maxsize=1000)(self._prepare)
+
+    def run(self, who: Who, request: Any, base_url: str, plain_errors: bool) -> Answer:
+        """Answers a request body. With `plain_errors` refusals have status 200: the SDK's pipeline shows those best."""
+        if not isinstance(request, dict) or not isinstance(request.get("query"), str):
+            raise BadInput("A GraphQL request is a JSON object with the text of a 'query'.")
+        variables = request.get("variables") or {}
+        if not isinstance(variables, dict):
+            raise BadInput("'variables' must be a JSON object.")
+        prepared = self.prepare(request["query"])
+        try:
+            data = self._execute(prepared, who, variables, request.get("operationName") or None, base_url)
+            return Answer({"data": data})
+        except _Undone as undone:
+            errors = [_readable(error) for error in undone.errors]
+        status = 200 if plain_errors and "upsertBucket" not in prepared.root_fields else errors[0].status
+        return Answer(error_body(*errors), status)
+
+    def _execute(
+        self, prepared: Prepared, who: Who, variables: dict, operation: str | None, base_url: str
+    ) -> dict[str, Any] | None:
+        database = self.store.db
+        with database.write() if prepared.changes else database.read() as db:
+            result: ExecutionResult = execute_sync(
+                self.schema,
+                prepared.document,
+                context_value=Context(who, db, self.store, base_url),
+                variable_values=variables,
+                operation_name=operation,
+            )
+            if result.errors:
+                raise _Undone(result.errors)
+            return result.data
+
+    def _prepare(self, query: str) -> Prepared:
+        try:
+            document = parse(query, max_tokens=LARGEST_DOCUMENT)
+            errors = validate(self.schema, document, hide_suggestions=True)
+        except GraphQLError as error:
+            raise BadInput(f"The GraphQL document can't be read: {error.message}") from None
+        operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
+        if errors or len(operations) != 1:
+            name = _name(operations[0]) if operations else "This request"
+            reason = errors[0].message if errors else "one operation a request is expected."
+            raise BadInput(f"'{name}' is not supported by this registry: {reason}")
+        limits.check(document)
+        fields = (node for node in operations[0].selection_set.selections if isinstance(node, FieldNode))
+        return Prepared(
+            document=document,
+            changes=operations[0].operation is OperationType.MUTATION,
+            root_fields=frozenset(node.name.value for node in fields),
+        )
+
+
+def make_schema() -> GraphQLSchema:
+    """The schema with its resolvers; a root field that nobody answers says so instead of answering null."""
+    definitions = (Path(__file__).parent / "schema.graphql").read_text()
+    schema = binding.bind(definitions, [fields for module in MODULES for fields in module.FIELDS])
+    answered = {(fields.type_name, name) for module in MODULES for fields in module.FIELDS for name in fields.resolvers}
+    schema.type_map["ArtifactCollection"].resolve_type = collections.type_name  # type: ignore[attr-defined]
+    for root in filter(None, (schema.query_type, schema.mutation_type)):
+        for name, field in root.fields.items():
+            if (root.name, name) not in answered:
+                field.resolve = _refusal(name)
+    return schema
+
+
+def error_body(*errors: RegistryError) -> dict[str, Any]:
+    """Errors as GraphQL and the SDK spell them."""
+    return {
+        "data": None,
+        "errors": [{"message": str(error), "extensions": {"code": error.code}} for error in errors],
+    }
+
+
+def _name(operation: OperationDefinitionNode) -> str:
+    return operation.name.value if operation.name else "This request"
+
+
+def _refusal(name: str):
+    def refuse(_row, _info, **_arguments):
+        raise NotSupported(f"'{name}'")
+
+    return refuse
+
+
+def _readable(error: GraphQLError) -> RegistryError:
+    original = error.original_error
+    if isinstance(original, RegistryError):
+        return original
+    if original is None or isinstance(original, GraphQLError):
+        return BadInput(error.message)
+    if known := from_system(original):
+        return known
+    log.error("A resolver failed: %s", error.message, exc_info=original)
+    return Fault()

@@ -1,0 +1,55 @@
+"""The server's doors: which address leads to which function, and what every request passes on its way."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from registry import files, gate, stream
+from registry.api.execute import Executor
+from registry.bodies import json_body
+from registry.signin import who_asks
+from registry.store import Store
+from registry.web import pages
+
+LARGEST_QUERY = 32 * 2**20
+
+
+def create_app(
+    store: Store,
+    activity: gate.Activity,
+    loopback: bool,
+    lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]],
+) -> Starlette:
+    """The registry of one store as an ASGI app. Bound to loopback, it answers to no other name."""
+    executor = Executor(store)
+
+    async def graphql(request: Request) -> Response:
+        who = await run_in_threadpool(who_asks, request, store)
+        body = await json_body(request, LARGEST_QUERY)
+        from_pipeline = request.headers.get("user-agent", "").startswith("wandb-core")
+        base_url = str(request.base_url).rstrip("/")
+        answer = await run_in_threadpool(executor.run, who, body, base_url, from_pipeline)
+        return JSONResponse(answer.body, answer.status)
+
+    async def nothing(_request: Request) -> Response:
+        return JSONResponse({})
+
+    return Starlette(
+        routes=[
+            Route("/graphql", graphql, methods=["POST"]),
+            *stream.routes(store),
+            *files.routes(store),
+            Route("/sdk/otel/v1/metrics", nothing, methods=["POST"]),  # telemetry, dropped
+            Route("/healthz", nothing),
+            *pages.routes(store),
+        ],
+        middleware=[Middleware(gate.Gate, activity=activity, loopback=loopback)],
+        exception_handlers=gate.HANDLERS,
+        lifespan=lifespan,
+    )

@@ -1,0 +1,134 @@
+"""The commands that look after a store: its log, its proof, its clearing, its copies, its protected aliases."""
+
+import argparse
+import json
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+from registry.errors import BadInput
+
+EVENT_WORDS = {"log": "logged", "link": "linked", "unlink": "unlinked", "delete": "deleted"}
+
+
+def add_to(commands) -> None:
+    """Adds `log`, `check`, `gc`, `backup` and `protect` to the command line."""
+    log = _command(commands, "log", "print who did what to a collection, registry or team, and when", _log)
+    log.add_argument("name", help="its name, such as MNIST-dev, or its address: ENTITY/PROJECT/COLLECTION")
+    log.add_argument("--at", metavar="TIME", help="tell which version each alias named then: 2026-11-23T08:00 (UTC)")
+    log.add_argument("--json", action="store_true", help="one JSON object a line")
+
+    _command(commands, "check", "prove the store whole: records, contents, activity log", _check)
+    gc = _command(commands, "gc", "remove unfinished uploads, expired versions, and what nothing refers to", _gc)
+    gc.add_argument("--grace", type=float, default=24, metavar="HOURS", help="spare what is younger (default: 24)")
+    _command(commands, "backup", "copy the store into a new folder", _backup).add_argument("folder", type=Path)
+    protect = _command(commands, "protect", "let only admins of a project or registry move these aliases", _protect)
+    protect.add_argument("project", metavar="ENTITY/PROJECT")
+    protect.add_argument("aliases", nargs="*", metavar="ALIAS", help="none: anybody who may link may move any alias")
+
+
+def _command(commands, name: str, text: str, run) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+    parser.set_defaults(run=lambda folder, options: _in_store(folder, options, run))
+    return parser
+
+
+def _in_store(folder: Path, options: argparse.Namespace, run) -> int:
+    from registry.store import open_store  # not before it is needed: the server shall start fast
+
+    store = open_store(folder)
+    with closing(store.db):
+        return run(store, options) or 0
+
+
+def _log(store, options: argparse.Namespace) -> None:
+    from registry.model import collections, events
+
+    with store.db.read() as db:
+        if options.at:
+            time = _utc(options.at)
+            for place, collection in collections.named_anywhere(db, options.name):
+                for alias, version in events.aliases_at(db, collection, time).items():
+                    _print(options.json, {"collection": place, "alias": alias, "version": version, "at": time})
+        else:
+            for event in events.named(db, options.name):
+                _print(options.json, event)
+
+
+def _print(as_json: bool, row: dict) -> None:
+    if as_json:
+        print(json.dumps(row))
+    elif "action" not in row:
+        print(f"{row['collection']}:{row['version']}  {row['alias']}")
+    else:
+        behind = (
+            f"  ({', '.join(filter(None, (row['source'], row['run'], row['git_commit'])))})" if row["source"] else ""
+        )
+        print(f"{row['at']}  {row['who']}  {_sentence(row)}{behind}")
+
+
+def _sentence(event: dict) -> str:
+    subject, name, before, after = (event[key] for key in ("subject", "name", "before", "after"))
+    if event["action"] in EVENT_WORDS:
+        return f"{EVENT_WORDS[event['action']]} {subject}:{name}"
+    change = f"{before or 'nothing'} → {after or 'nothing'}" if before or after else ""
+    return " ".join(filter(None, (event["action"], subject, name, change)))
+
+
+def _utc(text: str) -> str:
+    """A time as the log writes it; without a zone it is UTC, and a day or minute means its end."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise BadInput(f"'{text}' is not a time. Write it like 2026-11-23 or 2026-11-23T08:00.") from None
+    time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    if len(text) <= len("2026-11-23"):
+        time = time.replace(hour=23, minute=59)
+    if len(text) <= len("2026-11-23T08:00"):
+        time = time.replace(second=59, microsecond=999000)
+    return f"{time:%Y-%m-%dT%H:%M:%S}.{time.microsecond // 1000:03}Z"
+
+
+def _check(store, _options: argparse.Namespace) -> int:
+    from registry import upkeep
+
+    report = upkeep.check(store)
+    for fault in report.faults:
+        print(fault)
+    for md5 in report.orphans:
+        print(f"orphan {md5}")
+    if report.orphans:
+        size = report.orphan_bytes / 2**20
+        print(
+            f"{len(report.orphans)} contents ({size:.1f} MiB) have no reference; 'python -m registry gc' removes them."
+        )
+    print(f"{report.versions} versions, {report.contents} contents, {report.events} events: ", end="")
+    print(f"{len(report.faults)} faults" if report.faults else "all there")
+    return 1 if report.faults else 0
+
+
+def _gc(store, options: argparse.Namespace) -> None:
+    from registry import upkeep
+
+    removed = upkeep.collect(store, options.grace * 3600)
+    print(
+        f"Removed {removed.pending} unfinished versions, {removed.expired} expired versions, "
+        f"{removed.contents} contents ({removed.bytes / 2**20:.1f} MiB)."
+    )
+
+
+def _backup(store, options: argparse.Namespace) -> None:
+    from registry import upkeep
+
+    contents = upkeep.backup(store, options.folder)
+    print(f"Copied the records and {contents} contents to {options.folder}. REGISTRY_DIR={options.folder} serves them.")
+
+
+def _protect(store, options: argparse.Namespace) -> None:
+    from registry.model import access, accounts, protection
+
+    entity, _, name = options.project.partition("/")
+    with store.db.write() as db:
+        project = access.project(db, accounts.OPERATOR, entity, name, access.Role.ADMIN)
+        protection.replace(db, accounts.OPERATOR, project, options.aliases)
+    print(f"Only admins move these aliases of {options.project}: {', '.join(options.aliases) or 'none'}.")

@@ -1,0 +1,1 @@
+"""The database: its schema, its connections, nothing of what the records mean."""

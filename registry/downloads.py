@@ -1,0 +1,78 @@
+"""Contents on their way out: what the disk has damaged is refused, never served whole."""
+
+import hashlib
+import os
+from collections.abc import AsyncIterator
+from io import BufferedReader
+from urllib.parse import quote
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response, StreamingResponse
+
+from registry.blobs import Blobs
+from registry.errors import Damaged, NotFound
+
+SMALL = 256 * 2**10  # bytes that are read and sent in one go
+CHUNK = 2**20
+MEDIA_TYPE = "application/octet-stream"
+
+
+class Downloads:
+    """Answers with contents of one store."""
+
+    def __init__(self, blobs: Blobs):
+        self.blobs = blobs
+        self._proved: dict[str, tuple[int, ...]] = {}  # large files whose md5 was read once, as they were then
+
+    async def answer(self, request: Request, md5: str, name: str) -> Response:
+        """The whole content, or the range that is asked for."""
+        path = self.blobs.path(md5)
+        try:
+            file = path.open("rb")
+        except FileNotFoundError:
+            raise NotFound(f"The content of '{name}' is not in the store.") from None
+        # never shown in the page's origin: an uploaded HTML file is a download, not a page
+        headers = {"content-disposition": f"attachment; filename*=utf-8''{quote(name, safe='')}"}
+        whole = request.method == "GET" and "range" not in request.headers
+        size = os.fstat(file.fileno()).st_size
+        if whole and size > SMALL:
+            headers["content-length"] = str(size)
+            return StreamingResponse(_checked(file, md5, name), media_type=MEDIA_TYPE, headers=headers)
+        with file:
+            if whole:
+                body = file.read()
+                if hashlib.md5(body, usedforsecurity=False).hexdigest() != md5:
+                    raise Damaged(name, md5)
+                return Response(body, media_type=MEDIA_TYPE, headers=headers)
+            await run_in_threadpool(self._prove, file, md5, name)
+        return FileResponse(path, media_type=MEDIA_TYPE, headers=headers)
+
+    def _prove(self, file: BufferedReader, md5: str, name: str) -> None:
+        """Reads the file for its md5, unless that was done since it last changed: a range alone proves nothing."""
+        facts = os.fstat(file.fileno())
+        state = (facts.st_ino, facts.st_size, facts.st_mtime_ns)
+        if self._proved.get(md5) != state:
+            if hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest() != md5:
+                raise Damaged(name, md5)
+            self._proved[md5] = state
+
+
+async def _checked(file: BufferedReader, md5: str, name: str) -> AsyncIterator[bytes]:
+    """The file in pieces. The last one is held back until the md5 of all is right: without it nothing is complete."""
+    found = hashlib.md5(usedforsecurity=False)
+
+    def following() -> bytes:
+        piece = file.read(CHUNK)
+        found.update(piece)
+        return piece
+
+    with file:
+        held = b""
+        while piece := await run_in_threadpool(following):
+            if held:
+                yield held
+            held = piece
+        if found.hexdigest() != md5:
+            raise Damaged(name, md5)
+        yield held

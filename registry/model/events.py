@@ -1,0 +1,168 @@
+"""The activity log: who did what to a version, a link, an alias or a member, and when.
+
+An event is written in the transaction that does the thing, and never changed. Each holds the hash of the one before.
+"""
+
+import hashlib
+import json
+from typing import Any
+
+from registry.db.connect import Connection
+from registry.model.access import Who
+
+Row = dict[str, Any]
+FIRST = "0" * 64
+HASHED = ("at", "who", "action", "subject", "collection_id", "name", "before", "after", "source", "run", "git_commit")
+
+INSERT = """
+insert into event (at, who, action, subject, collection_id, name, before, after, source, run, git_commit, hash)
+values (:at, :who, :action, :subject, :collection_id, :name, :before, :after, :source, :run, :git_commit, :hash)
+"""
+PLACE = """
+select entity.name || '/' || project.name || '/' || collection.name
+  from collection
+  join project on project.id = collection.project_id
+  join entity on entity.id = project.entity_id
+ where collection.id = :collection
+"""
+BEHIND = """
+select entity.name || '/' || project.name || '/' || collection.name || ':v' || artifact.version_index as source,
+       run_entity.name || '/' || run_project.name || '/' || run.name as run,
+       run.git_commit
+  from artifact
+  join collection on collection.id = artifact.collection_id
+  join project on project.id = collection.project_id
+  join entity on entity.id = project.entity_id
+  left join run on run.id = artifact.run_id
+  left join project run_project on run_project.id = run.project_id
+  left join entity run_entity on run_entity.id = run_project.entity_id
+ where artifact.id = :artifact
+"""
+HELD_NOW = """
+select alias.collection_id, alias.name, 'v' || membership.version_index as version, membership.artifact_id
+  from alias
+  join membership on membership.id = alias.membership_id
+"""
+NOTHING = {"source": None, "run": None, "git_commit": None}
+
+
+def begin(db: Connection, who: Who) -> None:
+    """Begins the log of a store that is older than it with the aliases as they are."""
+    if db.value("select exists (select 1 from event)"):
+        return
+    for row in db.all(HELD_NOW):
+        of_collection(db, who, "alias", row["collection_id"], row["name"], None, row["version"], row["artifact_id"])
+
+
+def of_collection(
+    db: Connection,
+    who: Who,
+    action: str,
+    collection_id: int,
+    name: str | None = None,
+    before: str | None = None,
+    after: str | None = None,
+    artifact_id: int | None = None,
+) -> None:
+    """Records something that was done in a collection, with the version behind it."""
+    subject = db.value(PLACE, collection=collection_id)
+    behind = db.row(BEHIND, artifact=artifact_id) if artifact_id else NOTHING
+    _record(db, who, action, subject, collection_id, name, before, after, behind)
+
+
+def of_place(
+    db: Connection, who: Who, action: str, subject: str, name: str | None, before: str | None, after: str | None
+) -> None:
+    """Records something that was done to a registry, a project or a team."""
+    _record(db, who, action, subject, None, name, before, after, NOTHING)
+
+
+def _record(
+    db: Connection,
+    who: Who,
+    action: str,
+    subject: str,
+    collection_id: int | None,
+    name: str | None,
+    before: str | None,
+    after: str | None,
+    behind: Row,
+) -> None:
+    event = behind | {
+        "at": db.value("select strftime('%Y-%m-%dT%H:%M:%fZ') as now"),
+        "who": who.username,
+        "action": action,
+        "subject": subject,
+        "collection_id": collection_id,
+        "name": name,
+        "before": before,
+        "after": after,
+    }
+    previous = db.value("select hash from event order by id desc limit 1") or FIRST
+    db.execute(INSERT, event | {"hash": seal(previous, event)})
+
+
+def seal(previous: str, event: Row) -> str:
+    """The hash that an event has behind this one."""
+    return hashlib.sha256(json.dumps([previous, *(event[key] for key in HASHED)]).encode()).hexdigest()
+
+
+# ---- reading ----
+
+NAMED = """
+select *
+  from event
+ where :name in (subject, name)
+    or subject like '%/' || :name
+    or collection_id in (select id from collection where name = :name)
+ order by id
+"""
+ALIASES_AT = """
+select name, after
+  from event
+ where id in (select max(id)
+                from event
+               where action = 'alias' and collection_id = :collection and at <= :time
+               group by name)
+   and after is not null
+ order by name
+"""
+
+
+def named(db: Connection, name: str) -> list[Row]:
+    """What happened to a collection, registry or member, by its name or its address, also under earlier names."""
+    return db.all(NAMED, name=name)
+
+
+def aliases_at(db: Connection, collection_id: int, time: str) -> dict[str, str]:
+    """Which version held each alias of a collection then: {'production': 'v3'}."""
+    return {row["name"]: row["after"] for row in db.all(ALIASES_AT, collection=collection_id, time=time)}
+
+
+# ---- proof ----
+
+
+def faults(db: Connection) -> list[str]:
+    """What shows that events were changed or removed: nothing, in a log that can be trusted."""
+    found, previous, expected = [], FIRST, 1
+    held: dict[tuple[int, str], str] = {}
+    for event in db.execute("select * from event order by id"):
+        if event["id"] != expected:
+            found.append(f"Activity log: events {expected} to {event['id'] - 1} are missing.")
+        elif seal(previous, event) != event["hash"]:
+            found.append(f"Activity log: event {event['id']} was changed.")
+        previous, expected = event["hash"], event["id"] + 1
+        if event["action"] == "alias":
+            held[event["collection_id"], event["name"]] = event["after"]
+    last = db.value("select seq from sqlite_sequence where name = 'event'") or 0
+    if expected <= last:
+        found.append(f"Activity log: events {expected} to {last} are missing.")
+    now = {(row["collection_id"], row["name"]): row["version"] for row in db.all(HELD_NOW)}
+    for key in sorted(held.keys() | now.keys()):
+        if held.get(key) != now.get(key):
+            place = db.value(PLACE, collection=key[0]) or f"collection {key[0]}"
+            found.append(
+                f"{place}: alias '{key[1]}' is on {now.get(key) or 'nothing'}, "
+                f"and the log says {held.get(key) or 'nothing'}."
+            )
+    return found

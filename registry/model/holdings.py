@@ -1,0 +1,59 @@
+"""Which contents an entity has proved to have. Contents are shared on disk, never between those who may not share them:
+who only knows an md5 must send the bytes like anybody else.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from registry.db.connect import Connection
+from registry.model import access, manifests
+from registry.model.access import Who
+
+Row = dict[str, Any]
+
+ENTITY_OF_ARTIFACT = """
+select project.entity_id
+  from artifact
+  join collection on collection.id = artifact.collection_id
+  join project on project.id = collection.project_id
+ where artifact.id = :artifact
+"""
+
+
+def find(db: Connection, entity_id: int, md5: str) -> Row | None:
+    return db.one("select * from holding where entity_id = :entity and md5 = :md5", entity=entity_id, md5=md5)
+
+
+def add(db: Connection, artifact_id: int, md5: str, size: int) -> None:
+    """Notes that the content arrived whole for this version."""
+    db.execute(
+        """
+        insert into holding (entity_id, md5, size, artifact_id) values (:entity, :md5, :size, :artifact)
+            on conflict (entity_id, md5) do nothing
+        """,
+        {"entity": entity_of(db, artifact_id), "md5": md5, "size": size, "artifact": artifact_id},
+    )
+
+
+def entity_of(db: Connection, artifact_id: int) -> int:
+    return db.value(ENTITY_OF_ARTIFACT, artifact=artifact_id)
+
+
+def checker(
+    db: Connection, who: Who, artifact_id: int, on_disk: Callable[[str], bool]
+) -> Callable[[str, int | None], int | None]:
+    """Answers the size of content that this version may have: its entity's own, or that of a version one may read."""
+    entity_id = entity_of(db, artifact_id)
+
+    def size_of(md5: str, birth_id: int | None) -> int | None:
+        if not on_disk(md5):
+            return None
+        own = find(db, entity_id, md5)
+        if own:
+            return own["size"]
+        if birth_id and manifests.has_content(db, birth_id, md5) and access.find_artifact(db, who, birth_id):
+            held = find(db, entity_of(db, birth_id), md5)
+            return held["size"] if held else None
+        return None
+
+    return size_of

@@ -1,0 +1,291 @@
+"""Finds runs in SQL: filters and orders, in the Mongo-style words of the public API, become one condition.
+
+Everything that a client writes is bound as a parameter; the text of the query is made of the pieces below alone.
+`filters.py` knows the same language for lists that are at hand.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Mapping
+from re import _parser as patterns  # type: ignore[attr-defined]  # to look into a pattern before it is run
+from typing import Any
+
+from registry.db.connect import Connection
+from registry.errors import BadInput
+from registry.model import filters
+from registry.model.runs import CRASHED_AFTER_SECONDS
+
+Row = dict[str, Any]
+MOST_CLAUSES = 500
+LONGEST_PATTERN = 200
+SEARCHED_CHARACTERS = 300
+FIRST = "+created_at"
+LIMITS = {"Infinity": sys.float_info.max, "-Infinity": -sys.float_info.max}
+
+STATE = """
+case when run.state not in ('running', 'preempting') then run.state
+     when run.heartbeat_at >= strftime('%Y-%m-%dT%H:%M:%SZ', 'now', :silence) then run.state
+     when run.state = 'running' then 'crashed'
+     else 'preempted'
+end
+"""
+USERNAME = "(select account.username from account where account.id = run.user_id)"
+COLUMNS = {
+    "name": "run.name",
+    "displayName": "run.display_name",
+    "display_name": "run.display_name",
+    "state": f"({STATE.strip()})",
+    "group": "run.group_name",
+    "groupName": "run.group_name",
+    "group_name": "run.group_name",
+    "jobType": "run.job_type",
+    "job_type": "run.job_type",
+    "commit": "run.git_commit",
+    "description": "run.description",
+    "notes": "run.notes",
+    "host": "run.host",
+    "program": "run.program",
+    "sweep": "null",  # there are no sweeps here, so that every run is outside of one
+    "username": USERNAME,
+    "user.username": USERNAME,
+    "createdAt": "run.created_at",
+    "created_at": "run.created_at",
+    "heartbeatAt": "run.heartbeat_at",
+    "heartbeat_at": "run.heartbeat_at",
+    "updatedAt": "run.updated_at",
+    "updated_at": "run.updated_at",
+}
+DOCUMENTS = {
+    "config": "strict_json(run.config)",
+    "summary_metrics": "strict_json(run.summary)",
+    "summaryMetrics": "strict_json(run.summary)",
+    "summary": "strict_json(run.summary)",
+}
+COMPARISONS = {"$lt": "<", "$lte": "<=", "$gt": ">", "$gte": ">="}
+
+IDS = "select run.id from run where run.project_id = :project"
+COUNT = "select count(*) from run where run.project_id = :project"
+
+
+def page(db: Connection, project_id: int, wanted: str | None, order: str | None, limit: int, offset: int) -> list[Row]:
+    """A project's runs that pass the filter, in this order; by default the oldest first."""
+    query = Query(wanted)
+    by = query.order(order)
+    found = " ".join((IDS, "and", query.condition, "order by", by, "limit :limit offset :offset"))
+    rows = _on(db).all(found, project=project_id, limit=limit, offset=offset, **query.parameters)
+    # whole rows only for this page: sorting thousands of them would carry each one's config along
+    return [db.row("select * from run where id = :id", id=row["id"]) for row in rows]
+
+
+def count(db: Connection, project_id: int, wanted: str | None) -> int:
+    query = Query(wanted)
+    return _on(db).value(" ".join((COUNT, "and", query.condition)), project=project_id, **query.parameters)
+
+
+class Field:
+    """A field of a run as SQL sees it: its value, and its members if it is a list."""
+
+    def __init__(self, value: str, lists: tuple[str, ...] = ()):
+        self.value = value
+        self.lists = lists  # arguments of json_each that give the members
+
+    def any_member(self, test: str) -> str:
+        """Whether a member of the list passes; a value that is no list has none."""
+        each = (f"exists (select 1 from json_each({place}) where {test})" for place in self.lists)
+        return " or ".join(each) or "false"
+
+
+class Query:
+    """One filter, compiled: `condition` is SQL over `run`, true or false and never null."""
+
+    def __init__(self, wanted: str | None):
+        self.parameters: dict[str, Any] = {"silence": f"-{CRASHED_AFTER_SECONDS} seconds"}
+        self.clauses = 0
+        tree = filters.parsed(wanted)
+        self.condition = self._all_of(tree, filters.DEEPEST) if tree else "true"
+
+    def order(self, order: str | None) -> str:
+        """What stands behind `order by`: runs without the value come last."""
+        key, descending = filters.sort_key(order, FIRST)
+        direction = "desc" if descending else "asc"
+        if key in ("created_at", "createdAt"):
+            return f"run.id {direction}"  # ids are given in the order of creation, times only to the second
+        value = self._field(key).value
+        return f"{value} is null, {value} {direction}, run.id {direction}"
+
+    def _bind(self, value: Any) -> str:
+        name = f"p{len(self.parameters)}"
+        self.parameters[name] = value
+        return f":{name}"
+
+    def _all_of(self, tree: Any, depth: int) -> str:
+        if not isinstance(tree, Mapping):
+            raise BadInput("A filter is a JSON object.")
+        return self._joined(" and ", [self._clause(key, value, _deeper(depth)) for key, value in tree.items()])
+
+    def _joined(self, word: str, parts: list[str]) -> str:
+        self.clauses += len(parts)
+        if self.clauses > MOST_CLAUSES:
+            raise BadInput(f"The filter has more than {MOST_CLAUSES} clauses.")
+        return f"({word.join(parts)})" if parts else "true" if word == " and " else "false"
+
+    def _clause(self, key: str, value: Any, depth: int) -> str:
+        if key in ("$and", "$or", "$nor"):
+            if not isinstance(value, list):
+                raise BadInput(f"{key} takes a list of filters.")
+            joined = self._joined(" and " if key == "$and" else " or ", [self._all_of(part, depth) for part in value])
+            return f"not {joined}" if key == "$nor" else joined
+        if key == "$not":
+            return f"not {self._all_of(value, depth)}"
+        if key.startswith("$"):
+            raise BadInput(f"The filter operator '{key}' is not known here.")
+        return self._condition(self._field(key), value, depth)
+
+    def _condition(self, field: Field, value: Any, depth: int) -> str:
+        if not isinstance(value, Mapping) or not any(key.startswith("$") for key in value):
+            return self._equal(field, value)
+        tests = [self._operator(field, name, operand, _deeper(depth)) for name, operand in value.items()]
+        return self._joined(" and ", tests)
+
+    def _operator(self, field: Field, name: str, operand: Any, depth: int) -> str:
+        if name == "$not":
+            return f"not {self._condition(field, operand, depth)}"
+        if name == "$eq":
+            return self._equal(field, operand)
+        if name == "$ne":
+            return f"not {self._equal(field, operand)}"
+        if name == "$exists":
+            return f"({field.value} is {'not null' if operand else 'null'})"
+        if name in COMPARISONS:
+            return self._compared(field, COMPARISONS[name], operand)
+        if name in ("$regex", "$contains"):
+            return self._text(field, name, operand)
+        if name == "$size":
+            sizes = [f"(select count(*) from json_each({place})) = {self._bind(operand)}" for place in field.lists]
+            return f"({' or '.join(sizes) or 'false'})"
+        if name not in ("$in", "$nin", "$all"):
+            raise BadInput(f"The filter operator '{name}' is not known here.")
+        if not isinstance(operand, list):
+            raise BadInput(f"{name} takes a list.")
+        if name == "$all":
+            return self._joined(" and ", [self._equal(field, item) for item in operand])
+        any_of = f"(select value from json_each({self._bind(json.dumps(operand))}))"
+        held = f"(ifnull({field.value} in {any_of}, false) or {field.any_member(f'value in {any_of}')})"
+        return f"not {held}" if name == "$nin" else held
+
+    def _equal(self, field: Field, wanted: Any) -> str:
+        if wanted is None:
+            return f"({field.value} is null)"
+        if isinstance(wanted, (list, Mapping)):
+            return f"ifnull({field.value} = json({self._bind(json.dumps(wanted))}), false)"
+        value = self._bind(wanted)
+        return f"(ifnull({field.value} = {value}, false) or {field.any_member(f'value = {value}')})"
+
+    def _compared(self, field: Field, sign: str, operand: Any) -> str:
+        """Numbers have an order among themselves, and texts among themselves."""
+        if isinstance(operand, str):
+            kinds = "('text')"
+        elif isinstance(operand, (int, float)):
+            kinds = "('integer', 'real')"
+        else:
+            raise BadInput(f"A run's field can't be compared with {json.dumps(operand)[:80]}.")
+        return f"(typeof({field.value}) in {kinds} and {field.value} {sign} {self._bind(operand)})"
+
+    def _text(self, field: Field, name: str, operand: Any) -> str:
+        if not isinstance(operand, str):
+            raise BadInput(f"{name} takes a text.")
+        if name == "$contains":
+            text = self._bind(operand)
+            return f"(ifnull(instr({field.value}, {text}) > 0, false) or {field.any_member(f'value = {text}')})"
+        pattern = self._bind(_checked(operand))
+        return f"(matches({pattern}, {field.value}) or {field.any_member(f'matches({pattern}, value)')})"
+
+    def _field(self, name: str) -> Field:
+        if name in COLUMNS:
+            return Field(COLUMNS[name])
+        if name == "tags":
+            return Field("run.tags", ("run.tags",))
+        first, _, path = name.partition(".")
+        if first not in DOCUMENTS or not path:
+            raise BadInput(f"Runs have no field '{name}' to filter or order by.")
+        document = DOCUMENTS[first]
+        paths = [self._bind(path) for path in _paths(path, "value" if first == "config" else None)]
+        values = ", ".join(f"json_extract({document}, {path})" for path in paths)
+        lists = (
+            f"case json_type({document}, {path}) when 'array' then json_extract({document}, {path}) else '[]' end"
+            for path in paths
+        )
+        return Field(f"coalesce({values}, null)", tuple(lists))
+
+
+def _paths(path: str, beneath: str | None) -> list[str]:
+    """Where a dotted name can lie: under that very key, or deeper. `lr.value` means the same as `lr` in a config."""
+    if '"' in path:
+        raise BadInput(f"'{path}' can't be filtered or ordered by: it holds a quotation mark.")
+    keys = path.split(".")
+    if beneath and len(keys) > 1 and keys[1] == beneath:
+        del keys[1]
+    whole, deeper = [".".join(keys)], keys if len(keys) > 1 else []
+    return [_json_path(keys, beneath) for keys in (whole, deeper) if keys]
+
+
+def _json_path(keys: list[str], beneath: str | None) -> str:
+    return "$" + "".join(f'."{key}"' for key in [keys[0], *([beneath] if beneath else []), *keys[1:]])
+
+
+def _deeper(depth: int) -> int:
+    if depth == 0:
+        raise BadInput("The filter is nested too deeply.")
+    return depth - 1
+
+
+# ---- functions that SQL lends from Python ----
+
+
+def _on(db: Connection) -> Connection:
+    db.create_function("matches", 2, _matches, deterministic=True)
+    db.create_function("strict_json", 1, _strict, deterministic=True)
+    return db
+
+
+def _strict(text: str) -> str:
+    """JSON without the bare NaN and Infinity that the SDK writes and SQLite can't read."""
+    if "NaN" not in text and "Infinity" not in text:
+        return text
+    return json.dumps(json.loads(text, parse_constant=lambda word: LIMITS.get(word)))
+
+
+def _matches(pattern: str, value: Any) -> bool:
+    return value is not None and re.search(pattern, str(value)[:SEARCHED_CHARACTERS]) is not None
+
+
+def _checked(pattern: str) -> str:
+    """The pattern, if it can be read and can't take forever."""
+    try:
+        tree = patterns.parse(pattern)
+    except (re.error, RecursionError) as error:
+        raise BadInput(f"The filter's pattern '{pattern[:80]}' can't be read: {error}.") from None
+    if len(pattern) > LONGEST_PATTERN or _repeats(tree) > 3:
+        raise BadInput(
+            f"The filter's pattern '{pattern[:80]}' is too costly: at most {LONGEST_PATTERN} characters and three "
+            "repetitions such as '.*', none inside another."
+        )
+    return pattern
+
+
+def _repeats(tree: Any) -> int:
+    """How many repetitions a pattern holds; one inside another counts as many."""
+    total = 0
+    for code, argument in tree:
+        inner = [item for item in _flat(argument) if isinstance(item, patterns.SubPattern)]
+        within = sum(_repeats(item) for item in inner)
+        repeats = code in (patterns.MAX_REPEAT, patterns.MIN_REPEAT) and argument[1] > 1
+        total += within + repeats + (100 if repeats and within else 0)
+    return total
+
+
+def _flat(argument: Any) -> list[Any]:
+    if isinstance(argument, (tuple, list)):
+        return [item for part in argument for item in _flat(part)]
+    return [argument]

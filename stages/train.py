@@ -1,0 +1,84 @@
+"""Train the network on the training digits and keep it as model.h5.
+
+    data/mnist ──▶ train ──▶ models/model.h5, reports/history.csv
+
+Run by `dvc repro`, or alone: python -m stages.train
+"""
+
+from __future__ import annotations
+
+import csv
+
+from lineage import LineageError, tracked_run
+from stages.digits import load_split
+from stages.params import checked
+
+
+def main() -> None:
+    with tracked_run("train") as run:
+        params = checked(run)
+
+        # Import what is slow only now, while the run is being opened
+        from sklearn.model_selection import train_test_split
+
+        from stages.determinism import keras_for, say_where_bytes_may_differ
+
+        say_where_bytes_may_differ()
+        keras = keras_for(params["seed"])
+        layers = keras.layers
+
+        # Load the digits that dvc.lock names
+        x, labels = load_split(run.dep("mnist"), "train")
+        y = keras.utils.to_categorical(labels, 10)
+
+        # Hold a share of them out, to watch the training
+        held_out = params["train.validation_split"]
+        if not 1 <= round(len(x) * held_out) < len(x):
+            raise LineageError(f"params.yaml: train.validation_split is {held_out}; of {len(x)} digits it leaves none.")
+        x_fit, x_val, y_fit, y_val = train_test_split(x, y, test_size=held_out, random_state=params["seed"])
+
+        # Define the network
+        first, second = params["model.filters"]
+        kernel, pool = params["model.kernel_size"], params["model.pool_size"]
+        if ((28 - kernel + 1) // pool - kernel + 1) // pool < 1:
+            raise LineageError(
+                f"params.yaml: model.kernel_size {kernel} with model.pool_size {pool} leaves nothing of 28 pixels; "
+                "make one of them smaller."
+            )
+        model = keras.Sequential(
+            [
+                layers.Input(shape=(28, 28, 1)),
+                layers.Conv2D(first, kernel_size=kernel, activation="relu"),
+                layers.MaxPooling2D(pool_size=pool),
+                layers.Conv2D(second, kernel_size=kernel, activation="relu"),
+                layers.MaxPooling2D(pool_size=pool),
+                layers.Flatten(),
+                layers.Dropout(params["model.dropout"]),
+                layers.Dense(10, activation="softmax"),
+            ]
+        )
+        model.compile(loss="categorical_crossentropy", optimizer=params["train.optimizer"], metrics=["accuracy"])
+
+        # Train, each epoch shown in W&B as it ends
+        from wandb.integration.keras import WandbMetricsLogger
+
+        run.opened()  # the W&B run that the callback writes to
+        history = model.fit(
+            x_fit,
+            y_fit,
+            batch_size=params["train.batch_size"],
+            epochs=params["train.epochs"],
+            validation_data=(x_val, y_val),
+            callbacks=[WandbMetricsLogger()],
+        )
+
+        # Save: .h5, whose bytes depend on the weights alone; .keras archives hold the date
+        model.save(run.out("model.h5"))
+        with run.out("history.csv").open("w", newline="") as file:
+            rows = csv.writer(file, lineterminator="\n")
+            rows.writerow(["epoch", *history.history])
+            rows.writerows([epoch, *values] for epoch, values in enumerate(zip(*history.history.values(), strict=True)))
+
+
+if __name__ == "__main__":
+    main()

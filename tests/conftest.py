@@ -1,0 +1,151 @@
+"""A clone of this repository to run the pipeline in, as a user would: real `dvc`, real processes, an empty home."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import wandb
+
+from registry import daemon
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent  # `dvc` and `python` of the environment that runs the tests
+
+
+@dataclass(frozen=True)
+class Done:
+    """A command that ended: its exit status and everything that it printed."""
+
+    code: int
+    text: str
+
+    @property
+    def ran(self) -> list[str]:
+        """The stages whose commands DVC ran."""
+        return re.findall(r"^Running stage '(\w+)'", self.text, flags=re.MULTILINE)
+
+
+@dataclass
+class Clone:
+    """The project in a folder of its own, with a home and a registry that nobody else uses."""
+
+    path: Path
+    env: dict[str, str] = field(default_factory=dict)
+    said: dict[str, Done] = field(default_factory=dict)  # what the commands that a fixture ran printed
+
+    def run(
+        self, *command: str, ok: bool = True, under: tuple[str, ...] = (), env: dict[str, str] | None = None
+    ) -> Done:
+        """Run a command in the clone; `ok` says whether it must succeed."""
+        done = subprocess.run(
+            [*under, *command],
+            cwd=self.path,
+            env={**self.env, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert not ok or done.returncode == 0, f"{' '.join(command)}: exit {done.returncode}\n{done.stdout}"
+        return Done(done.returncode, done.stdout)
+
+    def set(self, **params: object) -> None:
+        """Change parameters by their dotted names, written with two underscores: set(train__epochs=6)."""
+        for name, value in params.items():
+            section, _, key = name.rpartition("__")
+            text = (self.path / "params.yaml").read_text()
+            start = text.index(f"\n{section}:") if section else 0
+            changed = re.sub(rf"(?m)^(\s*){key}:[^#\n]*", rf"\g<1>{key}: {value} ", text[start:], count=1)
+            assert changed != text[start:], f"params.yaml has no {name}"
+            (self.path / "params.yaml").write_text(text[:start] + changed)
+
+    def read(self, path: str) -> str:
+        return (self.path / path).read_text()
+
+    def git(self, *arguments: str) -> str:
+        return self.run("git", *arguments).text
+
+
+def clone_into(path: Path) -> Clone:
+    """The working tree's files, committed on `main` of a new repository."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, path / name)
+    home = path.parent / f"{path.name}-home"
+    home.mkdir()
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("WANDB_", "DVC_", "REGISTRY_", "GIT_"))
+    }
+    clone = Clone(
+        path,
+        {
+            **kept,
+            "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+            "HOME": str(home),
+            "REGISTRY_IDLE_SECONDS": "120",
+            "GIT_AUTHOR_NAME": "t",
+            "GIT_AUTHOR_EMAIL": "t@example.com",
+            "GIT_COMMITTER_NAME": "t",
+            "GIT_COMMITTER_EMAIL": "t@example.com",
+        },
+    )
+    clone.git("init", "--quiet", "--initial-branch=main")
+    clone.git("add", "--all")
+    clone.git("commit", "--quiet", "--message", "The project")
+    return clone
+
+
+def account(clone: Clone, store: str = "") -> dict[str, str]:
+    """What a script of one's own needs to use the registry of `clone`."""
+    server = daemon.ensure(Path(store or clone.path / ".registry"))
+    return {"WANDB_BASE_URL": server.url, "WANDB_API_KEY": server.api_key}
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Iterator[Clone]:
+    """A fresh clone in which nothing has run."""
+    (tmp_path / "clone").mkdir()
+    made = clone_into(tmp_path / "clone")
+    yield made
+    made.run("python", "-m", "registry", "stop", ok=False)
+
+
+@pytest.fixture
+def api(pipeline: Clone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> wandb.Api:
+    """The public API on the registry of `pipeline`, without this project's code."""
+    for name, value in account(pipeline).items():
+        monkeypatch.setenv(name, value)
+    for name in ("WANDB_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR", "WANDB_ARTIFACT_DIR"):
+        monkeypatch.setenv(name, str(tmp_path))
+    return wandb.Api()
+
+
+@pytest.fixture(scope="session")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
+    """A clone in which `make repro`'s commands have run once. Tests only read it, or put back what they change."""
+    path = tmp_path_factory.mktemp("pipeline") / "clone"
+    path.mkdir()
+    made = clone_into(path)
+    made.said["repro"] = made.run("dvc", "repro")
+    made.said["mirror"] = made.run("python", "-m", "lineage", "mirror")
+    yield made
+    made.run("python", "-m", "registry", "stop", ok=False)

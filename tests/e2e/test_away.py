@@ -1,0 +1,128 @@
+"""The registry down, refusing or dying: the stages finish all the same, and `lineage mirror` makes it up."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+import wandb
+import yaml
+
+from registry import daemon
+from tests.conftest import Clone, account
+
+NOBODY = {"WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_API_KEY": "k" * 40}
+
+
+def test_without_a_registry_and_on_one_core_the_lock_is_the_same_and_is_mirrored_later(clone: Clone):
+    done = clone.run("dvc", "repro", under=("taskset", "-c", "0"), env=NOBODY)
+    assert done.ran[:2] == ["prepare", "train"]
+    for stage in done.ran:
+        lines = [line for line in done.text.splitlines() if line.startswith(f"{stage}: not mirrored")]
+        assert len(lines) == 1
+        assert "http://127.0.0.1:9" in lines[0]
+        assert "make mirror" in lines[0]
+    assert clone.git("status", "--porcelain") == ""
+
+    refused = clone.run("python", "-m", "lineage", "mirror", ok=False, env=NOBODY)
+    assert refused.code == 1
+    assert "Traceback" not in refused.text
+    assert (
+        clone.run("make", "repro", "--assume-old=.venv/installed", "--assume-old=packages.yaml", env=NOBODY).ran == []
+    )
+
+    made_up = clone.run("python", "-m", "lineage", "mirror").text
+    assert "not there" not in made_up
+    assert "mirroring train" in made_up
+    assert "mirroring" not in clone.run("python", "-m", "lineage", "mirror").text
+    rows = clone.run("python", "-c", "import wandb; print(*wandb.Api().run('model-registry-dev/' + "
+                     "next(r.id for r in wandb.Api().runs('model-registry-dev') if r.job_type == 'train_model'))"
+                     ".history(keys=['epoch/accuracy'], pandas=False))", env=account(clone)).text  # fmt: skip
+    assert rows.count("epoch/accuracy") == 5
+
+
+@pytest.mark.parametrize(
+    ("env", "reason"),
+    [
+        ({"WANDB_API_KEY": "wrong" * 9}, "refuses the API key"),
+        ({"WANDB_API_KEY": ""}, "no API key"),
+        ({"WANDB_MODE": "offline"}, "WANDB_MODE is offline"),
+        ({"WANDB_MODE": "disabled"}, "WANDB_MODE is disabled"),
+        (NOBODY, "doesn't answer"),
+        ({"WANDB_BASE_URL": "nonsense"}, "check WANDB_BASE_URL"),
+        ({"WANDB_ENTITY": "nobody"}, "no run can be opened in nobody/"),
+    ],
+    ids=["wrong key", "no key", "offline", "disabled", "closed port", "no address", "no such entity"],
+)
+def test_a_registry_that_is_away_costs_one_line_and_never_asks(pipeline: Clone, env: dict[str, str], reason: str):
+    done = pipeline.run("python", "-m", "stages.register", env={**account(pipeline), **env})
+    lines = done.text.splitlines()
+    assert len([line for line in lines if "not mirrored" in line and reason in line]) == 1
+    assert "Traceback" not in done.text
+    assert pipeline.git("status", "--porcelain") == ""
+    mirrored = pipeline.run("python", "-m", "lineage", "mirror", "--lenient", env={**account(pipeline), **env})
+    assert "Traceback" not in mirrored.text
+
+
+def test_an_interrupted_training_leaves_its_earlier_outputs_and_says_so_in_a_line(pipeline: Clone):
+    training = subprocess.Popen(
+        ["dvc", "repro", "--force", "--single-item", "train"],
+        cwd=pipeline.path,
+        env={**pipeline.env, "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    assert training.stdout is not None
+    said = ""
+    while "Epoch 2/5" not in said:
+        line = training.stdout.readline()
+        assert line, said
+        said += line
+    os.killpg(training.pid, signal.SIGINT)
+    said += training.stdout.read()
+    assert training.wait() != 0
+    assert "train: interrupted" in said
+    assert "Traceback" not in said
+    assert pipeline.git("status", "--porcelain") == ""
+    assert "up to date" in pipeline.run("dvc", "status").text
+
+
+def test_a_training_survives_its_registry(pipeline: Clone, api: wandb.Api):
+    before = {run.id for run in api.runs("model-registry-dev", filters={"job_type": "train_model"})}
+    server = daemon.ensure(pipeline.path / ".registry")
+    training = subprocess.Popen(
+        ["python", "-m", "stages.train"],
+        cwd=pipeline.path,
+        env={**pipeline.env, "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        bufsize=1,
+    )
+    assert training.stdout is not None
+    said = ""
+    while "Epoch 2/5" not in said:
+        line = training.stdout.readline()
+        assert line, said
+        said += line
+    os.kill(server.pid, signal.SIGKILL)
+    said += training.stdout.read()
+    assert training.wait() == 0, said
+    assert pipeline.git("status", "--porcelain") == ""
+
+    md5 = yaml.safe_load(pipeline.read("dvc.lock"))["stages"]["train"]["outs"][0]["md5"]
+    pipeline.run("python", "-m", "lineage", "mirror")
+    after = wandb.Api().runs("model-registry-dev", filters={"job_type": "train_model"})
+    (new,) = [run for run in after if run.id not in before]
+    deadline = time.monotonic() + 30
+    while new.state == "running" and time.monotonic() < deadline:
+        time.sleep(1)
+        new.load(force=True)
+    assert new.state == "finished"
+    assert len([row for row in new.scan_history() if "epoch/accuracy" in row]) == 5
+    assert any(f"dvc-{md5}" in one.aliases for one in new.logged_artifacts())

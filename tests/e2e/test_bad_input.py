@@ -1,0 +1,285 @@
+"""What a user can get wrong ends in one sentence that names the value, the file and what is allowed."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.conftest import Clone, clone_into
+
+OFF = {"WANDB_MODE": "disabled"}
+
+
+@pytest.fixture(scope="module")
+def bad(tmp_path_factory: pytest.TempPathFactory, pipeline: Clone) -> Clone:
+    """A clone with the data and the model of `pipeline`, to spoil."""
+    path = tmp_path_factory.mktemp("bad") / "clone"
+    path.mkdir()
+    made = clone_into(path)
+    for folder in ("data", "models", ".dvc/cache"):
+        shutil.copytree(pipeline.path / folder, path / folder, dirs_exist_ok=True)
+    return made
+
+
+@pytest.fixture(autouse=True)
+def put_back(bad: Clone) -> Iterator[None]:
+    yield
+    bad.git("checkout", "--quiet", "--", ".")
+
+
+def refused(clone: Clone, stage: str, **env: str) -> str:
+    """Run one stage script that must refuse: returns its one sentence, having checked that nothing changed."""
+    before = {path: path.read_bytes() for path in clone.path.rglob("*") if path.is_file() and is_output(clone, path)}
+    done = clone.run("python", "-m", f"stages.{stage}", ok=False, env={**OFF, **env})
+    assert done.code == 1
+    assert "Traceback" not in done.text
+    lines = [line for line in done.text.splitlines() if line.startswith(f"{stage}: ")]
+    assert len(lines) == 1, done.text
+    assert {path: path.read_bytes() for path in before} == before
+    return lines[0]
+
+
+def is_output(clone: Clone, path: Path) -> bool:
+    return path.relative_to(clone.path).parts[0] in ("data", "models", "reports", "production.json")
+
+
+@pytest.mark.parametrize(
+    ("stage", "name", "value", "says"),
+    [
+        ("prepare", "data__source", "cifar10", "data.source is 'cifar10'; it must be one of mnist_5k"),
+        ("prepare", "data__train_size", 9000, "data.train_size is 9,000, but mnist_5k has 5,000 digits"),
+        ("prepare", "data__eval_size", 4000, "data.eval_size is 4,000, but mnist_5k has 800 digits beside 4,200"),
+        ("prepare", "data__train_size", -1, "data.train_size is -1; it must be auto, or a whole number"),
+        ("train", "train__epochs", 0, "train.epochs is 0; it must be a whole number from 1"),
+        ("train", "train__optimizer", "adamm", "train.optimizer is 'adamm'; it must be one of adam"),
+        ("train", "train__batch_size", 1.5, "train.batch_size is 1.5; it must be a whole number"),
+        ("train", "train__validation_split", 0.9999, "train.validation_split is 0.9999; of 4200 digits it leaves none"),
+        ("train", "model__pool_size", 4, "model.kernel_size 7 with model.pool_size 4 leaves nothing of 28 pixels"),
+        ("register", "registered_model", "model-registry/b:c", "registered_model is 'model-registry/b:c'; it must be"),
+        ("train", "train__validation_split", 1, "train.validation_split is 1; it must be a number above 0"),
+        ("train", "model__filters", "[32]", "model.filters is [32]; it must be two whole numbers"),
+        ("promote", "promote__min_accuracy", 95, "promote.min_accuracy is 95; it must be a number from 0 to 1"),
+    ],
+)
+def test_a_wrong_parameter(bad: Clone, stage: str, name: str, value: object, says: str):
+    bad.set(**{name: value})
+    if name == "model__pool_size":
+        bad.set(model__kernel_size=7)
+    assert says in refused(bad, stage)
+
+
+def test_a_refused_repro_leaves_the_outputs_that_dvc_removes_before_it_runs_a_stage(bad: Clone):
+    before = {path: path.read_bytes() for path in bad.path.rglob("*") if path.is_file() and is_output(bad, path)}
+    bad.set(train__epochs=0)
+    done = bad.run("dvc", "repro", ok=False, env=OFF)
+    assert done.code != 0
+    assert "Traceback" not in done.text
+    assert {path: path.read_bytes() for path in before} == before
+    assert bad.git("status", "--porcelain").split() == ["M", "params.yaml"]
+
+
+def test_a_parameter_that_is_missing(bad: Clone):
+    text = bad.read("params.yaml")
+    (bad.path / "params.yaml").write_text(text[: text.index("\ntrain:")] + text[text.index("\nevaluate:") :])
+    sentence = refused(bad, "train")
+    assert "params.yaml" in sentence
+    assert "train.optimizer" in sentence
+
+
+def test_params_yaml_that_is_gone_or_broken(bad: Clone):
+    (bad.path / "params.yaml").write_text("train: [unclosed")
+    assert "params.yaml" in refused(bad, "train")
+    (bad.path / "params.yaml").unlink()
+    assert "params.yaml" in refused(bad, "train")
+
+
+X, Y = np.zeros((60, 28, 28), "uint8"), np.arange(60) % 10
+
+
+@pytest.mark.parametrize(
+    ("arrays", "says"),
+    [
+        ({"a": X}, "holds a. It needs x_train and y_train"),
+        ({"x_train": X.astype("float32") * np.nan, "y_train": Y}, "x_train holds NaN"),
+        ({"x_train": np.zeros((60, 32, 32)), "y_train": Y}, "x_train has shape (60, 32, 32)"),
+        ({"x_train": X, "y_train": Y[:50]}, "y_train has shape (50,)"),
+        ({"x_train": X, "y_train": Y + 1}, "y_train holds labels from 1 to 10"),
+        ({"x_train": X - 5.0, "y_train": Y}, "x_train holds values from -5.0"),
+        ({"x_train": X.astype(str), "y_train": Y}, "x_train is of type <U"),
+        ({"x_train": X.astype(complex), "y_train": Y}, "x_train is of type complex"),
+        ({"x_train": X[:5], "y_train": Y[:5]}, "own.npz leaves 4 digits for training and 0 for evaluation"),
+    ],
+    ids=["names", "nan", "shape", "lengths", "labels", "range", "type", "complex", "few"],
+)
+def test_an_npz_that_does_not_hold_digits(bad: Clone, arrays: dict[str, np.ndarray], says: str):
+    with io.BytesIO() as file:
+        np.savez(file, **arrays)  # pyright: ignore[reportArgumentType]
+        (bad.path / "own.npz").write_bytes(file.getvalue())
+    bad.set(data__source="own.npz")
+    sentence = refused(bad, "prepare")
+    assert "own.npz" in sentence
+    assert says in sentence
+
+
+def test_an_npz_that_is_missing_or_no_npz(bad: Clone):
+    bad.set(data__source="none.npz")
+    assert "there is no file none.npz" in refused(bad, "prepare")
+    (bad.path / "none.npz").write_text("text")
+    assert "none.npz can't be read" in refused(bad, "prepare")
+    with (bad.path / "none.npz").open("wb") as file:
+        np.save(file, X)
+    assert "none.npz can't be read" in refused(bad, "prepare")
+
+
+def test_an_npz_of_ones_own(bad: Clone):
+    rng = np.random.default_rng(1)
+    np.savez(bad.path / "own.npz", x_train=rng.random((100, 28, 28)), y_train=np.arange(100) % 10)
+    bad.set(data__source="own.npz")
+    shutil.copytree(bad.path / "data", bad.path / "kept")
+    try:
+        text = bad.run("python", "-m", "stages.prepare", env=OFF).text
+        assert "Add own.npz to the deps of prepare" in text
+        with np.load(bad.path / "data/mnist/train.npz") as train, np.load(bad.path / "data/mnist/eval.npz") as rest:
+            assert len(train["y_train"]) == 85
+            assert len(rest["y_eval"]) == 14
+    finally:
+        shutil.rmtree(bad.path / "data")
+        (bad.path / "kept").rename(bad.path / "data")
+
+
+def test_digits_that_can_neither_be_found_nor_downloaded(bad: Clone):
+    bad.set(data__source="mnist")
+    sentence = refused(bad, "prepare", HTTPS_PROXY="http://127.0.0.1:9", https_proxy="http://127.0.0.1:9")
+    assert "data.source: mnist is neither in Keras's cache nor could it be downloaded" in sentence
+
+
+def test_digits_in_keras_cache_need_no_network(bad: Clone):
+    cache = Path(bad.env["HOME"]) / ".keras/datasets/fashion-mnist"
+    cache.mkdir(parents=True)
+    rng = np.random.default_rng(1)
+    for split, rows in (("train", 7000), ("t10k", 1200)):
+        labels, images = np.arange(rows) % 10, rng.integers(0, 256, (rows, 28, 28))
+        (cache / f"{split}-labels-idx1-ubyte.gz").write_bytes(
+            gzip.compress(bytes(8) + labels.astype("uint8").tobytes())
+        )
+        (cache / f"{split}-images-idx3-ubyte.gz").write_bytes(
+            gzip.compress(bytes(16) + images.astype("uint8").tobytes())
+        )
+    bad.set(data__source="fashion_mnist")
+    shutil.copytree(bad.path / "data", bad.path / "kept")
+    try:
+        text = bad.run("python", "-m", "stages.prepare", env=OFF).text
+        assert "Generated 6000 rows of training data." in text
+        assert "Generated 1000 rows of eval data." in text
+        with np.load(bad.path / "data/mnist/eval.npz") as arrays:
+            assert np.bincount(arrays["y_eval"]).tolist() == [100] * 10
+    finally:
+        shutil.rmtree(bad.path / "data")
+        (bad.path / "kept").rename(bad.path / "data")
+
+
+def test_a_model_file_that_is_broken(bad: Clone):
+    model = bad.path / "models/model.h5"
+    whole = model.read_bytes()
+    model.write_bytes(whole[:1000])
+    try:
+        sentence = refused(bad, "evaluate")
+        assert "models/model.h5 can't be read as a Keras model" in sentence
+    finally:
+        model.write_bytes(whole)
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "says"),
+    [
+        ("reports/metrics.json", "[]", "metrics.json can't be used (it has no accuracy"),
+        ("models/registered.json", "{}", "registered.json can't be used (it has no registered_model"),
+        ("production.json", "null", "production.json can't be used"),
+        ("production.json", "{", "production.json can't be used (it is not JSON"),
+    ],
+)
+def test_a_record_that_is_broken(bad: Clone, path: str, text: str, says: str):
+    kept = bad.read(path)
+    (bad.path / path).write_text(text)
+    try:
+        done = bad.run("python", "-m", "stages.promote", ok=False, env=OFF)
+        assert done.code == 1
+        assert says in done.text
+        assert "Traceback" not in done.text
+    finally:
+        (bad.path / path).write_text(kept)
+
+
+def test_an_array_file_that_is_broken(bad: Clone):
+    file = bad.path / "data/mnist/train.npz"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:1000])
+    try:
+        done = bad.run("python", "-m", "stages.train", ok=False, env=OFF)
+        assert "train.npz can't be read" in done.text
+        assert "Traceback" not in done.text
+    finally:
+        file.write_bytes(whole)
+
+
+def test_a_dependency_that_is_missing(bad: Clone):
+    (bad.path / "data/mnist").rename(bad.path / "data/kept")
+    try:
+        assert "data/mnist is missing; `dvc repro train`" in refused(bad, "train")
+    finally:
+        (bad.path / "data/kept").rename(bad.path / "data/mnist")
+
+
+def test_another_version_of_a_package_is_not_passed_off_as_the_locked_one(bad: Clone):
+    (bad.path / "packages.yaml").write_text(bad.read("packages.yaml").replace("numpy: ", "numpy: 9"))
+    assert "packages.yaml: numpy is 9" in refused(bad, "prepare")
+
+
+def test_a_disk_that_takes_no_more(bad: Clone):
+    """A limit of 2 MB a file, which fails a write half-way as a full disk does."""
+    limited = ("bash", "-c", 'ulimit -f 2000; exec "$@"', "-")
+    before = bad.read("dvc.lock")
+    done = bad.run("dvc", "repro", "--force", "--single-item", "prepare", ok=False, under=limited, env=OFF)
+    assert done.code != 0
+    assert "prepare: File too large" in done.text
+    assert "Traceback" not in done.text
+    assert bad.read("dvc.lock") == before
+    bad.run("dvc", "checkout", "--force")
+    assert "up to date" in bad.run("dvc", "status").text
+
+
+def test_a_registry_folder_that_cannot_be_written_is_a_registry_that_is_away(bad: Clone):
+    (bad.path / ".registry").write_text("a file where the folder should be")
+    try:
+        done = bad.run("python", "-m", "stages.register")
+        assert "register: not mirrored: " in done.text
+        assert ".registry" in done.text
+        assert "Traceback" not in done.text
+    finally:
+        (bad.path / ".registry").unlink()
+
+
+def test_commands_outside_a_dvc_project(bad: Clone, tmp_path: Path):
+    done = bad.run(
+        "python",
+        "-m",
+        "lineage",
+        "mirror",
+        ok=False,
+        under=("env", f"--chdir={tmp_path}"),
+        env={"PYTHONPATH": str(bad.path)},
+    )
+    assert done.code == 1
+    assert "is not in a DVC project" in done.text
+    assert "Traceback" not in done.text
+
+
+def test_a_stage_that_does_not_exist(bad: Clone):
+    done = bad.run("python", "-m", "lineage", "mirror", "trian", ok=False, env=OFF)
+    assert done.code == 1

@@ -1,0 +1,29 @@
+"""Artifact names made from paths: readable, allowed by W&B, never the same for two paths."""
+
+from __future__ import annotations
+
+import re
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from lineage.pipeline import artifact_name
+
+PATHS = st.from_regex(r"[a-c._ é-]{1,4}(/[a-c._ é-]{1,4}){0,2}", fullmatch=True)
+
+
+def test_a_plain_path_stays_readable():
+    assert artifact_name("reports/metrics.json") == "reports-metrics.json"
+
+
+@given(PATHS, PATHS)
+@example("a/b", "a-b")
+@example("a-b", "a-b--" + "0" * 8)
+@example("a b", "a-b")
+def test_two_paths_never_share_a_name(one: str, other: str):
+    assert (artifact_name(one) == artifact_name(other)) == (one == other)
+
+
+@given(st.text(st.characters(exclude_characters="\0"), min_size=1, max_size=300))
+def test_any_path_gives_a_name_that_is_allowed(path: str):
+    assert re.fullmatch(r"[\w.-]{1,128}", artifact_name(path), flags=re.ASCII)

@@ -1,0 +1,109 @@
+"""The commands that keep accounts, beside a running server."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+from wandb.errors import AuthenticationError
+
+from .conftest import Account, Registry
+
+
+def test_a_new_users_key_is_printed_once_and_works(registry: Registry):
+    said = registry.command("user", "add", "newcomer").stdout.splitlines()
+    assert said[0] == "User newcomer added."
+    key = said[1].removeprefix("API key, shown only now: ")
+    assert Account(registry.url, "newcomer", key).api().viewer.username == "newcomer"
+    with sqlite3.connect(registry.store / "registry.db") as db:
+        assert key not in "\n".join(db.iterdump())
+
+
+def test_a_removed_users_key_stops_working(registry: Registry):
+    leaver = registry.user("leaver")
+    assert leaver.api().viewer.username == "leaver"
+    assert registry.command("user", "rm", "leaver").stdout == "User leaver removed.\n"
+    with pytest.raises(AuthenticationError):
+        leaver.api().runs("p")
+
+
+def test_a_team_shares_what_its_members_log(registry: Registry):
+    ann, bob = registry.user("ann"), registry.user("bob")
+    assert registry.command("org", "add", "lab", "--admin", "ann").returncode == 0
+    assert registry.command("team", "add", "vision", "--org", "lab", "--member", "ann").returncode == 0
+    mutation = 'mutation U { upsertBucket(input: {entityName: "vision", modelName: "p", name: "r"}) { inserted } }'
+    assert ann.ask(mutation).status == 200
+    assert bob.ask(mutation).status == 404
+    assert registry.command("team", "add", "vision", "--org", "lab", "--member", "bob").returncode == 0
+    assert bob.ask(mutation).json() == {"data": {"upsertBucket": {"inserted": False}}}
+    assert "vision  lab           ann, bob" in registry.command("team", "list").stdout
+
+
+def test_a_viewer_of_an_organization_sees_its_registries_and_changes_nothing(registry: Registry):
+    boss, guest = registry.user("boss"), registry.user("guest")
+    registry.command("org", "add", "firm", "--admin", "boss")
+    registry.command("org", "add-member", "firm", "guest", "--role", "viewer")
+    make = """
+    mutation Make($description: String) { upsertModel(input: {entityName: "firm_registry",
+      name: "wandb-registry-models", description: $description}) { inserted } }
+    """
+    assert boss.ask(make, description="ours").json() == {"data": {"upsertModel": {"inserted": True}}}
+    look = '{ project(entityName: "firm_registry", name: "wandb-registry-models") { description } }'
+    assert guest.ask(look).json() == {"data": {"project": {"description": "ours"}}}
+    refused = guest.ask(make, description="mine")
+    assert (refused.status, refused.json()["errors"][0]["extensions"]["code"]) == (403, "FORBIDDEN")
+    assert boss.ask(look).json() == {"data": {"project": {"description": "ours"}}}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("user", "add", "local"), "The name 'local' is taken by another user, team or organization, or was once."),
+        (("user", "add", "short", "--api-key", "short"), "An API key has at least 40 printable characters"),
+        (("user", "add", "no spaces"), "'no spaces' can't be the name of an account"),
+        (("user", "rm", "nobody"), "There is no user 'nobody'."),
+        (("org", "add", "new", "--admin", "nobody"), "There is no user 'nobody'."),
+        (("team", "add", "new", "--org", "nowhere", "--member", "root"), "There is no organization 'nowhere'."),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_sentence(registry: Registry, arguments: tuple[str, ...], said: str):
+    done = registry.command(*arguments)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"registry: {said}")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_wrong_question_exits_with_2(registry: Registry):
+    assert registry.command("org", "add-member", "lab", "ann", "--role", "king").returncode == 2
+
+
+def test_a_key_that_was_taken_back_stops_working_and_the_others_go_on(registry: Registry):
+    first = registry.user("keyholder")
+    made = registry.command("user", "key", "keyholder").stdout
+    second = Account(registry.url, "keyholder", made.removeprefix("API key of keyholder, shown only now: ").strip())
+    assert second.api().viewer.username == "keyholder"
+    assert "Name the first 4 characters" in registry.command("user", "key", "keyholder", "--revoke", "nope").stderr
+    assert registry.command("user", "key", "keyholder", "--revoke", first.key[:4]).returncode == 0
+    assert first.ask("{ viewer { id } }").status == 401
+    assert second.ask("{ viewer { id } }").status == 200
+
+
+def test_a_service_account_logs_to_its_team(registry: Registry):
+    said = registry.command("user", "add", "robot", "--service", "local").stdout
+    robot = Account(registry.url, "local", said.rpartition(": ")[2].strip())
+    start = 'mutation U { upsertBucket(input: {modelName: "robots", name: "r"}) { bucket { project { entityName } } } }'
+    assert robot.ask(start).json()["data"]["upsertBucket"]["bucket"]["project"] == {"entityName": "local"}
+    assert registry.command("user", "rm", "robot").returncode == 0
+
+
+def test_who_leaves_an_organization_leaves_its_teams(registry: Registry):
+    leaver = registry.user("mover")
+    for role in ("member", "viewer"):
+        registry.command("org", "add", f"house-{role}", "--admin", "mover")
+        registry.command("team", "add", f"crew-{role}", "--org", f"house-{role}", "--member", "mover")
+    write = 'mutation U($e: String) { upsertBucket(input: {entityName: $e, modelName: "p", name: "r"}) { inserted } }'
+    assert leaver.ask(write, e="crew-member").status == 200
+    assert registry.command("org", "rm-member", "house-member", "mover").returncode == 0
+    assert leaver.ask(write, e="crew-member").status == 404
+    assert registry.command("team", "rm-member", "crew-viewer", "mover").returncode == 0
+    assert "member crew-viewer mover admin → nothing" in registry.command("log", "crew-viewer").stdout

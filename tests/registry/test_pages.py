@@ -1,0 +1,91 @@
+"""The pages: who may see them, and that what the SDK prints opens something."""
+
+from __future__ import annotations
+
+import re
+import urllib.request
+from http.cookiejar import CookieJar
+
+import pytest
+
+from registry import daemon
+
+from .conftest import Registry
+
+
+class Browser:
+    """Opens pages as a browser with a session would."""
+
+    def __init__(self, login_url: str):
+        self.opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
+        self.first = self.open(login_url)
+
+    def open(self, url: str) -> str:
+        with self.opener.open(url, timeout=10) as answer:
+            assert "script-src 'self'" in answer.headers["Content-Security-Policy"]
+            return answer.read().decode()
+
+
+@pytest.fixture(scope="module")
+def browser(registry: Registry) -> Browser:
+    with registry.run("paged", name="<b>bold</b>", config={"lr": 0.1}) as run:
+        version = registry.log_file(run, "weights", "one", aliases=["candidate"])
+        run.link_artifact(version, "model-registry/Paged", aliases=["production"])
+    url = daemon.login_url(registry.store)
+    assert url
+    return Browser(url)
+
+
+def test_the_first_page_lists_models_with_aliases_and_projects(browser: Browser):
+    assert "Paged</a>" in browser.first
+    assert '<span class="chip production">production</span>' in browser.first
+    assert "local/paged</a>" in browser.first
+
+
+def test_the_addresses_that_the_sdk_prints_open(registry: Registry, browser: Browser):
+    api = registry.api()
+    run = api.runs("paged")[0]
+    links = [run.url, f"{registry.url}/local/paged", api.artifact("paged/weights:v0").url]
+    links += [api.artifact("model-registry/Paged:v0").url, f"{registry.url}/registry/model"]
+    for link in links:
+        page = browser.open(link)
+        assert "Paged" in page or "weights" in page
+
+
+def test_every_link_on_a_page_opens(registry: Registry, browser: Browser):
+    seen, waiting = set(), ["/", "/local/paged"]
+    while waiting and len(seen) < 25:
+        address = waiting.pop()
+        seen.add(address)
+        found = re.findall(r'(?:href|src)="(/[^"]*)"', browser.open(registry.url + address))
+        waiting += [link for link in found if link not in seen | set(waiting) and not link.startswith("/static")]
+    assert len(seen) > 5
+
+
+def test_what_users_write_stays_text(registry: Registry, browser: Browser):
+    page = browser.open(f"{registry.url}/local/paged")
+    assert "&lt;b&gt;bold&lt;/b&gt;" in page
+    assert "<b>" not in page
+
+
+def test_an_address_signs_in_once(registry: Registry):
+    url = daemon.login_url(registry.store)
+    assert url
+    assert Browser(url).first
+    again = registry.send("GET", url, signed_in=False)
+    assert again.status == 403
+    assert "was used already" in again.text
+
+
+def test_who_is_not_signed_in_is_asked_to(registry: Registry):
+    for address in ("/", "/local/paged", "/local/nothing", "/registry/model"):
+        answer = registry.send("GET", address, signed_in=False)
+        assert (answer.status, answer.headers["location"]) == (303, "/login")
+
+
+def test_a_key_signs_in(registry: Registry):
+    right = registry.send("POST", "/login", f"key={registry.key}".encode(), signed_in=False)
+    wrong = registry.send("POST", "/login", b"key=wrong", signed_in=False)
+    assert (right.status, wrong.status) == (303, 403)
+    assert "HttpOnly" in right.headers["set-cookie"]
+    assert "No account has this key." in wrong.text

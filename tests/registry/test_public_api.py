@@ -1,0 +1,215 @@
+"""The public API: projects, runs by filter and order, users and teams, and clear words for what is left out."""
+
+# pyright: reportAttributeAccessIssue=false
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+import wandb
+from wandb.errors import CommError
+from wandb.sdk.lib.service.service_connection import WandbApiFailedError
+
+from .conftest import Registry
+
+MANY = 1_000
+INSERT = """
+insert into run (project_id, user_id, name, display_name, state, config, summary, tags, group_name)
+select id, user_id, :name, :display_name, 'finished', :config, :summary, :tags, :group
+  from project
+ where name = 'thousands'
+"""
+
+
+@pytest.fixture(scope="module")
+def thousands(registry: Registry) -> Iterator[None]:
+    """A project with thousands of runs, written behind the server's back: one by one they would take minutes."""
+    registry.api().create_project("thousands", registry.entity)
+    with closing(sqlite3.connect(registry.store / "registry.db", timeout=30)) as db, db:
+        db.executemany(INSERT, [row(number) for number in range(MANY)])
+    yield
+    with closing(sqlite3.connect(registry.store / "registry.db", timeout=30)) as db, db:
+        db.execute("delete from run where project_id = (select id from project where name = 'thousands')")
+
+
+def row(number: int) -> dict[str, str | None]:
+    config = {"lr": {"value": number / MANY}, "net": {"value": {"depth": number % 7, "layers": [number % 3, 64]}}}
+    summary = json.dumps({"accuracy": number * 7919 % MANY / MANY, "f1.macro": number % 10})
+    return {
+        "name": f"r{number}",
+        "display_name": f"run {number}",
+        "config": json.dumps(config | {"data.name": {"value": "mnist"}, "flag": {"value": number % 2 == 0}}),
+        "summary": summary[:-1] + ', "odd": NaN}' if number % 100 == 0 else summary,
+        "tags": json.dumps(["base"] if number % 3 else ["base", "third"]),
+        "group": f"g{number % 4}" if number % 4 else None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("wanted", "passes"),
+    [
+        ({"config.lr": {"$gte": 0.5, "$lt": 0.51}}, lambda n: 500 <= n < 510),
+        ({"config.lr.value": {"$gt": 0.99}}, lambda n: n > 990),
+        ({"config.net.depth": 3}, lambda n: n % 7 == 3),
+        ({"config.net.layers": 2}, lambda n: n % 3 == 2),
+        ({"config.net.layers": [2, 64]}, lambda n: n % 3 == 2),
+        ({"config.net.layers": {"$size": 3}}, lambda n: False),
+        ({"config.data.name": "mnist"}, lambda n: True),
+        ({"config.flag": True}, lambda n: n % 2 == 0),
+        ({"config.missing": None}, lambda n: True),
+        ({"config.missing": {"$ne": 3}}, lambda n: True),
+        ({"config.missing": {"$exists": True}}, lambda n: False),
+        ({"summary_metrics.f1.macro": {"$in": [1, 2]}}, lambda n: n % 10 in (1, 2)),
+        ({"summary_metrics.f1.macro": {"$nin": [1, 2]}}, lambda n: n % 10 not in (1, 2)),
+        ({"summary_metrics.odd": {"$exists": False}}, lambda n: True),
+        ({"tags": "third"}, lambda n: n % 3 == 0),
+        ({"tags": {"$all": ["third", "base"]}}, lambda n: n % 3 == 0),
+        ({"tags": {"$nin": ["third"]}}, lambda n: n % 3 != 0),
+        ({"group": None}, lambda n: n % 4 == 0),
+        ({"$and": [{"group": "g1"}, {"$or": [{"name": "r5"}, {"displayName": "run 9"}]}]}, lambda n: n in (5, 9)),
+        ({"$nor": [{"group": {"$exists": True}}, {"config.net.depth": {"$gt": 0}}]}, lambda n: n % 28 == 0),
+        ({"display_name": {"$regex": "^run 2[0-9]{2}$"}}, lambda n: 200 <= n < 300),
+        ({"display_name": {"$contains": "n 29"}}, lambda n: str(n).startswith("29")),
+        ({"config.lr": {"$not": {"$lt": 0.99}}}, lambda n: n >= 990),
+        ({"config.lr": {"$gt": "text"}}, lambda n: False),
+        ({"state": "finished", "username": "nobody"}, lambda n: False),
+    ],
+    ids=str,
+)
+def test_filters_find_what_they_describe(registry: Registry, thousands: None, wanted: dict, passes):
+    expected = {f"r{number}" for number in range(MANY) if passes(number)}
+    found = registry.api().runs("thousands", filters=wanted, per_page=400)
+    assert len(found) == len(expected)
+    assert {run.id for run in found} == expected
+
+
+def test_orders_sort_by_any_value_and_pages_lose_nothing(registry: Registry, thousands: None):
+    api = registry.api()
+    best = [run.id for run in api.runs("thousands", order="-summary_metrics.accuracy", per_page=300)]
+    accuracy = {f"r{number}": number * 7919 % MANY for number in range(MANY)}
+    assert best == sorted(accuracy, key=lambda name: -accuracy[name])
+    assert [run.id for run in api.runs("thousands", per_page=50)[:60]] == [f"r{number}" for number in range(60)]
+    newest = api.runs("thousands", order="-created_at", filters={"config.net.depth": 0})
+    assert newest[0].id == f"r{(MANY - 1) // 7 * 7}"
+    last = api.runs("thousands", order="+summary_metrics.absent", per_page=5)
+    assert last[0].id == "r0", "runs without the value keep the order of creation"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ({"colour": "red"}, "Runs have no field 'colour'"),
+        ({"config.lr": {"$near": 3}}, r"The filter operator '\$near' is not known here"),
+        ({"name": {"$regex": "(a+)+b"}}, "is too costly"),
+        ({"name": {"$regex": "("}}, "can't be read"),
+        ({"$or": {"name": "a"}}, r"\$or takes a list"),
+        ({"config.lr": {"$gt": [1]}}, "can't be compared with"),
+        ({'config.a"b': 1}, "holds a quotation mark"),
+        ({"$or": [{"name": "a"}] * 600}, "more than 500 clauses"),
+    ],
+    ids=str,
+)
+def test_a_filter_that_cannot_be_answered_gets_a_sentence(registry: Registry, thousands: None, wanted: dict, said: str):
+    with pytest.raises(WandbApiFailedError, match=said):
+        len(registry.api().runs("thousands", filters=wanted))
+
+
+def test_a_filter_cannot_reach_beyond_its_project(registry: Registry, thousands: None):
+    stranger = registry.user("filterer")
+    with stranger.run("own", id="mine"):
+        pass
+    hostile = "') or 1=1 or ('"
+    for wanted in (
+        {"name": hostile},
+        {f"config.{hostile}": 1},
+        {"$nor": [{"name": "x"}]},
+        {"name": {"$in": [hostile]}},
+    ):
+        assert {run.id for run in stranger.api().runs("own", filters=wanted)} <= {"mine"}
+
+
+# ---- projects, users, teams ----
+
+
+def test_projects_are_made_once_and_listed(registry: Registry):
+    api = registry.api()
+    api.create_project("made-here", registry.entity)
+    api.create_project("made-here", registry.entity)
+    assert [project.name for project in api.projects(registry.entity)].count("made-here") == 1
+    assert api.project("made-here").entity == registry.entity
+    assert registry.api().project("made-here").owner.username == registry.api().viewer.username
+    with pytest.raises(ValueError, match="not found"):
+        _ = api.project("never-made").id
+
+
+def test_a_run_that_is_made_by_the_api_can_be_written_to(registry: Registry):
+    made = registry.api().run("/".join(registry.api().create_run(project="by-api", entity=registry.entity).path))
+    made.config["lr"] = 2
+    made.summary["best"] = 3
+    made.notes = "made by hand"
+    made.group = "hand"
+    made.update()
+    found = registry.api().run(f"by-api/{made.id}")
+    assert (found.config, found.summary["best"], found.notes, found.group) == ({"lr": 2}, 3, "made by hand", "hand")
+    artifact = wandb.Artifact("from-api", "model")
+    with artifact.new_file("a.txt") as file:
+        file.write("a")
+    artifact.save(project="by-api", settings=wandb.Settings(entity=registry.entity))
+    artifact.wait()
+    found.use_artifact(registry.api().artifact("by-api/from-api:v0"))
+    assert [used.name for used in found.used_artifacts()] == ["from-api:v0"]
+
+
+def test_files_of_a_run_are_listed_by_name_and_pattern_and_deleted(registry: Registry, tmp_path):
+    for name in ("a.txt", "b.txt", "c.csv"):
+        (tmp_path / name).write_text(name)
+    found = registry.api().run("/".join(registry.api().create_run(project="files", entity=registry.entity).path))
+    for name in ("a.txt", "b.txt", "c.csv"):
+        found.upload_file(str(tmp_path / name), root=str(tmp_path))
+    assert [file.name for file in found.files(per_page=1)] == ["a.txt", "b.txt", "c.csv"]
+    assert [file.name for file in found.files(pattern="%.txt")] == ["a.txt", "b.txt"]
+    assert [file.size for file in found.files(["c.csv"])] == [5]
+    found.file("a.txt").delete()
+    assert [file.name for file in registry.api().run("/".join(found.path)).files()] == ["b.txt", "c.csv"]
+
+
+def test_the_viewer_is_the_account_of_the_key(registry: Registry):
+    viewer = registry.user("looker").api().viewer
+    assert (viewer.username, viewer.email, viewer.admin) == ("looker", "looker@localhost", False)
+    assert viewer.teams == ["looker"]
+    assert viewer.api_keys == ["look"]
+
+
+def test_a_team_tells_its_members_and_an_unknown_one_has_none(registry: Registry):
+    api = registry.api()
+    assert [member.username for member in api.team(registry.entity).members] == [api.viewer.username]
+    assert api.team("no-such-team").members == []
+    assert registry.user("outsider").api().team(registry.entity).members == [], "nor does it have any for a stranger"
+
+
+@pytest.mark.parametrize(
+    ("ask", "name"),
+    [
+        (lambda api: list(api.project("left-out").sweeps()), "GetSweeps"),
+        (lambda api: api.sweep("left-out/abc"), "GetSweep"),
+        (
+            lambda api: wandb.sweep({"method": "grid", "parameters": {"x": {"values": [1]}}}, project="left-out"),
+            "Sweep",
+        ),
+        (lambda api: wandb.agent("abc", project="left-out", function=print, count=1), "CreateAgent"),
+        (lambda api: list(api.reports("left-out")), "ProjectViews"),
+        (lambda api: api.create_run_queue("q", "local-container", entity="local"), "CreateDefaultResourceConfig"),
+        (lambda api: list(api.automations(entity="local")), "Automations"),
+        (lambda api: list(api.integrations(entity="local")), "IntegrationsByEntity"),
+        (lambda api: api.create_custom_chart("local", "c", "C", "vega2", "private", {}), "createCustomChart"),
+    ],
+    ids=str,
+)
+def test_what_is_left_out_says_so(registry: Registry, ask, name: str):
+    registry.api().create_project("left-out", registry.entity)
+    with pytest.raises((WandbApiFailedError, CommError), match=f"'.*{name}.*' is not supported by this registry"):
+        ask(registry.api())

@@ -1,0 +1,107 @@
+"""Clients that ask too much, stop in the middle, or send nonsense: they get a sentence, and others don't notice."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import socket
+import time
+from contextlib import ExitStack
+from urllib.parse import urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.types import Message
+
+from registry.gate import Activity, Gate
+
+from .conftest import Registry
+
+HALF = "POST /graphql HTTP/1.1\r\nHost: {host}\r\nAuthorization: Basic {key}\r\nContent-Length: 1000\r\n\r\n{{"
+
+
+def test_a_question_that_nests_too_deeply_is_refused(registry: Registry):
+    inside = "orgEntity { organization { " * 10 + "id" + "} }" * 10
+    refused = registry.ask("{ viewer { organizations { " + inside + " } } }")
+    assert refused.status == 400
+    assert "nests more than 16 levels deep" in refused.text
+
+
+def test_fragments_do_not_hide_the_depth(registry: Registry):
+    fragments = "".join(
+        f"fragment F{n} on Organization {{ orgEntity {{ organization {{ ...F{n + 1} ...F{n + 1} }} }} }} "
+        for n in range(30)
+    )
+    query = "{ viewer { organizations { ...F0 } } } " + fragments + "fragment F30 on Organization { id }"
+    assert "nests more than 16 levels deep" in registry.ask(query).text
+
+
+def test_too_many_questions_at_once_are_refused(registry: Registry):
+    refused = registry.ask("{ " + " ".join(f"a{n}: viewer {{ id }}" for n in range(51)) + " }")
+    assert "asks more than 50 things at once" in refused.text
+
+
+def test_clients_that_stop_in_the_middle_do_not_hold_up_others(registry: Registry):
+    address = urlsplit(registry.url)
+    with ExitStack() as stack:
+        for _ in range(100):
+            client = stack.enter_context(socket.create_connection((address.hostname, address.port)))
+            client.sendall(HALF.format(host=address.netloc, key="YXBpOng=").encode())
+        started = time.monotonic()
+        assert registry.ask("{ viewer { username } }").status == 200
+        assert time.monotonic() - started < 2
+
+
+def test_a_body_that_stops_coming_is_given_up():
+    """Else one stalled client would keep an idle server from leaving."""
+    activity = Activity()
+    seen = []
+
+    async def app(scope, receive, send):
+        try:
+            await Request(scope, receive).body()
+        except Exception as error:
+            seen.append(type(error).__name__)
+        await PlainTextResponse("")(scope, receive, send)
+
+    async def stalled() -> Message:
+        await asyncio.sleep(60)
+        return {}
+
+    async def ignore(_message):
+        pass
+
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": [(b"host", b"localhost")], "query_string": b""}
+    asyncio.run(Gate(app, activity, loopback=True, patience=0.05)(scope, stalled, ignore))
+    assert seen == ["ClientDisconnect"]
+    assert activity.running == 0
+
+
+@pytest.mark.parametrize("path", ["/graphql", "/files/local/p/r/file_stream", "/storage/runs/1/x", "/nowhere"])
+@given(body=st.binary(max_size=200))
+def test_no_body_makes_the_server_fail(registry: Registry, path: str, body: bytes):
+    method = "PUT" if path.startswith("/storage") else "POST"
+    assert 400 <= registry.send(method, path, body).status < 500
+
+
+def test_a_body_that_only_claims_to_be_packed_is_refused(registry: Registry):
+    refused = registry.send("POST", "/graphql", b"{}", headers={"Content-Encoding": "gzip"})
+    assert (refused.status, "not gzip" in refused.text) == (400, True)
+
+
+def test_a_small_body_that_unpacks_to_a_huge_one_is_refused(registry: Registry):
+    bomb = gzip.compress(b" " * (80 * 2**20))
+    assert registry.send("POST", "/graphql", bomb, headers={"Content-Encoding": "gzip"}).status == 413
+
+
+def test_keys_stay_out_of_the_log(registry: Registry):
+    registry.send("POST", "/graphql", b"not json")
+    registry.send("GET", "/storage/files/00/x?expires=1&signature=secret")
+    registry.ask("{ viewer { id } ")
+    for log in registry.store.glob("*.log"):
+        text = log.read_text()
+        assert registry.key not in text
+        assert "signature=" not in text

@@ -1,0 +1,40 @@
+"""Imports flow one way: stages → lineage → wandb → HTTP → registry."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SCRIPTS = {f"stages/{name}.py" for name in ("prepare", "train", "register", "evaluate", "promote")}
+FORBIDDEN = {
+    "stages": {"registry", "dvc"},
+    "lineage": {"stages", "registry"},
+    "registry": {"stages", "lineage", "wandb", "dvc"},
+}
+SEAMS = {("lineage/embedded.py", "registry")}
+FILES = sorted(path.relative_to(ROOT) for package in FORBIDDEN for path in (ROOT / package).rglob("*.py"))
+
+
+def imported_roots(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (name.name.split(".")[0] for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.split(".")[0]
+
+
+@pytest.mark.parametrize("path", FILES, ids=str)
+def test_imports_flow_one_way(path: Path):
+    for module in imported_roots(ast.parse((ROOT / path).read_text())):
+        allowed = module not in FORBIDDEN[path.parts[0]] or (path.as_posix(), module) in SEAMS
+        assert allowed, f"{path} imports {module}: data flows stages → lineage → wandb → registry"
+
+
+@pytest.mark.parametrize("path", FILES, ids=str)
+def test_a_file_can_be_read_in_a_sitting(path: Path):
+    lines = len((ROOT / path).read_text().splitlines())
+    assert lines <= (120 if path.as_posix() in SCRIPTS else 400)
