@@ -51,7 +51,9 @@ def test_what_is_said_about_a_version_can_be_changed(registry: Registry):
     assert (sorted(found.tags), found.aliases) == (["kept", "new"], ["candidate"])
 
 
-def test_files_come_back_byte_for_byte(registry: Registry, tmp_path: Path):
+def test_files_come_back_byte_for_byte(registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    # a cache of its own, so that the bytes come from the server; skip_cache=True would last for the whole process
+    monkeypatch.setenv("WANDB_CACHE_DIR", str(tmp_path / "cache"))
     contents = {"a.txt": b"a", "empty": b"", "deep/er/b c%.bin": bytes(range(256)) * 5000, "same": b"a"}
     with registry.run("files") as run:
         artifact = wandb.Artifact("folder", "dataset")
@@ -61,7 +63,7 @@ def test_files_come_back_byte_for_byte(registry: Registry, tmp_path: Path):
         artifact.add_dir(str(tmp_path / "in"))
         run.log_artifact(artifact).wait()
     version = registry.api().artifact("files/folder:latest")
-    version.download(str(tmp_path / "out"), skip_cache=True)
+    version.download(str(tmp_path / "out"))
     assert {name: (tmp_path / "out" / name).read_bytes() for name in contents} == contents
     version.verify(str(tmp_path / "out"))
     assert (version.size, version.file_count) == (sum(map(len, contents.values())), 4)
