@@ -19,6 +19,10 @@ class LineageError(Exception):
     pass
 
 
+def first_line(error: BaseException) -> str:
+    return str(error).splitlines()[0]
+
+
 class TrackedRun:
     def __init__(self, stage: str) -> None:
         self._stage = yaml.safe_load(Path("dvc.yaml").read_text())["stages"][stage]
@@ -59,7 +63,7 @@ class TrackedRun:
 
 
 @contextlib.contextmanager
-def tracked_run(stage: str) -> Iterator[TrackedRun]:
+def tracked_run(stage: str, live: bool = False) -> Iterator[TrackedRun]:
     module = types.ModuleType("wandb.integration.keras")
     module.__dict__["WandbMetricsLogger"] = _no_logger
     sys.modules.update(dict.fromkeys(("wandb", "wandb.integration", "wandb.integration.keras"), module))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 
+from lineage import recorder
 from lineage.commands import mirror, promote
-from lineage.errors import LineageError, RegistryAway, in_a_sentence
+from lineage.errors import LineageError, RegistryAway, WrongProject, in_a_sentence
+from lineage.pipeline import project_root
 
 COMMANDS = (mirror, promote)
 
@@ -15,6 +18,8 @@ COMMANDS = (mirror, promote)
 def main() -> int:
     arguments = _parser().parse_args()
     try:
+        with contextlib.suppress(WrongProject):  # the command says so, where it needs one
+            recorder.settle(project_root())
         return arguments.command(arguments)
     except RegistryAway as error:
         print(

@@ -66,14 +66,7 @@ def connect(root: Path) -> Connection:
     mode = os.environ.get("WANDB_MODE") or "online"
     if mode not in ("online", "run", "shared"):
         raise RegistryAway(f"WANDB_MODE is {mode}")
-    own = not os.environ.get("WANDB_BASE_URL") and not os.environ.get("WANDB_API_KEY")
-    if own:
-        server = embedded.ensure(root)
-        os.environ["WANDB_BASE_URL"], os.environ["WANDB_API_KEY"] = server.url, server.api_key
-        _reach_directly(server.url)
-    os.environ.setdefault("WANDB_SILENT", "true")  # one line of our own a stage says it all
-    for name in ("WANDB_RUN_ID", "WANDB_RESUME"):  # meant for one run, not for one a stage
-        os.environ.pop(name, None)
+    own = _settle_environment(root)
     url = (os.environ.get("WANDB_BASE_URL") or "https://api.wandb.ai").rstrip("/")
     viewer = _account(url)
     _start_sdk()
@@ -85,6 +78,12 @@ def connect(root: Path) -> Connection:
     )
 
 
+def enter(root: Path) -> None:
+    """Let the SDK of this process talk to the registry that another process of the same stage has found."""
+    _settle_environment(root)
+    _start_sdk()
+
+
 def still_there(connection: Connection, root: Path) -> None:
     """Start the embedded registry again if it went away since; raises RegistryAway where that fails.
 
@@ -92,6 +91,19 @@ def still_there(connection: Connection, root: Path) -> None:
     """
     if connection.embedded:
         embedded.ensure(root)
+
+
+def _settle_environment(root: Path) -> bool:
+    """Point the SDK to the embedded registry, started if need be, unless another is asked for; whether it is ours."""
+    own = not os.environ.get("WANDB_BASE_URL") and not os.environ.get("WANDB_API_KEY")
+    if own:
+        server = embedded.ensure(root)
+        os.environ["WANDB_BASE_URL"], os.environ["WANDB_API_KEY"] = server.url, server.api_key
+        _reach_directly(server.url)
+    os.environ.setdefault("WANDB_SILENT", "true")  # one line of our own a stage says it all
+    for name in ("WANDB_RUN_ID", "WANDB_RESUME"):  # meant for one run, not for one a stage
+        os.environ.pop(name, None)
+    return own
 
 
 def _start_sdk() -> None:
@@ -107,7 +119,7 @@ def _start_sdk() -> None:
     wandb.setup()
 
 
-def open_run(connection: Connection, **arguments: Any) -> wandb.Run:
+def open_run(connection: Connection, settings: dict[str, Any] | None = None, **arguments: Any) -> wandb.Run:
     """A W&B run in the pipeline's project; `arguments` are those of `wandb.init`. Raises RegistryAway."""
     import wandb
     from wandb.errors import CommError, UsageError
@@ -116,7 +128,7 @@ def open_run(connection: Connection, **arguments: Any) -> wandb.Run:
         return wandb.init(
             entity=connection.entity,
             project=connection.project,
-            settings=wandb.Settings(silent=True, finish_timeout=FINISH_WITHIN, **PATIENCE),
+            settings=wandb.Settings(silent=True, finish_timeout=FINISH_WITHIN, **PATIENCE, **(settings or {})),
             **arguments,
         )
     except (CommError, UsageError, ValueError) as error:  # pydantic's errors are ValueErrors

@@ -47,14 +47,8 @@ def make_up(pipeline: Pipeline, connection: Connection, holdings: Holdings, exec
         try:
             for out in execution.outs:
                 pipeline.at_hand(out)
-            with _run(
-                connection,
-                id=f"{_slug(execution.stage)}-{execution.key}",
-                name=execution.stage,
-                job_type=execution.job_type,
-                notes=execution.desc or None,
-                config=record.config(execution),
-            ) as run:
+            id = f"{_slug(execution.stage)}-{execution.key}"
+            with _run(connection, id=id, **record.described(execution)) as run:
                 _mirror(run, pipeline, execution)
         except Exception as error:  # one stage that can't be mirrored is no reason to leave the others
             connection.check()

@@ -133,8 +133,33 @@ class Pipeline:
             return {path.name: path}
         return {Path(file).relative_to(path).as_posix(): Path(file) for file in sorted(self._walk(path))}
 
+    def hold(self, contents: Iterable[Content]) -> None:
+        """Keep the bytes of `contents` as they lie in the workspace now, whatever DVC does there meanwhile.
+
+        As hard links where the file system has them; `at_hand` finds them until this process ends.
+        """
+        folder = tempfile.mkdtemp(prefix="held-", dir=self._repo.tmp_dir)
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        for number, content in enumerate(contents):
+            held = Path(folder) / str(number) / Path(content.path).name
+            for name, path in self.files(content).items():
+                target = held / name if path != self.root / content.path else held
+                target.parent.mkdir(parents=True, exist_ok=True)
+                try:
+                    target.hardlink_to(path)
+                except OSError:  # another file system, or one without links
+                    shutil.copyfile(path, target)
+            self._laid_out[content] = held
+
+    def makes_stale(self, execution: Execution) -> bool:
+        """Whether another stage reads an output of `execution` and was locked with other bytes of it, or never."""
+        made = {out.path: out.md5 for out in execution.outs}
+        deps = [dep for stage in self._stages.values() for dep in stage.deps if dep.hash_name != "params"]
+        read = {self._path(dep): dep.hash_info.value if dep.hash_info else None for dep in deps}
+        return any(path in made and md5 != made[path] for path, md5 in read.items())
+
     def _walk(self, folder: Path) -> Iterable[str]:
-        if folder.is_relative_to(self.root):
+        if folder.is_relative_to(self.root) and not folder.is_relative_to(self._repo.tmp_dir or ""):
             return self._repo.dvcignore.find(self._repo.fs, str(folder))
         return (str(file) for file in folder.rglob("*") if file.is_file())
 

@@ -9,6 +9,7 @@ seen and made up.
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,17 @@ def config(execution: Execution) -> dict[str, Any]:
         "outs": {out.path: out.md5 for out in execution.outs},
     }
     return {**nested, "dvc": facts}
+
+
+def described(execution: Execution) -> dict[str, Any]:
+    """What `wandb.init` is told of an execution: the run's name, job type, notes, group and config."""
+    return {
+        "name": execution.stage,
+        "job_type": execution.job_type,
+        "notes": execution.desc or None,
+        "group": os.environ.get("DVC_EXP_NAME"),
+        "config": config(execution),
+    }
 
 
 def use_inputs(run: wandb.Run, execution: Execution) -> None:

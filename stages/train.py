@@ -15,7 +15,7 @@ from stages.params import checked
 
 
 def main() -> None:
-    with tracked_run("train") as run:
+    with tracked_run("train", live=True) as run:
         params = checked(run)
 
         # Import what is slow only now, while the run is being opened

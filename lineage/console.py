@@ -1,0 +1,47 @@
+"""What a stage prints, kept for the run's logs while it goes to the terminal."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+from typing import Any, TextIO
+
+LIMIT = 2**20  # characters; the beginning is kept
+
+
+class Copied:
+    """Within the block, `text` grows by what Python code writes to stdout and stderr."""
+
+    def __init__(self) -> None:
+        self._parts: list[str] = []
+        self._left = LIMIT
+
+    @property
+    def text(self) -> str:
+        return "".join(self._parts)
+
+    def __enter__(self) -> Copied:
+        self._streams = sys.stdout, sys.stderr
+        sys.stdout, sys.stderr = (_Tee(stream, self._keep) for stream in self._streams)
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        sys.stdout, sys.stderr = self._streams
+
+    def _keep(self, text: str) -> None:
+        self._parts.append(text[: self._left])
+        self._left -= len(self._parts[-1])
+
+
+class _Tee:
+    """A text stream that also hands on what is written to it."""
+
+    def __init__(self, stream: TextIO, keep: Any) -> None:
+        self._stream, self._keep = stream, keep
+
+    def write(self, text: str) -> int:
+        self._keep(text)
+        return self._stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
