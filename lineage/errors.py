@@ -4,7 +4,10 @@ LineageError             one sentence: what happened, why, what to do; exit 1
 ├── NotAtHand            bytes that dvc.lock names are nowhere to be had
 ├── WrongProject         the DVC project itself can't be read, or lacks what was asked for
 └── RegistryAway         the registry is down, unreachable, refuses, or is switched off
+    └── RecorderGone     the process that mirrors the stages was killed
 """
+
+from pathlib import Path
 
 
 class LineageError(Exception):
@@ -27,6 +30,21 @@ class NotAtHand(LineageError):
 
 class RegistryAway(LineageError):
     """Nothing can be mirrored now; DVC's side is complete without it."""
+
+
+class RecorderGone(RegistryAway):
+    """The stage goes on without its recorder."""
+
+    def __init__(self, log: Path) -> None:
+        super().__init__(f"the recorder is gone; {log} may say why.")
+
+
+def not_mirrored(stage: str, why: str) -> str:
+    """The one line that a stage costs that the registry does not have."""
+    return (
+        f"{stage}: not mirrored: {why}. Its outputs are safe in DVC; "
+        "`make mirror` (python -m lineage mirror) makes it up."
+    )
 
 
 def first_line(error: BaseException) -> str:

@@ -151,12 +151,22 @@ class Pipeline:
                     shutil.copyfile(path, target)
             self._laid_out[content] = held
 
-    def makes_stale(self, execution: Execution) -> bool:
-        """Whether another stage reads an output of `execution` and was locked with other bytes of it, or never."""
+    def goes_on_after(self, execution: Execution) -> bool:
+        """Whether a stage that reads an output of `execution` can't stay as it was locked.
+
+        It was locked with other bytes, or never, or outputs of its own are nowhere to be had.
+        """
         made = {out.path: out.md5 for out in execution.outs}
-        deps = [dep for stage in self._stages.values() for dep in stage.deps if dep.hash_name != "params"]
-        read = {self._path(dep): dep.hash_info.value if dep.hash_info else None for dep in deps}
-        return any(path in made and md5 != made[path] for path, md5 in read.items())
+        for stage in self._stages.values():
+            read = {self._path(dep): dep.hash_info for dep in stage.deps if self._path(dep) in made}
+            if any(not md5 or md5.value != made[path] for path, md5 in read.items()) or (
+                read and any(not out.exists and not self._is_cached(out) for out in stage.outs)
+            ):
+                return True
+        return False
+
+    def _is_cached(self, out: Any) -> bool:
+        return bool(out.hash_info) and Path(self._repo.cache.local.oid_to_path(out.hash_info.value)).exists()
 
     def _walk(self, folder: Path) -> Iterable[str]:
         if folder.is_relative_to(self.root) and not folder.is_relative_to(self._repo.tmp_dir or ""):
@@ -187,9 +197,9 @@ class Pipeline:
         DVC removes them before it runs a stage; one that refuses its input would leave the workspace without.
         """
         for out in self._stage(name).outs:
-            cached = self._repo.cache.local.oid_to_path(out.hash_info.value) if out.hash_info else None
-            if out.persist or not cached or not Path(cached).exists() or _hashed(out) == out.hash_info.value:
+            if out.persist or not self._is_cached(out) or _hashed(out) == out.hash_info.value:
                 continue
+            cached = self._repo.cache.local.oid_to_path(out.hash_info.value)
             if out.use_cache:
                 out.checkout(force=True)
             else:  # git keeps it, and the run cache a copy

@@ -17,7 +17,7 @@ from multiprocessing.connection import Client, Connection
 from pathlib import Path
 from typing import Any
 
-from lineage.errors import LineageError
+from lineage.errors import LineageError, RecorderGone
 
 SHELLS = {"sh", "dash", "bash", "zsh", "fish", "ksh"}
 START_WITHIN = 30.0  # seconds until a new recorder answers
@@ -34,7 +34,7 @@ class Recorder:
         self._line = self._reach(_runner())
 
     def ask(self, question: str, *arguments: Any) -> Any:
-        """The recorder's answer; raises LineageError with what it says is wrong, or where it is gone."""
+        """The recorder's answer; raises LineageError with what it says is wrong, RecorderGone where it is gone."""
         with self._turn:
             self._number += 1
             try:
@@ -43,7 +43,7 @@ class Recorder:
                 while number != self._number:  # an interrupted question leaves its answer behind
                     number, failed, answer = self._line.recv()
             except (OSError, EOFError):
-                raise LineageError(f"the recorder is gone; {log(self._root)} may say why") from None
+                raise RecorderGone(log(self._root).relative_to(self._root)) from None
         if failed:
             raise LineageError(answer)
         return answer
@@ -80,7 +80,7 @@ class Recorder:
 def settle(root: Path) -> None:
     """Wait until the recorders of this project have handed on what earlier stages gave them."""
     asked, said = time.monotonic(), False
-    while any(_alive(path) for path in root.glob(".dvc/tmp/recorder-*.json")):
+    while any(map(alive, cards(root))):
         if not said and time.monotonic() - asked > SAY_AFTER:
             print("waiting for the mirror of the stages that ran last …", file=sys.stderr, flush=True)
             said = True
@@ -90,6 +90,11 @@ def settle(root: Path) -> None:
 def card(root: Path, pid: int) -> Path:
     """Where the recorder of the process `pid` says how it is reached."""
     return root / ".dvc" / "tmp" / f"recorder-{pid}.json"
+
+
+def cards(root: Path) -> list[Path]:
+    """The cards of all recorders of a project, also of those that were killed."""
+    return list(root.glob(".dvc/tmp/recorder-*.json"))
 
 
 def log(root: Path) -> Path:
@@ -106,7 +111,7 @@ def _call(path: Path) -> Connection | None:
         return None
 
 
-def _alive(path: Path) -> bool:
+def alive(path: Path) -> bool:
     """Whether the recorder of a card still works; the card of one that was killed is removed."""
     import psutil
 

@@ -12,6 +12,7 @@ import itertools
 import json
 import os
 import secrets
+import shutil
 import sys
 import threading
 import time
@@ -25,7 +26,7 @@ import psutil
 
 from lineage import connection, mirror, promotion, record, recorder
 from lineage.connection import Connection
-from lineage.errors import LineageError, first_line, in_a_sentence
+from lineage.errors import LineageError, first_line, in_a_sentence, not_mirrored
 from lineage.holdings import Holdings
 from lineage.pipeline import Content, Execution, Pipeline, project_root
 
@@ -84,7 +85,7 @@ class Recorder:
 
     def more_comes(self, finished: Execution) -> bool:
         """Whether DVC is sure to go on with a stage that reads what `finished` made."""
-        return self._whole and self.pipeline.makes_stale(finished)
+        return self._whole and self.pipeline.goes_on_after(finished)
 
     def say(self, line: str, failed: bool = False) -> None:
         self._said.append((line, failed))
@@ -250,11 +251,7 @@ class Recording:
         run, missing = self._run, self._missing
         self._close(console, live, 0)
         if self._missing or run is None:
-            self._recorder.say(
-                f"{self._stage}: not mirrored: {missing or self._missing}. Its outputs are safe in DVC; "
-                "`make mirror` (python -m lineage mirror) makes it up.",
-                failed=True,
-            )
+            self._recorder.say(not_mirrored(self._stage, missing or self._missing or ""), failed=True)
         else:
             self._recorder.say(f"{self._stage}: mirrored as {self._recorder.connected().project_url}/runs/{run.id}")
         if said:
@@ -293,6 +290,7 @@ class Recording:
 def main() -> None:
     runner, root = int(sys.argv.pop()), project_root()
     process = psutil.Process(runner)
+    _sweep(root)
     key = secrets.token_bytes(32)
     card = recorder.card(root, runner)
     with Listener(("127.0.0.1", 0), authkey=key) as listener:
@@ -312,6 +310,13 @@ def _accept(listener: Listener, own: Recorder) -> None:
             own.serve(listener.accept())
         except Exception:  # a stranger on the port, or one that was killed while it called
             time.sleep(0.01)
+
+
+def _sweep(root: Path) -> None:
+    """Remove what recorders held that were killed."""
+    if not any(map(recorder.alive, recorder.cards(root))):
+        for held in root.glob(".dvc/tmp/held-*"):
+            shutil.rmtree(held, ignore_errors=True)
 
 
 def _write(card: Path, facts: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lineage.console import Copied
-from lineage.errors import LineageError
+from lineage.errors import LineageError, RecorderGone, in_a_sentence, not_mirrored
 from lineage.live import Live
 from lineage.pipeline import Content, Execution, project_root
 from lineage.recorder import Recorder
@@ -95,7 +95,10 @@ class TrackedRun:
         """The dependency `name` as the registry serves it, checked to be the same bytes; else the local file."""
         content = self._content(name, self._execution.deps, "deps")
         local = self._root / content.path
-        served = self._recorder.ask("use_model", content)
+        try:
+            served = self._recorder.ask("use_model", content)
+        except RecorderGone:
+            served = None
         if served is None:
             return local
         if Path(served).read_bytes() != local.read_bytes():
@@ -104,13 +107,18 @@ class TrackedRun:
 
     def complete(self, console: str) -> None:
         """Hand the outputs over to be logged; says in one line where they are, or that they are not mirrored."""
-        self._end("complete", console, 0)
+        try:
+            self._end("complete", console, 0)
+        except RecorderGone as error:
+            print(not_mirrored(self._stage, in_a_sentence(error)), file=sys.stderr)
         self._recorder.close()
 
     def abandon(self, console: str) -> None:
         """End the run of a stage that failed, and leave its earlier outputs as they were."""
-        with contextlib.suppress(LineageError):  # the stage's own failure is what the user has to see
+        try:
             self._end("abandon", console, 1)
+        except LineageError:  # the stage's own failure is what the user has to see
+            print(f"{self._stage}: `dvc checkout` brings its earlier outputs back.", file=sys.stderr)
         self._recorder.close()
 
     def _end(self, how: str, console: str, exit_code: int) -> None:
