@@ -7,10 +7,10 @@ import contextlib
 import os
 import sys
 
-from lineage import recorder
 from lineage.commands import mirror, promote
 from lineage.errors import LineageError, RegistryAway, WrongProject, in_a_sentence
 from lineage.pipeline import project_root
+from lineage.recorder import line
 
 COMMANDS = (mirror, promote)
 
@@ -19,7 +19,7 @@ def main() -> int:
     arguments = _parser().parse_args()
     try:
         with contextlib.suppress(WrongProject):  # the command says so, where it needs one
-            recorder.settle(project_root())
+            line.settle(project_root())
         return arguments.command(arguments)
     except RegistryAway as error:
         print(

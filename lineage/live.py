@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from lineage.errors import in_a_sentence
 from lineage.pipeline import Execution
-from lineage.recorder import Recorder
+from lineage.recorder.line import Line
 
 if TYPE_CHECKING:
     import wandb
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Live:
     """Opened beside the stage's first steps, in a thread."""
 
-    def __init__(self, root: Path, recorder: Recorder, execution: Execution) -> None:
+    def __init__(self, root: Path, recorder: Line, execution: Execution) -> None:
         self._root, self._recorder, self._execution = root, recorder, execution
         self._run: wandb.Run | None = None
         self._missing: str | None = None

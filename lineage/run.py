@@ -17,7 +17,7 @@ from lineage.console import Copied
 from lineage.errors import LineageError, RecorderGone, in_a_sentence, not_mirrored
 from lineage.live import Live
 from lineage.pipeline import Content, Execution, project_root
-from lineage.recorder import Recorder
+from lineage.recorder.line import Line
 
 if TYPE_CHECKING:
     import wandb
@@ -54,7 +54,7 @@ class TrackedRun:
     def __init__(self, stage: str, live: bool) -> None:
         self._stage = stage
         self._root = project_root()
-        self._recorder = Recorder(self._root)
+        self._recorder = Line(self._root)
         try:
             self._execution: Execution = self._recorder.ask("begin", stage, live, os.getpid(), _program())
         except BaseException:

@@ -21,7 +21,7 @@ def recorders(clone: Clone) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         try:
-            if "lineage.recording" in process.cmdline() and Path(process.cwd()) == clone.path:
+            if "lineage.recorder" in process.cmdline() and Path(process.cwd()) == clone.path:
                 found.append(process)
         except psutil.Error:
             continue
@@ -68,7 +68,7 @@ def test_all_stages_are_mirrored_once_and_in_order_and_nobody_stays(pipeline: Cl
     said = [line for line in pipeline.said["repro"].text.splitlines() if ": mirrored as " in line]
     assert [line.split(":")[0] for line in said] == pipeline.said["repro"].ran
     assert not [stage for stage in pipeline.said["repro"].ran if f"mirroring {stage}" in pipeline.said["mirror"].text]
-    assert recorders(pipeline) == []
+    assert eventually(lambda: not recorders(pipeline))
     assert not list(pipeline.path.glob(".dvc/tmp/recorder-*"))
     assert not list(pipeline.path.glob(".dvc/tmp/held-*"))
 

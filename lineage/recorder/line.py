@@ -1,7 +1,7 @@
 """The way from a stage to its recorder: found, or started when this is the first stage.
 
 There is one recorder for each process that runs stages: a `dvc repro`, an experiment's worker, or a stage script that
-was started by hand. It keeps DVC and the SDK loaded from stage to stage (lineage/recording.py is what it does).
+was started by hand. It keeps DVC and the SDK loaded from stage to stage (the rest of this folder is what it does).
 A card in .dvc/tmp names its port and key; it is gone once all that it was given is in the registry.
 """
 
@@ -24,7 +24,7 @@ START_WITHIN = 30.0  # seconds until a new recorder answers
 SAY_AFTER = 1.0  # seconds of silent waiting for the recorders of earlier commands
 
 
-class Recorder:
+class Line:
     """A stage's line to its recorder. Questions may come from several threads; they are answered in turn."""
 
     def __init__(self, root: Path) -> None:
@@ -68,7 +68,7 @@ class Recorder:
         log(self._root).parent.mkdir(parents=True, exist_ok=True)
         with log(self._root).open("wb") as errors:
             return subprocess.Popen(
-                [sys.executable, "-m", "lineage.recording", str(pid)],
+                [sys.executable, "-m", "lineage.recorder", str(pid)],
                 cwd=self._root,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
