@@ -7,12 +7,12 @@ import contextlib
 import os
 import sys
 
-from lineage.commands import mirror, promote
+from lineage.commands import mirror, promote, verify
 from lineage.errors import LineageError, RegistryAway, WrongProject, in_a_sentence
 from lineage.pipeline import project_root
 from lineage.recorder import line
 
-COMMANDS = (mirror, promote)
+COMMANDS = (mirror, verify, promote)
 
 
 def main() -> int:

@@ -139,7 +139,7 @@ def open_run(connection: Connection, settings: dict[str, Any] | None = None, **a
 
 def _account(url: str) -> dict[str, Any]:
     """The account that the registry at `url` knows us as."""
-    headers = {"Content-Type": "application/json", **_authorization(url)}
+    headers = {"Content-Type": "application/json", **authorization(url)}
     body = json.dumps({"query": "query Viewer { viewer { id entity username } }"}).encode()
     try:
         request = urllib.request.Request(f"{url}/graphql", data=body, headers=headers)
@@ -160,7 +160,8 @@ def _account(url: str) -> dict[str, Any]:
     return viewer
 
 
-def _authorization(url: str) -> dict[str, str]:
+def authorization(url: str) -> dict[str, str]:
+    """The header that says who asks; raises RegistryAway where no key is to be had."""
     if os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
         raise RegistryAway("WANDB_IDENTITY_TOKEN_FILE is not supported here; set WANDB_API_KEY")
     key = os.environ.get("WANDB_API_KEY") or _netrc_key(url)

@@ -2,10 +2,13 @@
 
 LineageError             one sentence: what happened, why, what to do; exit 1
 ├── NotAtHand            bytes that dvc.lock names are nowhere to be had
+├── Damaged              bytes that are not what their md5 says
 ├── WrongProject         the DVC project itself can't be read, or lacks what was asked for
 └── RegistryAway         the registry is down, unreachable, refuses, or is switched off
     └── RecorderGone     the process that mirrors the stages was killed
 """
+
+from __future__ import annotations
 
 from pathlib import Path
 
@@ -19,12 +22,22 @@ class WrongProject(LineageError):
 
 
 class NotAtHand(LineageError):
-    """Neither the workspace nor DVC's cache holds a path as dvc.lock has it."""
+    """Neither the workspace nor DVC's cache nor its remote holds a path as dvc.lock has it."""
 
-    def __init__(self, path: str, in_git: bool) -> None:
+    def __init__(self, path: str, in_git: bool, why: str) -> None:
         mend = f"`git checkout {path}`" if in_git else "`dvc pull` or `dvc repro`"
         super().__init__(
-            f"neither the workspace nor DVC's cache holds {path} as dvc.lock has it. {mend} brings it back."
+            f"neither the workspace nor DVC's cache holds {path} as dvc.lock has it, and {why}. {mend} brings it back."
+        )
+
+
+class Damaged(LineageError):
+    """A file has other bytes than the md5 under which DVC keeps it."""
+
+    def __init__(self, name: str, path: Path, md5: str) -> None:
+        super().__init__(
+            f"{name}: the bytes in {path} are not those of {md5}, which dvc.lock has. "
+            "Remove that file; `dvc pull` or `dvc repro` brings it back."
         )
 
 

@@ -1,7 +1,8 @@
-"""Makes the registry hold what dvc.lock names: for stages that DVC never ran here, or ran while it was away.
+"""Makes the registry agree with dvc.lock: for stages that DVC never ran here, or ran while it was away.
 
 Idempotent: what is there is left alone. A run made here has an id made from its execution's content, so that an
-interrupted mirror goes on in the same run.
+interrupted mirror goes on in the same run. A run that lacks something is gone on with; one that uses what DVC doesn't
+know no longer stands for the execution, and another is made.
 """
 
 from __future__ import annotations
@@ -14,14 +15,27 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lineage import media, record
+from lineage import compare, media, record
 from lineage.connection import Connection, open_run
-from lineage.errors import NotAtHand, in_a_sentence
-from lineage.holdings import Holdings
-from lineage.pipeline import Content, Execution, Pipeline
+from lineage.errors import LineageError, in_a_sentence
+from lineage.facts import Content, Execution
+from lineage.holdings import Holdings, Record
+from lineage.locks import alone
+from lineage.pipeline import Pipeline
 
 if TYPE_CHECKING:
     import wandb
+
+# A run that is made up says nothing of the machine that made it up: its packages, its load and its terminal are not
+# those of the execution.
+SETTINGS: dict[str, Any] = {
+    "console": "off",
+    "disable_git": True,
+    "x_disable_machine_info": True,
+    "x_disable_meta": True,
+    "x_disable_stats": True,
+    "x_save_requirements": False,
+}
 
 
 @dataclass(frozen=True)
@@ -32,27 +46,41 @@ class Left:
     why: str
 
 
-def make_up(pipeline: Pipeline, connection: Connection, holdings: Holdings, executions: list[Execution]) -> list[Left]:
-    """Mirror those of `executions` that the registry doesn't hold whole, in their order.
+@dataclass(frozen=True)
+class Origin:
+    """Where executions come from: the commit that has them in its dvc.lock, and the experiment it belongs to."""
+
+    commit: str | None = None
+    experiment: str | None = None
+
+
+def make_up(
+    pipeline: Pipeline,
+    connection: Connection,
+    holdings: Holdings,
+    executions: list[Execution],
+    added: Iterable[Content] = (),
+    origin: Origin | None = None,
+) -> list[Left]:
+    """Mirror those of `executions` that the registry doesn't hold whole, in their order, and the files `added` by hand.
 
     Raises RegistryAway where the registry goes away meanwhile.
     """
-    deps = [dep for execution in executions for dep in execution.deps]
-    left = make_up_sources(pipeline, connection, holdings, deps)
-    whole = holdings.whole(executions)
-    for execution in executions:
-        if execution.key in whole:
-            continue
-        print(f"mirroring {execution.stage} …", file=sys.stderr, flush=True)
-        try:
-            for out in execution.outs:
-                pipeline.at_hand(out)
-            id = f"{_slug(execution.stage)}-{execution.key}"
-            with _run(connection, id=id, **record.described(execution)) as run:
-                _mirror(run, pipeline, execution)
-        except Exception as error:  # one stage that can't be mirrored is no reason to leave the others
-            connection.check()
-            left.append(Left(execution.stage, in_a_sentence(error)))
+    with alone(pipeline.root, "mirror"):
+        compare.load(holdings, executions, added)
+        made = {out for execution in executions for out in execution.outs}
+        read = [dep.mirrored for execution in executions for dep in execution.deps]
+        left = _sources(pipeline, connection, holdings, [*(one for one in read if one not in made), *added])
+        for at, execution in enumerate(executions, start=1):
+            if next(compare.of_execution(pipeline, holdings, execution, prove=False), None) is None:
+                continue
+            print(f"mirroring {execution.stage} … ({at} of {len(executions)})", file=sys.stderr, flush=True)
+            try:
+                _mend(pipeline, connection, holdings, execution, origin or Origin())
+            except Exception as error:  # one stage that can't be mirrored is no reason to leave the others
+                connection.check()
+                left.append(Left(execution.stage, in_a_sentence(error)))
+            holdings.forget(execution.outs, execution)
     return left
 
 
@@ -60,41 +88,107 @@ def make_up_sources(
     pipeline: Pipeline, connection: Connection, holdings: Holdings, contents: Iterable[Content]
 ) -> list[Left]:
     """Log those of `contents` that no stage makes (code, files added by hand), so that every edge has two ends."""
-    sources = {content.path: content for content in contents if content.kind == "source" and content.md5}
+    with alone(pipeline.root, "mirror"):
+        return _sources(pipeline, connection, holdings, contents)
+
+
+def _sources(pipeline: Pipeline, connection: Connection, holdings: Holdings, contents: Iterable[Content]) -> list[Left]:
+    sources = list(dict.fromkeys(content for content in contents if content.md5))
+    holdings.load(sources)
     missing, left = [], []
-    for source in sources.values():
-        if not holdings.version(source):
+    for source in sources:
+        if any(True for _ in compare.of_content(pipeline, holdings, source, prove=False)):
             try:
-                pipeline.at_hand(source)
+                if source.kind != "reference":
+                    pipeline.files(source)
                 missing.append(source)
-            except NotAtHand as error:
+            except LineageError as error:
                 left.append(Left(source.path, in_a_sentence(error)))
     if missing:
         names = "".join(f"{source.path}:{source.md5}\n" for source in missing)
         key = hashlib.md5(names.encode()).hexdigest()[:16]
-        with _run(connection, id=f"sources-{key}", name="sources", job_type="sources") as run:
+        with _run(connection, Origin(), id=f"sources-{key}", name="sources", job_type="sources") as run:
             record.log_contents(run, pipeline, missing)
+        holdings.forget(missing)
+        holdings.load(missing)
     return left
 
 
+def _mend(pipeline: Pipeline, connection: Connection, holdings: Holdings, execution: Execution, origin: Origin) -> None:
+    """Make one run hold all of `execution`: one that does in part, else a new one."""
+    for out in execution.outs:
+        if out.kind != "reference":
+            pipeline.files(out)
+    records = []
+    for found in holdings.records(execution):
+        if compare.unknown_inputs(pipeline, holdings, execution, found):
+            _set_aside(connection, found, execution)
+        else:
+            records.append(found)
+    if records:
+        _go_on(pipeline, connection, holdings, execution, records[0], origin)
+    else:
+        _make(pipeline, connection, holdings, execution, origin)
+
+
+def _make(pipeline: Pipeline, connection: Connection, holdings: Holdings, execution: Execution, origin: Origin) -> None:
+    taken = {one.id for one in holdings.given_the_same(execution)}
+    name = f"{_slug(execution.stage)[:90]}-{execution.key}"
+    number = next(one for one in (name, *(f"{name}-{n}" for n in range(2, 100))) if one not in taken)
+    with _run(connection, origin, id=number, **record.described(execution)) as run:
+        record.use_inputs(run, execution)
+        rows = list(media.history(pipeline, execution))
+        for row in rows[run.step :]:  # an interrupted mirror has logged the first ones
+            run.log(row)
+        record.log_outputs(run, pipeline, execution)
+        record.mark_complete(run, execution)
+
+
+def _go_on(
+    pipeline: Pipeline,
+    connection: Connection,
+    holdings: Holdings,
+    execution: Execution,
+    found: Record,
+    origin: Origin,
+) -> None:
+    """Give a run what it lacks of `execution`."""
+    wrong = [
+        out
+        for out in execution.outs
+        if (version := holdings.found(out)) is None
+        or version.id not in found.outputs
+        or any(True for _ in compare.of_content(pipeline, holdings, out, prove=False))
+    ]
+    versions = {dep.path: holdings.found(dep.mirrored) for dep in execution.deps}
+    used = [path for path, version in versions.items() if version and version.id in found.inputs]
+    with _run(connection, origin, id=found.id) as run:
+        record.use_inputs(run, execution, known=used)
+        record.log_contents(run, pipeline, wrong, execution.meta.get("views"))
+        record.link(run, execution)
+
+
+def _set_aside(connection: Connection, found: Record, execution: Execution) -> None:
+    """Take the tag off a run that uses what DVC doesn't know: it no longer stands for `execution`."""
+    import wandb
+
+    run = wandb.Api().run(f"{connection.path}/{found.id}")
+    run.tags = [name for name in run.tags if name != execution.tag]  # pyright: ignore[reportAttributeAccessIssue]
+    run.update()
+
+
 @contextlib.contextmanager
-def _run(connection: Connection, **arguments: Any) -> Iterator[wandb.Run]:
+def _run(connection: Connection, origin: Origin, **arguments: Any) -> Iterator[wandb.Run]:
     """A run of its own beside the one that a stage may have open; an interrupted one is gone on with."""
-    run = open_run(connection, resume="allow", reinit="create_new", **arguments)
+    settings = SETTINGS | ({"git_commit": origin.commit} if origin.commit else {})
+    told = {**arguments, "group": origin.experiment}
+    run = open_run(connection, settings, resume="allow", reinit="create_new", **told)
     try:
         yield run
     except BaseException:
         run.finish(exit_code=1)
         raise
     run.finish()
-
-
-def _mirror(run: wandb.Run, pipeline: Pipeline, execution: Execution) -> None:
-    record.use_inputs(run, execution)
-    for row in list(media.history(pipeline, execution))[run.step :]:  # an interrupted mirror has logged the first ones
-        run.log(row)
-    record.log_outputs(run, pipeline, execution)
-    record.mark_complete(run, execution)
 
 
 def _slug(stage: str) -> str:

@@ -1,104 +1,67 @@
-"""A DVC project as frozen facts: its stages, what they read and write, and the md5s of it all.
+"""A DVC project, in the workspace or at a git revision: its stages, what they read and write, and the md5s of it all.
 
-DVC itself reads dvc.yaml and dvc.lock here (templating, foreach, .dvcignore are its own); nothing else in
-`lineage` does. No W&B here either: names of artifacts are derived, never looked up.
+DVC itself reads dvc.yaml and dvc.lock here (templating, foreach, .dvcignore are its own). No W&B here: names of
+artifacts are derived, never looked up.
 """
 
 from __future__ import annotations
 
-import atexit
 import hashlib
 import json
-import re
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlsplit
 
 from lineage.errors import NotAtHand, WrongProject, first_line
+from lineage.facts import Content, Execution
+from lineage.files import Files, hashed
+from lineage.names import Names
 
-
-@dataclass(frozen=True)
-class Content:
-    """A file or folder at one md5, and the artifact that mirrors it.
-
-    `md5` is as dvc.lock has it (a folder's ends in `.dir`), None where the path doesn't exist.
-    `kind` is what DVC makes of it: out, metrics, plots, or source for what no stage makes.
-    """
-
-    path: str
-    md5: str | None
-    artifact: str
-    type: str
-    kind: str
-    desc: str = ""
-
-    @property
-    def alias(self) -> str:
-        """The content alias that ties the artifact version to dvc.lock."""
-        return f"dvc-{self.md5}"
-
-
-@dataclass(frozen=True)
-class Execution:
-    """One stage at the md5s of its dependencies and outputs: an entry of dvc.lock."""
-
-    stage: str
-    cmd: str
-    desc: str
-    job_type: str
-    deps: tuple[Content, ...]
-    outs: tuple[Content, ...]
-    params: dict[str, dict[str, Any]]
-    meta: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def key(self) -> str:
-        """Names this execution by its content: equal for equal commands, parameters and md5s."""
-        facts = [
-            self.stage,
-            self.cmd,
-            self.params,
-            [(dep.path, dep.md5) for dep in self.deps],
-            [(out.path, out.md5) for out in self.outs],
-        ]
-        return hashlib.md5(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:16]
-
-    def out(self, path: str) -> Content:
-        return next(out for out in self.outs if out.path == path)
+__all__ = ["Content", "Execution", "Pipeline", "project_root", "setting"]
 
 
 class Pipeline:
     """The stages of a DVC project, in the order in which data flows."""
 
-    def __init__(self, root: Path) -> None:
-        """Raises WrongProject where DVC can't read the project."""
-        from dvc.exceptions import DvcException
-        from dvc.repo import Repo
+    def __init__(self, root: Path, rev: str | None = None, scm: Any = None) -> None:
+        """The workspace at `root`, or the commit `rev`, read from `scm` where that is open already.
 
+        Raises WrongProject where DVC can't read the project.
+        """
+        from dvc.exceptions import DvcException
+
+        self.root, self.rev = root, rev
         try:
-            self._repo = Repo(str(root))
-            self._stages = {_address(root, stage): stage for stage in self._repo.index.stages}
+            self._repo = _opened(root, rev, scm)
+            self._base = Path(self._repo.root_dir)
+            self._stages = {_address(self._base, stage): stage for stage in self._repo.index.stages}
+            self._names = Names(self._sections())
         except DvcException as error:
             reason = first_line(error)
             hint = " Templates in dvc.yaml take their values from params.yaml." if "Could not find" in reason else ""
-            raise WrongProject(f"DVC can't read this project: {reason}.{hint}") from None
-        self.root = root
-        self._named = self._artifacts_section()
-        self._laid_out: dict[Content, Path] = {}
-        self._owners = {self._path(out): out for stage in self._stages.values() for out in stage.outs if out.is_in_repo}
-        deps = (dep for stage in self._stages.values() for dep in stage.deps if dep.hash_name != "params")
-        self._entries = {**{self._path(dep): dep for dep in deps}, **self._owners}
+            where = f" at the commit {rev[:10]}" if rev else ""
+            raise WrongProject(f"DVC can't read this project{where}: {reason}.{hint}") from None
+        self._owners = {self._path(out): out for stage in self._stages.values() for out in stage.outs}
+        self._entries = {**{self._path(dep): dep for dep in self._deps()}, **self._owners}
+        self._files = Files(self._repo, self._entries)
+
+    def at(self, rev: str) -> Pipeline:
+        """The same project at a commit."""
+        return Pipeline(self.root, rev, self._repo.scm)
 
     def locked(self, *targets: str) -> list[Execution]:
-        """The executions that dvc.lock holds, up to `targets` (all stages without one), upstream first."""
+        """The executions that dvc.lock holds, up to `targets` (all without one), upstream first.
+
+        A target is a stage, or an output. Imports count as executions; files that were added by hand don't.
+        """
         wanted = self._upstream_of(targets) if targets else set(self._stages)
         return [
             self._execution(stage, now=False)
             for stage in self._in_order()
-            if _address(self.root, stage) in wanted and stage.cmd and all(out.hash_info.value for out in stage.outs)
+            if _address(self._base, stage) in wanted and _executes(stage) and _is_locked(stage)
         ]
 
     def running(self, name: str) -> Execution:
@@ -107,49 +70,43 @@ class Pipeline:
 
     def sources(self) -> list[Content]:
         """What the stages read and none of them makes, as it lies in the workspace."""
-        deps = (dep for stage in self._stages.values() for dep in stage.deps if dep.hash_name != "params")
-        return [self._content(dep, now=True) for dep in deps if self._owner(dep) is dep]
+        return [self._content(dep, now=True) for dep in self._deps() if self._is_source(self._path(dep))]
+
+    def added(self) -> list[Content]:
+        """What was put under DVC's care by hand, with `dvc add`, read by a stage or not."""
+        return [
+            self._content(out, now=False)
+            for stage in self._stages.values()
+            if not _executes(stage)
+            for out in stage.outs
+            if out.hash_info.value
+        ]
 
     def maker(self, content: Content) -> str | None:
         """The stage that makes `content`; None for a source."""
-        owner = self._owners.get(content.path)
-        return _address(self.root, owner.stage) if owner is not None and owner.stage.cmd else None
+        owner = self._owners.get(content.mirrored.path)
+        return _address(self._base, owner.stage) if owner is not None and _executes(owner.stage) else None
 
     def at_hand(self, content: Content) -> Path:
-        """Where the bytes of `content` lie: in the workspace, else laid out from DVC's cache.
-
-        Raises NotAtHand where neither has them at its md5.
-        """
-        if content not in self._laid_out:
-            path = self.root / content.path
-            here = self._entries[content.path]
-            self._laid_out[content] = path if _hashed(here) == content.md5 else self._from_cache(content)
-        return self._laid_out[content]
+        """Where the bytes of `content` lie as a whole. Raises NotAtHand where nothing has them at its md5."""
+        return self._files.at_hand(content)
 
     def files(self, content: Content) -> dict[str, Path]:
         """The files of `content` by the names that DVC knows them by; raises NotAtHand."""
-        path = self.at_hand(content)
-        if path.is_file():
-            return {path.name: path}
-        return {Path(file).relative_to(path).as_posix(): Path(file) for file in sorted(self._walk(path))}
+        try:
+            return self._files.of(content)
+        except NotAtHand:
+            if self.rev or not self._in_git:  # code that was changed since it ran is in git as it was
+                raise
+            return self.at("HEAD").files(content)
 
     def hold(self, contents: Iterable[Content]) -> None:
         """Keep the bytes of `contents` as they lie in the workspace now, whatever DVC does there meanwhile.
 
         As hard links where the file system has them; `at_hand` finds them until this process ends.
         """
-        folder = tempfile.mkdtemp(prefix="held-", dir=self._repo.tmp_dir)
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        for number, content in enumerate(contents):
-            held = Path(folder) / str(number) / Path(content.path).name
-            for name, path in self.files(content).items():
-                target = held / name if path != self.root / content.path else held
-                target.parent.mkdir(parents=True, exist_ok=True)
-                try:
-                    target.hardlink_to(path)
-                except OSError:  # another file system, or one without links
-                    shutil.copyfile(path, target)
-            self._laid_out[content] = held
+        for content in contents:
+            self._files.hold(content)
 
     def goes_on_after(self, execution: Execution) -> bool:
         """Whether a stage that reads an output of `execution` can't stay as it was locked.
@@ -158,8 +115,8 @@ class Pipeline:
         """
         made = {out.path: out.md5 for out in execution.outs}
         for stage in self._stages.values():
-            read = {self._path(dep): dep.hash_info for dep in stage.deps if self._path(dep) in made}
-            if any(not md5 or md5.value != made[path] for path, md5 in read.items()) or (
+            read = {self._path(dep): _lock_hash(dep) for dep in stage.deps if self._path(dep) in made}
+            if any(md5 != made[path] for path, md5 in read.items()) or (
                 read and any(not out.exists and not self._is_cached(out) for out in stage.outs)
             ):
                 return True
@@ -168,28 +125,28 @@ class Pipeline:
     def _is_cached(self, out: Any) -> bool:
         return bool(out.hash_info) and Path(self._repo.cache.local.oid_to_path(out.hash_info.value)).exists()
 
-    def _walk(self, folder: Path) -> Iterable[str]:
-        if folder.is_relative_to(self.root) and not folder.is_relative_to(self._repo.tmp_dir or ""):
-            return self._repo.dvcignore.find(self._repo.fs, str(folder))
-        return (str(file) for file in folder.rglob("*") if file.is_file())
+    def listing(self, content: Content) -> dict[str, str] | None:
+        """The md5 of each file of `content` by name; None where a folder's list is nowhere on this machine."""
+        return self._files.listing(content)
 
-    def _from_cache(self, content: Content) -> Path:
-        """`content` under its own name in a temporary folder, as links to the objects of DVC's cache."""
-        objects = {content.md5 or "": Path()}
-        top = Path(self._repo.cache.local.oid_to_path(content.md5 or "missing"))
-        if top.exists() and str(content.md5).endswith(".dir"):
-            objects = {entry["md5"]: Path(entry["relpath"]) for entry in json.loads(top.read_text())}
-        cached = [(Path(self._repo.cache.local.oid_to_path(md5)), name) for md5, name in objects.items()]
-        if not top.exists() or not all(path.exists() for path, _ in cached):
-            raise NotAtHand(content.path, in_git=not getattr(self._entries[content.path], "use_cache", False))
-        folder = tempfile.mkdtemp(prefix="lineage-")
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        target = Path(folder) / Path(content.path).name
-        for path, name in cached:
-            link = target / name
-            link.parent.mkdir(parents=True, exist_ok=True)
-            link.symlink_to(path)
-        return target
+    @property
+    def cache_folder(self) -> Path:
+        """The folder of DVC's cache, objects below it by their md5."""
+        return Path(self._repo.cache.local.path)
+
+    def run_cache(self, name: str) -> Iterator[dict[str, str]]:
+        """What the command, dependencies and parameters of stage `name` in dvc.lock ever made here: path → md5."""
+        import yaml
+        from dvc.stage.cache import _get_cache_hash
+
+        stage = self._stage(name)
+        if not stage.cmd or not hasattr(stage, "name"):
+            return
+        key = _get_cache_hash(deepcopy(_lock_of(stage)[stage.name]), key=True)
+        paths = {out.def_path: self._path(out) for out in stage.outs}
+        for file in sorted(Path(self._repo.stage_cache.cache_dir, key[:2], key).glob("*")):
+            made = yaml.safe_load(file.read_text()).get("outs", [])
+            yield {paths[out["path"]]: out["md5"] for out in made if out["path"] in paths and "md5" in out}
 
     def restore(self, name: str) -> None:
         """Bring the outputs of stage `name` back as dvc.lock has them, as far as DVC's cache holds them.
@@ -197,7 +154,7 @@ class Pipeline:
         DVC removes them before it runs a stage; one that refuses its input would leave the workspace without.
         """
         for out in self._stage(name).outs:
-            if out.persist or not self._is_cached(out) or _hashed(out) == out.hash_info.value:
+            if out.persist or not self._is_cached(out) or hashed(out) == out.hash_info.value:
                 continue
             cached = self._repo.cache.local.oid_to_path(out.hash_info.value)
             if out.use_cache:
@@ -215,6 +172,16 @@ class Pipeline:
                 found |= {entry: {}} if isinstance(entry, str) else {k: v or {} for k, v in entry.items()}
         return found
 
+    @property
+    def _in_git(self) -> bool:
+        from dvc.scm import Git
+
+        return isinstance(self._repo.scm, Git)
+
+    def _deps(self) -> Iterator[Any]:
+        """The dependencies of all stages that are no parameters."""
+        return (dep for stage in self._stages.values() for dep in stage.deps if dep.hash_name != "params")
+
     def _stage(self, name: str) -> Any:
         try:
             return self._stages[name]
@@ -223,17 +190,18 @@ class Pipeline:
             raise WrongProject(f"dvc.yaml has no stage '{name}'. Its stages: {known}.") from None
 
     def _execution(self, stage: Any, now: bool) -> Execution:
+        address = _address(self._base, stage)
         meta = (stage.meta or {}).get("wandb") or {}
-        files = [dep for dep in stage.deps if dep.hash_name != "params"]
+        deps = [dep for dep in stage.deps if dep.hash_name != "params"]
         return Execution(
-            stage=_address(self.root, stage),
-            cmd=stage.cmd if isinstance(stage.cmd, str) else "\n".join(stage.cmd),
+            stage=address,
+            cmd=_command(stage, now) if stage.cmd else f"dvc import {' '.join(map(self._path, deps))}",
             desc=stage.desc or "",
-            job_type=meta.get("job_type", stage.addressing),
-            deps=tuple(self._content(self._owner(dep), now) for dep in files),
+            job_type=meta.get("job_type", stage.addressing if stage.cmd else "import"),
+            deps=tuple(self._content(dep, now) for dep in deps if now or _lock_hash(dep)),
             outs=tuple(self._content(out, now) for out in stage.outs),
             params={
-                str(dep): _params(_address(self.root, stage), dep) if now else dict(dep.hash_info.value or {})
+                self._path(dep): _params(address, dep) if now else dict(dep.hash_info.value or {})
                 for dep in stage.deps
                 if dep.hash_name == "params"
             },
@@ -242,42 +210,62 @@ class Pipeline:
 
     def _content(self, entry: Any, now: bool) -> Content:
         path = self._path(entry)
-        md5 = _hashed(entry) if now else entry.hash_info.value
-        named = self._named.get(path)
-        made = path in self._owners
-        kind = "metrics" if entry.metric else "plots" if entry.plot else "out" if made else "source"
-        plain_type = {"out": "data", "source": "code"}.get(kind, kind)
+        md5 = hashed(entry) if now and entry.is_in_repo else _lock_hash(entry)
+        around = self._around(path)
+        told = self._names.told(path)
+        kind = self._kind(entry, path)
+        plain = {"out": "data", "source": "data" if path in self._owners else "code"}.get(kind, kind)
         return Content(
             path=path,
             md5=md5,
-            artifact=named[0] if named else artifact_name(path),
-            type=named[1].get("type") or plain_type if named else plain_type,
+            artifact=self._names.of(path),
+            type=told.get("type") or plain,
             kind=kind,
-            desc=(named[1].get("desc") or "") if named else "",
+            desc=told.get("desc") or "",
+            within=self._content(around, now) if around is not None else None,
         )
 
-    def _owner(self, dep: Any) -> Any:
-        """The output that holds `dep`: itself, or the folder that another stage makes around it."""
-        path = Path(self._path(dep))
-        return next((self._owners[str(p)] for p in (path, *path.parents) if str(p) in self._owners), dep)
+    def _kind(self, entry: Any, path: str) -> str:
+        if not entry.is_in_repo:
+            return "reference"
+        if self._is_source(path):
+            return "source"
+        owner = self._owners.get(path, entry)
+        return "metrics" if owner.metric else "plots" if owner.plot else "out"
+
+    def _is_source(self, path: str) -> bool:
+        """Whether no stage makes `path`: code, data in git, what `dvc add` keeps."""
+        owner = self._owners.get(path) or self._around(path)
+        return owner is None or not _executes(owner.stage)
+
+    def _around(self, path: str) -> Any:
+        """The folder out that holds `path` and isn't it; None for what has a version of its own."""
+        if path in self._owners or "://" in path:
+            return None
+        return next((self._owners[str(p)] for p in Path(path).parents if str(p) in self._owners), None)
 
     def _path(self, entry: Any) -> str:
-        return Path(entry.fs_path).relative_to(self._repo.root_dir).as_posix() if entry.is_in_repo else str(entry)
+        if entry.is_in_repo:
+            return Path(entry.fs_path).relative_to(self._base).as_posix()
+        return _reference(entry)
 
-    def _artifacts_section(self) -> dict[str, tuple[str, dict[str, Any]]]:
-        """Path → (name, what the `artifacts:` section says of it), over all dvc.yaml files."""
+    def _sections(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """The `artifacts:` sections by the folder of their dvc.yaml."""
+        base = self._base
         return {
-            (Path(dvcfile).parent / entry["path"]).relative_to(self.root).as_posix(): (name, entry)
-            for dvcfile, section in self._repo.index._artifacts.items()
-            for name, entry in section.items()
+            Path(file).parent.relative_to(base).as_posix(): {
+                name: told for name, told in section.items() if told.get("path")
+            }
+            for file, section in self._repo.index._artifacts.items()
         }
 
     def _upstream_of(self, targets: tuple[str, ...]) -> set[str]:
         import networkx
 
         graph = self._repo.index.graph
-        wanted = {self._stage(name) for name in targets}
-        return {_address(self.root, stage) for one in wanted for stage in networkx.dfs_preorder_nodes(graph, one)}
+        made = {path: owner.stage for path, owner in self._owners.items()}
+        wanted = {made.get(name.rstrip("/")) or self._stage(name) for name in targets}
+        return {_address(self._base, stage) for one in wanted for stage in networkx.dfs_preorder_nodes(graph, one)}
 
     def _in_order(self) -> Iterator[Any]:
         import networkx
@@ -309,24 +297,67 @@ def setting(root: Path, key: str) -> Any:
     return value
 
 
-def artifact_name(path: str) -> str:
-    """A readable artifact name made from a path, never the same for two paths.
+def _opened(root: Path, rev: str | None, scm: Any) -> Any:
+    """DVC's own view of the project; a commit is read straight from git's objects."""
+    from dvc.fs import GitFileSystem
+    from dvc.repo import Repo
+    from dvc.scm import SCM
 
-    Slashes become hyphens. Where that could be undone in two ways, or W&B refuses a character, a piece of the
-    path's own md5 is added after two hyphens, which no plain name contains.
-    """
-    slug = re.sub(r"[^\w.-]+", "-", path.replace("/", "-"), flags=re.ASCII).strip("-")
-    if re.fullmatch(r"[\w.]+(/[\w.]+)*", path, flags=re.ASCII) and len(slug) <= 128:
-        return slug
-    exact = hashlib.md5(path.encode(errors="surrogatepass")).hexdigest()
-    return f"{slug[:110]}--{exact[:8]}"
+    if rev is None:
+        return Repo(str(root))
+    scm = scm or SCM(str(root))
+    inside = root.resolve().relative_to(Path(scm.root_dir).resolve()).as_posix()
+    return Repo(f"/{inside}".rstrip("."), fs=GitFileSystem(scm=scm, rev=rev), scm=scm)
 
 
-def _address(root: Path, stage: Any) -> str:
+def _address(base: Path, stage: Any) -> str:
     """The stage's name, with the path of its file unless that is the root's dvc.yaml; the same from every folder."""
-    file = Path(stage.path).relative_to(root).as_posix()
+    file = Path(stage.path).relative_to(base).as_posix()
     name = getattr(stage, "name", None)
     return file if name is None else name if file == "dvc.yaml" else f"{file}:{name}"
+
+
+def _executes(stage: Any) -> bool:
+    """Whether `stage` is more than a file that was added by hand: it has a command, or imports."""
+    return bool(stage.cmd or stage.deps)
+
+
+def _is_locked(stage: Any) -> bool:
+    """Whether dvc.lock has an entry for all of the stage (an import's .dvc file is its own lock)."""
+    if any(_lock_hash(out) is None for out in stage.outs):
+        return False
+    return not stage.cmd or not hasattr(stage, "name") or stage.name in _lock_of(stage)
+
+
+def _lock_of(stage: Any) -> dict[str, Any]:
+    return stage.dvcfile.lockfile_contents.get("stages") or {}
+
+
+def _command(stage: Any, now: bool) -> str:
+    """The command as it would run `now`, or as dvc.lock has it."""
+    command = stage.cmd if now or not hasattr(stage, "name") else _lock_of(stage)[stage.name]["cmd"]
+    return command if isinstance(command, str) else "\n".join(command)
+
+
+def _lock_hash(entry: Any) -> str | None:
+    """What the lock knows of an entry's content: an md5, an etag, the commit of an import; None where it has none."""
+    repo = getattr(entry, "def_repo", None)
+    value = repo.get("rev_lock") if repo else entry.hash_info.value if getattr(entry, "hash_info", None) else None
+    if value is None and getattr(entry, "info", None):  # a database or a dataset
+        value = entry.dumpd()
+    if value is None or isinstance(value, str):
+        return value
+    return hashlib.md5(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _reference(entry: Any) -> str:
+    """The address of what lies outside of the project."""
+    repo = getattr(entry, "def_repo", None)
+    if repo:  # as pip writes it: git+URL#path; the commit is the content
+        url = repo["url"] if urlsplit(repo["url"]).scheme else f"file:{repo['url']}"
+        return f"git+{url}#{quote(entry.def_path)}"
+    path = str(entry)
+    return path if urlsplit(path).scheme else f"file://{quote(str(entry.fs_path or path))}"
 
 
 def _params(stage: str, dep: Any) -> dict[str, Any]:
@@ -341,7 +372,3 @@ def _params(stage: str, dep: Any) -> dict[str, Any]:
     if missing:
         raise WrongProject(f"{dep} has no {', '.join(missing)}, which stage '{stage}' in dvc.yaml reads.")
     return values
-
-
-def _hashed(entry: Any) -> str | None:
-    return entry.get_hash().value if entry.exists else None

@@ -14,16 +14,15 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from lineage import media
-from lineage.errors import LineageError
-from lineage.pipeline import Content, Execution, Pipeline
+from lineage.compare import digest_of, expected_files, reference_name
+from lineage.errors import Damaged, LineageError
+from lineage.facts import Content, Execution
+from lineage.holdings import File
+from lineage.locks import alone
+from lineage.pipeline import Pipeline
 
 if TYPE_CHECKING:
     import wandb
-
-
-def tag(execution: Execution) -> str:
-    """The tag of the runs that hold all of `execution`."""
-    return f"dvc-{execution.key}"
 
 
 def config(execution: Execution) -> dict[str, Any]:
@@ -57,57 +56,89 @@ def described(execution: Execution) -> dict[str, Any]:
     }
 
 
-def use_inputs(run: wandb.Run, execution: Execution) -> None:
-    """Declare the dependencies as the run's inputs, each found by its content alias."""
+def use_inputs(run: wandb.Run, execution: Execution, known: Iterable[str] = ()) -> None:
+    """Declare the dependencies as the run's inputs, each found by its content alias; not those at the paths `known`."""
     through = execution.meta.get("uses") or {}
     for dep in execution.deps:
-        run.use_artifact(f"{through.get(dep.path, dep.artifact)}:{dep.alias}")
+        if dep.path not in known:
+            run.use_artifact(f"{through.get(dep.path, dep.mirrored.artifact)}:{dep.mirrored.alias}")
 
 
 def log_outputs(run: wandb.Run, pipeline: Pipeline, execution: Execution) -> None:
     """Log the outputs, link and describe them; returns when the registry has them all."""
     log_contents(run, pipeline, execution.outs, execution.meta.get("views"))
+    link(run, execution)
+    shown = {**media.summary(pipeline, execution), **media.pictures(pipeline, execution)}
+    known = dict(run.summary)  # an interrupted mirror may have logged them
+    shown = {name: value for name, value in shown.items() if name not in known}
+    if shown:
+        run.log(shown)
+    run.config.update(config(execution), allow_val_change=True)
+
+
+def link(run: wandb.Run, execution: Execution) -> None:
+    """Link dependencies to the registered models that `meta.wandb.links` names."""
     for path, target in (execution.meta.get("links") or {}).items():
         dep = next((dep for dep in execution.deps if dep.path == path), None)
         if dep is None:
             raise LineageError(f"dvc.yaml: stage '{execution.stage}' links {path}, which is not among its deps.")
         version = run.use_artifact(f"{dep.artifact}:{dep.alias}")
         run.link_artifact(version, target, aliases=[dep.alias])
-    shown = {**media.summary(pipeline, execution), **media.pictures(pipeline, execution)}
-    if shown:
-        run.log(shown)
-    run.config.update(config(execution), allow_val_change=True)
 
 
 def mark_complete(run: wandb.Run, execution: Execution) -> None:
-    run.tags = tuple({*(run.tags or ()), tag(execution)})
+    """Say that the run holds all of `execution`."""
+    run.tags = tuple(dict.fromkeys([*(run.tags or ()), execution.given_tag, execution.tag]))
 
 
 def log_contents(run: wandb.Run, pipeline: Pipeline, contents: Iterable[Content], views: str | None = None) -> None:
     """Log each of `contents` as a version under its content alias, all uploads at once, and wait for them."""
-    logged = [
-        run.log_artifact(_artifact(pipeline, content, views), aliases=[content.alias])
-        for content in contents
-        if content.md5
-    ]
-    for artifact in logged:
-        artifact.wait()
+    artifacts = [(_artifact(pipeline, content, views), content.alias) for content in contents if content.md5]
+    with alone(pipeline.root, "logs"):  # equal contents logged at one time would become two versions
+        logged = [run.log_artifact(artifact, aliases=[alias]) for artifact, alias in artifacts]
+        for artifact in logged:
+            artifact.wait()
 
 
 def _artifact(pipeline: Pipeline, content: Content, views: str | None) -> wandb.Artifact:
     """The files of `content`, byte for byte under their own names, and beside them its views for people."""
     import wandb
 
-    artifact = wandb.Artifact(
-        content.artifact,
-        content.type,
-        description=content.desc or None,
-        metadata={"dvc": {"path": content.path, "md5": content.md5}},
-    )
-    for name, path in pipeline.files(content).items():
-        artifact.add_file(str(path), name, skip_cache=True, policy="immutable")
-    if views and content.kind == "out":
-        module, _, function = views.partition(":")
-        for name, value in getattr(importlib.import_module(module), function)(pipeline.at_hand(content)).items():
-            artifact.add(value, name)
+    artifact = wandb.Artifact(content.artifact, content.type, description=content.desc or None)
+    said = {"path": content.path, "md5": content.md5}
+    if content.kind == "reference":
+        _refer(artifact, content)
+    else:
+        _add_files(artifact, pipeline, content)
+        if views and content.kind == "out":
+            said["views"] = _add_views(artifact, pipeline, content, views)
+    artifact.metadata = {"dvc": said}
     return artifact
+
+
+def _add_files(artifact: wandb.Artifact, pipeline: Pipeline, content: Content) -> None:
+    """Add the files of `content`; raises Damaged where one isn't what dvc.lock says."""
+    files = pipeline.files(content)
+    expected = expected_files(pipeline, content) or {}
+    for name, path in files.items():
+        entry = artifact.add_file(str(path), name, skip_cache=True, policy="immutable")
+        if name not in expected or entry.digest != expected[name].digest:
+            raise Damaged(content.path if len(files) == 1 else f"{content.path}/{name}", path, expected[name].md5)
+
+
+def _refer(artifact: wandb.Artifact, content: Content) -> None:
+    """Add what lies outside of the project by its address, with what dvc.lock knows of its content as the digest."""
+    name = reference_name(content)
+    (entry,) = artifact.add_reference(content.path, name, checksum=False)
+    artifact.remove(entry)
+    artifact.manifest.add_entry(entry.model_copy(update={"digest": str(content.md5)}))
+
+
+def _add_views(artifact: wandb.Artifact, pipeline: Pipeline, content: Content, views: str) -> str:
+    """Add the tables and pictures that the function `views` makes; a digest that tells them from files of DVC's."""
+    own = set(artifact.manifest.entries)
+    module, _, function = views.partition(":")
+    for name, value in getattr(importlib.import_module(module), function)(pipeline.at_hand(content)).items():
+        artifact.add(value, name)
+    added = artifact.manifest.entries
+    return digest_of({name: File(str(entry.digest)) for name, entry in added.items() if name not in own})

@@ -34,7 +34,8 @@ def run(arguments: argparse.Namespace) -> int:
     connection = connect(pipeline.root)
     holdings = Holdings(connection)
     executions = pipeline.locked(*arguments.targets)
-    left = mirror.make_up(pipeline, connection, holdings, executions)
+    added = [] if arguments.targets else pipeline.added()
+    left = mirror.make_up(pipeline, connection, holdings, executions, added)
     for execution in executions:
         try:
             if said := promotion.fill_in(pipeline, execution, connection):

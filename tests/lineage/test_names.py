@@ -7,7 +7,7 @@ import re
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lineage.pipeline import artifact_name
+from lineage.names import Names, artifact_name
 
 PATHS = st.from_regex(r"[a-c._ é-]{1,4}(/[a-c._ é-]{1,4}){0,2}", fullmatch=True)
 
@@ -22,6 +22,19 @@ def test_a_plain_path_stays_readable():
 @example("a b", "a-b")
 def test_two_paths_never_share_a_name(one: str, other: str):
     assert (artifact_name(one) == artifact_name(other)) == (one == other)
+
+
+def test_names_that_are_given_twice_or_look_like_a_path_stay_apart():
+    names = Names(
+        {
+            ".": {"best": {"path": "models/a.pkl"}, "data-b.csv": {"path": "c.csv"}},
+            "sub": {"best": {"path": "../other.pkl", "type": "model"}},
+        }
+    )
+    assert names.of("models/a.pkl") == "best"
+    assert names.of("other.pkl").startswith("best--")
+    assert names.of("data/b.csv") != names.of("c.csv") == "data-b.csv"
+    assert names.told("other.pkl")["type"] == "model"
 
 
 @given(st.text(st.characters(exclude_characters="\0"), min_size=1, max_size=300))

@@ -1,0 +1,73 @@
+"""Artifact names: those of the `artifacts:` sections, else made from paths. Two paths never share one."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import PurePosixPath
+from typing import Any
+
+Section = dict[str, dict[str, Any]]  # the `artifacts:` section of one dvc.yaml: name → what it says
+
+
+class Names:
+    """The names of a project's artifacts."""
+
+    def __init__(self, sections: dict[str, Section]) -> None:
+        """`sections` by the folder of their dvc.yaml, relative to the project; `.` for its root.
+
+        Of several that use one name, the one nearest to the root keeps it.
+        """
+        self._told: dict[str, dict[str, Any]] = {}
+        self._given: dict[str, str] = {}
+        taken: set[str] = set()
+        for folder in sorted(sections, key=lambda folder: (len(PurePosixPath(folder).parts), folder)):
+            for name, told in sections[folder].items():
+                path = _normal(f"{folder}/{told['path']}")
+                if path not in self._told:
+                    slug = _slug(name)
+                    self._told[path], self._given[path] = told, _marked(slug, path) if slug in taken else slug
+                    taken.add(slug)
+        self._taken = frozenset(taken)
+
+    def of(self, path: str) -> str:
+        """The artifact that mirrors `path`."""
+        if path in self._given:
+            return self._given[path]
+        name = artifact_name(path)
+        return _marked(name, path) if name in self._taken else name
+
+    def told(self, path: str) -> dict[str, Any]:
+        """What an `artifacts:` section says of `path`."""
+        return self._told.get(path, {})
+
+
+def artifact_name(path: str) -> str:
+    """A readable artifact name made from a path, never the same for two paths.
+
+    Slashes become hyphens. Where that could be undone in two ways, or W&B refuses a character, a piece of the
+    path's own md5 is added after two hyphens, which no plain name contains.
+    """
+    slug = _slug(path)
+    if re.fullmatch(r"[\w.]+(/[\w.]+)*", path, flags=re.ASCII) and len(slug) <= 128:
+        return slug
+    return _marked(slug, path)
+
+
+def _marked(slug: str, path: str) -> str:
+    exact = hashlib.md5(path.encode(errors="surrogatepass")).hexdigest()
+    return f"{slug[:110]}--{exact[:8]}"
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^\w.-]+", "-", text, flags=re.ASCII).strip("-")
+
+
+def _normal(path: str) -> str:
+    parts: list[str] = []
+    for part in PurePosixPath(path).parts:
+        if part == ".." and parts:
+            parts.pop()
+        elif part != ".":
+            parts.append(part)
+    return "/".join(parts)
