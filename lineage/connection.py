@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 from lineage import embedded
 from lineage.errors import RegistryAway, first_line
-from lineage.pipeline import setting
+from lineage.project import name_of
 
 if TYPE_CHECKING:
     import wandb
@@ -73,7 +73,7 @@ def connect(root: Path) -> Connection:
     return Connection(
         url=url,
         entity=os.environ.get("WANDB_ENTITY") or viewer["entity"],
-        project=str(os.environ.get("WANDB_PROJECT") or setting(root, "project") or root.name),
+        project=name_of(root),
         embedded=own,
     )
 

@@ -46,21 +46,13 @@ class Left:
     why: str
 
 
-@dataclass(frozen=True)
-class Origin:
-    """Where executions come from: the commit that has them in its dvc.lock, and the experiment it belongs to."""
-
-    commit: str | None = None
-    experiment: str | None = None
-
-
 def make_up(
     pipeline: Pipeline,
     connection: Connection,
     holdings: Holdings,
     executions: list[Execution],
     added: Iterable[Content] = (),
-    origin: Origin | None = None,
+    experiment: str | None = None,
 ) -> list[Left]:
     """Mirror those of `executions` that the registry doesn't hold whole, in their order, and the files `added` by hand.
 
@@ -76,7 +68,7 @@ def make_up(
                 continue
             print(f"mirroring {execution.stage} … ({at} of {len(executions)})", file=sys.stderr, flush=True)
             try:
-                _mend(pipeline, connection, holdings, execution, origin or Origin())
+                _mend(pipeline, connection, holdings, execution, experiment)
             except Exception as error:  # one stage that can't be mirrored is no reason to leave the others
                 connection.check()
                 left.append(Left(execution.stage, in_a_sentence(error)))
@@ -107,14 +99,16 @@ def _sources(pipeline: Pipeline, connection: Connection, holdings: Holdings, con
     if missing:
         names = "".join(f"{source.path}:{source.md5}\n" for source in missing)
         key = hashlib.md5(names.encode()).hexdigest()[:16]
-        with _run(connection, Origin(), id=f"sources-{key}", name="sources", job_type="sources") as run:
+        with _run(pipeline, connection, id=f"sources-{key}", name="sources", job_type="sources") as run:
             record.log_contents(run, pipeline, missing)
         holdings.forget(missing)
         holdings.load(missing)
     return left
 
 
-def _mend(pipeline: Pipeline, connection: Connection, holdings: Holdings, execution: Execution, origin: Origin) -> None:
+def _mend(
+    pipeline: Pipeline, connection: Connection, holdings: Holdings, execution: Execution, experiment: str | None
+) -> None:
     """Make one run hold all of `execution`: one that does in part, else a new one."""
     for out in execution.outs:
         if out.kind != "reference":
@@ -126,16 +120,18 @@ def _mend(pipeline: Pipeline, connection: Connection, holdings: Holdings, execut
         else:
             records.append(found)
     if records:
-        _go_on(pipeline, connection, holdings, execution, records[0], origin)
+        _go_on(pipeline, connection, holdings, execution, records[0])
     else:
-        _make(pipeline, connection, holdings, execution, origin)
+        _make(pipeline, connection, holdings, execution, experiment)
 
 
-def _make(pipeline: Pipeline, connection: Connection, holdings: Holdings, execution: Execution, origin: Origin) -> None:
+def _make(
+    pipeline: Pipeline, connection: Connection, holdings: Holdings, execution: Execution, experiment: str | None
+) -> None:
     taken = {one.id for one in holdings.given_the_same(execution)}
     name = f"{_slug(execution.stage)[:90]}-{execution.key}"
     number = next(one for one in (name, *(f"{name}-{n}" for n in range(2, 100))) if one not in taken)
-    with _run(connection, origin, id=number, **record.described(execution)) as run:
+    with _run(pipeline, connection, id=number, **{**record.described(execution), "group": experiment}) as run:
         record.use_inputs(run, execution)
         rows = list(media.history(pipeline, execution))
         for row in rows[run.step :]:  # an interrupted mirror has logged the first ones
@@ -150,7 +146,6 @@ def _go_on(
     holdings: Holdings,
     execution: Execution,
     found: Record,
-    origin: Origin,
 ) -> None:
     """Give a run what it lacks of `execution`."""
     wrong = [
@@ -162,7 +157,7 @@ def _go_on(
     ]
     versions = {dep.path: holdings.found(dep.mirrored) for dep in execution.deps}
     used = [path for path, version in versions.items() if version and version.id in found.inputs]
-    with _run(connection, origin, id=found.id) as run:
+    with _run(pipeline, connection, id=found.id) as run:
         record.use_inputs(run, execution, known=used)
         record.log_contents(run, pipeline, wrong, execution.meta.get("views"))
         record.link(run, execution)
@@ -178,11 +173,10 @@ def _set_aside(connection: Connection, found: Record, execution: Execution) -> N
 
 
 @contextlib.contextmanager
-def _run(connection: Connection, origin: Origin, **arguments: Any) -> Iterator[wandb.Run]:
+def _run(pipeline: Pipeline, connection: Connection, **arguments: Any) -> Iterator[wandb.Run]:
     """A run of its own beside the one that a stage may have open; an interrupted one is gone on with."""
-    settings = SETTINGS | ({"git_commit": origin.commit} if origin.commit else {})
-    told = {**arguments, "group": origin.experiment}
-    run = open_run(connection, settings, resume="allow", reinit="create_new", **told)
+    settings = {**SETTINGS, "git_commit": pipeline.commit}
+    run = open_run(connection, settings, resume="allow", reinit="create_new", **arguments)
     try:
         yield run
     except BaseException:

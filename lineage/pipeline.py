@@ -19,6 +19,7 @@ from lineage.errors import NotAtHand, WrongProject, first_line
 from lineage.facts import Content, Execution
 from lineage.files import Files, hashed
 from lineage.names import Names
+from lineage.project import project_root, setting
 
 __all__ = ["Content", "Execution", "Pipeline", "project_root", "setting"]
 
@@ -128,6 +129,14 @@ class Pipeline:
     def listing(self, content: Content) -> dict[str, str] | None:
         """The md5 of each file of `content` by name; None where a folder's list is nowhere on this machine."""
         return self._files.listing(content)
+
+    @property
+    def commit(self) -> str | None:
+        """The commit that the project is read at; None without git."""
+        try:
+            return self.rev or (self._repo.scm.get_rev() if self._in_git else None)
+        except Exception:  # scmrepo's own, in a repository without a commit
+            return None
 
     @property
     def cache_folder(self) -> Path:
@@ -271,30 +280,6 @@ class Pipeline:
         import networkx
 
         return networkx.dfs_postorder_nodes(self._repo.index.graph)
-
-
-def project_root() -> Path:
-    """The folder of the DVC project that we stand in, found without DVC; raises WrongProject outside of one."""
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / ".dvc").is_dir():
-            return folder
-    raise WrongProject(f"{here} is not in a DVC project: there is no .dvc folder here or above. Run `dvc init`.")
-
-
-def setting(root: Path, key: str) -> Any:
-    """The value of `key` in params.yaml, dotted; None where it isn't."""
-    import yaml
-
-    try:
-        value: Any = yaml.safe_load((root / "params.yaml").read_text())
-    except FileNotFoundError:
-        return None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise WrongProject(f"params.yaml can't be read: {first_line(error)}.") from None
-    for part in key.split("."):
-        value = value.get(part) if isinstance(value, dict) else None
-    return value
 
 
 def _opened(root: Path, rev: str | None, scm: Any) -> Any:

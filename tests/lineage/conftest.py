@@ -1,0 +1,48 @@
+"""A foreign DVC project, run and mirrored once, and the SDK's own view of its registry."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import wandb
+
+from registry import daemon
+from tests.conftest import BIN, ROOT, Clone, account
+from tests.lineage import foreign
+
+
+def project_in(path: Path) -> Clone:
+    """An empty folder with a home of its own, where `python -m lineage` is found though nothing is installed."""
+    path.mkdir(parents=True)
+    home = path.parent / f"{path.name}-home"
+    home.mkdir()
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("WANDB_", "DVC_", "REGISTRY_", "GIT_"))}
+    names = {f"GIT_{who}_{what}": "t@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    own = {"HOME": str(home), "PYTHONPATH": str(ROOT), "REGISTRY_IDLE_SECONDS": "120"}
+    return Clone(path, {**kept, **names, **own, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"})
+
+
+def api_of(project: Clone, monkeypatch: pytest.MonkeyPatch, folder: Path, store: str = "") -> wandb.Api:
+    """The public API on the registry of `project`, without this project's code."""
+    for name, value in account(project, store).items():
+        monkeypatch.setenv(name, value)
+    for name in ("WANDB_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR", "WANDB_ARTIFACT_DIR"):
+        monkeypatch.setenv(name, str(folder))
+    return wandb.Api()
+
+
+@pytest.fixture(scope="session")
+def foreign_project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
+    """The project with all the shapes, mirrored. Tests only read it, or put back what they change."""
+    project = project_in(tmp_path_factory.mktemp("foreign") / "project")
+    web = foreign.Web()
+    try:
+        foreign.make(project, web.url)
+        project.said["mirror"] = project.run("python", "-m", "lineage", "mirror")
+        yield project
+    finally:
+        web.close()
+        daemon.stop(project.path / ".registry")

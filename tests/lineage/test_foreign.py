@@ -1,0 +1,194 @@
+"""Any DVC project, its stages untouched: the registry is held against the lock files through `wandb.Api()` alone."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import wandb
+import yaml
+
+from tests.conftest import Clone
+from tests.lineage.conftest import api_of
+from tests.lineage.foreign import ODD_NAMES, WEB
+
+LOCKS = ("", "sub/", "sub-two/deeper/")
+WDIRS = {"below": "below/"}
+
+
+@pytest.fixture
+def api(foreign_project: Clone, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> wandb.Api:
+    return api_of(foreign_project, monkeypatch, tmp_path)
+
+
+def lock_entries(project: Clone) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """The name of each stage as the runs have it, the folder that its paths start from, its entry in dvc.lock."""
+    for folder in LOCKS:
+        for name, entry in yaml.safe_load(project.read(f"{folder}dvc.lock"))["stages"].items():
+            yield f"{folder}dvc.yaml:{name}" if folder else name, folder + WDIRS.get(name, ""), entry
+
+
+def in_project(folder: str, path: str) -> str:
+    """A path of dvc.lock as seen from the project's root; an address stays as it is."""
+    if "://" in path or path.startswith("/"):
+        return path
+    parts: list[str] = []
+    for part in Path(folder, path).parts:
+        parts.pop() if part == ".." else parts.append(part)
+    return "/".join(parts)
+
+
+def value(entry: dict[str, Any]) -> str:
+    return entry.get("md5") or entry.get("checksum") or entry["etag"]
+
+
+def hexed(digest: str) -> str:
+    return base64.b64decode(digest).hex()
+
+
+def by_path(artifacts: Any) -> dict[str, wandb.Artifact]:
+    """Versions by the path of the DVC content that they mirror."""
+    return {one.metadata["dvc"]["path"].removeprefix("file://"): one for one in artifacts}
+
+
+def files_of_folder(project: Clone, md5: str) -> dict[str, str]:
+    """The files of a folder out as DVC's own cache lists them."""
+    listed = project.path / ".dvc/cache/files/md5" / md5[:2] / md5[2:]
+    return {file["relpath"]: file["md5"] for file in json.loads(listed.read_text())}
+
+
+def test_every_out_has_its_files_and_md5s(foreign_project: Clone, api: wandb.Api):
+    runs = {run.name: run for run in api.runs("project") if run.name != "sources"}
+    seen = 0
+    for stage, folder, entry in lock_entries(foreign_project):
+        logged = by_path(runs[stage].logged_artifacts())
+        assert set(logged) == {in_project(folder, out["path"]) for out in entry.get("outs", [])}, stage
+        for out in entry.get("outs", []):
+            version = logged[in_project(folder, out["path"])]
+            assert f"dvc-{out['md5']}" in version.aliases
+            held = {name: file.digest for name, file in version.manifest.entries.items()}
+            if out["path"].startswith("/"):
+                (file,) = version.manifest.entries.values()
+                assert (file.ref, file.digest) == (f"file://{out['path']}", out["md5"])
+            elif out["md5"].endswith(".dir"):
+                assert {n: hexed(d) for n, d in held.items()} == files_of_folder(foreign_project, out["md5"])
+            else:
+                assert {n: hexed(d) for n, d in held.items()} == {Path(out["path"]).name: out["md5"]}
+            seen += 1
+    assert seen == 18
+
+
+def test_every_edge_is_there_and_no_other(foreign_project: Clone, api: wandb.Api):
+    runs = {run.name: run for run in api.runs("project")}
+    for stage, folder, entry in lock_entries(foreign_project):
+        used = by_path(runs[stage].used_artifacts())
+        wanted = {in_project(folder, dep["path"]): value(dep) for dep in entry.get("deps", [])}
+        inside = {"folder/one.csv"} & wanted.keys()  # one file of a folder: the folder's version is used
+        assert set(used) == (wanted.keys() - inside) | ({"folder"} if inside else set()), stage
+        for path, md5 in wanted.items():
+            if path in inside:
+                assert hexed(used["folder"].manifest.entries["one.csv"].digest) == md5
+            else:
+                assert used[path].metadata["dvc"]["md5"] == md5
+
+
+def test_a_run_says_what_dvc_lock_says_of_its_execution(foreign_project: Clone, api: wandb.Api):
+    head = foreign_project.git("rev-parse", "HEAD").strip()
+    runs = {run.name: run for run in api.runs("project")}
+    for stage, _, entry in lock_entries(foreign_project):
+        assert runs[stage].config["dvc"]["cmd"] == entry["cmd"]
+        assert runs[stage].commit == head
+        assert runs[stage].state == "finished"
+    assert runs["train@us"].config["regions"] == {"us": {"rate": 0.2}}
+    assert runs["score"].config["conf/other.toml"] == {"deep": {"value": 3}}
+    assert runs["sub/dvc.yaml:prepare"].config["sub/params"] == {"subseed": 1}
+    assert runs["score"].summary["accuracy"] == 0.5
+    rows = [row for row in runs["score"].scan_history() if row.get("epoch/loss") is not None]
+    assert [row["epoch/loss"] for row in rows] == [3.5, 2.5, 1.5]
+
+
+def test_imports_and_added_files_are_there(foreign_project: Clone, api: wandb.Api):
+    runs = {run.name: run for run in api.runs("project")}
+    for file in ("imported.csv", "downloaded.csv"):
+        (dep,) = yaml.safe_load(foreign_project.read(f"{file}.dvc"))["deps"]
+        (version,) = runs[f"{file}.dvc"].used_artifacts()
+        (origin,) = version.manifest.entries.values()
+        assert origin.digest == value((dep.get("repo") and {"etag": dep["repo"]["rev_lock"]}) or dep)
+        assert dep["path"] in str(origin.ref)
+        (made,) = runs[f"{file}.dvc"].logged_artifacts()
+        assert (
+            hexed(made.manifest.entries[file].digest)
+            == yaml.safe_load(foreign_project.read(f"{file}.dvc"))["outs"][0]["md5"]
+        )
+    added = by_path(runs["sources"].logged_artifacts())
+    assert {"added.bin", "added folder", "code", "raw.csv", "vendored/lib.txt"} <= set(added)
+    assert hexed(added["added folder"].manifest.entries["p.txt"].digest) == hashlib.md5(b"p\n").hexdigest()
+
+
+def test_odd_names_and_empty_files_come_back_byte_for_byte(foreign_project: Clone, api: wandb.Api, tmp_path: Path):
+    folder = Path(api.artifact("project/folder:latest").download(str(tmp_path / "folder")))
+    assert {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} == {*ODD_NAMES, "one.csv"}
+    for name in ODD_NAMES:
+        assert (folder / name).read_bytes() == (foreign_project.path / "folder" / name).read_bytes()
+    assert api.artifact("project/nothing:latest").file_count == 0
+
+
+def test_names_come_from_the_artifacts_sections_and_never_collide(foreign_project: Clone, api: wandb.Api):
+    artifacts = [one for run in api.runs("project") for one in run.logged_artifacts()]
+    names: dict[str, set[str]] = {}
+    for one in artifacts:
+        names.setdefault(one.name.split(":")[0], set()).add(one.metadata["dvc"]["path"])
+    assert all(len(paths) == 1 for paths in names.values())
+    assert names["best"] == {"models/eu.txt"}
+    assert {path for name, (path,) in names.items() if name.startswith("best--")} == {"sub/prepared.csv"}
+
+
+def test_a_second_mirror_does_nothing_and_verify_agrees(foreign_project: Clone, api: wandb.Api):
+    runs, version = len(api.runs("project")), api.artifact("project/folder:latest").version
+    again = foreign_project.run("python", "-m", "lineage", "mirror")
+    assert "mirroring" not in again.text
+    api.flush()
+    assert (len(api.runs("project")), api.artifact("project/folder:latest").version) == (runs, version)
+    assert "19 stages, 44 edges, 36 files" in foreign_project.run("python", "-m", "lineage", "verify").text
+    deep = json.loads(foreign_project.run("python", "-m", "lineage", "verify", "--deep", "--json").text)
+    assert deep["agree"]
+    assert deep["downloaded"] == deep["files"] - 5  # references have no bytes here
+
+
+def test_any_folder_of_the_project_gives_the_same(foreign_project: Clone):
+    done = subprocess.run(
+        ["python", "-m", "lineage", "mirror"],
+        cwd=foreign_project.path / "sub/below",
+        env=foreign_project.env,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "mirroring" not in done.stderr
+
+
+def test_a_clone_is_mirrored_to_a_second_registry_from_the_cache_and_git(
+    foreign_project: Clone, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    """The clone has no file of DVC's: folders, imports and added files come from the cache that it shares."""
+    assert WEB
+    clone = Clone(tmp_path / "elsewhere", foreign_project.env)
+    origin = str(foreign_project.path)
+    foreign_project.git(
+        "-c", "protocol.file.allow=always", "clone", "-q", "--recurse-submodules", origin, str(clone.path)
+    )
+    clone.run("dvc", "cache", "dir", "--local", f"{origin}/.dvc/cache")
+    try:
+        done = clone.run("python", "-m", "lineage", "mirror")
+        assert "not mirrored" not in done.text
+        assert clone.run("python", "-m", "lineage", "verify").code == 0
+        second = api_of(clone, monkeypatch, tmp_path)
+        assert second.artifact("project/folder:latest").file_count == len(ODD_NAMES) + 1
+    finally:
+        clone.run("python", "-m", "registry", "stop", ok=False)
