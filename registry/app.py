@@ -16,6 +16,7 @@ from registry.bodies import json_body
 from registry.signin import who_asks
 from registry.store import Store
 from registry.web import pages
+from registry.web.shell import Shell
 
 LARGEST_QUERY = 32 * 2**20
 
@@ -28,6 +29,7 @@ def create_app(
 ) -> Starlette:
     """The registry of one store as an ASGI app. Bound to loopback, it answers to no other name."""
     executor = Executor(store)
+    shell = Shell(store)
 
     async def graphql(request: Request) -> Response:
         who = await run_in_threadpool(who_asks, request, store)
@@ -47,9 +49,9 @@ def create_app(
             *files.routes(store),
             Route("/sdk/otel/v1/metrics", nothing, methods=["POST"]),  # telemetry, dropped
             Route("/healthz", nothing),
-            *pages.routes(store),
+            *pages.routes(shell),
         ],
         middleware=[Middleware(gate.Gate, activity=activity, loopback=loopback)],
-        exception_handlers=gate.HANDLERS,
+        exception_handlers={**gate.HANDLERS, 404: shell.unknown},
         lifespan=lifespan,
     )

@@ -16,6 +16,15 @@ from registry.errors import Damaged, NotFound
 SMALL = 256 * 2**10  # bytes that are read and sent in one go
 CHUNK = 2**20
 MEDIA_TYPE = "application/octet-stream"
+PICTURES = {  # raster pictures by how they begin: nothing in them can run
+    b"\x89PNG\r\n\x1a\n": "image/png",
+    b"\xff\xd8\xff": "image/jpeg",
+    b"GIF87a": "image/gif",
+    b"GIF89a": "image/gif",
+    b"RIFF": "image/webp",
+    b"BM": "image/bmp",
+}
+KEPT = {"cache-control": "private, max-age=31536000, immutable"}  # the address names the content
 
 
 class Downloads:
@@ -25,8 +34,8 @@ class Downloads:
         self.blobs = blobs
         self._proved: dict[str, tuple[int, ...]] = {}  # large files whose md5 was read once, as they were then
 
-    async def answer(self, request: Request, md5: str, name: str) -> Response:
-        """The whole content, or the range that is asked for."""
+    async def answer(self, request: Request, md5: str, name: str, inline: bool = False) -> Response:
+        """The whole content, or the range that is asked for. `inline` shows pictures, and makes no page of the rest."""
         path = self.blobs.path(md5)
         try:
             file = path.open("rb")
@@ -34,19 +43,22 @@ class Downloads:
             raise NotFound(f"The content of '{name}' is not in the store.") from None
         # never shown in the page's origin: an uploaded HTML file is a download, not a page
         headers = {"content-disposition": f"attachment; filename*=utf-8''{quote(name, safe='')}"}
+        kind = MEDIA_TYPE
+        if inline and (picture := _picture(file)):
+            kind, headers = picture, KEPT
         whole = request.method == "GET" and "range" not in request.headers
         size = os.fstat(file.fileno()).st_size
         if whole and size > SMALL:
-            headers["content-length"] = str(size)
-            return StreamingResponse(_checked(file, md5, name), media_type=MEDIA_TYPE, headers=headers)
+            headers = headers | {"content-length": str(size)}
+            return StreamingResponse(_checked(file, md5, name), media_type=kind, headers=headers)
         with file:
             if whole:
                 body = file.read()
                 if hashlib.md5(body, usedforsecurity=False).hexdigest() != md5:
                     raise Damaged(name, md5)
-                return Response(body, media_type=MEDIA_TYPE, headers=headers)
+                return Response(body, media_type=kind, headers=headers)
             await run_in_threadpool(self._prove, file, md5, name)
-        return FileResponse(path, media_type=MEDIA_TYPE, headers=headers)
+        return FileResponse(path, media_type=kind, headers=headers)
 
     def _prove(self, file: BufferedReader, md5: str, name: str) -> None:
         """Reads the file for its md5, unless that was done since it last changed: a range alone proves nothing."""
@@ -56,6 +68,13 @@ class Downloads:
             if hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest() != md5:
                 raise Damaged(name, md5)
             self._proved[md5] = state
+
+
+def _picture(file: BufferedReader) -> str | None:
+    """The media type of a raster picture, told by its bytes: names say nothing."""
+    head = file.peek(12)[:12]
+    kind = next((kind for start, kind in PICTURES.items() if head.startswith(start)), None)
+    return None if kind == "image/webp" and head[8:12] != b"WEBP" else kind
 
 
 async def _checked(file: BufferedReader, md5: str, name: str) -> AsyncIterator[bytes]:

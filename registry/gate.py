@@ -122,7 +122,7 @@ async def _vanished(_request: Request, _error: Exception) -> Response:
     return Response(status_code=400)  # nobody reads it: the client hung up
 
 
-async def _unknown(request: Request, error: Exception) -> Response:
+async def unknown(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 404:
         return _answer(NotFound(f"There is nothing at {request.url.path}."))
@@ -139,7 +139,7 @@ async def _failed(request: Request, error: Exception) -> Response:
 HANDLERS = {
     RegistryError: _refused,
     ClientDisconnect: _vanished,
-    HTTPException: _unknown,
+    HTTPException: unknown,
     OSError: _failed,
     sqlite3.Error: _failed,
     Exception: _failed,

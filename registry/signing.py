@@ -40,6 +40,10 @@ class Signer:
         expires, _, signature = rest.partition(".")
         return subject if self.allows(verb, subject, expires, signature) else None
 
+    def mark(self, verb: str, text: str) -> str:
+        """What only this store can say of a text, and always says the same."""
+        return self._signature(verb, text, 0)
+
     def _signature(self, verb: str, path: str, expires: int) -> str:
         message = f"{verb}\n{path}\n{expires}".encode()
         return hmac.new(self.secret, message, hashlib.sha256).hexdigest()

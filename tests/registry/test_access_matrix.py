@@ -144,15 +144,23 @@ DOORS = {
     "/login": "open",
     "/login/token": "key",
     "/logout": "open",
+    "/theme": "open",
+    "/search": "session",
     "/registry/model": "session",
     "/orgs/{org}/registry/{name}": "session",
     "/{entity}/registry/model": "session",
-    "/{entity}": "session",
-    "/{entity}/{project}": "session",
-    "/{entity}/{project}/{tab:str}": "session",
-    "/{entity}/{project}/runs/{run}": "session",
+    "/{entity}/{project}/artifacts": "session",
+    "/{entity}/{project}/artifacts/{type}": "session",
     "/{entity}/{project}/artifacts/{type}/{collection}": "session",
+    "/{entity}/{project}/artifacts/{type}/{collection}/compare": "session",
     "/{entity}/{project}/artifacts/{type}/{collection}/{version}": "session",
+    "/{entity}/{project}/artifacts/{type}/{collection}/{version}/files/{path:path}": "session",
+    "/{entity}/{project}/artifacts/{type}/{collection}/{version}/raw/{path:path}": "session",
+    "/{entity}/{project}": "session",
+    "/{entity}/{project}/runs": "session",
+    "/{entity}/{project}/runs/{run}": "session",
+    "/{entity}/{project}/{tab}": "session",
+    "/{entity}": "session",
 }
 
 
@@ -345,14 +353,11 @@ def test_pages_show_a_stranger_what_they_show_of_nothing(place: Place, thing: di
         signed = place.accounts[role].send("POST", "/login", f"key={place.accounts[role].key}".encode())
         sessions[role] = {"Cookie": signed.headers["set-cookie"].partition(";")[0]}
     project = thing["project"]
-    pages = {
-        "/matrixteam": "/absent-team",
-        f"/matrixteam/{project}": "/matrixteam/absent-project",
-        f"/matrixteam/{project}/runs": "/matrixteam/absent-project/runs",
-        f"/matrixteam/{project}/runs/r": "/matrixteam/absent-project/runs/r",
-        f"/matrixteam/{project}/artifacts/model/own": "/matrixteam/absent-project/artifacts/model/own",
-        f"/matrixteam/{project}/artifacts/model/own/v0": "/matrixteam/absent-project/artifacts/model/own/v0",
-    }
+    own = "/artifacts/model/own"
+    inside = ("", "/runs", "/runs/r", "/artifacts", f"{own}/compare", f"{own}/v0")
+    inside += (f"{own}/v0/files/file", f"{own}/v0/raw/file")
+    pages = {f"/matrixteam/{project}{page}": f"/matrixteam/absent-project{page}" for page in inside}
+    pages |= {"/matrixteam": "/absent-team"}
     for page, absent in pages.items():
         found = {role: place.registry.send("GET", page, signed_in=False, headers=sessions[role]) for role in ROLES}
         assert {role: answer.status for role, answer in found.items()} == dict.fromkeys(ROLES, 200) | {STRANGER: 404}

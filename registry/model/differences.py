@@ -1,0 +1,56 @@
+"""What changed between two versions, file by file."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from registry.db.connect import Connection
+
+Row = dict[str, Any]
+
+COUNTS = """
+select coalesce(sum(after.path is not null and after.digest <> before.digest), 0) as changed,
+       coalesce(sum(after.path is null), 0) as removed,
+       coalesce(sum(after.digest = before.digest), 0) as same
+  from entry before
+  left join entry after on after.artifact_id = :after and after.path = before.path
+ where before.artifact_id = :before
+"""
+COUNT_ADDED = """
+select count(*)
+  from entry after
+ where after.artifact_id = :after
+   and not exists (select 1 from entry where artifact_id = :before and path = after.path)
+"""
+DIFFERING = """
+select before.path, before.md5 as md5_before, before.size as size_before, after.md5 as md5_after,
+       after.size as size_after, case when after.path is null then 'removed' else 'changed' end as state
+  from entry before
+  left join entry after on after.artifact_id = :after and after.path = before.path
+ where before.artifact_id = :before and (after.path is null or after.digest <> before.digest)
+ union all
+select after.path, null, null, after.md5, after.size, 'added'
+  from entry after
+ where after.artifact_id = :after
+   and not exists (select 1 from entry where artifact_id = :before and path = after.path)
+ order by path
+ limit :limit
+"""
+
+
+@dataclass(frozen=True)
+class Files:
+    """How many files differ, and the first of those that do."""
+
+    changed: int
+    added: int
+    removed: int
+    same: int
+    rows: list[Row]
+
+
+def files(db: Connection, before: int, after: int, limit: int) -> Files:
+    """The files of two versions, told apart by their digests."""
+    counts = db.row(COUNTS, before=before, after=after)
+    added = db.value(COUNT_ADDED, before=before, after=after)
+    rows = db.all(DIFFERING, before=before, after=after, limit=limit)
+    return Files(counts["changed"], added, counts["removed"], counts["same"], rows)

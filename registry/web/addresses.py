@@ -1,0 +1,59 @@
+"""The address of everything that has a page: those that the SDK prints, and those within the registry."""
+
+from typing import Any
+from urllib.parse import quote, urlencode
+
+Row = dict[str, Any]
+MODEL_REGISTRY = "model-registry"
+
+
+def join(*parts: str) -> str:
+    """An address of names, whatever characters they hold."""
+    return "".join(f"/{quote(part, safe='')}" for part in parts)
+
+
+def project(entity: str, name: str) -> str:
+    return join(entity, name)
+
+
+def run(entity: str, project_name: str, name: str) -> str:
+    return join(entity, project_name, "runs", name)
+
+
+def collection(entity: str, project_name: str, type_name: str, name: str) -> str:
+    return join(entity, project_name, "artifacts", type_name, name)
+
+
+def version(entity: str, project_name: str, type_name: str, name: str, number: str) -> str:
+    """A version of an artifact; `number` is v3, or an alias."""
+    return join(entity, project_name, "artifacts", type_name, name, number)
+
+
+def registered(entity: str, project_name: str, name: str, number: str | None = None) -> str:
+    """A registered model, or one of its versions, as W&B addresses them."""
+    query = {"selectionPath": f"{entity}/{project_name}/{name}"}
+    if number is not None:
+        query |= {"view": "membership", "version": number}
+    return f"/registry/model?{urlencode(query)}"
+
+
+def of_collection(row: Row, project_row: Row, type_name: str) -> str:
+    """Where a collection's page is: a registered one among the registered models, any other in its project."""
+    entity, name = project_row["entity_name"], project_row["name"]
+    if row["kind"] == "PORTFOLIO":
+        return registered(entity, name, row["name"])
+    return collection(entity, name, type_name, row["name"])
+
+
+def of_version(row: Row, project_row: Row, type_name: str, number: str) -> str:
+    """Where the page of a collection's version is."""
+    entity, name = project_row["entity_name"], project_row["name"]
+    if row["kind"] == "PORTFOLIO":
+        return registered(entity, name, row["name"], number)
+    return version(entity, name, type_name, row["name"], number)
+
+
+def with_query(path: str, query: dict[str, Any]) -> str:
+    """An address with what of the query is not empty."""
+    kept = {key: value for key, value in query.items() if value not in (None, "", [])}
+    return f"{path}?{urlencode(kept, doseq=True)}" if kept else path

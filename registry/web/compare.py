@@ -1,0 +1,127 @@
+"""Two versions of a collection side by side: metrics, files, metadata and inputs. What changed comes first."""
+
+import json
+from typing import Any
+
+from registry.errors import NotFound
+from registry.model import artifacts, collections, differences, lineage, memberships, scores
+from registry.web import addresses, find
+from registry.web import version as versions
+from registry.web.shell import Page, Visit
+
+Row = dict[str, Any]
+CHOICES = 200
+FILES = 200
+
+
+def page(visit: Visit, place: Row, collection: Row) -> Page:
+    """The versions that the address names with `from` and `to`, or the two that were ticked; else the newest two."""
+    db = visit.db
+    before, after = _chosen(visit, collection)
+    pair = [artifacts.by_id(db, row["artifact_id"]) for row in (before, after)]
+    found = scores.of_versions(db, visit.who, [row["id"] for row in pair])
+    measured = [found.get(row["id"], scores.NONE) for row in pair]
+    names = [memberships.version(row) for row in (before, after)]
+    kind = collections.type_of(db, collection)["name"]
+    files = differences.files(db, pair[0]["id"], pair[1]["id"], FILES)
+    facts = [_facts(visit, row) for row in pair]
+    keys = sorted(facts[0].keys() | facts[1].keys())
+    differing = [key for key in keys if facts[0].get(key) != facts[1].get(key)]
+    return Page(
+        "compare.html",
+        {
+            "title": f"{collection['name']}: {names[0]} → {names[1]}",
+            "section": "models" if collection["kind"] == "PORTFOLIO" else "projects",
+            "project": place,
+            "collection": collection,
+            "type": kind,
+            "before": names[0],
+            "after": names[1],
+            "addresses": [addresses.of_version(collection, place, kind, name) for name in names],
+            "form": _form(visit),
+            "choices": _choices(visit, collection),
+            "swap": versions.compare_address(collection, place, kind) + f"&from={names[1]}&to={names[0]}",
+            "metrics": _metrics(measured),
+            "measured_by": [next(iter(find.runs(visit, [s.run] if s.run else [])), None) for s in measured],
+            "files": files,
+            "sentence": _sentence(names, files, differing),
+            "facts": [(key, facts[0].get(key), facts[1].get(key)) for key in differing],
+            "same_facts": len(keys) - len(differing),
+            "inputs": _inputs(visit, pair),
+        },
+    )
+
+
+def _chosen(visit: Visit, collection: Row) -> tuple[Row, Row]:
+    """The memberships that the address names: `from` and `to`, ticked ones (`v`), or the newest with the one before."""
+    query, newest = visit.query, memberships.page(visit.db, collection["id"], 2, 0)
+    if not newest:
+        raise NotFound(f"'{collection['name']}' has no version to compare.")
+    named = [versions.found(visit, collection, name) for name in query.getlist("v")]
+    named += [versions.found(visit, collection, query[name]) for name in ("from", "to") if query.get(name)]
+    if query.get("from") and query.get("to"):
+        return named[-2], named[-1]
+    ordered = sorted(named or newest, key=lambda row: row["version_index"])
+    if len(ordered) > 1:
+        return ordered[0], ordered[-1]
+    older = [row for row in newest if row["version_index"] < ordered[0]["version_index"]]
+    return (older or ordered)[0], ordered[0]
+
+
+def _form(visit: Visit) -> list[tuple[str, str]]:
+    """What the form that chooses versions keeps of the address."""
+    return [(key, value) for key, value in visit.query.multi_items() if key in ("selectionPath", "view")]
+
+
+def _choices(visit: Visit, collection: Row) -> list[tuple[str, str]]:
+    """Versions to choose from, each with its aliases."""
+    found = []
+    for row in versions.rows(visit, collection, CHOICES, 0):
+        words = [name for name in row["aliases"] if not name.startswith("dvc-")]
+        found.append((row["version"], " · ".join([row["version"], *words])))
+    return found
+
+
+def _facts(visit: Visit, artifact: Row) -> Row:
+    """A version's metadata, description and size, and the parameters of the run that made it, by dotted names."""
+    maker = scores.makers(visit.db, visit.who, [artifact["id"]]).get(artifact["id"])
+    parameters = scores.parameters(maker["config"]) if maker else {}
+    found = {f"config.{key}": value for key, value in parameters.items()}
+    found |= dict(scores.flattened(json.loads(artifact["metadata"] or "{}")))
+    found |= {"description": artifact["description"]} if artifact["description"] else {}
+    return found | ({"git.commit": maker["git_commit"]} if maker and maker["git_commit"] else {})
+
+
+def _metrics(measured: list[scores.Score]) -> list[Row]:
+    names = sorted(measured[0].metrics.keys() | measured[1].metrics.keys())
+    found = []
+    for name in names:
+        before, after = (score.metrics.get(name) for score in measured)
+        change = after - before if before is not None and after is not None else None
+        better = None if not change else (change < 0) == scores.smaller_is_better(name)
+        found.append({"name": name, "before": before, "after": after, "change": change, "better": better})
+    return found
+
+
+def _inputs(visit: Visit, pair: list[Row]) -> list[Row]:
+    """What the runs that made the versions used, by collection: the same version, another one, or none."""
+    used: list[dict[str, Row]] = []
+    for artifact in pair:
+        rows = find.versions(visit, lineage.inputs(visit.db, artifact["run_id"])) if artifact["run_id"] else []
+        used.append({row["name"].rpartition(":")[0]: row for row in rows})
+    return [
+        {"name": name, "before": used[0].get(name), "after": used[1].get(name)}
+        for name in sorted(used[0].keys() | used[1].keys())
+    ]
+
+
+def _sentence(names: list[str], files: differences.Files, differing: list[str]) -> str:
+    if names[0] == names[1]:
+        return "This is one version. Choose another one to compare it with."
+    if not (files.changed or files.added or files.removed):
+        text = f"{names[1]} has the same bytes as {names[0]}"
+    else:
+        counts = [(files.changed, "changed"), (files.added, "added"), (files.removed, "removed")]
+        told = ", ".join(f"{number:,} {word}" for number, word in counts if number)
+        text = f"From {names[0]} to {names[1]}: of the files, {told} and {files.same:,} the same"
+    return f"{text}; {len(differing)} of the facts differ." if differing else f"{text}."

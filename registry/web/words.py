@@ -1,0 +1,94 @@
+"""How pages write times, sizes, numbers and digests: the filters of all templates."""
+
+import math
+from datetime import datetime
+from typing import Any
+
+UNITS = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
+
+
+def when(text: str | None) -> str:
+    """A time as people say it: 22 Nov 16:46. The whole time stands in the element's `datetime` and `title`."""
+    if not text:
+        return "–"
+    time = datetime.fromisoformat(text)
+    return f"{time.day} {time:%b %H:%M}"
+
+
+def duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "–"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}h {minutes:02}m"
+    return f"{minutes}m {rest:02}s" if minutes else f"{rest}s"
+
+
+def size(number: int) -> str:
+    """Bytes in kB, MB or GB, with one decimal where it tells something."""
+    for unit, name in UNITS:
+        if number >= unit:
+            value = number / unit
+            return f"{value:.1f} {name}" if value < 10 else f"{value:.0f} {name}"
+    return f"{number} B"
+
+
+def count(number: int) -> str:
+    return f"{number:,}"
+
+
+def plural(number: int, noun: str, nouns: str | None = None) -> str:
+    """'1 file', '4,905 files'."""
+    return f"{number:,} {noun if number == 1 else nouns or noun + 's'}"
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def value(found: Any) -> str:
+    """A metric, a parameter or any other value, in one line."""
+    if isinstance(found, bool) or found is None:
+        return {True: "true", False: "false", None: "–"}[found]
+    if isinstance(found, int):
+        return f"{found:,}".replace("-", "−") if abs(found) >= 10**4 else f"{found}".replace("-", "−")
+    if isinstance(found, float):
+        return _decimal(found)
+    if isinstance(found, str):
+        return found
+    import json
+
+    return json.dumps(found, ensure_ascii=False)
+
+
+def _decimal(number: float) -> str:
+    if not math.isfinite(number):
+        return f"{number}".replace("-", "−")
+    if number and not 1e-4 <= abs(number) < 1e7:
+        return f"{number:.3g}".replace("-", "−")
+    return f"{number:,.4f}".replace("-", "−")
+
+
+def difference(number: float) -> str:
+    """With its sign: +0.0057, −0.0214."""
+    text = value(number)
+    return text if number < 0 else f"+{text}"
+
+
+def short(digest: str, characters: int = 8) -> str:
+    """The beginning of a digest; that it names a folder stays visible."""
+    head, dot, tail = digest.partition(".")
+    return digest if len(head) <= characters + 2 else f"{head[:characters]}…{dot}{tail}"
+
+
+FILTERS = {
+    "when": when,
+    "duration": duration,
+    "size": size,
+    "count": count,
+    "plural": plural,
+    "value": value,
+    "difference": difference,
+    "short": short,
+}
