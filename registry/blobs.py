@@ -117,6 +117,12 @@ class Incoming:
         self._md5.update(chunk)
         self.size += len(chunk)
 
+    def set_aside(self, name: str, promised: str) -> Path:
+        """Leaves the content as a file of its own, for whoever puts the whole together that it is a part of."""
+        check(name, self._md5.hexdigest(), promised)
+        self._file.flush()
+        return self._path.rename(self._path.with_suffix(".part"))
+
     def keep(self, name: str, promised: str | None = None) -> str:
         """Puts the content in its place and answers its md5."""
         md5 = self._md5.hexdigest()

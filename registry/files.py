@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from registry import blobs
+from registry.blobs import Incoming
 from registry.bodies import whole_body
 from registry.db.connect import Connection
 from registry.downloads import Downloads
@@ -34,6 +35,7 @@ def routes(store: Store) -> list[Route]:
     return [
         Route("/storage/artifacts/{artifact:int}/wandb_manifest.json", doors.get_manifest),
         Route("/storage/artifacts/{artifact:int}/{md5}", doors.put_content, methods=["PUT"]),
+        Route("/storage/parts/{upload}/{number:int}/{md5}", doors.put_part, methods=["PUT"]),
         Route("/storage/manifests/{manifest:int}", doors.put_manifest, methods=["PUT"]),
         Route("/storage/runs/{run:int}/{name:path}", doors.put_run_file, methods=["PUT"]),
         Route("/storage/wandb_artifacts/{md5}/{name}", doors.get_content),
@@ -57,6 +59,25 @@ class Doors:
         artifact, md5 = request.path_params["artifact"], request.path_params["md5"]
         await self._take(request, md5, lambda db, md5, size: holdings.add(db, artifact, md5, size), promised=md5)
         return Response()
+
+    async def put_part(self, request: Request) -> Response:
+        """A part of a large file of a version; with the last one the file is in its place."""
+        self._check(request)
+        id, number, md5 = (request.path_params[name] for name in ("upload", "number", "md5"))
+        upload = self.store.parts.find(id)
+        with self.store.blobs.receive() as incoming:
+            await self._write_down(request, f"part {number}", incoming, bytearray(), request.stream())
+            part = incoming.set_aside(f"part {number}", md5)
+        try:
+            size = await run_in_threadpool(upload.add, number, part)
+        except BadInput:
+            self.store.parts.end(id)
+            raise
+        if size is not None:
+            promise = upload.promise
+            await self.intake.take(promise.md5, None, lambda db: holdings.add(db, promise.artifact, promise.md5, size))
+            self.store.parts.end(id)
+        return Response(headers={"etag": f'"{md5}"'})
 
     async def put_manifest(self, request: Request) -> Response:
         """The list of a version's files."""
@@ -128,14 +149,20 @@ class Doors:
     ) -> tuple[str, int]:
         """Takes what came and the rest of the stream to disk; answers its md5 and size."""
         with self.store.blobs.receive() as incoming:
-            async for chunk in stream:
-                pending += chunk
-                if len(pending) >= CHUNK:
-                    await run_in_threadpool(incoming.write, pending)
-                    pending = bytearray()
-            incoming.write(pending)
-            _check_length(request, name, incoming.size)
+            await self._write_down(request, name, incoming, pending, stream)
             return await run_in_threadpool(incoming.keep, name, promised), incoming.size
+
+    async def _write_down(
+        self, request: Request, name: str, incoming: Incoming, pending: bytearray, stream: AsyncIterator[bytes]
+    ) -> None:
+        """Writes what came and the rest of the stream to disk; all that was announced has to arrive."""
+        async for chunk in stream:
+            pending += chunk
+            if len(pending) >= CHUNK:
+                await run_in_threadpool(incoming.write, pending)
+                pending = bytearray()
+        await run_in_threadpool(incoming.write, pending)
+        _check_length(request, name, incoming.size)
 
     async def _write(self, change: Callable[[Connection], Any]) -> None:
         def transaction() -> None:

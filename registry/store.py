@@ -8,6 +8,7 @@ from registry import daemon
 from registry.blobs import Blobs
 from registry.db.connect import Database
 from registry.model import accounts, events, teams
+from registry.parts import Parts
 from registry.signing import Signer
 
 
@@ -16,6 +17,7 @@ class Store:
     folder: Path
     db: Database
     blobs: Blobs
+    parts: Parts
     signer: Signer
 
 
@@ -23,10 +25,12 @@ def open_store(folder: Path) -> Store:
     """Opens the store of a folder and makes what a new one lacks, down to the first account."""
     daemon.prepare(folder)
     secret = daemon.private_text(folder / "secret", lambda: secrets.token_hex(32))
+    blobs = Blobs(folder)
     store = Store(
         folder=folder,
         db=Database(folder / "registry.db"),
-        blobs=Blobs(folder),
+        blobs=blobs,
+        parts=Parts(blobs),
         signer=Signer(bytes.fromhex(secret)),
     )
     with store.db.write() as db:

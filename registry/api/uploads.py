@@ -1,10 +1,11 @@
 """The upload of a version: its manifests and its files, each to an address of its own."""
 
 from registry.api.binding import Fields
-from registry.blobs import to_hex
-from registry.errors import BadInput, NotSupported
+from registry.blobs import to_base64, to_hex
+from registry.errors import BadInput
 from registry.model import access, holdings, ids, manifests
 from registry.model.access import Role
+from registry.parts import Promise
 
 mutation = Fields("Mutation")
 FIELDS = (mutation,)
@@ -36,7 +37,13 @@ def create_files(_, info, input):
 
 @mutation.field("completeMultipartUploadArtifact")
 def complete_multipart(_, info, input):
-    raise NotSupported("An upload in parts")  # never asked for: createArtifactFiles offers no parts
+    """The file is in its place since its last part was acknowledged: see registry/parts.py."""
+    artifact = _pending(info, input["artifact_id"])
+    md5 = input["storage_path"].rpartition("/")[2]
+    entity_id = holdings.entity_of(info.context.db, artifact["id"])
+    if not info.context.store.blobs.has(md5) or not holdings.find(info.context.db, entity_id, md5):
+        raise BadInput("Not all parts of this upload have arrived. Upload the file again.")
+    return {"digest": to_base64(md5)}
 
 
 def _upload(info, file: dict, seen: dict[str, dict]) -> dict:
@@ -58,7 +65,27 @@ def _upload(info, file: dict, seen: dict[str, dict]) -> dict:
         "storage_path": f"wandb_artifacts/{md5}",
         "upload_url": address,
         "upload_headers": [],
+        "upload_multipart_urls": None if held else _parts(info, artifact["id"], md5, file.get("upload_parts_input")),
         "artifact": (db.one(access.ARTIFACT, id=held["artifact_id"]) if held else None) or artifact,
+    }
+
+
+def _parts(info, artifact_id: int, md5: str, announced: list[dict] | None) -> dict | None:
+    """An address for each part that the client announced."""
+    if not announced:
+        return None
+    if [part["part_number"] for part in announced] != list(range(1, len(announced) + 1)):
+        raise BadInput("The parts of an upload are numbered from 1.")
+    upload = info.context.store.parts.begin(Promise(artifact_id, md5, len(announced)))
+    paths = (
+        (part["part_number"], f"/storage/parts/{upload}/{part['part_number']}/{part['hex_md5']}") for part in announced
+    )
+    return {
+        "upload_id": upload,
+        "upload_url_parts": [
+            {"part_number": number, "upload_url": info.context.address("PUT", path, UPLOAD_SECONDS)}
+            for number, path in paths
+        ],
     }
 
 

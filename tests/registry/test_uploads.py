@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 import json
 import uuid
+from pathlib import Path
 
+import psutil
 import pytest
+import wandb
 
 from .conftest import Answer, Registry
 
@@ -173,3 +177,94 @@ def test_content_that_the_store_lost_is_asked_for_again(registry: Registry):
     assert "was not uploaded" in refused(lost.commit())
     lost.put_files()
     assert lost.commit().status == 200
+
+
+IN_PARTS = """
+mutation Parts($files: [CreateArtifactFileSpecInput!]!) {
+  createArtifactFiles(input: {artifactFiles: $files}) { files { edges { node {
+    uploadUrl storagePath uploadMultipartUrls { uploadID uploadUrlParts { partNumber uploadUrl } } } } } }
+}
+"""
+COMPLETE = """
+mutation Complete($artifact: ID!, $path: String!, $upload: String!, $parts: [UploadPartsInput!]!) {
+  completeMultipartUploadArtifact(input: {completeMultipartAction: Complete, artifactID: $artifact,
+    storagePath: $path, uploadID: $upload, completedParts: $parts}) { digest }
+}
+"""
+
+
+class InParts(Upload):
+    """A version whose one file goes up in parts."""
+
+    def __init__(self, registry: Registry, parts: list[bytes]):
+        super().__init__(registry, {"large": b"".join(parts)})
+        self.parts = [{"partNumber": at, "hexMD5": hashlib.md5(part).hexdigest()} for at, part in enumerate(parts, 1)]
+        file = {"artifactID": self.id, "name": "large", "md5": self.entries["large"]["digest"]}
+        asked = registry.ask(IN_PARTS, files=[file | {"uploadPartsInput": self.parts}]).json()["data"]
+        self.node = asked["createArtifactFiles"]["files"]["edges"][0]["node"]
+        self.places = [part["uploadUrl"] for part in self.node["uploadMultipartUrls"]["uploadUrlParts"]]
+
+    def complete(self) -> Answer:
+        upload = self.node["uploadMultipartUrls"]["uploadID"]
+        path = self.node["storagePath"]
+        return self.registry.ask(COMPLETE, artifact=self.id, path=path, upload=upload, parts=self.parts)
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_a_large_file_arrives_in_parts_in_any_order(registry: Registry, order: tuple[int, ...]):
+    parts = [some_bytes() * 100_000, some_bytes() * 200_000, some_bytes()]
+    upload = InParts(registry, parts)
+    assert upload.node["uploadUrl"], "null would say that the file is here already"
+    for at in order:
+        assert "Not all parts" in refused(upload.complete())
+        answer = upload.put(upload.places[at], parts[at])
+        assert (answer.status, answer.headers["etag"]) == (200, f'"{upload.parts[at]["hexMD5"]}"')
+    assert upload.complete().json()["data"]["completeMultipartUploadArtifact"]["digest"] == b64(b"".join(parts))
+    assert upload.addresses() == [None]
+    upload.put_manifest()
+    assert upload.commit().status == 200
+    assert not list((registry.store / "incoming").iterdir())
+
+
+def test_a_part_with_other_bytes_is_refused_and_can_be_sent_again(registry: Registry):
+    parts = [some_bytes(), some_bytes()]
+    upload = InParts(registry, parts)
+    assert "Nothing was stored; upload it again." in refused(upload.put(upload.places[0], b"corrupted"))
+    for place, part in [*zip(upload.places, parts, strict=True)][::-1]:
+        assert upload.put(place, part).status == 200
+        assert upload.put(upload.places[1], parts[1]).status in (200, 404), "again, for who missed the answer"
+    assert upload.complete().status == 200
+
+
+def test_parts_that_are_another_file_together_are_refused(registry: Registry):
+    upload = InParts(registry, [some_bytes(), some_bytes()])
+    others = [some_bytes(), some_bytes()]
+    promised = [{"partNumber": at, "hexMD5": hashlib.md5(part).hexdigest()} for at, part in enumerate(others, 1)]
+    file = {"artifactID": upload.id, "name": "large", "md5": upload.entries["large"]["digest"]}
+    asked = registry.ask(IN_PARTS, files=[file | {"uploadPartsInput": promised}]).json()["data"]
+    node = asked["createArtifactFiles"]["files"]["edges"][0]["node"]
+    first, second = (part["uploadUrl"] for part in node["uploadMultipartUrls"]["uploadUrlParts"])
+    assert upload.put(first, others[0]).status == 200
+    assert "Nothing was stored; upload it again." in refused(upload.put(second, others[1]))
+    assert "Not all parts" in refused(upload.complete())
+    assert not list((registry.store / "incoming").iterdir())
+
+
+@pytest.mark.soak
+def test_the_sdk_sends_and_fetches_a_file_of_more_than_2_gib(registry: Registry, tmp_path: Path):
+    large = tmp_path / "large.bin"
+    with large.open("wb") as file:
+        for at in range(21):
+            file.write(bytes([at]) * (100 * 2**20))
+    with registry.run("large") as run:
+        artifact = wandb.Artifact("large", "dataset")
+        artifact.add_file(str(large), policy="immutable", skip_cache=True)
+        run.log_artifact(artifact).wait()
+    memory = psutil.Process(json.loads((registry.store / "server.json").read_text())["pid"]).memory_info().rss
+    assert memory < 200 * 2**20, "flat in the file's size"
+    version = registry.api().artifact("large/large:latest")
+    fetched = version.get_entry("large.bin").download(str(tmp_path / "fetched"))
+    with open(fetched, "rb") as got, large.open("rb") as sent:
+        digests = [hashlib.file_digest(file, "md5").digest() for file in (got, sent)]
+    assert digests[0] == digests[1]
+    version.delete()
