@@ -65,30 +65,31 @@ def _action(group, name: str, text: str, run) -> argparse.ArgumentParser:
 def _in_store(folder: Path, options: argparse.Namespace, run) -> None:
     """Runs an action in one transaction on the store's records."""
     from registry import model
+    from registry.model import accounts
     from registry.store import open_store
 
     store = open_store(folder)
     with closing(store.db), store.db.write() as db:
-        run(model, db, options)
+        run(model, db, accounts.OPERATOR, options)
 
 
-def _user_add(model, db, options: argparse.Namespace) -> None:
+def _user_add(model, db, who, options: argparse.Namespace) -> None:
     key = options.api_key or model.accounts.new_key()
     if options.service:
-        model.teams.add_service_account(db, options.name, key, options.service)
+        model.teams.add_service_account(db, who, options.name, key, options.service)
     else:
-        model.accounts.add_user(db, options.name, key, options.admin)
+        model.accounts.add_user(db, who, options.name, key, options.admin)
     print(f"User {options.name} added.")
     if not options.api_key:
         print(f"API key, shown only now: {key}")
 
 
-def _user_rm(model, db, options: argparse.Namespace) -> None:
-    model.accounts.remove_user(db, options.name)
+def _user_rm(model, db, who, options: argparse.Namespace) -> None:
+    model.accounts.remove_user(db, who, options.name)
     print(f"User {options.name} removed.")
 
 
-def _user_key(model, db, options: argparse.Namespace) -> None:
+def _user_key(model, db, _who, options: argparse.Namespace) -> None:
     user = model.accounts.user_named(db, options.name)
     if options.revoke:
         hint = model.accounts.revoke_key(db, user, options.revoke)
@@ -99,7 +100,7 @@ def _user_key(model, db, options: argparse.Namespace) -> None:
     print(f"API key of {options.name}, shown only now: {key}")
 
 
-def _user_list(model, db, _options: argparse.Namespace) -> None:
+def _user_list(model, db, _who, _options: argparse.Namespace) -> None:
     _table(
         ["user", "default entity", "admin", "keys begin with"],
         [
@@ -114,48 +115,48 @@ def _user_list(model, db, _options: argparse.Namespace) -> None:
     )
 
 
-def _org_add(model, db, options: argparse.Namespace) -> None:
-    model.teams.add_organization(db, options.name, options.admin)
+def _org_add(model, db, who, options: argparse.Namespace) -> None:
+    model.teams.add_organization(db, who, options.name, options.admin)
     print(f"Organization {options.name} added.")
 
 
-def _org_add_member(model, db, options: argparse.Namespace) -> None:
-    model.teams.add_organization_member(db, options.org, options.user, options.role)
+def _org_add_member(model, db, who, options: argparse.Namespace) -> None:
+    model.teams.add_organization_member(db, who, options.org, options.user, options.role)
     print(f"{options.user} is {options.role} of {options.org}.")
 
 
-def _org_rm_member(model, db, options: argparse.Namespace) -> None:
-    model.teams.remove_organization_member(db, options.org, options.user)
+def _org_rm_member(model, db, who, options: argparse.Namespace) -> None:
+    model.teams.remove_organization_member(db, who, options.org, options.user)
     print(f"{options.user} is no longer in {options.org}.")
 
 
-def _org_rm(model, db, options: argparse.Namespace) -> None:
-    model.teams.remove_organization(db, options.name)
+def _org_rm(model, db, who, options: argparse.Namespace) -> None:
+    model.teams.remove_organization(db, who, options.name)
     print(f"Organization {options.name} removed.")
 
 
-def _org_list(model, db, _options: argparse.Namespace) -> None:
+def _org_list(model, db, _who, _options: argparse.Namespace) -> None:
     _table(["organization", "members"], [[org["name"], org["members"] or ""] for org in model.teams.organizations(db)])
 
 
-def _team_add(model, db, options: argparse.Namespace) -> None:
-    model.teams.add_team(db, options.name, options.org, options.member)
+def _team_add(model, db, who, options: argparse.Namespace) -> None:
+    model.teams.add_team(db, who, options.name, options.org, options.member)
     print(f"{options.member} is in team {options.name} of {options.org}.")
 
 
-def _team_add_member(model, db, options: argparse.Namespace) -> None:
+def _team_add_member(model, db, who, options: argparse.Namespace) -> None:
     team, user = model.teams.team_named(db, options.team), model.accounts.user_named(db, options.user)
-    model.teams.set_team_role(db, model.accounts.OPERATOR, team, user, options.role)
+    model.teams.set_team_role(db, who, team, user, options.role)
     print(f"{options.user} is {options.role} of {options.team}.")
 
 
-def _team_rm_member(model, db, options: argparse.Namespace) -> None:
+def _team_rm_member(model, db, who, options: argparse.Namespace) -> None:
     team, user = model.teams.team_named(db, options.team), model.accounts.user_named(db, options.user)
-    model.teams.set_team_role(db, model.accounts.OPERATOR, team, user, None)
+    model.teams.set_team_role(db, who, team, user, None)
     print(f"{options.user} is no longer in {options.team}.")
 
 
-def _team_list(model, db, _options: argparse.Namespace) -> None:
+def _team_list(model, db, _who, _options: argparse.Namespace) -> None:
     _table(
         ["team", "organization", "members"],
         [[team["name"], team["organization"], team["members"] or ""] for team in model.teams.teams(db)],

@@ -25,6 +25,7 @@ TEAM = "local"  # the team entity that runs go to, unless they name another
 FIRST_PORTS = range(8090, 8100)
 START_SECONDS = 60
 ANSWER_SECONDS = 10
+UNREAD_MS = 180_000  # that an answer may wait for a client to read on
 
 
 class DaemonError(Exception):
@@ -262,6 +263,8 @@ def _listen(store: Path, host: str, port: int | None) -> socket.socket:
         # inherited by what it accepts; asyncio sets it only on sockets that it made itself, and an answer that goes
         # out in two pieces would wait 40 ms for the client's acknowledgement
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # else what waits for a client that never reads keeps its socket
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_MS)
         try:
             listening.bind((host, candidate))
             listening.listen(256)

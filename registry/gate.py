@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from registry.errors import Fault, Forbidden, NotFound, RegistryError, from_system
 
 log = logging.getLogger("registry")
-PATIENCE = 120.0  # seconds that a client may take for the next piece of a request
+PATIENCE = 120.0  # seconds that a client may take to send or to read the next piece
 LOOPBACK_NAMES = {"127.0.0.1", "localhost", "::1"}
 SECURITY_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -56,7 +56,7 @@ class Gate:
         try:
             headers = Headers(scope=scope)
             app = self._refusal(headers) or self._preflight(scope["method"], headers) or self.app
-            await app(scope, _impatient(receive, self.patience), _hardened(send))
+            await app(scope, _impatient(receive, self.patience), _hardened(_in_time(send, self.patience)))
         finally:
             self.activity.running -= 1
             self.activity.last = time.monotonic()
@@ -95,6 +95,19 @@ def _impatient(receive: Receive, patience: float) -> Receive:
         return message
 
     return receive_in_time
+
+
+def _in_time(send: Send, patience: float) -> Send:
+    """A client that reads no further is given up, and what was opened for it is closed."""
+
+    async def send_in_time(message: Message) -> None:
+        try:
+            async with asyncio.timeout(patience):
+                await send(message)
+        except TimeoutError:
+            raise ClientDisconnect from None
+
+    return send_in_time
 
 
 def _hardened(send: Send) -> Send:

@@ -43,7 +43,7 @@ def create_user(_, info, input):
     if not who.admin:
         raise Forbidden(f"'{who.username}' is not an admin of this registry, so it can't make accounts.")
     name = input["email"].partition("@")[0]
-    return {"user": accounts.add_user(info.context.db, name, None, bool(input.get("admin")))}
+    return {"user": accounts.add_user(info.context.db, info.context.who, name, None, bool(input.get("admin")))}
 
 
 @mutation.field("createServiceAccount")
@@ -52,4 +52,4 @@ def create_service_account(_, info, input):
     db = info.context.db
     team = teams.needs_admin(db, info.context.who, input["entity_name"])
     name = f"{team['name']}-{names.slug(input['description'], 'service')}"
-    return {"user": teams.add_service_account(db, name, None, team["name"])}
+    return {"user": teams.add_service_account(db, info.context.who, name, None, team["name"])}

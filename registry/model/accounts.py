@@ -8,7 +8,7 @@ from typing import Any
 
 from registry.db.connect import Connection
 from registry.errors import BadInput, Conflict, NotFound, NotSignedIn
-from registry.model import names
+from registry.model import events, names
 from registry.model.access import Who
 
 Row = dict[str, Any]
@@ -127,7 +127,7 @@ def _hash(secret: str) -> str:
 # ---- users ----
 
 
-def add_user(db: Connection, name: str, key: str | None, admin: bool = False, service: bool = False) -> Row:
+def add_user(db: Connection, who: Who, name: str, key: str | None, admin: bool = False, service: bool = False) -> Row:
     """A user with a personal entity of the same name. A service account is for a machine, not a person."""
     entity = add_entity(db, name, "user", None)
     user = db.row(
@@ -139,14 +139,16 @@ def add_user(db: Connection, name: str, key: str | None, admin: bool = False, se
     )
     if key is not None:
         add_key(db, user["id"], key)
+    events.of_place(db, who, "add user", name, None, None, "service account" if service else "admin" if admin else None)
     return db.row("select * from account where id = :id", id=user["id"])
 
 
-def remove_user(db: Connection, name: str) -> None:
+def remove_user(db: Connection, who: Who, name: str) -> None:
     """Ends the account: no keys, no memberships. The name stays taken, since runs and versions name it."""
     user = user_named(db, name)
     for statement in REMOVE_USER:
         db.execute(statement, {"user": user["id"]})
+    events.of_place(db, who, "remove user", name, None, None, None)
 
 
 def user_named(db: Connection, name: str) -> Row:

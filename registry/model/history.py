@@ -251,18 +251,26 @@ def system_metrics(db: Connection, run: Row) -> dict[str, Any]:
     return {key: finite(value) for key, value in loads(last[0]).items() if not key.startswith("_")} if last else {}
 
 
+CONSOLE_LINES = "select body from console_line where run_id = :run order by number limit :limit offset :offset"
+# Several writers each count their own lines: the lines' times order those.
+CONSOLE_LINES_BY_TIME = """
+select body
+  from console_line
+ where run_id = :run
+ order by case when json_valid(body) then body ->> 'ts' else substr(body, iif(body like 'ERROR %', 7, 1), 26) end,
+          number
+ limit :limit offset :offset
+"""
+
+
 def console_count(db: Connection, run: Row) -> int:
     return db.value("select count(*) from console_line where run_id = :run", run=run["id"])
 
 
 def console_lines(db: Connection, run: Row, limit: int, offset: int) -> list[Row]:
     """Console lines with their time and level, whichever of its two forms the SDK sent them in."""
-    rows = db.all(
-        "select body from console_line where run_id = :run order by number limit :limit offset :offset",
-        run=run["id"],
-        limit=limit,
-        offset=offset,
-    )
+    shared = db.value("select exists (select 1 from run_writer where run_id = :run)", run=run["id"])
+    rows = db.all(CONSOLE_LINES_BY_TIME if shared else CONSOLE_LINES, run=run["id"], limit=limit, offset=offset)
     return [_console_line(offset + i, row["body"]) for i, row in enumerate(rows)]
 
 

@@ -37,9 +37,9 @@ def make_first(db: Connection, key: str) -> None:
         return
     name = names.slug(_login_name(), "me")
     taken = {TEAM, ORGANIZATION}
-    user = accounts.add_user(db, f"{name}-user" if name in taken else name, key, admin=True)
-    add_organization(db, ORGANIZATION, user["username"])
-    team = add_team(db, TEAM, ORGANIZATION, user["username"])
+    user = accounts.add_user(db, accounts.OPERATOR, f"{name}-user" if name in taken else name, key, admin=True)
+    add_organization(db, accounts.OPERATOR, ORGANIZATION, user["username"])
+    team = add_team(db, accounts.OPERATOR, TEAM, ORGANIZATION, user["username"])
     db.execute("update user set default_entity_id = :team where id = :id", {"team": team["id"], "id": user["id"]})
     db.execute(
         """
@@ -62,28 +62,30 @@ def _login_name() -> str:
 # ---- organizations ----
 
 
-def add_organization(db: Connection, name: str, admin: str) -> Row:
+def add_organization(db: Connection, who: Who, name: str, admin: str) -> Row:
     """An organization, its entity for registries, and its first admin."""
     user = accounts.user_named(db, admin)
     if db.one("select 1 from organization where name = :name", name=names.entity(name)):
         raise Conflict(f"There is an organization '{name}' already.")
     organization = db.row("insert into organization (name) values (:name) returning *", name=name)
     accounts.add_entity(db, f"{name}_registry", "organization", organization["id"])
-    _set_member(db, organization["id"], user["id"], "admin")
+    events.of_place(db, who, "add organization", name, None, None, None)
+    _set_member(db, who, organization, user, "admin")
     return organization
 
 
-def add_organization_member(db: Connection, organization: str, user: str, role: str) -> None:
+def add_organization_member(db: Connection, who: Who, organization: str, user: str, role: str) -> None:
     """Adds the user, or changes the role that the user has."""
-    _set_member(db, organization_named(db, organization)["id"], accounts.user_named(db, user)["id"], role)
+    _set_member(db, who, organization_named(db, organization), accounts.user_named(db, user), role)
 
 
-def remove_organization_member(db: Connection, organization: str, user: str) -> None:
+def remove_organization_member(db: Connection, who: Who, organization: str, user: str) -> None:
     """Takes the user out of the organization, its teams and its registries."""
-    numbers = {"organization": organization_named(db, organization)["id"], "user": accounts.user_named(db, user)["id"]}
+    owner, account = organization_named(db, organization), accounts.user_named(db, user)
+    before = _role_in(db, owner["id"], account["id"])
     for statement in REMOVE_MEMBER:
-        db.execute(statement, numbers)
-    events.of_place(db, accounts.OPERATOR, "member", organization, user, None, None)
+        db.execute(statement, {"organization": owner["id"], "user": account["id"]})
+    events.of_place(db, who, "member", organization, user, before, None)
 
 
 def team_named(db: Connection, name: str) -> Row:
@@ -100,7 +102,7 @@ def organization_named(db: Connection, name: str) -> Row:
     return organization
 
 
-def remove_organization(db: Connection, name: str) -> None:
+def remove_organization(db: Connection, who: Who, name: str) -> None:
     """Removes an organization and its teams, unless there is anything in them."""
     organization = organization_named(db, name)
     held = db.value(
@@ -117,6 +119,7 @@ def remove_organization(db: Connection, name: str) -> None:
     if held:
         raise Conflict(f"Organization '{name}' holds runs or artifacts in {held} projects. Delete those first.")
     db.execute("delete from organization where id = :id", {"id": organization["id"]})
+    events.of_place(db, who, "remove organization", name, None, None, None)
 
 
 def organizations(db: Connection) -> list[Row]:
@@ -133,48 +136,42 @@ def organizations(db: Connection) -> list[Row]:
     )
 
 
-def _set_member(db: Connection, organization_id: int, user_id: int, role: str) -> None:
+def _set_member(db: Connection, who: Who, organization: Row, user: Row, role: str) -> None:
+    before = _role_in(db, organization["id"], user["id"])
     db.execute(
         """
         insert into organization_member (organization_id, user_id, role) values (:organization, :user, :role)
             on conflict (organization_id, user_id) do update set role = excluded.role
         """,
-        {"organization": organization_id, "user": user_id, "role": role},
+        {"organization": organization["id"], "user": user["id"], "role": role},
+    )
+    if before != role:
+        events.of_place(db, who, "member", organization["name"], user["username"], before, role)
+
+
+def _role_in(db: Connection, organization_id: int, user_id: int) -> str | None:
+    return db.value(
+        "select role from organization_member where organization_id = :organization and user_id = :user",
+        organization=organization_id,
+        user=user_id,
     )
 
 
 # ---- teams ----
 
 
-def add_team(db: Connection, name: str, organization: str, member: str) -> Row:
+def add_team(db: Connection, who: Who, name: str, organization: str, member: str) -> Row:
     """The team with this member as its admin; made if need be. Whoever joins a team joins its organization."""
     owner = organization_named(db, organization)
     user = accounts.user_named(db, member)
     team = db.one("select * from entity where name = :name", name=name)
     if team is None:
         team = accounts.add_entity(db, name, "team", owner["id"])
+        events.of_place(db, who, "add team", name, None, None, None)
     elif team["kind"] != "team" or team["organization_id"] != owner["id"]:
         raise Conflict(f"'{name}' is taken, and is not a team of '{organization}'.")
-    join_team(db, team, user["id"], "admin")
+    set_team_role(db, who, team, user, "admin")
     return team
-
-
-def join_team(db: Connection, team: Row, user_id: int, role: str) -> None:
-    """Puts the user into the team, and into its organization if the user isn't there yet."""
-    db.execute(
-        """
-        insert into team_member (entity_id, user_id, role) values (:team, :user, :role)
-            on conflict (entity_id, user_id) do update set role = excluded.role
-        """,
-        {"team": team["id"], "user": user_id, "role": role},
-    )
-    db.execute(
-        """
-        insert into organization_member (organization_id, user_id, role) values (:organization, :user, 'member')
-            on conflict (organization_id, user_id) do nothing
-        """,
-        {"organization": team["organization_id"], "user": user_id},
-    )
 
 
 def teams(db: Connection) -> list[Row]:
@@ -224,11 +221,11 @@ def members_of(db: Connection, entity_id: int) -> list[Row]:
     )
 
 
-def add_service_account(db: Connection, name: str, key: str | None, team: str) -> Row:
+def add_service_account(db: Connection, who: Who, name: str, key: str | None, team: str) -> Row:
     """An account for a machine, which logs to this team."""
     owner = team_named(db, team)
-    user = accounts.add_user(db, name, key, service=True)
-    join_team(db, owner, user["id"], "member")
+    user = accounts.add_user(db, who, name, key, service=True)
+    set_team_role(db, who, owner, user, "member")
     accounts.set_default_entity(db, user["id"], owner["id"])
     return user
 
@@ -240,9 +237,7 @@ def create_team(db: Connection, who: Who, name: str, admin: str | None) -> Row:
     organization = db.one(OWN_ORGANIZATION, user=who.user_id)
     if organization is None:
         raise BadInput(f"'{who.username}' is not an admin of an organization that could have the team '{name}'.")
-    team = add_team(db, name, organization["name"], admin or who.username)
-    events.of_place(db, who, "member", name, admin or who.username, None, "admin")
-    return team
+    return add_team(db, who, name, organization["name"], admin or who.username)
 
 
 OWN_ORGANIZATION = """
@@ -281,7 +276,16 @@ def set_team_role(db: Connection, who: Who, team: Row, user: Row, role: str | No
             {"team": team["id"], "user": user["id"]},
         )
     else:
-        join_team(db, team, user["id"], role)
+        db.execute(
+            """
+            insert into team_member (entity_id, user_id, role) values (:team, :user, :role)
+                on conflict (entity_id, user_id) do update set role = excluded.role
+            """,
+            {"team": team["id"], "user": user["id"], "role": role},
+        )
+        organization = db.row("select * from organization where id = :id", id=team["organization_id"])
+        if _role_in(db, organization["id"], user["id"]) is None:
+            _set_member(db, who, organization, user, "member")
     if before != role:
         events.of_place(db, who, "member", team["name"], user["username"], before, role)
 

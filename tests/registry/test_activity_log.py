@@ -116,3 +116,48 @@ def test_a_changed_or_missing_event_is_found(registry: Registry, tmp_path: Path)
         checked = command(copy, "check")
         assert (checked.returncode, found in checked.stdout) == (1, True), checked.stdout
         (copy / "registry.db").write_bytes(whole)
+
+
+def test_accounts_and_memberships_are_in_the_log_and_in_its_proof(store: Path):
+    for arguments in (
+        ("user", "add", "ada", "--admin"),
+        ("user", "add", "ben"),
+        ("org", "add", "acme", "--admin", "ada"),
+        ("org", "add-member", "acme", "ben", "--role", "viewer"),
+        ("org", "add-member", "acme", "ben", "--role", "member"),
+        ("team", "add", "vision", "--org", "acme", "--member", "ada"),
+        ("team", "add", "vision", "--org", "acme", "--member", "ben"),
+        ("team", "add-member", "vision", "ben", "--role", "viewer"),
+        ("team", "rm-member", "vision", "ben"),
+        ("org", "rm-member", "acme", "ben"),
+        ("user", "rm", "ben"),
+    ):
+        done = command(store, *arguments)
+        assert done.returncode == 0, done.stderr
+
+    def told(name: str) -> list[str]:
+        return [re.sub(r"^\S+  command line  ", "", line) for line in command(store, "log", name).stdout.splitlines()]
+
+    assert told("acme") == [
+        "add organization acme",
+        "member acme ada nothing → admin",
+        "member acme ben nothing → viewer",
+        "member acme ben viewer → member",
+        "member acme ben member → nothing",
+    ]
+    assert told("vision") == [
+        "add team vision",
+        "member vision ada nothing → admin",
+        "member vision ben nothing → admin",
+        "member vision ben admin → viewer",
+        "member vision ben viewer → nothing",
+    ]
+    assert told("ben")[0] == "add user ben"
+    assert told("ben")[-1] == "remove user ben"
+    assert command(store, "check").returncode == 0
+    with closing(sqlite3.connect(store / "registry.db", isolation_level=None)) as db:
+        db.execute("drop trigger event_is_never_changed")
+        db.execute("update event set after = 'admin' where action = 'member' and after = 'viewer'")
+    checked = command(store, "check")
+    assert checked.returncode == 1
+    assert "was changed" in checked.stdout

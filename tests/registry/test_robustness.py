@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.types import Message
 
 from registry.gate import Activity, Gate
@@ -77,6 +77,37 @@ def test_a_body_that_stops_coming_is_given_up():
     scope = {"type": "http", "method": "POST", "path": "/", "headers": [(b"host", b"localhost")], "query_string": b""}
     asyncio.run(Gate(app, activity, loopback=True, patience=0.05)(scope, stalled, ignore))
     assert seen == ["ClientDisconnect"]
+    assert activity.running == 0
+
+
+def test_a_client_that_reads_no_further_is_given_up():
+    activity = Activity()
+    closed = []
+
+    async def pieces():
+        try:
+            while True:
+                yield b"x" * 2**16
+        finally:
+            closed.append(True)
+
+    async def app(scope, receive, send):
+        await StreamingResponse(pieces())(scope, receive, send)
+
+    async def waiting() -> Message:
+        await asyncio.sleep(60)
+        return {}
+
+    async def unread(_message):
+        await asyncio.sleep(60)
+
+    async def request() -> None:
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"host", b"localhost")]}
+        gate = Gate(app, activity, loopback=True, patience=0.05)
+        with pytest.raises(ClientDisconnect):
+            await gate(scope | {"query_string": b"", "asgi": {"spec_version": "2.4"}}, waiting, unread)
+
+    asyncio.run(asyncio.wait_for(request(), 10))
     assert activity.running == 0
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 import wandb
@@ -159,23 +160,28 @@ def test_a_fork_of_a_run_that_is_not_there_is_refused_with_a_sentence(registry: 
 # ---- several writers ----
 
 
-def test_processes_that_share_a_run_lose_nothing_of_each_other(registry: Registry):
+def test_processes_that_share_a_run_lose_nothing_of_each_other(registry: Registry, tmp_path: Path):
     worker = textwrap.dedent(
         """
-        import sys, wandb
-        label = sys.argv[1]
+        import pathlib, sys, time, wandb
+        label, said = sys.argv[1], pathlib.Path(sys.argv[3])
         settings = wandb.Settings(mode="shared", x_label=label, x_primary=label == "a",
                                   x_update_finish_state=label == "a", console="wrap")
         with wandb.init(project="shared", id="together", entity=sys.argv[2], settings=settings) as run:
             for number in range(20):
                 run.log({f"of_{label}": number})
+            while label == "a" and not said.exists():
+                time.sleep(0.05)
             print("said by", label)
+            said.touch()
         """
     )
     elsewhere = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_SERVICE")}
     workers = [
         subprocess.Popen(
-            [sys.executable, "-c", worker, label, registry.entity], stdout=subprocess.DEVNULL, env=elsewhere
+            [sys.executable, "-c", worker, label, registry.entity, str(tmp_path / "said")],
+            stdout=subprocess.DEVNULL,
+            env=elsewhere,
         )
         for label in "ab"
     ]
@@ -186,7 +192,7 @@ def test_processes_that_share_a_run_lose_nothing_of_each_other(registry: Registr
     for label in "ab":
         assert [row[f"of_{label}"] for row in rows if row.get(f"of_{label}") is not None] == list(range(20))
         assert found.summary[f"of_{label}"] == 19
-    assert {line.content for line in found.console_logs()} == {"said by a", "said by b"}
+    assert [line.content for line in found.console_logs()] == ["said by b", "said by a"]
     assert found.state == "finished"
 
 

@@ -267,4 +267,4 @@ def test_the_sdk_sends_and_fetches_a_file_of_more_than_2_gib(registry: Registry,
     with open(fetched, "rb") as got, large.open("rb") as sent:
         digests = [hashlib.file_digest(file, "md5").digest() for file in (got, sent)]
     assert digests[0] == digests[1]
-    version.delete()
+    version.delete(delete_aliases=True)
