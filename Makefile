@@ -20,6 +20,9 @@ $(STAGES): .venv/installed packages.yaml
 mirror: .venv/installed ## make the registry hold what dvc.lock names
 	@python -m lineage mirror
 
+verify: .venv/installed ## prove dvc.lock and the registry equal, or list every difference
+	@python -m lineage verify
+
 promote: .venv/installed packages.yaml ## run the gate and make the registry's alias `production` agree
 	@dvc repro promote
 	@python -m lineage promote
@@ -69,4 +72,4 @@ packages.yaml: requirements.txt
 	python -m pip install --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
-.PHONY: help repro $(STAGES) mirror promote summary serve stop test soak lint lock
+.PHONY: help repro $(STAGES) mirror verify promote summary serve stop test soak lint lock

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from lineage.errors import RegistryAway
-from registry import daemon
+from registry import daemon, sharing
 
 
 def store_of(root: Path) -> Path:
@@ -23,6 +24,11 @@ def ensure(root: Path) -> daemon.Server:
         return daemon.ensure(store_of(root))
     except daemon.DaemonError as error:
         raise RegistryAway(str(error)) from None
+
+
+def share(root: Path, cached: Iterable[tuple[str, Path]]) -> int:
+    """Let the registry's files share their bytes on disk with DVC's cache, given by md5; how many bytes that saved."""
+    return sharing.share(store_of(root), cached).bytes
 
 
 def address(root: Path) -> str | None:

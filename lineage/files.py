@@ -127,7 +127,9 @@ def hashed(entry: Any) -> str | None:
 
 def _written_out(entry: Any) -> Path:
     """The path of what lies in the workspace; what a git revision has is written to a temporary folder."""
-    if entry.fs.protocol == "local":
+    from dvc.fs import GitFileSystem
+
+    if not isinstance(entry.fs, GitFileSystem):
         return Path(entry.fs_path)
     place = _temporary() / Path(entry.fs_path).name
     entry.fs.get(entry.fs_path, str(place))

@@ -15,13 +15,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lineage import compare, media, record
+from lineage import compare, embedded, media, record
 from lineage.connection import Connection, open_run
-from lineage.errors import LineageError, in_a_sentence
+from lineage.errors import LineageError, WrongProject, in_a_sentence
 from lineage.facts import Content, Execution
 from lineage.holdings import Holdings, Record
 from lineage.locks import alone
 from lineage.pipeline import Pipeline
+from lineage.revisions import Revision
 
 if TYPE_CHECKING:
     import wandb
@@ -73,7 +74,46 @@ def make_up(
                 connection.check()
                 left.append(Left(execution.stage, in_a_sentence(error)))
             holdings.forget(execution.outs, execution)
+        if connection.embedded:
+            embedded.share(pipeline.root, pipeline.cached([*made, *added]).items())
     return left
+
+
+def make_up_history(
+    pipeline: Pipeline, connection: Connection, holdings: Holdings, revisions: list[Revision]
+) -> list[Left]:
+    """Mirror what the locks of `revisions` hold, in their order; an execution belongs to the first that has it."""
+    seen: set[str | Content] = set()
+    left = []
+    for at, revision in enumerate(revisions, start=1):
+        name = revision.experiment or revision.commit[:10]
+        print(f"{name} ({at} of {len(revisions)})", file=sys.stderr, flush=True)
+        try:
+            then = pipeline.at(revision.commit)
+            executions = [one for one in then.locked() if one.key not in seen]
+            added = [one for one in then.added() if one not in seen]
+        except WrongProject as error:
+            left.append(Left(name, in_a_sentence(error)))
+            continue
+        found = make_up(then, connection, holdings, executions, added, revision.experiment)
+        left += [Left(f"{one.name} at {name}", one.why) for one in found]
+        seen |= {*(one.key for one in executions), *added}
+    return left
+
+
+def make_latest(pipeline: Pipeline, connection: Connection, holdings: Holdings, executions: list[Execution]) -> None:
+    """Put the alias `latest` on what dvc.lock has now: an older version that was logged after it took it away."""
+    import wandb
+
+    outs = [out for execution in executions for out in execution.outs]
+    holdings.load(outs)
+    for out in outs:
+        version = holdings.found(out)
+        if version and "latest" not in version.aliases:
+            artifact = wandb.Api().artifact(f"{connection.path}/{version.name}")
+            artifact.aliases = [*artifact.aliases, "latest"]
+            artifact.save()
+            holdings.forget([out])
 
 
 def make_up_sources(
@@ -97,13 +137,25 @@ def _sources(pipeline: Pipeline, connection: Connection, holdings: Holdings, con
             except LineageError as error:
                 left.append(Left(source.path, in_a_sentence(error)))
     if missing:
-        names = "".join(f"{source.path}:{source.md5}\n" for source in missing)
-        key = hashlib.md5(names.encode()).hexdigest()[:16]
-        with _run(pipeline, connection, id=f"sources-{key}", name="sources", job_type="sources") as run:
-            record.log_contents(run, pipeline, missing)
+        left += _log_sources(pipeline, connection, missing)
         holdings.forget(missing)
         holdings.load(missing)
     return left
+
+
+def _log_sources(pipeline: Pipeline, connection: Connection, sources: list[Content]) -> list[Left]:
+    """Log `sources` in one run; where that fails, in one each, so that one which can't be logged is alone in it."""
+    names = "".join(f"{source.path}:{source.md5}\n" for source in sources)
+    key = hashlib.md5(names.encode()).hexdigest()[:16]
+    try:
+        with _run(pipeline, connection, id=f"sources-{key}", name="sources", job_type="sources") as run:
+            record.log_contents(run, pipeline, sources)
+    except Exception as error:
+        connection.check()
+        if len(sources) == 1:
+            return [Left(sources[0].path, in_a_sentence(error))]
+        return [left for one in sources for left in _log_sources(pipeline, connection, [one])]
+    return []
 
 
 def _mend(

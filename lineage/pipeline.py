@@ -143,6 +143,16 @@ class Pipeline:
         """The folder of DVC's cache, objects below it by their md5."""
         return Path(self._repo.cache.local.path)
 
+    def cached(self, contents: Iterable[Content]) -> dict[str, Path]:
+        """The objects of DVC's cache that hold the files of `contents`, by md5, where nothing else writes to them.
+
+        None where the workspace's files are links to them.
+        """
+        if {"hardlink", "symlink"} & set(self._repo.cache.local.cache_types):
+            return {}
+        listed = (self.listing(content) or {} for content in contents if content.kind != "reference")
+        return {md5: self.cache_folder / md5[:2] / md5[2:] for listing in listed for md5 in listing.values()}
+
     def run_cache(self, name: str) -> Iterator[dict[str, str]]:
         """What the command, dependencies and parameters of stage `name` in dvc.lock ever made here: path → md5."""
         import yaml

@@ -75,12 +75,12 @@ class Blobs:
         asides = {md5: self.incoming / secrets.token_hex(16) for md5 in new}
         try:
             files = [_write_aside(asides[md5], body) for md5, body in new.items()]
-            _sync_all(files, self.incoming)
+            sync_all(files, self.incoming)
             for folder in {self.path(md5).parent for md5 in new}:
                 folder.mkdir(exist_ok=True)
             for md5, aside in asides.items():
                 aside.replace(self.path(md5))
-            _sync_all({self.folder, *(self.path(md5).parent for md5 in new)}, self.folder)
+            sync_all({self.folder, *(self.path(md5).parent for md5 in new)}, self.folder)
         finally:
             for aside in asides.values():
                 aside.unlink(missing_ok=True)
@@ -147,7 +147,7 @@ def _write_aside(path: Path, body: bytes) -> Path:
     return path
 
 
-def _sync_all(paths: Iterable[Path], folder: Path) -> None:
+def sync_all(paths: Iterable[Path], folder: Path) -> None:
     """Makes files or folders durable. Many at once cost least when their whole file system is told, where that can be
     said.
     """

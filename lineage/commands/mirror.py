@@ -6,13 +6,16 @@ import argparse
 import json
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
-from lineage import embedded, mirror, overview, promotion
-from lineage.connection import connect
+from lineage import embedded, mirror, overview, promotion, revisions
+from lineage.connection import Connection, connect
 from lineage.errors import LineageError, in_a_sentence
+from lineage.facts import Content, Execution
 from lineage.holdings import Holdings
 from lineage.pipeline import Pipeline, project_root
+from lineage.revisions import Revision
 
 
 def add(commands: Any) -> None:
@@ -22,7 +25,12 @@ def add(commands: Any) -> None:
         description="Makes the registry hold what dvc.lock names: stages that DVC skipped or restored from its run "
         "cache, and what was run while the registry was away. What is there already is left alone.",
     )
-    one.add_argument("targets", nargs="*", metavar="STAGE", help="only up to these stages (default: all)")
+    one.add_argument("targets", nargs="*", metavar="TARGET", help="only up to these stages or outs (default: all)")
+    past = one.add_argument_group("the past", "what the locks of other commits hold, in their order, each as its run")
+    past.add_argument("-A", "--all-commits", action="store_true", help="of every commit, then the workspace")
+    past.add_argument("-T", "--all-tags", "--tags", action="store_true", help="of every tagged commit")
+    past.add_argument("--range", metavar="A..B", help="of these commits, as `git rev-list` takes them")
+    past.add_argument("--experiments", action="store_true", help="of DVC's experiments, grouped under their names")
     one.add_argument("--json", action="store_true", help="print the table as JSON")
     one.add_argument("--md", action="store_true", help="print the table as Markdown")
     one.add_argument("--lenient", action="store_true", help="a registry that is away is no error")
@@ -31,10 +39,36 @@ def add(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     pipeline = Pipeline(project_root())
+    past = _past(arguments, pipeline.root)
     connection = connect(pipeline.root)
     holdings = Holdings(connection)
     executions = pipeline.locked(*arguments.targets)
-    added = [] if arguments.targets else pipeline.added()
+    left = mirror.make_up_history(pipeline, connection, holdings, past)
+    if not past or arguments.all_commits:
+        left += _mirror(pipeline, connection, holdings, executions, [] if arguments.targets else pipeline.added())
+    if past:
+        mirror.make_latest(pipeline, connection, holdings, executions)
+    _tell(arguments, overview.rows(holdings, executions), left, _look(pipeline, connection))
+    return 1 if left else 0
+
+
+def _past(arguments: argparse.Namespace, root: Path) -> list[Revision]:
+    """The commits and experiments that were asked for, each once."""
+    found: list[Revision] = []
+    if arguments.all_commits:
+        found += revisions.of_all_commits(root)
+    if arguments.all_tags:
+        found += revisions.of_tags(root)
+    if arguments.range:
+        found += revisions.of_range(root, arguments.range)
+    if arguments.experiments:
+        found += revisions.of_experiments(root)
+    return list(dict.fromkeys(found))
+
+
+def _mirror(
+    pipeline: Pipeline, connection: Connection, holdings: Holdings, executions: list[Execution], added: list[Content]
+) -> list[mirror.Left]:
     left = mirror.make_up(pipeline, connection, holdings, executions, added)
     for execution in executions:
         try:
@@ -42,8 +76,14 @@ def run(arguments: argparse.Namespace) -> int:
                 print(said, file=sys.stderr)
         except LineageError as error:
             left.append(mirror.Left(promotion.ALIAS, in_a_sentence(error)))
-    rows = overview.rows(holdings, executions)
-    look = (embedded.address(pipeline.root) if connection.embedded else None) or connection.project_url
+    return left
+
+
+def _look(pipeline: Pipeline, connection: Connection) -> str:
+    return (embedded.address(pipeline.root) if connection.embedded else None) or connection.project_url
+
+
+def _tell(arguments: argparse.Namespace, rows: list[overview.Row], left: list[mirror.Left], look: str) -> None:
     if arguments.json:
         print(json.dumps({"outs": [asdict(row) for row in rows], "left": [asdict(one) for one in left], "url": look}))
     elif arguments.md:
@@ -52,4 +92,3 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"{overview.table(rows)}\n\nLook at it: {look}")
     for one in left:
         print(f"lineage: {one.name} was not mirrored: {one.why}.", file=sys.stderr)
-    return 1 if left else 0

@@ -1,0 +1,65 @@
+"""Which commits and experiments have something to mirror, oldest first."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from lineage.errors import WrongProject
+
+LOCKS = ("*dvc.lock", "*.dvc")  # a commit that changes none of these has the executions of the one before it
+EXPERIMENT = re.compile(r"refs/exps/[0-9a-f]{2}/[0-9a-f]{38}/(?P<name>.+)")
+
+
+@dataclass(frozen=True)
+class Revision:
+    """A commit to read dvc.lock at, and the experiment that it is the result of."""
+
+    commit: str
+    experiment: str | None = None
+
+
+def of_all_commits(root: Path) -> list[Revision]:
+    """The commits of every branch and tag that changed a lock."""
+    return _listed(root, "--branches", "--tags", "--remotes", "HEAD")
+
+
+def of_range(root: Path, commits: str) -> list[Revision]:
+    """The commits that `git rev-list` takes `commits` for, such as `v1.0..main`, where they changed a lock."""
+    if commits.startswith("-"):
+        raise WrongProject(f"'{commits}' is no range of commits. Give one such as v1.0..main.")
+    return _listed(root, commits)
+
+
+def of_tags(root: Path) -> list[Revision]:
+    """The tagged commits."""
+    return [Revision(sha) for sha in _git(root, "rev-list", "--no-walk=sorted", "--reverse", "--tags")]
+
+
+def of_experiments(root: Path) -> list[Revision]:
+    """The results of DVC's experiments, those in queues and failed ones left out."""
+    found = _git(root, "for-each-ref", "--sort=committerdate", "--format=%(objectname) %(refname)", "refs/exps")
+    return list(_experiments(found))
+
+
+def _experiments(lines: list[str]) -> Iterator[Revision]:
+    for line in lines:
+        sha, _, ref = line.partition(" ")
+        if match := EXPERIMENT.fullmatch(ref):
+            yield Revision(sha, match["name"])
+
+
+def _listed(root: Path, *commits: str) -> list[Revision]:
+    order = ("rev-list", "--reverse", "--date-order", "--full-history")
+    return [Revision(sha) for sha in _git(root, *order, *commits, "--", *LOCKS)]
+
+
+def _git(root: Path, *arguments: str) -> list[str]:
+    done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
+    if done.returncode:
+        reason = next(iter(done.stderr.strip().splitlines()), "git says nothing").removeprefix("fatal: ")
+        raise WrongProject(f"the history can't be read: {reason}.")
+    return done.stdout.splitlines()
