@@ -68,7 +68,11 @@ def of_content(
         return []
     there = holdings.files(version)
     differing = _differing(content, expected, there, version)
-    return [Drift("other files", content.path, side, f"{version.name}: {differing}")] if differing else []
+    if not differing:
+        return []
+    contradicts = digest_of(there) != version.digest  # a store that was changed behind the registry's back
+    mend = f"delete {version.name} in the registry, then {MIRROR}" if contradicts else MIRROR
+    return [Drift("other files", content.path, side, f"{version.name}: {differing}", mend)]
 
 
 def expected_files(pipeline: Pipeline, content: Content) -> dict[str, File] | None:

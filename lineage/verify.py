@@ -119,14 +119,17 @@ def _look_deep(pipeline: Pipeline, holdings: Holdings, versions: dict[Version, C
     """Download and hash every file of `versions`; hash every object of DVC's cache."""
     for version, content in versions.items():
         report.drifts += _damaged(holdings, version, content, report)
-    names = {md5: name for content in versions.values() for name, md5 in _named(pipeline, content)}
+    names: dict[str, list[str]] = {}
+    for content in versions.values():
+        for name, md5 in _named(pipeline, content):
+            names.setdefault(md5, []).append(name)
     for folder in sorted(path for path in pipeline.cache_folder.glob("??") if path.is_dir()):
         for path in sorted(folder.iterdir()):
             report.rehashed += 1
             md5 = (folder.name + path.name).removesuffix(".dir")
             found = _md5_of(path)
             if found != md5:
-                report.drifts.append(_corrupted(path, md5, found, names.get(folder.name + path.name)))
+                report.drifts.append(_corrupted(path, md5, found, names.get(folder.name + path.name, [])))
 
 
 def _damaged(holdings: Holdings, version: Version, content: Content, report: Report) -> Iterator[Drift]:
@@ -139,14 +142,15 @@ def _damaged(holdings: Holdings, version: Version, content: Content, report: Rep
                 content.path,
                 f"{name} at {wanted}",
                 f"{version.name} serves {served}",
-                f"delete {version.name}, then {compare.MIRROR}",
+                f"delete {version.name} in the registry (and what `python -m registry check` says is damaged), "
+                f"then {compare.MIRROR}",
             )
 
 
-def _corrupted(path: Path, md5: str, found: str, name: str | None) -> Drift:
+def _corrupted(path: Path, md5: str, found: str, names: list[str]) -> Drift:
     return Drift(
         "corrupted DVC cache",
-        name or str(path),
+        ", ".join(names) or str(path),
         f"{path} should have the md5 {md5}, it has {found}",
         "not asked",
         f"rm -f {path}, then `dvc pull`, `dvc commit` of an unchanged workspace, or `dvc repro`",
