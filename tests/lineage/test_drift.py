@@ -1,4 +1,4 @@
-"""Every kind of drift, made through the SDK or in the store, is found, named with both sides, and mended if it can be."""
+"""Every kind of drift, made through the SDK or in the store: found, named with both sides, mended if it can be."""
 
 from __future__ import annotations
 
@@ -196,7 +196,11 @@ def test_damage_is_named_and_mirror_mends_it(
     assert registry in named[found]["registry"]
     assert named[found]["lock"]
     assert "lineage mirror" in named[found]["mend"]
-    assert mended(small) is mends
+    if not mends:
+        version = named[found]["registry"].partition(": ")[0]
+        assert named[found]["mend"].startswith(f"delete {version} in the registry, then ")
+        wandb.Api().artifact(f"small/{version}").delete(delete_aliases=True)
+    assert mended(small)
 
 
 def test_what_the_store_serves_wrongly_is_found_by_deep_only(small: Clone, api: wandb.Api):
@@ -207,7 +211,16 @@ def test_what_the_store_serves_wrongly_is_found_by_deep_only(small: Clone, api: 
     blob.write_text('{"score": 2}')
     assert drifts(small) == {}
     named = drifts(small, "--deep")
-    assert "score.json:v0 serves" in named["damaged file: score.json"]["registry"]
+    drift = named["damaged file: score.json"]
+    assert "score.json:v0 serves" in drift["registry"]
+
+    # As it says
+    assert "delete score.json:v0 in the registry (and what `python -m registry check` says" in drift["mend"]
+    assert name in small.run("python", "-m", "registry", "check", ok=False).text
+    blob.unlink()
+    api.artifact("small/score.json:v0").delete(delete_aliases=True)
+    small.run(*MIRROR)
+    assert drifts(small, "--deep") == {}
 
 
 def test_a_corrupted_object_of_dvcs_cache_is_found_by_deep(small: Clone):
@@ -218,8 +231,8 @@ def test_a_corrupted_object_of_dvcs_cache_is_found_by_deep(small: Clone):
     path.chmod(0o444)  # DVC trusts what is read-only
     assert drifts(small) == {}
     named = drifts(small, "--deep")
-    assert list(named) == ["corrupted DVC cache: model.txt"]
-    assert str(path) in named["corrupted DVC cache: model.txt"]["mend"]
+    assert list(named) == ["corrupted DVC cache: data/a.txt, model.txt, receipt.txt"]
+    assert str(path) in next(iter(named.values()))["mend"]
 
 
 def test_a_corrupted_object_is_never_mirrored(small: Clone, tmp_path: Path):
