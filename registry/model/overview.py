@@ -38,6 +38,7 @@ select event.*, collection.kind, collection.name as collection_name, project.nam
 RECENT_EVENTS = f"""
 {EVENTS}
  where collection.project_id in (select value from json_each(:projects))
+   and event.action <> 'log'
    and (event.action <> 'alias' or (event.name <> 'latest' and event.name not like 'dvc-%'))
  order by event.id desc
  limit :limit
@@ -67,7 +68,7 @@ def recent_runs(db: Connection, project_ids: list[int], limit: int) -> list[Row]
 
 
 def recent_events(db: Connection, project_ids: list[int], limit: int) -> list[Row]:
-    """What was last done in some projects, without the aliases that every version gets by itself."""
+    """What people and pipelines last did in some projects, without what every version that is logged brings along."""
     return db.all(RECENT_EVENTS, projects=json.dumps(project_ids), limit=limit)
 
 
@@ -212,7 +213,7 @@ select membership.*, collection.name, collection.kind, collection.project_id, pr
  order by membership.id
 """
 DATASETS = """
-select run_input.run_id, artifact.*, collection.project_id
+select artifact.*, collection.project_id, run_input.run_id as used_by
   from run_input
   join artifact on artifact.id = run_input.artifact_id
   join collection on collection.id = artifact.collection_id
@@ -250,7 +251,7 @@ def places(db: Connection, artifact_id: int) -> list[Row]:
 
 
 def datasets_of(db: Connection, run_ids: list[int]) -> list[Row]:
-    """The datasets that runs used, each with its `run_id`."""
+    """The datasets that runs used, each with the number of the run as `used_by`."""
     return db.all(DATASETS, runs=json.dumps(run_ids))
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from registry.errors import NotFound
 from registry.model import artifacts, collections, differences, lineage, memberships, scores
-from registry.web import addresses, find
+from registry.web import addresses, find, words
 from registry.web import version as versions
 from registry.web.shell import Page, Visit
 
@@ -124,4 +124,4 @@ def _sentence(names: list[str], files: differences.Files, differing: list[str]) 
         counts = [(files.changed, "changed"), (files.added, "added"), (files.removed, "removed")]
         told = ", ".join(f"{number:,} {word}" for number, word in counts if number)
         text = f"From {names[0]} to {names[1]}: of the files, {told} and {files.same:,} the same"
-    return f"{text}; {len(differing)} of the facts differ." if differing else f"{text}."
+    return f"{text}; {words.plural(len(differing), 'fact')} {'differs' if len(differing) == 1 else 'differ'}."

@@ -44,7 +44,8 @@ def page(visit: Visit, place: Row, collection: Row, alias: str) -> Page:
     beside = rows(visit, collection, BESIDE, max(0, newer - BESIDE // 2))
     for row in beside:
         row["address"] = addresses.of_version(collection, place, kind, row["version"])
-    score = scores.of_versions(db, who, [artifact["id"]]).get(artifact["id"], scores.NONE)
+    scored = scores.of_versions(db, who, [artifact["id"]]) if kind == "model" else {}  # data has no score
+    score = scored.get(artifact["id"], scores.NONE)
     files_at = _files_address(visit, place, collection, kind, number, artifact)
     return Page(
         "version.html",
@@ -120,7 +121,7 @@ def source(visit: Visit, membership: Row) -> Row | None:
 def datasets(visit: Visit, makers: dict[int, Row]) -> dict[int, Row]:
     """The dataset that the run of each version used."""
     used = overview.datasets_of(visit.db, [run["id"] for run in makers.values()])
-    of_run = {row["run_id"]: row for row in find.versions(visit, used)}
+    of_run = {row["used_by"]: row for row in find.versions(visit, used)}
     return {artifact: of_run[run["id"]] for artifact, run in makers.items() if run["id"] in of_run}
 
 
