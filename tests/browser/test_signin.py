@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, expect
 from .conftest import Site, Window
 
 VERSION = "/registry/model?selectionPath=local%2Fmodel-registry%2FMNIST-dev&view=membership&version=v0"
+Form = dict[str, str | float | bool]
 KEYS = {"vera": "vera".ljust(40, "k"), "nobody": "nobody".ljust(40, "k"), "mika": "mika".ljust(40, "k")}
 
 
@@ -85,7 +86,7 @@ def test_a_viewer_sees_everything_and_changes_nothing(stranger: Window, accounts
     expect(page.locator("#aliases")).to_be_visible()
     expect(page.get_by_role("button", name=re.compile("Add|Remove"))).to_have_count(0)
     token = page.locator("input[name=token]").first.get_attribute("value")
-    form = {"do": "add-alias", "alias": "mine", "token": token or ""}
+    form: Form = {"do": "add-alias", "alias": "mine", "token": token or ""}
     refused = page.request.post(site.url + VERSION, form=form)
     assert refused.status == 403
     assert "it takes the role member, and this account is a viewer." in refused.text()
@@ -144,7 +145,7 @@ def test_a_form_of_another_site_is_refused(elsewhere: Window, site: Site):
 
 @pytest.mark.parametrize("token", ["", "0" * 64])
 def test_a_form_without_the_token_of_its_session_is_refused(window: Window, site: Site, token: str):
-    form = {"do": "add-alias", "alias": "x", "token": token}
+    form: Form = {"do": "add-alias", "alias": "x", "token": token}
     refused = window.page.request.post(site.url + VERSION, form=form)
     assert refused.status == 403
     assert "This form was not made by this page" in refused.text()
