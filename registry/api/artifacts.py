@@ -2,7 +2,7 @@
 
 import mimetypes
 
-from registry.api import paging
+from registry.api import paging, together
 from registry.api.binding import Fields
 from registry.blobs import to_base64
 from registry.model import access, artifacts, collections, ids, lineage, manifests, memberships, tags
@@ -53,17 +53,25 @@ def resolve_ttl_is_inherited(row, info):
 
 @artifact.field("artifactType")
 def resolve_type(row, info):
-    return collections.type_of(info.context.db, collections.by_id(info.context.db, row["collection_id"]))
+    return info.context.once(_type_of_collection, row["collection_id"])
+
+
+def _type_of_collection(db, collection_id):
+    return collections.type_of(db, collections.by_id(db, collection_id))
 
 
 @artifact.field("artifactSequence")
 def resolve_sequence(row, info):
-    return collections.by_id(info.context.db, row["collection_id"])
+    return info.context.once(collections.by_id, row["collection_id"])
 
 
 @artifact.field("tags")
 def resolve_tags(row, info):
-    return tags.of_artifact(info.context.db, row["id"])
+    return together.of(info.context, row, _tags) or []
+
+
+def _tags(context, ids):
+    return tags.of_artifacts(context.db, ids)
 
 
 @tag.field("id")
@@ -76,18 +84,30 @@ def resolve_tag_id(row, info):
 
 @artifact.field("artifactMemberships")
 def resolve_memberships(row, info, first=None, after=None):
-    context = info.context
-    places = access.visible(context.db, context.who, memberships.of_artifact(context.db, row["id"]))
-    return paging.of_list(places, first, after)
+    return paging.of_list(together.of(info.context, row, _places) or [], first, after)
 
 
 @artifact.field("aliases")
 def resolve_aliases(row, info):
-    context = info.context
-    places = access.visible(context.db, context.who, memberships.of_artifact(context.db, row["id"]))
-    return [
-        alias for place in places for alias in [_number_alias(place), *memberships.aliases(context.db, place["id"])]
-    ]
+    return together.of(info.context, row, _aliases) or []
+
+
+def _places(context, ids):
+    """The places of each version that the account may see."""
+    found = {}
+    for place in access.visible(context.db, context.who, memberships.of_artifacts(context.db, ids)):
+        found.setdefault(place["artifact_id"], []).append(place)
+    return found
+
+
+def _aliases(context, ids):
+    """The aliases of each version at all its places."""
+    places = _places(context, ids)
+    held = memberships.aliases_of(context.db, [place["id"] for of_one in places.values() for place in of_one])
+    return {
+        number: [alias for place in of_one for alias in [_number_alias(place), *held.get(place["id"], [])]]
+        for number, of_one in places.items()
+    }
 
 
 def _number_alias(place: dict) -> dict:
@@ -123,7 +143,7 @@ def resolve_membership_artifact(row, info):
 @alias.field("artifactCollection")
 @membership.field("artifactCollection")
 def resolve_collection(row, info):
-    return collections.by_id(info.context.db, row["collection_id"])
+    return info.context.once(collections.by_id, row["collection_id"])
 
 
 # ---- files ----

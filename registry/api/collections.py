@@ -1,6 +1,6 @@
 """Artifact collections and types: `Project.artifactCollection` and what hangs beneath it."""
 
-from registry.api import paging
+from registry.api import paging, together
 from registry.api.binding import Fields
 from registry.model import access, artifacts, collections, ids, memberships, projects, search, tags
 from registry.model.access import Role
@@ -83,10 +83,20 @@ def resolve_aliases(row, info, first=None, after=None):
 @portfolio.field("artifacts")
 def resolve_artifacts(row, info, filters=None, first=None, after=None, order=None):
     db = info.context.db
-    found = paging.of_list(search.versions(db, [row["id"]], filters, order), first, after)
-    for edge in found["edges"]:
-        edge["version"] = memberships.version(edge["node"])
-        edge["node"] = artifacts.by_id(db, edge["node"]["artifact_id"])
+    if filters in (None, "", "{}") and not order:  # a page is all that needs to be read
+        found = paging.connection(
+            first,
+            after,
+            lambda limit, offset: memberships.page(db, row["id"], limit, offset),
+            lambda: memberships.count(db, row["id"]),
+        )
+    else:
+        found = paging.of_list(search.versions(db, [row["id"]], filters, order), first, after)
+    places = [edge["node"] for edge in found["edges"]]
+    versions = artifacts.by_ids(db, [place["artifact_id"] for place in places])
+    nodes = together.together([versions[place["artifact_id"]] for place in places])
+    for edge, place, node in zip(found["edges"], places, nodes, strict=True):
+        edge |= {"version": memberships.version(place), "node": node}
     return found
 
 

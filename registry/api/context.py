@@ -1,6 +1,8 @@
 """What a resolver finds in `info.context`: who asks, the records as of one moment, and the store."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
 
 from registry.db.connect import Connection
 from registry.model.access import Who
@@ -13,7 +15,18 @@ class Context:
     db: Connection  # in a mutation: the one transaction that it is
     store: Store
     base_url: str  # as the client addressed us, so that it can reach the addresses we give out
+    changes: bool  # a mutation: what was read before may have changed since
+    _read: dict[tuple[Callable, int], Any] = field(default_factory=dict)
 
     def address(self, verb: str, path: str, seconds: int) -> str:
         """An absolute address that carries the permission for one HTTP method on one path."""
         return self.base_url + self.store.signer.address(verb, path, seconds)
+
+    def once(self, read: Callable[[Connection, int], Any], number: int) -> Any:
+        """What `read` finds for an id. The rows of a listing share much: it is read once for all of them."""
+        if self.changes:
+            return read(self.db, number)
+        key = (read, number)
+        if key not in self._read:
+            self._read[key] = read(self.db, number)
+        return self._read[key]

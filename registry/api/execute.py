@@ -4,6 +4,7 @@ A mutation is one transaction: what its answer says is on disk, and after an err
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -11,7 +12,6 @@ from typing import Any
 
 from graphql import (
     DocumentNode,
-    ExecutionResult,
     FieldNode,
     GraphQLError,
     GraphQLSchema,
@@ -37,6 +37,7 @@ from registry.api import (
     viewer,
 )
 from registry.api.context import Context
+from registry.api.plan import Plan
 from registry.errors import BadInput, Fault, NotSupported, RegistryError, from_system
 from registry.model.access import Who
 from registry.store import Store
@@ -50,7 +51,7 @@ LARGEST_DOCUMENT = 20_000  # tokens; the SDK's longest has about 1,000
 class Prepared:
     """A document that the schema can answer."""
 
-    document: DocumentNode
+    answer: Callable[[Context, dict[str, Any]], dict[str, Any]]
     changes: bool
     root_fields: frozenset[str]
 
@@ -59,13 +60,6 @@ class Prepared:
 class Answer:
     body: dict[str, Any]
     status: int = 200
-
-
-class _Undone(Exception):
-    """Carries the errors of a mutation out of its transaction, which is rolled back thereby."""
-
-    def __init__(self, errors: list[GraphQLError]):
-        self.errors = errors
 
 
 class Executor:
@@ -84,29 +78,16 @@ class Executor:
         if not isinstance(variables, dict):
             raise BadInput("'variables' must be a JSON object.")
         prepared = self.prepare(request["query"])
-        try:
-            data = self._execute(prepared, who, variables, request.get("operationName") or None, base_url)
-            return Answer({"data": data})
-        except _Undone as undone:
-            errors = [_readable(error) for error in undone.errors]
-        status = 200 if plain_errors and "upsertBucket" not in prepared.root_fields else errors[0].status
-        return Answer(error_body(*errors), status)
-
-    def _execute(
-        self, prepared: Prepared, who: Who, variables: dict, operation: str | None, base_url: str
-    ) -> dict[str, Any] | None:
         database = self.store.db
-        with database.write() if prepared.changes else database.read() as db:
-            result: ExecutionResult = execute_sync(
-                self.schema,
-                prepared.document,
-                context_value=Context(who, db, self.store, base_url),
-                variable_values=variables,
-                operation_name=operation,
-            )
-            if result.errors:
-                raise _Undone(result.errors)
-            return result.data
+        try:
+            with database.write() if prepared.changes else database.read() as db:
+                return Answer(
+                    {"data": prepared.answer(Context(who, db, self.store, base_url, prepared.changes), variables)}
+                )
+        except Exception as failure:
+            error = _readable(failure)
+        status = 200 if plain_errors and "upsertBucket" not in prepared.root_fields else error.status
+        return Answer(error_body(error), status)
 
     def _prepare(self, query: str) -> Prepared:
         try:
@@ -121,11 +102,24 @@ class Executor:
             raise BadInput(f"'{name}' is not supported by this registry: {reason}")
         limits.check(document)
         fields = (node for node in operations[0].selection_set.selections if isinstance(node, FieldNode))
+        names = frozenset(node.name.value for node in fields)
+        asks_of_schema = not names.isdisjoint(("__schema", "__type"))
         return Prepared(
-            document=document,
+            answer=self._describe(document) if asks_of_schema else Plan(self.schema, document, operations[0]).answer,
             changes=operations[0].operation is OperationType.MUTATION,
-            root_fields=frozenset(node.name.value for node in fields),
+            root_fields=names,
         )
+
+    def _describe(self, document: DocumentNode) -> Callable[[Context, dict[str, Any]], dict[str, Any]]:
+        """What older clients ask first: which types and fields there are."""
+
+        def answer(context: Context, variables: dict[str, Any]) -> dict[str, Any]:
+            result: Any = execute_sync(self.schema, document, context_value=context, variable_values=variables)
+            if result.errors:
+                raise result.errors[0]
+            return result.data
+
+        return answer
 
 
 def make_schema() -> GraphQLSchema:
@@ -160,13 +154,14 @@ def _refusal(name: str):
     return refuse
 
 
-def _readable(error: GraphQLError) -> RegistryError:
-    original = error.original_error
-    if isinstance(original, RegistryError):
-        return original
-    if original is None or isinstance(original, GraphQLError):
+def _readable(error: Exception) -> RegistryError:
+    if isinstance(error, GraphQLError):
+        error = error.original_error or BadInput(error.message)
+    if isinstance(error, GraphQLError):
         return BadInput(error.message)
-    if known := from_system(original):
+    if isinstance(error, RegistryError):
+        return error
+    if known := from_system(error):
         return known
-    log.error("A resolver failed: %s", error.message, exc_info=original)
+    log.error("A resolver failed: %s", error, exc_info=error)
     return Fault()

@@ -188,6 +188,12 @@ select artifact.*, collection.project_id
   join collection on collection.id = artifact.collection_id
  where artifact.id = :id
 """
+ARTIFACTS = """
+select artifact.*, collection.project_id
+  from artifact
+  join collection on collection.id = artifact.collection_id
+ where artifact.id in (select value from json_each(:ids))
+"""
 PLACES = """
 select distinct collection.project_id
   from membership

@@ -172,6 +172,11 @@ def by_id(db: Connection, number: int) -> Row:
     return db.row(access.ARTIFACT, id=number)
 
 
+def by_ids(db: Connection, numbers: list[int]) -> dict[int, Row]:
+    """Versions that are reached from rows the account may see."""
+    return {row["id"]: row for row in db.all(access.ARTIFACTS, ids=json.dumps(numbers))}
+
+
 def of_client_id(db: Connection, client_id: str | None) -> Row | None:
     """The version that the SDK called so before it was logged; `SEQUENCE:latest` means a sequence's newest."""
     if not client_id:

@@ -3,6 +3,7 @@
 An alias names one version of a collection at a time; numbers are never given twice.
 """
 
+import json
 import re
 from typing import Any
 
@@ -52,15 +53,20 @@ def own(db: Connection, artifact: Row) -> Row:
 
 def of_artifact(db: Connection, artifact_id: int) -> list[Row]:
     """All places of a version, with the project of each."""
+    return of_artifacts(db, [artifact_id])
+
+
+def of_artifacts(db: Connection, artifact_ids: list[int]) -> list[Row]:
+    """All places of these versions, with the project of each."""
     return db.all(
         """
         select membership.*, collection.project_id, collection.kind
           from membership
           join collection on collection.id = membership.collection_id
-         where membership.artifact_id = :artifact
+         where membership.artifact_id in (select value from json_each(:artifacts))
          order by membership.id
         """,
-        artifact=artifact_id,
+        artifacts=json.dumps(artifact_ids),
     )
 
 
@@ -154,7 +160,18 @@ def refuse_in_production(db: Connection, artifact_id: int, collection_id: int | 
 
 
 def aliases(db: Connection, membership_id: int) -> list[Row]:
-    return db.all("select * from alias where membership_id = :membership order by name", membership=membership_id)
+    return aliases_of(db, [membership_id]).get(membership_id, [])
+
+
+def aliases_of(db: Connection, membership_ids: list[int]) -> dict[int, list[Row]]:
+    """The aliases at each of these places that has any."""
+    found: dict[int, list[Row]] = {}
+    for row in db.all(
+        "select * from alias where membership_id in (select value from json_each(:places)) order by name",
+        places=json.dumps(membership_ids),
+    ):
+        found.setdefault(row["membership_id"], []).append(row)
+    return found
 
 
 def aliases_of_collection(db: Connection, collection_id: int) -> list[Row]:

@@ -1,5 +1,6 @@
 """Tags of versions and collections."""
 
+import json
 from typing import Any
 
 from registry.db.connect import Connection
@@ -9,7 +10,23 @@ Row = dict[str, Any]
 
 
 def of_artifact(db: Connection, artifact_id: int) -> list[Row]:
-    return db.all("select id, name from artifact_tag where artifact_id = :artifact order by name", artifact=artifact_id)
+    return of_artifacts(db, [artifact_id]).get(artifact_id, [])
+
+
+def of_artifacts(db: Connection, artifact_ids: list[int]) -> dict[int, list[Row]]:
+    """The tags of each of these versions that has any."""
+    found: dict[int, list[Row]] = {}
+    for row in db.all(
+        """
+        select id, name, artifact_id
+          from artifact_tag
+         where artifact_id in (select value from json_each(:artifacts))
+         order by name
+        """,
+        artifacts=json.dumps(artifact_ids),
+    ):
+        found.setdefault(row["artifact_id"], []).append(row)
+    return found
 
 
 def add_to_artifact(db: Connection, artifact_id: int, tags: list[str]) -> None:

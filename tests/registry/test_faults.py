@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import random
 import signal
+import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -138,3 +141,51 @@ def test_a_store_is_served_once(store: Path):
     second = command(store, "serve")
     assert second.returncode == 1
     assert second.stderr.startswith(f"registry: {store} is already served at http://127.0.0.1:")
+
+
+SDK_WRITER = """
+import json, os, random, sys, uuid, wandb
+
+number, versions = sys.argv[1], int(sys.argv[2])
+patience = {f"x_{part}_retry_{key}": value for part in ("graphql", "file_transfer", "file_stream")
+            for key, value in {"max": 50, "wait_min_seconds": 0.2, "wait_max_seconds": 2}.items()}
+with wandb.init(project="sdk-faults", settings=wandb.Settings(silent=True, **patience)) as run:
+    for _ in range(versions):
+        artifact = wandb.Artifact("together", "model")
+        text = uuid.uuid4().hex * random.choice([1, 1000, 50_000])
+        with artifact.new_file("text") as file:
+            file.write(text)
+        version = run.log_artifact(artifact).wait()
+        print(json.dumps({"version": version.version, "text": text}), flush=True)
+"""
+
+
+@pytest.mark.soak
+def test_what_the_sdk_was_told_is_there_is_there_whole_after_many_kills(store: Path, tmp_path: Path):
+    server = daemon.ensure(store)
+    registry = Registry(server.url, server.entity, server.api_key, store)
+    env = {**os.environ, "WANDB_BASE_URL": server.url, "WANDB_API_KEY": server.api_key, "WANDB_DIR": str(tmp_path)}
+    env = {name: value for name, value in env.items() if name != "WANDB_SERVICE"}
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", SDK_WRITER, str(number), "12"], env=env, stdout=subprocess.PIPE, text=True
+        )
+        for number in range(WRITERS)
+    ]
+    kills = 0
+    while any(writer.poll() is None for writer in writers):
+        time.sleep(random.uniform(1.0, 3.0))
+        os.kill(server.pid, signal.SIGKILL)
+        server = daemon.ensure(store)
+        kills += 1
+    assert kills >= 3
+    told = [json.loads(line) for writer in writers if writer.stdout for line in writer.stdout]
+    assert [writer.returncode for writer in writers] == [0] * WRITERS
+    assert len(told) == WRITERS * 12
+    for one in told:
+        path = (
+            registry.api().artifact(f"sdk-faults/together:{one['version']}").get_entry("text").download(str(tmp_path))
+        )
+        assert Path(path).read_text() == one["text"]
+    checked = command(store, "check")
+    assert checked.returncode == 0, checked.stdout

@@ -46,7 +46,7 @@ def aged(path: Path, hours: float = 48) -> None:
 def test_a_whole_store_is_said_to_be_whole(own: Registry):
     uploaded(own, b"one", b"two")
     checked = own.command("check")
-    assert (checked.returncode, checked.stdout) == (0, "1 versions, 2 contents, 1 events: all there\n")
+    assert (checked.returncode, checked.stdout) == (0, "1 versions, 2 contents, 6 events: all there\n")
 
 
 def test_missing_and_damaged_contents_are_named_with_their_versions(own: Registry):
