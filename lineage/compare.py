@@ -193,11 +193,9 @@ def _of_links(holdings: Holdings, execution: Execution) -> list[Drift]:
     for path, target in (execution.meta.get("links") or {}).items():
         dep = next((dep for dep in execution.deps if dep.path == path), None)
         version = holdings.found(dep) if dep else None
-        if dep and version:
-            *_, project, collection = ["", *target.split("/")]
-            if (project, collection, dep.alias) not in version.places:
-                there = f"{target} has no {version.name} with the alias {dep.alias}"
-                found.append(Drift("missing link", execution.stage, f"{path} is linked to {target}", there))
+        if dep and version and not holdings.has_alias(target, str(dep.md5), dep.alias):
+            there = f"{target} has no {version.name} with the alias {dep.alias}"
+            found.append(Drift("missing link", execution.stage, f"{path} is linked to {target}", there))
     return found
 
 

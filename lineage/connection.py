@@ -61,15 +61,19 @@ class Connection:
         _account(self.url)
 
 
-def connect(root: Path) -> Connection:
-    """Find the registry; raises RegistryAway with the reason where there is none to be had."""
+def connect(root: Path, sdk: bool = True) -> Connection:
+    """Find the registry; raises RegistryAway with the reason where there is none to be had.
+
+    The SDK is started with it, unless it may turn out that nothing has to be written.
+    """
     mode = os.environ.get("WANDB_MODE") or "online"
     if mode not in ("online", "run", "shared"):
         raise RegistryAway(f"WANDB_MODE is {mode}")
     own = _settle_environment(root)
     url = (os.environ.get("WANDB_BASE_URL") or "https://api.wandb.ai").rstrip("/")
     viewer = _account(url)
-    _start_sdk()
+    if sdk:
+        _start_sdk()
     return Connection(
         url=url,
         entity=os.environ.get("WANDB_ENTITY") or viewer["entity"],
@@ -103,17 +107,16 @@ def _settle_environment(root: Path) -> bool:
     os.environ.setdefault("WANDB_SILENT", "true")  # one line of our own a stage says it all
     for name in ("WANDB_RUN_ID", "WANDB_RESUME"):  # meant for one run, not for one a stage
         os.environ.pop(name, None)
+    unset = [name for name in ("DIR", "CACHE_DIR", "DATA_DIR", "ARTIFACT_DIR") if f"WANDB_{name}" not in os.environ]
+    if unset:  # the SDK's working copies of files lie neither in the workspace nor in the home
+        folder = tempfile.mkdtemp(prefix="lineage-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        os.environ.update({f"WANDB_{name}": folder for name in unset})
     return own
 
 
 def _start_sdk() -> None:
     """Import the SDK and start its helper process, which takes half a second of waiting."""
-    unset = [name for name in ("DIR", "CACHE_DIR", "DATA_DIR", "ARTIFACT_DIR") if f"WANDB_{name}" not in os.environ]
-    if unset:  # its working copies of files lie neither in the workspace nor in the home
-        folder = tempfile.mkdtemp(prefix="lineage-")
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        os.environ.update({f"WANDB_{name}": folder for name in unset})
-
     import wandb
 
     wandb.setup()

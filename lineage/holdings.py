@@ -100,6 +100,12 @@ class Holdings:
         found = self.found(content)
         return found.name if found else None
 
+    def has_alias(self, target: str, md5: str, alias: str) -> bool:
+        """Whether a version of `md5` among those that were asked for has `alias` in the registered model `target`."""
+        *_, project, collection = ["", *target.split("/")]
+        known = (version for version in self._versions.values() if version and version.dvc.get("md5") == md5)
+        return any((project, collection, alias) in version.places for version in known)
+
     def records(self, execution: Execution) -> list[Record]:
         """The runs that hold all of `execution`."""
         return self._tagged(execution.tag, execution)

@@ -10,7 +10,6 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Iterator
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -48,6 +47,7 @@ class Pipeline:
         self._owners = {self._path(out): out for stage in self._stages.values() for out in stage.outs}
         self._entries = {**{self._path(dep): dep for dep in self._deps()}, **self._owners}
         self._files = Files(self._repo, self._entries)
+        self._locks: dict[str, dict[str, Any]] = {}
 
     def at(self, rev: str) -> Pipeline:
         """The same project at a commit."""
@@ -62,7 +62,7 @@ class Pipeline:
         return [
             self._execution(stage, now=False)
             for stage in self._in_order()
-            if _address(self._base, stage) in wanted and _executes(stage) and _is_locked(stage)
+            if _address(self._base, stage) in wanted and _executes(stage) and self._is_locked(stage)
         ]
 
     def running(self, name: str) -> Execution:
@@ -157,11 +157,12 @@ class Pipeline:
         """What the command, dependencies and parameters of stage `name` in dvc.lock ever made here: path → md5."""
         import yaml
         from dvc.stage.cache import _get_cache_hash
+        from dvc.stage.serialize import to_single_stage_lockfile
 
         stage = self._stage(name)
-        if not stage.cmd or not hasattr(stage, "name"):
+        if not stage.cmd or not all(entry.hash_info for entry in (*stage.deps, *stage.outs)):
             return
-        key = _get_cache_hash(deepcopy(_lock_of(stage)[stage.name]), key=True)
+        key = _get_cache_hash(to_single_stage_lockfile(stage), key=True)
         paths = {out.def_path: self._path(out) for out in stage.outs}
         for file in sorted(Path(self._repo.stage_cache.cache_dir, key[:2], key).glob("*")):
             made = yaml.safe_load(file.read_text()).get("outs", [])
@@ -214,7 +215,7 @@ class Pipeline:
         deps = [dep for dep in stage.deps if dep.hash_name != "params"]
         return Execution(
             stage=address,
-            cmd=_command(stage, now) if stage.cmd else f"dvc import {' '.join(map(self._path, deps))}",
+            cmd=self._command(stage, now) if stage.cmd else f"dvc import {' '.join(map(self._path, deps))}",
             desc=stage.desc or "",
             job_type=meta.get("job_type", stage.addressing if stage.cmd else "import"),
             deps=tuple(self._content(dep, now) for dep in deps if now or _lock_hash(dep)),
@@ -226,6 +227,28 @@ class Pipeline:
             },
             meta=meta,
         )
+
+    def _is_locked(self, stage: Any) -> bool:
+        """Whether dvc.lock has an entry for all of the stage; a .dvc file is its own lock."""
+        if any(_lock_hash(out) is None for out in stage.outs):
+            return False
+        return not hasattr(stage, "name") or stage.name in self._lock(stage)
+
+    def _command(self, stage: Any, now: bool) -> str:
+        """The command as it would run `now`, or as dvc.lock has it."""
+        command = stage.cmd if now or not hasattr(stage, "name") else self._lock(stage)[stage.name]["cmd"]
+        return command if isinstance(command, str) else "\n".join(command)
+
+    def _lock(self, stage: Any) -> dict[str, Any]:
+        """The entries of the dvc.lock beside the stage's dvc.yaml, all values as text; read once."""
+        import yaml
+
+        path = stage.dvcfile._lockfile.path
+        if path not in self._locks:
+            loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # DVC's own is slower by an order of magnitude
+            text = self._repo.fs.open(path, "r").read() if self._repo.fs.exists(path) else ""
+            self._locks[path] = (yaml.load(text, loader) or {}).get("stages") or {}
+        return self._locks[path]
 
     def _content(self, entry: Any, now: bool) -> Content:
         path = self._path(entry)
@@ -315,23 +338,6 @@ def _address(base: Path, stage: Any) -> str:
 def _executes(stage: Any) -> bool:
     """Whether `stage` is more than a file that was added by hand: it has a command, or imports."""
     return bool(stage.cmd or stage.deps)
-
-
-def _is_locked(stage: Any) -> bool:
-    """Whether dvc.lock has an entry for all of the stage (an import's .dvc file is its own lock)."""
-    if any(_lock_hash(out) is None for out in stage.outs):
-        return False
-    return not stage.cmd or not hasattr(stage, "name") or stage.name in _lock_of(stage)
-
-
-def _lock_of(stage: Any) -> dict[str, Any]:
-    return stage.dvcfile.lockfile_contents.get("stages") or {}
-
-
-def _command(stage: Any, now: bool) -> str:
-    """The command as it would run `now`, or as dvc.lock has it."""
-    command = stage.cmd if now or not hasattr(stage, "name") else _lock_of(stage)[stage.name]["cmd"]
-    return command if isinstance(command, str) else "\n".join(command)
 
 
 def _lock_hash(entry: Any) -> str | None:

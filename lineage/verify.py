@@ -75,6 +75,8 @@ def _of_production(
     """The alias `production`, where the record in git doesn't have it."""
     try:
         production = promotion.recorded(pipeline, execution)
+        if production and holdings.has_alias(production.registered_model, production.md5, promotion.ALIAS):
+            return
         held = promotion.holder(production) if production else None
     except LineageError as error:
         yield Drift("unreadable record", execution.stage, in_a_sentence(error), "not asked", "git checkout")

@@ -40,7 +40,7 @@ def add(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     pipeline = Pipeline(project_root())
     past = _past(arguments, pipeline.root)
-    connection = connect(pipeline.root)
+    connection = connect(pipeline.root, sdk=False)
     holdings = Holdings(connection)
     executions = pipeline.locked(*arguments.targets)
     left = mirror.make_up_history(pipeline, connection, holdings, past)
@@ -71,12 +71,20 @@ def _mirror(
 ) -> list[mirror.Left]:
     left = mirror.make_up(pipeline, connection, holdings, executions, added)
     for execution in executions:
+        if _promoted(pipeline, holdings, execution):
+            continue
         try:
             if said := promotion.fill_in(pipeline, execution, connection):
                 print(said, file=sys.stderr)
         except LineageError as error:
             left.append(mirror.Left(promotion.ALIAS, in_a_sentence(error)))
     return left
+
+
+def _promoted(pipeline: Pipeline, holdings: Holdings, execution: Execution) -> bool:
+    """Whether the alias is seen to be where the record has it, without a question."""
+    production = promotion.recorded(pipeline, execution)
+    return production is not None and holdings.has_alias(production.registered_model, production.md5, promotion.ALIAS)
 
 
 def _look(pipeline: Pipeline, connection: Connection) -> str:

@@ -30,7 +30,7 @@ def add(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     pipeline = Pipeline(project_root())
-    connection = connect(pipeline.root)
+    connection = connect(pipeline.root, sdk=False)
     executions = pipeline.locked(*arguments.targets)
     added = [] if arguments.targets else pipeline.added()
     report = verify.everything(pipeline, connection, Holdings(connection), executions, added, arguments.deep)
