@@ -104,20 +104,28 @@ class Files:
     def _pulled(self, content: Content) -> dict[str, Path]:
         """The files brought into DVC's cache from its remote."""
         entry = self._entries[content.path]
-        why = "no DVC remote is set up"
-        if getattr(entry, "use_cache", False) and self._repo.config["core"].get("remote"):
-            from dvc.exceptions import DvcException
-            from dvc_data.hashfile.hash_info import HashInfo
-
-            try:
-                self._repo.cloud.pull([HashInfo(entry.hash_name, content.md5)])
-                why = "DVC's remote lacks it"
-            except (DvcException, OSError) as error:
-                why = f"DVC's remote can't be read: {first_line(error)}"
+        in_git = not getattr(entry, "use_cache", False)
+        why = "git doesn't either" if in_git else self._pull(entry, content)
         found = self._cached(content)
         if found is None:
-            raise NotAtHand(content.path, in_git=not getattr(entry, "use_cache", False), why=why)
+            raise NotAtHand(content.path, in_git, why)
         return found
+
+    def _pull(self, entry: Any, content: Content) -> str:
+        """Ask DVC's remote for `content`; the reason if that doesn't bring all of it."""
+        from dvc.exceptions import DvcException
+        from dvc_data.hashfile.hash_info import HashInfo
+
+        remote = entry.remote or self._repo.config["core"].get("remote")
+        if not remote:
+            return "no DVC remote is set up"
+        try:
+            self._repo.cloud.pull([HashInfo(entry.hash_name, content.md5)], remote=remote)
+            files = (self.listing(content) or {}).values()
+            self._repo.cloud.pull([HashInfo(entry.hash_name, md5) for md5 in files], remote=remote)
+        except (DvcException, OSError) as error:
+            return f"DVC's remote can't be read: {first_line(error)}"
+        return "DVC's remote lacks it"
 
 
 def hashed(entry: Any) -> str | None:

@@ -137,15 +137,20 @@ def _sources(pipeline: Pipeline, connection: Connection, holdings: Holdings, con
             except LineageError as error:
                 left.append(Left(source.path, in_a_sentence(error)))
     if missing:
-        left += _log_sources(pipeline, connection, missing)
+        left += _log_sources(pipeline, connection, missing, sources)
         holdings.forget(missing)
         holdings.load(missing)
     return left
 
 
-def _log_sources(pipeline: Pipeline, connection: Connection, sources: list[Content]) -> list[Left]:
-    """Log `sources` in one run; where that fails, in one each, so that one which can't be logged is alone in it."""
-    names = "".join(f"{source.path}:{source.md5}\n" for source in sources)
+def _log_sources(
+    pipeline: Pipeline, connection: Connection, sources: list[Content], batch: list[Content]
+) -> list[Left]:
+    """Log `sources` in the run of the `batch` that they are from, which is the same when an interrupted mirror goes on.
+
+    Where that fails, in a run each, so that one which can't be logged is alone in it.
+    """
+    names = "".join(sorted(f"{source.path}:{source.md5}\n" for source in batch))
     key = hashlib.md5(names.encode()).hexdigest()[:16]
     try:
         with _run(pipeline, connection, id=f"sources-{key}", name="sources", job_type="sources") as run:
@@ -154,7 +159,7 @@ def _log_sources(pipeline: Pipeline, connection: Connection, sources: list[Conte
         connection.check()
         if len(sources) == 1:
             return [Left(sources[0].path, in_a_sentence(error))]
-        return [left for one in sources for left in _log_sources(pipeline, connection, [one])]
+        return [left for one in sources for left in _log_sources(pipeline, connection, [one], [one])]
     return []
 
 

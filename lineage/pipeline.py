@@ -97,9 +97,9 @@ class Pipeline:
         try:
             return self._files.of(content)
         except NotAtHand:
-            if self.rev or not self._in_git:  # code that was changed since it ran is in git as it was
+            if self.rev or self.commit is None:
                 raise
-            return self.at("HEAD").files(content)
+            return self.at(self.commit).files(content)  # code that was changed since it ran is in git as it was
 
     def hold(self, contents: Iterable[Content]) -> None:
         """Keep the bytes of `contents` as they lie in the workspace now, whatever DVC does there meanwhile.

@@ -27,11 +27,13 @@ def project_in(path: Path) -> Clone:
 
 def api_of(project: Clone, monkeypatch: pytest.MonkeyPatch, folder: Path, store: str = "") -> wandb.Api:
     """The public API on the registry of `project`, without this project's code."""
-    for name, value in account(project, store).items():
+    own = account(project, store)
+    for name, value in own.items():
         monkeypatch.setenv(name, value)
     for name in ("WANDB_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR", "WANDB_ARTIFACT_DIR"):
         monkeypatch.setenv(name, str(folder))
-    return wandb.Api()
+    # the SDK keeps the first login of a process, so that it has to be told
+    return wandb.Api(overrides={"base_url": own["WANDB_BASE_URL"]}, api_key=own["WANDB_API_KEY"])
 
 
 @pytest.fixture(scope="session")

@@ -199,7 +199,7 @@ def test_damage_is_named_and_mirror_mends_it(
     if not mends:
         version = named[found]["registry"].partition(": ")[0]
         assert named[found]["mend"].startswith(f"delete {version} in the registry, then ")
-        wandb.Api().artifact(f"small/{version}").delete(delete_aliases=True)
+        api.artifact(f"small/{version}").delete(delete_aliases=True)
     assert mended(small)
 
 

@@ -1,0 +1,65 @@
+"""A mirror killed at random moments, again and again until one gets through: nothing doubled, nothing missing."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from registry import daemon
+from tests.conftest import Clone
+from tests.lineage.conftest import api_of
+
+MOST = 60  # mirrors that are started
+
+
+def mirror_and_kill(project: Clone, env: dict[str, str], after: float) -> int | None:
+    """Start a mirror and kill it with all its helpers after some seconds; its exit status if it was done before."""
+    process = subprocess.Popen(
+        ["python", "-m", "lineage", "mirror"],
+        cwd=project.path,
+        env={**project.env, **env},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        return process.wait(after)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        return None
+
+
+def test_a_mirror_killed_at_random_goes_on_and_doubles_nothing(
+    foreign_project: Clone, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    env = {"REGISTRY_DIR": str(tmp_path / "registry")}
+    daemon.ensure(tmp_path / "registry")
+    chance = random.Random(7)
+    started = time.monotonic()
+    for number in range(1, MOST):
+        status = mirror_and_kill(foreign_project, env, chance.uniform(1.0, 2.0) + number / 8)
+        if status is not None:
+            break
+    assert status == 0, f"no mirror got through in {time.monotonic() - started:.0f} s"
+    try:
+        assert number > 3, "it was hardly interrupted"
+        assert foreign_project.run("python", "-m", "lineage", "verify", "--deep", env=env).code == 0
+
+        api = api_of(foreign_project, monkeypatch, tmp_path, env["REGISTRY_DIR"])
+        runs = [run.name for run in api.runs("project")]
+        assert len(runs) == len(set(runs)) == 20
+        assert {run.state for run in api.runs("project")} == {"finished"}
+        for kind in api.artifact_types("project"):
+            for collection in kind.collections():
+                assert len(list(collection.artifacts())) == 1, collection.name
+        rows = [row for run in api.runs("project") if run.name == "score" for row in run.scan_history(["epoch/loss"])]
+        assert [row["epoch/loss"] for row in rows] == [3.5, 2.5, 1.5]
+    finally:
+        daemon.stop(tmp_path / "registry")
