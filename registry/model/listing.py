@@ -1,5 +1,6 @@
 """The files of a version as folders, fit for versions of many thousands of files."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,27 +22,22 @@ select count(*) as files, coalesce(sum(size), 0) as size
   from entry
  where artifact_id = :artifact and path >= :start and path < :end
 """
-DIRECT = """
+BETWEEN = """
 select *
   from entry
- where artifact_id = :artifact and path >= :start and path < :end and instr(substr(path, :from), '/') = 0
+ where artifact_id = :artifact and path >= :start and path < :end
  order by path
  limit :limit offset :offset
-"""
-COUNT_DIRECT = """
-select count(*)
-  from entry
- where artifact_id = :artifact and path >= :start and path < :end and instr(substr(path, :from), '/') = 0
 """
 NAMED = """
 select *
   from entry
- where artifact_id = :artifact and instr(lower(path), lower(:text)) > 0
+ where artifact_id = :artifact and path like :pattern escape '\\'
  order by path
  limit :limit offset :offset
 """
 COUNT_NAMED = """
-select count(*) from entry where artifact_id = :artifact and instr(lower(path), lower(:text)) > 0
+select count(*) from entry where artifact_id = :artifact and path like :pattern escape '\\'
 """
 
 
@@ -74,21 +70,37 @@ def folders(db: Connection, artifact_id: int, inside: str = "") -> list[Folder]:
     return found
 
 
-def files(db: Connection, artifact_id: int, inside: str, limit: int, offset: int) -> list[Row]:
-    """The files right in a folder."""
-    place = {"artifact": artifact_id, "start": inside, "end": inside + END, "from": len(inside) + 1}
-    return db.all(DIRECT, **place, limit=limit, offset=offset)
+def count_files(db: Connection, artifact_id: int, inside: str, folders: list[Folder]) -> int:
+    """How many files lie right in a folder, that is in none of its folders."""
+    within = db.row(WITHIN, artifact=artifact_id, start=inside, end=inside + END)["files"]
+    return within - sum(folder.files for folder in folders)
 
 
-def count_files(db: Connection, artifact_id: int, inside: str) -> int:
-    place = {"artifact": artifact_id, "start": inside, "end": inside + END, "from": len(inside) + 1}
-    return db.value(COUNT_DIRECT, **place)
+def files(db: Connection, artifact_id: int, inside: str, folders: list[Folder], limit: int, offset: int) -> list[Row]:
+    """The files right in a folder: those before, between and behind its folders, in the order of paths."""
+    found: list[Row] = []
+    starts = [inside, *(folder.path + END for folder in folders)]
+    ends = [*(folder.path for folder in folders), inside + END]
+    for start, end in zip(starts, ends, strict=True):
+        rows = db.all(BETWEEN, artifact=artifact_id, start=start, end=end, limit=limit, offset=offset)
+        found += rows[: limit - len(found)]
+        if len(found) == limit:
+            break
+        if offset and not rows:
+            offset -= db.row(WITHIN, artifact=artifact_id, start=start, end=end)["files"]
+        else:
+            offset = 0
+    return found
 
 
 def named(db: Connection, artifact_id: int, text: str, limit: int, offset: int) -> list[Row]:
     """The files whose path holds the text, in all folders."""
-    return db.all(NAMED, artifact=artifact_id, text=text, limit=limit, offset=offset)
+    return db.all(NAMED, artifact=artifact_id, pattern=_pattern(text), limit=limit, offset=offset)
 
 
 def count_named(db: Connection, artifact_id: int, text: str) -> int:
-    return db.value(COUNT_NAMED, artifact=artifact_id, text=text)
+    return db.value(COUNT_NAMED, artifact=artifact_id, pattern=_pattern(text))
+
+
+def _pattern(text: str) -> str:
+    return "%" + re.sub(r"([\\%_])", r"\\\1", text) + "%"

@@ -17,12 +17,12 @@ MOST = 5_000  # files that are read for a folder's md5
 FILES = """
 select path, md5, size
   from entry
- where artifact_id = :artifact
-   and md5 is not null
-   and (:views or (path not like 'media/%' and path not like '%.table.json'))
+ where artifact_id = :artifact and path >= :start and path < :end and md5 is not null
+   and (:views or path not like '%.table.json')
  order by path
  limit :limit
 """
+MEDIA, BEHIND_MEDIA, END = "media/", "media0", "\U0010ffff"  # where the SDK puts the pictures of a table
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,24 @@ def of_version(db: Connection, artifact: Row) -> Proof | None:
         return None
     md5, path = said["md5"], said["path"]
     for views in (False, True):
-        rows = db.all(FILES, artifact=artifact["id"], views=views, limit=MOST + 1)
+        rows = _files(db, artifact["id"], views)
         if len(rows) > MOST:
             return Proof(path, md5, {}, 0, checked=False)
         found = rows if md5.endswith(".dir") else [row for row in rows if row["md5"] == md5][:1]
         if found and (not md5.endswith(".dir") or folder_md5(found) == md5):
             return Proof(path, md5, {row["path"]: row["md5"] for row in found}, sum(row["size"] for row in found), True)
+        if artifact["file_count"] > MOST:
+            return Proof(path, md5, {}, 0, checked=False)
     return Proof(path, md5, {}, 0, checked=True)
+
+
+def _files(db: Connection, artifact_id: int, views: bool) -> list[Row]:
+    """A version's files, with or without the tables and pictures that the SDK adds."""
+    ranges = [("", END)] if views else [("", MEDIA), (BEHIND_MEDIA, END)]
+    found = []
+    for start, end in ranges:
+        found += db.all(FILES, artifact=artifact_id, start=start, end=end, views=views, limit=MOST + 1)
+    return found
 
 
 def folder_md5(rows: list[Row]) -> str:

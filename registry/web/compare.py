@@ -11,7 +11,7 @@ from registry.web.shell import Page, Visit
 
 Row = dict[str, Any]
 CHOICES = 200
-FILES = 200
+FILES = 100
 
 
 def page(visit: Visit, place: Row, collection: Row) -> Page:
@@ -23,7 +23,7 @@ def page(visit: Visit, place: Row, collection: Row) -> Page:
     measured = [found.get(row["id"], scores.NONE) for row in pair]
     names = [memberships.version(row) for row in (before, after)]
     kind = collections.type_of(db, collection)["name"]
-    files = differences.files(db, pair[0]["id"], pair[1]["id"], FILES)
+    files = differences.files(db, pair[0], pair[1], FILES)
     facts = [_facts(visit, row) for row in pair]
     keys = sorted(facts[0].keys() | facts[1].keys())
     differing = [key for key in keys if facts[0].get(key) != facts[1].get(key)]

@@ -186,12 +186,12 @@ def _files(visit: Visit, artifact: Row, address: str) -> Row:
         pages = pager(visit, listing.count_named(db, number, wanted), FILES, "files")
         shown, folders = listing.named(db, number, wanted, pages.size, pages.offset), []
     else:
-        pages = pager(visit, listing.count_files(db, number, inside), FILES, "files")
-        shown = listing.files(db, number, inside, pages.size, pages.offset)
-        folders = listing.folders(db, number, inside) if pages.number == 1 else []
+        folders = listing.folders(db, number, inside)
+        pages = pager(visit, listing.count_files(db, number, inside, folders), FILES, "files")
+        shown = listing.files(db, number, inside, folders, pages.size, pages.offset)
     return {
         "rows": [row | _file_addresses(address, row) for row in shown],
-        "folders": [(folder, _query(visit, folder=folder.path)) for folder in folders],
+        "folders": [(folder, _query(visit, folder=folder.path)) for folder in folders if pages.number == 1],
         "pages": pages,
         "wanted": wanted,
         "inside": inside,
