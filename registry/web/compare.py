@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 from registry.errors import NotFound
-from registry.model import artifacts, collections, differences, lineage, memberships, scores
-from registry.web import addresses, find, words
+from registry.model import artifacts, collections, differences, lineage, listing, memberships, scores
+from registry.web import addresses, find, textdiff, words
 from registry.web import version as versions
 from registry.web.shell import Page, Visit
 
@@ -44,6 +44,8 @@ def page(visit: Visit, place: Row, collection: Row) -> Page:
             "metrics": _metrics(measured),
             "measured_by": [next(iter(find.runs(visit, [s.run] if s.run else [])), None) for s in measured],
             "files": files,
+            "diff": _diff(visit, pair),
+            "diff_at": _diff_addresses(visit, names, files),
             "sentence": _sentence(names, files, differing),
             "facts": [(key, facts[0].get(key), facts[1].get(key)) for key in differing],
             "same_facts": len(keys) - len(differing),
@@ -71,6 +73,28 @@ def _chosen(visit: Visit, collection: Row) -> tuple[Row, Row]:
 def _form(visit: Visit) -> list[tuple[str, str]]:
     """What the form that chooses versions keeps of the address."""
     return [(key, value) for key, value in visit.query.multi_items() if key in ("selectionPath", "view")]
+
+
+def _diff(visit: Visit, pair: list[Row]) -> textdiff.TextDiff | None:
+    """The lines that changed in the file that the address names."""
+    path = visit.query.get("file")
+    if not path:
+        return None
+    entries = [listing.entry(visit.db, row["id"], path) for row in pair]
+    if entries == [None, None]:
+        raise NotFound(f"Neither version has a file '{path}'.")
+    return textdiff.between(visit.store.blobs, path, *entries)
+
+
+def _diff_addresses(visit: Visit, names: list[str], files: differences.Files) -> dict[str, str]:
+    """Where the lines that changed are shown, for each file that is small enough."""
+    kept = dict(_form(visit)) | {"from": names[0], "to": names[1]}
+    here = visit.address.partition("?")[0]
+    return {
+        row["path"]: addresses.with_query(here, kept | {"file": row["path"]}) + "#diff"
+        for row in files.rows
+        if max(row["size_before"] or 0, row["size_after"] or 0) <= textdiff.LARGEST
+    }
 
 
 def _choices(visit: Visit, collection: Row) -> list[tuple[str, str]]:

@@ -69,7 +69,7 @@ HOSTILE = {
     "registered version": f"/registry/model?selectionPath={quote(f'local/model-registry/{EVIL}', safe='')}"
     "&view=membership&version=v0",
     "version": "/local/hostile/artifacts/model/hostile/v0",
-    "compare": "/local/hostile/artifacts/model/hostile/compare?from=v0&to=v0",
+    "compare": f"/local/hostile/artifacts/model/hostile/compare?from=v0&to=v0&file={quote(EVIL)}.txt",
     "cells": "/local/hostile/artifacts/model/hostile/v0/files/cells.csv",
     "file": f"/local/hostile/artifacts/model/hostile/v0/files/{quote(EVIL)}.txt",
     "runs": "/local/hostile",
@@ -145,6 +145,16 @@ def test_what_changed_between_versions_is_told_file_by_file(window: Window):
     expect(page.get_by_role("region", name="Facts").get_by_role("row", name="rows")).to_have_text(
         re.compile("100.*101")
     )
+
+
+def test_the_lines_that_changed_in_a_text_are_shown(window: Window):
+    page = window.open("/local/vision/artifacts/dataset/digits/compare?from=v0&to=v1")
+    page.get_by_role("link", name="Lines of labels.csv that changed").click()
+    lines = page.get_by_role("region", name="Lines of labels.csv").get_by_role("row")
+    expect(lines.filter(has_text="299,9")).to_have_count(1)
+    expect(lines.last).to_have_text(re.compile(r"\+\s*!"))
+    window.check_access()
+    window.open("/local/vision/artifacts/dataset/digits/compare?from=v0&to=v1&file=none", status=404)
 
 
 def test_usage_is_code_that_runs(window: Window):

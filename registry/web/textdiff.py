@@ -1,0 +1,40 @@
+"""What changed in a text file from one version to another, line by line."""
+
+import difflib
+from dataclasses import dataclass
+from typing import Any
+
+from registry.blobs import Blobs
+
+Row = dict[str, Any]
+LARGEST = 128 * 2**10  # bytes of a file whose lines are compared
+MOST = 400  # lines that are shown
+
+
+@dataclass(frozen=True)
+class TextDiff:
+    """Lines as (mark, text): '+' added, '-' removed, ' ' around them, '@' where others are left out; or why not."""
+
+    path: str
+    lines: list[tuple[str, str]]
+    why: str = ""
+    cut: bool = False
+
+
+def between(blobs: Blobs, path: str, before: Row | None, after: Row | None) -> TextDiff:
+    """The difference of two entries of one path; a missing one counts as empty."""
+    texts = [_lines(blobs, entry) for entry in (before, after)]
+    if texts[0] is None or texts[1] is None:
+        return TextDiff(path, [], "Only texts of up to 128 kB are compared line by line.")
+    told = list(difflib.unified_diff(texts[0], texts[1], lineterm="", n=3))[2:]  # without its two lines of names
+    found = [("@", line.strip("@ ")) if line.startswith("@@") else (line[0], line[1:]) for line in told]
+    return TextDiff(path, found[:MOST], "" if found else "Only line ends differ.", len(found) > MOST)
+
+
+def _lines(blobs: Blobs, entry: Row | None) -> list[str] | None:
+    if entry is None:
+        return []
+    if entry["md5"] is None or entry["size"] > LARGEST:
+        return None
+    body = blobs.path(entry["md5"]).read_bytes()
+    return None if b"\0" in body else body.decode("utf-8", errors="replace").splitlines()
