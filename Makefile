@@ -45,6 +45,10 @@ test: .venv/installed-dev ## set up if need be, run the tests
 soak: .venv/installed-dev ## the long rounds of faults, load and old clients
 	@python -m pytest -m soak tests/registry
 
+# The pictures in docs/, from a real run of the pipeline; needs Chromium
+screenshots: .venv/installed-dev
+	@python -m docs.screenshots
+
 lint: .venv/installed-dev ## format, lint, types, the CI workflow
 	@ruff check .
 	@ruff format --check .
@@ -72,4 +76,4 @@ packages.yaml: requirements.txt
 	python -m pip install --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
-.PHONY: help repro $(STAGES) mirror verify promote summary serve stop test soak lint lock
+.PHONY: screenshots help repro $(STAGES) mirror verify promote summary serve stop test soak lint lock

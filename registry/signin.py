@@ -2,6 +2,7 @@
 
 import base64
 import hmac
+import secrets
 
 from starlette.requests import Request
 
@@ -26,12 +27,11 @@ def who_asks(request: Request, store: Store) -> Who:
 
 def who_looks(request: Request, store: Store) -> Who | None:
     """The account of the browser's session, if it has one."""
-    sealed = request.cookies.get(cookie(request))
-    user = store.signer.open("SESSION", sealed) if sealed else None
-    if user is None:
+    found = _session(request, store)
+    if found is None:
         return None
     with store.db.read() as db:
-        return accounts.who_is(db, int(user))
+        return None if accounts.is_ended(db, found) else accounts.who_is(db, int(found.partition("-")[0]))
 
 
 def cookie(request: Request) -> str:
@@ -41,7 +41,15 @@ def cookie(request: Request) -> str:
 
 def session(store: Store, who: Who) -> str:
     """The cookie's value for this account."""
-    return store.signer.seal("SESSION", str(who.user_id), SESSION_SECONDS)
+    return store.signer.seal("SESSION", f"{who.user_id}-{secrets.token_hex(8)}", SESSION_SECONDS)
+
+
+def sign_out(request: Request, store: Store) -> None:
+    """Ends the browser's session: whoever has kept its cookie is signed out as well."""
+    found = _session(request, store)
+    if found is not None:
+        with store.db.write() as db:
+            accounts.end_session(db, found, SESSION_SECONDS)
 
 
 def form_token(request: Request, store: Store) -> str:
@@ -51,6 +59,12 @@ def form_token(request: Request, store: Store) -> str:
 
 def is_own_form(request: Request, store: Store, token: str) -> bool:
     return hmac.compare_digest(form_token(request, store).encode(), token.encode())
+
+
+def _session(request: Request, store: Store) -> str | None:
+    """The session that the cookie names, as USER-NUMBER, if this store gave it out."""
+    sealed = request.cookies.get(cookie(request))
+    return store.signer.open("SESSION", sealed) if sealed else None
 
 
 def _key(request: Request) -> str | None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from registry.errors import RegistryError
 
-VERSION = 3
+VERSION = 4
 HERE = Path(__file__).parent
 
 

@@ -120,6 +120,20 @@ def use_login_token(db: Connection, token: str) -> Who | None:
     return who_is(db, spent["user_id"]) if spent else None
 
 
+def end_session(db: Connection, session: str, seconds: int) -> None:
+    """Makes a session worthless that would have lasted so long at most."""
+    now = int(time.time())
+    db.execute("delete from ended_session where expires_at < :now", {"now": now})
+    db.execute(
+        "insert into ended_session (hash, expires_at) values (:hash, :expires) on conflict do nothing",
+        {"hash": _hash(session), "expires": now + seconds},
+    )
+
+
+def is_ended(db: Connection, session: str) -> bool:
+    return db.one("select 1 from ended_session where hash = :hash", hash=_hash(session)) is not None
+
+
 def _hash(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 

@@ -10,6 +10,7 @@ from registry.model import access
 from registry.model.access import Who
 
 Row = dict[str, Any]
+PREFERRED = ("accuracy", "loss")
 OWN = ("_", "system/")  # summary keys of the SDK itself
 
 MEASURED = """
@@ -86,6 +87,12 @@ def flattened(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]
         else:
             found.append((f"{prefix}{key}", value))
     return found
+
+
+def rank(name: str) -> int:
+    """Which metrics are shown first: the usual ones, whatever folder stands before their name."""
+    last = name.lower().rsplit("/", 1)[-1]
+    return PREFERRED.index(last) if last in PREFERRED else len(PREFERRED)
 
 
 def smaller_is_better(name: str) -> bool:

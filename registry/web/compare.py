@@ -5,6 +5,7 @@ from typing import Any
 
 from registry.errors import NotFound
 from registry.model import artifacts, collections, differences, lineage, listing, memberships, scores
+from registry.model.scores import Score, rank
 from registry.web import addresses, find, textdiff, words
 from registry.web import version as versions
 from registry.web.shell import Page, Visit
@@ -24,6 +25,7 @@ def page(visit: Visit, place: Row, collection: Row) -> Page:
     names = [memberships.version(row) for row in (before, after)]
     kind = collections.type_of(db, collection)["name"]
     files = differences.files(db, pair[0], pair[1], FILES)
+    metrics = _metrics(measured)
     facts = [_facts(visit, row) for row in pair]
     keys = sorted(facts[0].keys() | facts[1].keys())
     differing = [key for key in keys if facts[0].get(key) != facts[1].get(key)]
@@ -41,12 +43,12 @@ def page(visit: Visit, place: Row, collection: Row) -> Page:
             "form": _form(visit),
             "choices": _choices(visit, collection),
             "swap": versions.compare_address(collection, place, kind) + f"&from={names[1]}&to={names[0]}",
-            "metrics": _metrics(measured),
+            "metrics": metrics,
             "measured_by": [next(iter(find.runs(visit, [s.run] if s.run else [])), None) for s in measured],
             "files": files,
             "diff": _diff(visit, pair),
             "diff_at": _diff_addresses(visit, names, files),
-            "sentence": _sentence(names, files, differing),
+            "sentence": _sentence(names, metrics, files, differing),
             "facts": [(key, facts[0].get(key), facts[1].get(key)) for key in differing],
             "same_facts": len(keys) - len(differing),
             "inputs": _inputs(visit, pair),
@@ -116,8 +118,8 @@ def _facts(visit: Visit, artifact: Row) -> Row:
     return found | ({"git.commit": maker["git_commit"]} if maker and maker["git_commit"] else {})
 
 
-def _metrics(measured: list[scores.Score]) -> list[Row]:
-    names = sorted(measured[0].metrics.keys() | measured[1].metrics.keys())
+def _metrics(measured: list[Score]) -> list[Row]:
+    names = sorted(measured[0].metrics.keys() | measured[1].metrics.keys(), key=lambda name: (rank(name), name))
     found = []
     for name in names:
         before, after = (score.metrics.get(name) for score in measured)
@@ -139,13 +141,18 @@ def _inputs(visit: Visit, pair: list[Row]) -> list[Row]:
     ]
 
 
-def _sentence(names: list[str], files: differences.Files, differing: list[str]) -> str:
+def _sentence(names: list[str], metrics: list[Row], files: differences.Files, differing: list[str]) -> str:
+    """What a person wants to know first: is it better, and what is different."""
     if names[0] == names[1]:
         return "This is one version. Choose another one to compare it with."
-    if not (files.changed or files.added or files.removed):
-        text = f"{names[1]} has the same bytes as {names[0]}"
-    else:
-        counts = [(files.changed, "changed"), (files.added, "added"), (files.removed, "removed")]
-        told = ", ".join(f"{number:,} {word}" for number, word in counts if number)
-        text = f"From {names[0]} to {names[1]}: of the files, {told} and {files.same:,} the same"
-    return f"{text}; {words.plural(len(differing), 'fact')} {'differs' if len(differing) == 1 else 'differ'}."
+    told = []
+    first = next((row for row in sorted(metrics, key=lambda row: rank(row["name"])) if row["change"]), None)
+    if first:
+        word = "better" if first["better"] else "worse"
+        told.append(f"{first['name']} is {words.difference(first['change'])} {word}")
+    counts = [(files.changed, "changed"), (files.added, "added"), (files.removed, "removed")]
+    moved = [f"{words.plural(number, 'file')} {word}" for number, word in counts if number]
+    told.append(", ".join(moved) or "all files are the same")
+    if differing:
+        told.append(f"{words.plural(len(differing), 'fact')} {'differs' if len(differing) == 1 else 'differ'}")
+    return f"From {names[0]} to {names[1]}: {'; '.join(told)}."

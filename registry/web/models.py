@@ -8,7 +8,7 @@ from typing import Any
 
 from registry.errors import NotFound
 from registry.model import access, collections, memberships, overview, registries, scores
-from registry.model.scores import Score
+from registry.model.scores import Score, rank
 from registry.web import activity, addresses, charts, compare, find, version
 from registry.web.pager import pager
 from registry.web.shell import Moved, Page, Visit
@@ -17,7 +17,6 @@ Row = dict[str, Any]
 MANY = 50
 EVENTS = 12
 PARAMETERS = 3  # columns for what differs between the runs that made the versions
-PREFERRED = ("accuracy", "loss")
 
 
 def show(visit: Visit) -> Page:
@@ -138,12 +137,7 @@ def metric_names(found: list[Score], most: int) -> list[str]:
     for score in found:
         for name in score.metrics:
             counts[name] = counts.get(name, 0) + 1
-    return sorted(counts, key=lambda name: (_rank(name), -counts[name], name))[:most]
-
-
-def _rank(name: str) -> int:
-    last = name.lower().rsplit("/", 1)[-1]
-    return PREFERRED.index(last) if last in PREFERRED else len(PREFERRED)
+    return sorted(counts, key=lambda name: (rank(name), -counts[name], name))[:most]
 
 
 def _best(name: str, found: list[Row]) -> float | None:

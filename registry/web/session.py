@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from registry.errors import Forbidden, NotSignedIn
 from registry.model import accounts
 from registry.model.access import Who
-from registry.signin import SESSION_SECONDS, cookie, is_own_form, session, who_asks, who_looks
+from registry.signin import SESSION_SECONDS, cookie, is_own_form, session, sign_out, who_asks, who_looks
 from registry.web.shell import THEME, Shell, read_form
 
 YEAR = 365 * 24 * 3600
@@ -48,6 +48,7 @@ class Session:
         if not is_own_form(request, self.store, form.get("token", "")):
             who = await run_in_threadpool(who_looks, request, self.store)
             return self.shell.excuse(request, who, Forbidden("This form was not made by this registry's pages."))
+        await run_in_threadpool(sign_out, request, self.store)
         answer = RedirectResponse("/login", 303)
         answer.delete_cookie(cookie(request))
         return answer
