@@ -1,0 +1,87 @@
+"""`lineage verify` on this pipeline: clean after whatever DVC does, and not fooled about production."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import wandb
+
+from registry import daemon
+from tests.conftest import Clone, account
+
+VERIFY = ("python", "-m", "lineage", "verify", "--json")
+MIRROR = ("python", "-m", "lineage", "mirror")
+
+
+def verified(pipeline: Clone, **env: str) -> dict[str, object]:
+    """What verify says, which must be that all agrees."""
+    said = json.loads(pipeline.run(*VERIFY, env=env).text)
+    assert said["drifts"] == []
+    return said
+
+
+def test_after_repro_after_a_restore_and_after_an_experiment_was_applied(pipeline: Clone):
+    said = verified(pipeline)
+    assert (said["stages"], said["outs"]) == (5, 9)
+    assert said["notes"] == []
+    try:
+        # From the run cache, without running what it restores
+        (pipeline.path / "dvc.lock").unlink()
+        shutil.rmtree(pipeline.path / "models")
+        restored = pipeline.run("dvc", "repro")
+        assert "Stage 'train' is cached" in restored.text
+        verified(pipeline)
+
+        # An experiment's results
+        pipeline.run("dvc", "exp", "run", "--name", "lax", "--set-param", "promote.min_accuracy=0.5")
+        pipeline.git("checkout", "--quiet", "--", ".")
+        pipeline.run("dvc", "exp", "apply", "lax")
+        pipeline.run(*MIRROR)
+        verified(pipeline)
+    finally:
+        pipeline.git("checkout", "--quiet", "--force", "main")
+        pipeline.run("dvc", "checkout")
+
+
+def test_a_new_registry_and_one_that_was_removed_get_it_all(pipeline: Clone, tmp_path: Path):
+    """Also from a clone of the repository, to a server with another port and another store."""
+    second = {"REGISTRY_DIR": str(tmp_path / "second")}
+    try:
+        for _ in range(2):
+            pipeline.run(*MIRROR, env=second)
+            verified(pipeline, **second)
+            first, other = account(pipeline), account(pipeline, second["REGISTRY_DIR"])
+            assert first["WANDB_BASE_URL"] != other["WANDB_BASE_URL"]
+            daemon.stop(tmp_path / "second")
+            shutil.rmtree(tmp_path / "second")
+    finally:
+        daemon.stop(tmp_path / "second")
+
+    clone = Clone(tmp_path / "clone", pipeline.env)
+    pipeline.git("clone", "--quiet", str(pipeline.path), str(clone.path))
+    clone.run("dvc", "cache", "dir", "--local", str(pipeline.path / ".dvc/cache"))
+    try:
+        clone.run(*MIRROR)
+        verified(clone)
+    finally:
+        daemon.stop(clone.path / ".registry")
+
+
+def test_a_click_on_production_is_named_and_promote_mends_it(pipeline: Clone, api: wandb.Api, tmp_path: Path):
+    recorded = json.loads(pipeline.read("production.json"))["model_md5"]
+    with wandb.init(project="model-registry-dev", settings=wandb.Settings(silent=True)) as run:
+        artifact = wandb.Artifact("mnist_model", "model")
+        with artifact.new_file("model.h5") as file:
+            file.write("somebody's own")
+        run.link_artifact(run.log_artifact(artifact).wait(), "model-registry/MNIST-dev", aliases=["production"])
+    done = pipeline.run(*VERIFY, ok=False)
+    assert done.code == 1
+    (drift,) = json.loads(done.text)["drifts"]
+    assert (drift["what"], drift["where"]) == ("wrong production", "production.json")
+    assert recorded in drift["lock"]
+    assert "production" in drift["registry"]
+    assert drift["mend"] == "python -m lineage promote"
+    pipeline.run(*drift["mend"].split())
+    verified(pipeline)
