@@ -260,7 +260,8 @@ def main() -> None:
     parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.serve:
-        return serve(asked.serve)
+        serve(asked.serve)
+        return
     files, stages, commits = asked.files, asked.stages, asked.commits
     measured(f"{files} files of 1 kB", files, lambda one: many_files(one, files, 1000))
     measured(f"{files} files of 20 kB", files, lambda one: many_files(one, files, 20_000))
