@@ -7,12 +7,12 @@ import contextlib
 import os
 import sys
 
-from lineage.commands import mirror, promote, verify
+from lineage.commands import mirror, promote, reproduce, show, verify, why
 from lineage.errors import LineageError, RegistryAway, WrongProject, in_a_sentence
 from lineage.pipeline import project_root
 from lineage.recorder import line
 
-COMMANDS = (mirror, verify, promote)
+COMMANDS = (mirror, verify, show, why, reproduce, promote)
 
 
 def main() -> int:

@@ -45,6 +45,18 @@ def of_experiments(root: Path) -> list[Revision]:
     return list(_experiments(found))
 
 
+def described(root: Path, commit: str) -> tuple[str, str]:
+    """The day of a commit, and its first line."""
+    (line,) = _git(root, "show", "--no-patch", "--date=short", "--format=%cd %s", commit)
+    date, _, subject = line.partition(" ")
+    return date, subject
+
+
+def resolved(root: Path, name: str) -> str:
+    """The commit that `name` means."""
+    return _git(root, "rev-parse", "--verify", "--end-of-options", f"{name}^{{commit}}")[0]
+
+
 def _experiments(lines: list[str]) -> Iterator[Revision]:
     for line in lines:
         sha, _, ref = line.partition(" ")

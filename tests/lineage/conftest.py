@@ -48,3 +48,13 @@ def foreign_project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]
     finally:
         web.close()
         daemon.stop(project.path / ".registry")
+
+
+@pytest.fixture(scope="session")
+def history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
+    """A project with a past of three commits and no registry. Tests only read it, or put back what they change."""
+    from tests.lineage import small
+
+    project = small.make(tmp_path_factory.mktemp("history") / "project")
+    yield project
+    daemon.stop(project.path / ".registry")
