@@ -56,7 +56,7 @@ lint: .venv/installed-dev ## format, lint, types, the CI workflow
 	@check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
 lock: .venv/installed-dev ## choose new versions for requirements*.txt from requirements*.in
-	$(LOCK) --upgrade requirements.in -o requirements.txt
+	$(LOCK) --upgrade requirements.in pyproject.toml -o requirements.txt
 	$(LOCK) --upgrade requirements-dev.in -o requirements-dev.txt
 	@$(MAKE) packages.yaml
 
