@@ -1,7 +1,6 @@
 """How good a version is: the numbers that the run which measured it logged, or else the run that made it."""
 
 import json
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +9,8 @@ from registry.model import access
 from registry.model.access import Who
 
 Row = dict[str, Any]
+HUGE = 1e300  # no measurement is larger; whole numbers without end are no floats
+DEEPEST = 20
 PREFERRED = ("accuracy", "loss")
 OWN = ("_", "system/")  # summary keys of the SDK itself
 
@@ -68,7 +69,7 @@ def numbers(summary: str) -> dict[str, float]:
     return {
         key: value
         for key, value in json.loads(summary).items()
-        if not key.startswith(OWN) and _is_number(value) and math.isfinite(value)
+        if not key.startswith(OWN) and _is_number(value) and -HUGE < value < HUGE
     }
 
 
@@ -78,12 +79,12 @@ def parameters(config: str) -> dict[str, Any]:
     return dict(flattened({key: value for key, value in values.items() if key not in ("_wandb", "dvc")}))
 
 
-def flattened(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """[('train.epochs', 5), …] of {'train': {'epochs': 5}}; an empty object stays one."""
+def flattened(values: dict[str, Any], prefix: str = "", deepest: int = DEEPEST) -> list[tuple[str, Any]]:
+    """[('train.epochs', 5), …] of {'train': {'epochs': 5}}; an empty or very deep object stays one."""
     found: list[tuple[str, Any]] = []
     for key, value in values.items():
-        if isinstance(value, dict) and value:
-            found += flattened(value, f"{prefix}{key}.")
+        if isinstance(value, dict) and value and deepest:
+            found += flattened(value, f"{prefix}{key}.", deepest - 1)
         else:
             found.append((f"{prefix}{key}", value))
     return found

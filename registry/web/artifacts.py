@@ -125,21 +125,34 @@ def preview(visit: Visit, found: Row) -> Row:
         return {"kind": "none", "why": f"A reference to {found['ref']}: its content is not in this registry."}
     if name.endswith(PICTURES):
         return {"kind": "picture"}
-    with visit.store.blobs.path(found["md5"]).open("rb") as content:
-        head = content.read(SHOWN)
+    try:
+        with visit.store.blobs.path(found["md5"]).open("rb") as content:
+            head = content.read(SHOWN)
+    except FileNotFoundError:
+        return {
+            "kind": "none",
+            "why": "Its content is not in the store any more; 'python -m registry check' tells more.",
+        }
     cut = found["size"] > SHOWN
     if b"\0" in head:
         return {"kind": "none", "why": "This file is not a text. Download it to look at it."}
     text = head.decode("utf-8", errors="replace")
     if name.endswith((".csv", ".tsv")):
-        rows = list(csv.reader(io.StringIO(text), delimiter="\t" if name.endswith(".tsv") else ","))
-        rows = [row for row in (rows[:-1] if cut else rows) if row]
-        if rows:
+        rows = _cells(text, "\t" if name.endswith(".tsv") else ",")
+        if rows := rows[:-1] if cut else rows:
             shown = rows[1 : SHOWN_ROWS + 1]
             return {"kind": "rows", "head": rows[0], "rows": shown, "cut": cut or len(rows) > len(shown) + 1}
     if name.endswith(".json") and not cut:
         text = _pretty(text)
     return {"kind": "text", "text": text, "cut": cut}
+
+
+def _cells(text: str, delimiter: str) -> list[list[str]]:
+    """The rows of a CSV that have cells; none, if it isn't one."""
+    try:
+        return [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if row]
+    except csv.Error:
+        return []
 
 
 def _pretty(text: str) -> str:

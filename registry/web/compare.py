@@ -13,6 +13,7 @@ from registry.web.shell import Page, Visit
 Row = dict[str, Any]
 CHOICES = 200
 FILES = 100
+FACTS = 500
 
 
 def page(visit: Visit, place: Row, collection: Row) -> Page:
@@ -49,7 +50,7 @@ def page(visit: Visit, place: Row, collection: Row) -> Page:
             "diff": _diff(visit, pair),
             "diff_at": _diff_addresses(visit, names, files),
             "sentence": _sentence(names, metrics, files, differing),
-            "facts": [(key, facts[0].get(key), facts[1].get(key)) for key in differing],
+            "facts": [(key, facts[0].get(key), facts[1].get(key)) for key in differing[:FACTS]],
             "same_facts": len(keys) - len(differing),
             "inputs": _inputs(visit, pair),
         },

@@ -7,7 +7,7 @@ for a version.
 from typing import Any
 
 from registry.errors import NotFound
-from registry.model import access, collections, memberships, overview, registries, scores
+from registry.model import access, collections, memberships, overview, projects, registries, scores
 from registry.model.scores import Score, rank
 from registry.web import activity, addresses, charts, compare, find, version
 from registry.web.pager import pager
@@ -66,6 +66,8 @@ def _list(visit: Visit) -> Page:
     else:
         found = [access.entity(db, who, name, access.Role.VIEWER) for name in access.entities_of(db, who)]
     places = access.visible_projects(db, who, overview.projects(db, [row["id"] for row in found]))
+    if "org" in visit.path:  # one registry of the organization
+        places = [place for place in places if place["name"] == projects.REGISTRY_PREFIX + visit.path["name"]]
     wanted = visit.query.get("q", "").strip()
     shown = rows(visit, [place["id"] for place in places], wanted)
     return Page("models.html", {"title": "Model registry", "models": shown, "wanted": wanted})

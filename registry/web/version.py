@@ -27,6 +27,7 @@ Row = dict[str, Any]
 FILES = 50
 BESIDE = 30  # versions at the side
 USERS = 20
+FACTS = 500
 EVENTS = 8
 SUGGESTED = ("production", "staging", "candidate")
 
@@ -76,7 +77,7 @@ def page(visit: Visit, place: Row, collection: Row, alias: str) -> Page:
             "proof": proof.of_version(db, artifact),
             "score": score,
             "measured_by": next(iter(find.runs(visit, [score.run] if score.run else [])), None),
-            "metadata": dict(scores.flattened(json.loads(artifact["metadata"] or "{}"))),
+            "metadata": dict(scores.flattened(json.loads(artifact["metadata"] or "{}"))[:FACTS]),
             "usage": usage.of(visit, place, collection, kind, number, artifact),
             "files": _files(visit, artifact, files_at),
             "users": find.runs(visit, overview.uses(db, artifact["id"], USERS)),

