@@ -217,6 +217,36 @@ def lines(db: Connection, run: Row, stream: str, samples: int | None) -> list[st
     return sampled(_bodies(db, run, stream), samples)
 
 
+def thinned(db: Connection, run: Row, stream: str, samples: int) -> list[dict[str, Any]]:
+    """About `samples` rows of a stream, evenly by their numbers, the first and the last among them."""
+    rows = db.all(THINNED, run=run["id"], stream=stream, every=max(1, line_count(db, run, stream) // samples))
+    return [loads(row["body"]) for row in rows]
+
+
+def thinned_with(db: Connection, run: Row, key: str, samples: int) -> list[dict[str, Any]]:
+    """About `samples` of the history rows that mention a key: one that few rows have is lost among the others."""
+    rows = db.all(THINNED_WITH, run=run["id"], needle=f"{json.dumps(key)}:", samples=samples)
+    return [loads(row["body"]) for row in rows]
+
+
+THINNED = """
+select body
+  from stream_line
+ where run_id = :run and stream = :stream
+   and (number % :every = 0
+     or number = (select max(number) from stream_line where run_id = :run and stream = :stream))
+ order by number
+"""
+THINNED_WITH = """
+select body
+  from (select body, row_number() over (order by number) as place, count(*) over () as total
+          from stream_line
+         where run_id = :run and stream = 'history' and instr(replace(body, '": ', '":'), :needle) > 0)
+ where place % max(1, total / :samples) = 0 or place = total
+ order by place
+"""
+
+
 def lines_between(db: Connection, run: Row, first: int, end: int, samples: int | None) -> list[str]:
     """The history lines with first <= _step < end."""
     rows = db.all(

@@ -1,5 +1,6 @@
 """Edges between runs and versions: what a run used and what it made."""
 
+import json
 from typing import Any
 
 from registry.db.connect import Connection
@@ -71,3 +72,48 @@ def users(db: Connection, artifact_id: int) -> list[Row]:
 def maker(db: Connection, artifact: Row) -> Row | None:
     """The run that first logged a version, if it is still there."""
     return db.one("select * from run where id = :id", id=artifact["run_id"])
+
+
+# ---- many at a time, for graphs ----
+
+USED = """
+select run_input.run_id, run_input.artifact_id, run.project_id
+  from run_input
+  join run on run.id = run_input.run_id
+ where run_input.artifact_id in (select value from json_each(:ids))
+ order by run_input.run_id
+"""
+MADE = """
+select run_output.run_id, run_output.artifact_id, run.project_id
+  from run_output
+  join run on run.id = run_output.run_id
+ where run_output.artifact_id in (select value from json_each(:ids))
+ order by run_output.run_id
+"""
+USED_BY_RUNS = """
+select run_input.run_id, artifact.id as artifact_id, collection.project_id
+  from run_input
+  join artifact on artifact.id = run_input.artifact_id
+  join collection on collection.id = artifact.collection_id
+ where run_input.run_id in (select value from json_each(:ids)) and artifact.state = 'COMMITTED'
+ order by artifact.id
+"""
+MADE_BY_RUNS = """
+select run_output.run_id, artifact.id as artifact_id, collection.project_id
+  from run_output
+  join artifact on artifact.id = run_output.artifact_id
+  join collection on collection.id = artifact.collection_id
+ where run_output.run_id in (select value from json_each(:ids)) and artifact.state = 'COMMITTED'
+ order by artifact.id
+"""
+# From what one stands on, (upstream, downstream): the statement for the next edges.
+STEPS = {("artifact", True): MADE, ("artifact", False): USED, ("run", True): USED_BY_RUNS, ("run", False): MADE_BY_RUNS}
+
+
+def edges(db: Connection, kind: str, ids: list[int], upstream: bool) -> list[Row]:
+    """The edges that lead on from runs or versions, with the project of what they lead to."""
+    return db.all(STEPS[kind, upstream], ids=json.dumps(ids))
+
+
+def runs_by_id(db: Connection, ids: list[int]) -> list[Row]:
+    return db.all("select * from run where id in (select value from json_each(:ids))", ids=json.dumps(ids))

@@ -1,13 +1,14 @@
 """A project's artifacts: types and collections, the versions of a collection, and the files of a version."""
 
+import contextlib
 import csv
 import io
 import json
 from typing import Any
 
-from registry.errors import NotFound
+from registry.errors import BadInput, NotFound
 from registry.model import artifacts, collections, listing, memberships, overview
-from registry.web import addresses, compare, find
+from registry.web import addresses, compare, find, tables
 from registry.web import version as versions
 from registry.web.pager import pager
 from registry.web.shell import Content, Moved, Page, Visit
@@ -100,6 +101,10 @@ def file(visit: Visit) -> Page:
     number = memberships.version(membership)
     address = addresses.of_version(collection, place, kind, number)
     files = addresses.version(place["entity_name"], place["name"], kind, collection["name"], number)
+    if found["path"].endswith(tables.SUFFIX) and found["md5"]:
+        steps = [(f"{collection['name']}:{number}", address), ("Files", f"{address}#files")]
+        with contextlib.suppress(BadInput):  # one that can't be shown as a table is a file like others
+            return tables.shown(visit, place, found, f"{files}/raw", steps)
     return Page(
         "file.html",
         {

@@ -2,7 +2,7 @@
 
 from starlette.routing import Route
 
-from registry.web import artifacts, home, models, runs
+from registry.web import artifacts, home, lineage, models, run, runs, tables
 from registry.web.session import Session
 from registry.web.shell import Shell, static
 
@@ -33,10 +33,16 @@ def routes(shell: Shell) -> list[Route]:
         Route(VERSION, page(artifacts.version, artifacts.change), methods=METHODS),
         Route(VERSION + "/files/{path:path}", page(artifacts.file)),
         Route(VERSION + "/raw/{path:path}", page(artifacts.raw)),
+        Route(VERSION + "/lineage", page(lineage.of_version)),
         # runs
         Route("/{entity}/{project}", page(runs.project)),
         Route("/{entity}/{project}/runs", page(runs.project)),
-        Route("/{entity}/{project}/runs/{run}", page(runs.run)),
+        Route("/{entity}/{project}/compare", page(run.compared)),
+        Route("/{entity}/{project}/runs/{run}", page(run.run)),
+        Route("/{entity}/{project}/runs/{run}/lineage", page(lineage.of_run)),
+        Route("/{entity}/{project}/runs/{run}/{tab}", page(run.run)),
+        Route("/{entity}/{project}/runs/{run}/tables/{path:path}", page(tables.of_run)),
+        Route("/{entity}/{project}/runs/{run}/raw/{path:path}", page(run.raw)),
         Route("/{entity}/{project}/{tab}", page(runs.project)),  # such as W&B's workspace
         Route("/{entity}", page(home.home)),
     ]

@@ -1,34 +1,146 @@
-"""A project's runs, and a run: its config, its summary, what it used and made."""
+"""A project's runs as a table: which columns, which runs, in which order. All of it stands in the address."""
 
-from registry.model import lineage, runs, runsearch
-from registry.web import find
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from registry.errors import BadInput
+from registry.model import runs, runsearch
+from registry.web import addresses, find
+from registry.web.pager import pager
 from registry.web.shell import Page, Visit
 
-RECENT = 50
+Row = dict[str, Any]
+MANY = 50  # rows a page
+CHOICES = 60  # columns that are offered
+STATES = ("running", "finished", "failed", "crashed", "killed")
+FIXED = {"name": "display_name", "state": "state", "job": "job_type", "group": "group_name", "started": "created_at"}
+KINDS = {"config": "config", "summary": "summary_metrics"}
+OPERATORS = {"=": "$eq", "!=": "$ne", ">": "$gt", ">=": "$gte", "<": "$lt", "<=": "$lte", "contains": "$contains"}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column that one may sort by: `key` is what the address calls it."""
+
+    key: str
+    words: str
+    sorts: str  # where a click on its head leads
+    order: str | None  # ascending or descending, where the table is sorted by it
+    numeric: bool = False
 
 
 def project(visit: Visit) -> Page:
     """A project's runs."""
     place = find.project(visit)
-    rows = runsearch.page(visit.db, place["id"], None, "-created_at", RECENT, 0)
-    shown = [row | {"state": runs.state(row)} for row in find.runs(visit, rows)]
-    return Page("project.html", {"title": place["name"], "project": place, "runs": shown})
-
-
-def run(visit: Visit) -> Page:
-    """A run."""
-    place, found = find.run(visit)
-    config = {key: entry.get("value") for key, entry in runs.loads(found["config"]).items() if key != "_wandb"}
-    summary = {key: value for key, value in runs.loads(found["summary"]).items() if not key.startswith("_")}
+    problem = wanted = None
+    try:
+        wanted = _filter(visit)
+    except BadInput as error:
+        problem = str(error)
+    total = runsearch.count(visit.db, place["id"], wanted)
+    pages = pager(visit, total, MANY)
+    rows = runsearch.page(visit.db, place["id"], wanted, _order(visit), pages.size, pages.offset)
+    shown = [_shown(row) for row in find.runs(visit, rows)]
+    chosen = list(dict.fromkeys(visit.query.getlist("column")))
+    offered = sorted({key for row in shown for key in row["facts"]})[:CHOICES]
+    if "column" not in visit.query and "columns" not in visit.query:  # at first: what was measured
+        chosen = [key for key in offered if key.startswith("summary.")][:4]
+    numeric = {key for key in chosen if any(isinstance(row["facts"].get(key), int | float) for row in shown)}
     return Page(
-        "run.html",
+        "runs.html",
         {
-            "title": found["display_name"],
+            "title": place["name"],
             "project": place,
-            "run": found | {"state": runs.state(found)},
-            "config": config,
-            "summary": summary,
-            "inputs": find.versions(visit, lineage.inputs(visit.db, found["id"])),
-            "outputs": find.versions(visit, lineage.outputs(visit.db, found["id"])),
+            "runs": shown,
+            "pages": pages,
+            "any": total > 0 or bool(visit.query),
+            "problem": problem,
+            "fixed": [_column(visit, key, key.capitalize()) for key in FIXED],
+            "columns": [_column(visit, key, key.partition(".")[2], key in numeric) for key in chosen],
+            "offered": [(key, key in chosen) for key in [*offered, *(key for key in chosen if key not in offered)]],
+            "states": STATES,
+            "operators": list(OPERATORS),
+            "asked": {
+                key: visit.query.get(key, "") for key in ("q", "state", "group", "job", "key", "is", "value", "sort")
+            },
+            "compare": addresses.join(place["entity_name"], place["name"], "compare"),
+            "clear": addresses.join(place["entity_name"], place["name"], "runs"),
         },
     )
+
+
+def facts(row: Row) -> dict[str, Any]:
+    """A run's config and summary by dotted names: config.train.epochs, summary.accuracy."""
+    config = {key: entry.get("value") for key, entry in runs.loads(row["config"]).items() if isinstance(entry, dict)}
+    found = dict(_leaves("config", {key: value for key, value in config.items() if key != "_wandb"}))
+    summary = {key: value for key, value in runs.loads(row["summary"]).items() if not key.startswith("_")}
+    return found | {key: value for key, value in _leaves("summary", summary) if not isinstance(value, dict)}
+
+
+def _leaves(path: str, value: Any):
+    if isinstance(value, dict) and value and "_type" not in value:
+        for key, inner in value.items():
+            yield from _leaves(f"{path}.{key}", inner)
+    elif not (isinstance(value, dict) and "_type" in value):
+        yield path, value
+
+
+def _shown(row: Row) -> Row:
+    return row | {"state": runs.state(row), "facts": facts(row)}
+
+
+def _column(visit: Visit, key: str, words: str, numeric: bool = False) -> Column:
+    sort = visit.query.get("sort", "-started")
+    now = {f"+{key}": "ascending", key: "ascending", f"-{key}": "descending"}.get(sort)
+    sorts = {name: visit.query.getlist(name) for name in visit.query if name not in ("sort", "page")}
+    turned = f"-{key}" if now == "ascending" or (now is None and numeric) else key
+    return Column(
+        key, words, addresses.with_query(visit.address.partition("?")[0], sorts | {"sort": turned}), now, numeric
+    )
+
+
+def _field(key: str) -> str:
+    """What runsearch calls a column."""
+    kind, _, path = key.partition(".")
+    if kind in KINDS and path:
+        return f"{KINDS[kind]}.{path}"
+    if key in FIXED:
+        return FIXED[key]
+    raise BadInput(f"Runs have no column '{key}'. Columns are named like summary.accuracy or config.train.epochs.")
+
+
+def _order(visit: Visit) -> str:
+    sort = visit.query.get("sort", "-started")
+    sign, key = (sort[0], sort[1:]) if sort[:1] in "+-" and sort else ("+", sort)
+    try:
+        return sign + _field(key)
+    except BadInput:
+        return "-created_at"
+
+
+def _filter(visit: Visit) -> str | None:
+    """What the form asks for, in the words of the public API's filters."""
+    asked, clauses = visit.query, []
+    if text := asked.get("q", "").strip():
+        fields = ("display_name", "name", "notes", "commit")
+        clauses.append({"$or": [{field: {"$contains": text}} for field in fields]})
+    for name, field in (("state", "state"), ("group", "group"), ("job", "job_type")):
+        if value := asked.get(name, "").strip():
+            clauses.append({field: value})
+    if key := asked.get("key", "").strip():
+        operator = OPERATORS.get(asked.get("is", "="))
+        if operator is None:
+            raise BadInput(f"'{asked['is']}' is no comparison. There are: {', '.join(OPERATORS)}.")
+        clauses.append({_field(key): {operator: _value(asked.get("value", ""), operator)}})
+    return json.dumps({"$and": clauses}) if clauses else None
+
+
+def _value(text: str, operator: str) -> Any:
+    """A number where it reads as one, else the text."""
+    if operator == "$contains":
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

@@ -84,7 +84,12 @@ def short(digest: str, characters: int = 8) -> str:
     return digest if len(head) <= characters + 2 else f"{head[:characters]}…{dot}{tail}"
 
 
+def cut(text: str, characters: int) -> str:
+    return text if len(text) <= characters else f"{text[: characters - 1]}…"
+
+
 FILTERS = {
+    "cut": cut,
     "when": when,
     "duration": duration,
     "size": size,

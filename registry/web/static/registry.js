@@ -89,3 +89,33 @@ document.addEventListener("submit", async (event) => {
     (again ?? document.getElementById(focus))?.focus();
   }
 });
+
+// Forms that only say how something is drawn are sent as soon as they change.
+document.addEventListener("change", (event) => event.target.closest("form[data-apply]")?.requestSubmit());
+
+// A page of what still goes on names in data-live what grows; it is asked for anew until it has ended.
+const LIVE_MS = 2000;
+
+async function grow() {
+  const live = document.querySelector("[data-live]");
+  if (!live) return;
+  const log = document.querySelector("[data-follow]");
+  const follows = !log || log.scrollTop + log.clientHeight >= log.scrollHeight - 8;
+  const before = log?.scrollTop;
+  const opened = [...document.querySelectorAll("main details")].map((details) => details.open);
+  const busy = document.activeElement?.closest("#run-part form");
+  try {
+    const ids = live.dataset.live.split(" ").filter((id) => !busy || id !== "run-part");
+    await swap(ids, location.href);
+  } catch {
+    // the registry is away for a moment: asked again below
+  }
+  [...document.querySelectorAll("main details")].forEach((details, at) => { if (opened[at]) details.open = true; });
+  const now = document.querySelector("[data-follow]");
+  if (now) now.scrollTop = follows ? now.scrollHeight : before;
+  setTimeout(grow, LIVE_MS);
+}
+
+const log = document.querySelector("[data-follow]");
+if (log) log.scrollTop = log.scrollHeight;
+setTimeout(grow, LIVE_MS);

@@ -1,0 +1,182 @@
+"""W&B Tables that can be paged: a table's JSON, read once, becomes a small database that is sorted and filtered.
+
+The databases lie in the store's folder `tables` by the md5 of what they were made from. They can be removed at any
+time: each is made again when it is asked for.
+"""
+
+import contextlib
+import json
+import os
+import secrets
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from registry.errors import BadInput
+
+LARGEST = 256 * 2**20  # bytes of JSON that are read
+KEPT = 50  # databases
+MOST_COLUMNS = 200
+FEW = 12  # distinct values that are offered as filters
+LONGEST = 500  # characters of a cell
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Column:
+    """`kind` is number, text, picture, array (its values lie in a file beside the table) or other."""
+
+    name: str
+    kind: str
+    counts: list[tuple[Any, int]]  # of each value, where there are few
+
+
+@dataclass(frozen=True)
+class Sought:
+    """Which rows, in which order: columns by their numbers, values as they are written."""
+
+    sort: int | None = None
+    descending: bool = False
+    equal: tuple[tuple[int, str], ...] = ()
+    contains: str = ""
+
+
+class Table:
+    """One table, opened for reading."""
+
+    def __init__(self, path: Path):
+        self._db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        about = json.loads(self._db.execute("select about from about").fetchone()[0])
+        self.columns = [Column(one["name"], one["kind"], [tuple(pair) for pair in one["counts"]]) for one in about]
+
+    def __enter__(self) -> "Table":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._db.close()
+
+    def count(self, sought: Sought) -> int:
+        where, values = self._where(sought)
+        return self._db.execute(f"select count(*) from cell where {where}", values).fetchone()[0]
+
+    def rows(self, sought: Sought, limit: int, offset: int) -> list[tuple[int, list[Any]]]:
+        """(number, cells) of a page of rows; a picture's cell is its path."""
+        where, values = self._where(sought)
+        order = "id"
+        if sought.sort is not None:
+            way = "desc" if sought.descending else "asc"
+            order = f"c{sought.sort:d} is null, c{sought.sort:d} {way}, id"
+        found = self._db.execute(
+            f"select * from cell where {where} order by {order} limit ? offset ?", [*values, limit, offset]
+        )
+        return [(row[0], list(row[1:])) for row in found]
+
+    def _where(self, sought: Sought) -> tuple[str, list[Any]]:
+        """SQL made of column numbers alone; every value is bound."""
+        parts, values = ["true"], []
+        for column, value in sought.equal:
+            parts.append(f"cast(c{column:d} as text) = ?")
+            values.append(value)
+        if sought.contains:
+            texts = [at for at, column in enumerate(self.columns) if column.kind in ("text", "number", "other")]
+            parts.append(f"({' or '.join(f'instr(lower(c{at:d}), lower(?)) > 0' for at in texts) or 'false'})")
+            values += [sought.contains] * len(texts)
+        return " and ".join(parts), values
+
+
+def open_table(folder: Path, content: Path, md5: str) -> Table:
+    """The table of a content; raises BadInput where that is no table, or too large to be shown."""
+    path = folder / "tables" / f"{md5}-{VERSION}.db"
+    if not path.exists():
+        _make(path, content)
+    return Table(path)
+
+
+def _make(path: Path, content: Path) -> None:
+    if content.stat().st_size > LARGEST:
+        raise BadInput(f"The table has more than {LARGEST // 2**20} MiB of JSON. Download it to look at it.")
+    try:
+        table = json.loads(content.read_bytes())
+        names, data = [str(name) for name in table["columns"]], table["data"]
+        if not all(isinstance(row, list) and len(row) == len(names) for row in data):
+            raise ValueError
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise BadInput("This file is not a table as W&B writes one. Download it to look at it.") from None
+    if len(names) > MOST_COLUMNS:
+        raise BadInput(f"The table has {len(names)} columns; up to {MOST_COLUMNS} are shown. Download it instead.")
+    arrays = _arrays(table.get("column_types"))
+    kinds = ["array" if name in arrays else _kind(row[at] for row in data) for at, name in enumerate(names)]
+    path.parent.mkdir(exist_ok=True)
+    _prune(path.parent)
+    aside = path.with_suffix(f".{secrets.token_hex(6)}")
+    try:
+        with contextlib.closing(sqlite3.connect(aside, isolation_level=None)) as db:
+            _fill(db, names, kinds, data)
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _fill(db: sqlite3.Connection, names: list[str], kinds: list[str], data: list[list[Any]]) -> None:
+    columns = [f"c{at}" for at in range(len(names))]
+    db.execute("pragma journal_mode = off")
+    db.execute("pragma synchronous = off")  # made anew if it is lost
+    db.execute("begin")
+    db.execute(f"create table cell (id integer primary key, {', '.join(columns)})")
+    places = ", ".join("?" * (len(names) + 1))
+    rows = ((number, *map(_cell, row)) for number, row in enumerate(data, 1))
+    db.executemany(f"insert into cell values ({places})", rows)
+    about = []
+    for column, name, kind in zip(columns, names, kinds, strict=True):
+        counts: list[Any] = []
+        if kind in ("number", "text"):
+            db.execute(f"create index by_{column} on cell ({column} is null, {column}, id)")
+            grouped = f"select {column}, count(*) from cell where {column} is not null group by 1 order by 1 limit ?"
+            found = db.execute(grouped, [FEW + 1]).fetchall()
+            counts = found if len(found) <= FEW < len(data) else []
+        about.append({"name": name, "kind": kind, "counts": counts})
+    db.execute("create table about (about text)")
+    db.execute("insert into about values (?)", [json.dumps(about)])
+    db.execute("commit")
+
+
+def _arrays(column_types: Any) -> set[str]:
+    """The columns whose values the SDK wrote to a file of arrays instead."""
+    try:
+        types = column_types["params"]["type_map"]
+        return {name for name, kind in types.items() if "serialization_path" in (kind.get("params") or {})}
+    except (KeyError, TypeError, AttributeError):
+        return set()
+
+
+def _kind(values: Iterator[Any]) -> str:
+    for value in values:
+        if isinstance(value, (bool, list)):
+            return "other"
+        if isinstance(value, int | float):
+            return "number"
+        if isinstance(value, str):
+            return "text"
+        if isinstance(value, dict):
+            return "picture" if value.get("_type") == "image-file" else "other"
+    return "other"
+
+
+def _cell(value: Any) -> Any:
+    """What a cell is sorted and shown by."""
+    if value is None or (isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 2**63):
+        return value
+    if isinstance(value, str):
+        return value[:LONGEST]
+    if isinstance(value, dict) and value.get("_type") == "image-file":
+        return str(value.get("path", ""))
+    return json.dumps(value, ensure_ascii=False)[:LONGEST]
+
+
+def _prune(folder: Path) -> None:
+    """Removes the databases that were made longest ago, and what a crash left."""
+    found = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in found[KEPT:]:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,202 @@
+"""The lineage of a version or a run: what led to it and what came of it, as a graph and as a list."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from registry.model import access, artifacts, collections, lineage, memberships, runs
+from registry.web import addresses, find
+from registry.web import version as versions
+from registry.web.graph import Layout, arrange
+from registry.web.shell import Page, Visit
+
+Row = dict[str, Any]
+Node = tuple[str, int]  # artifact or run, and its number
+MOST = 500
+DEPTHS = (1, 2, 4, 10, 50)
+WAYS = {"both": (True, False), "up": (True,), "down": (False,)}
+CARD = (210.0, 58.0)
+PILL = (180.0, 42.0)
+
+
+@dataclass
+class Found:
+    """The nodes and edges that were reached, and whether there are more."""
+
+    nodes: list[Node] = field(default_factory=list)
+    edges: dict[tuple[Node, Node], None] = field(default_factory=dict)
+    cut: bool = False
+
+
+def of_version(visit: Visit) -> Page:
+    from registry.web.artifacts import collection_of
+
+    place, collection = collection_of(visit)
+    membership = versions.found(visit, collection, visit.path["version"])
+    kind = collections.type_of(visit.db, collection)["name"]
+    number = memberships.version(membership)
+    address = addresses.version(place["entity_name"], place["name"], kind, collection["name"], number)
+    steps = [(f"{collection['name']}:{number}", address)]
+    return _page(visit, place, ("artifact", membership["artifact_id"]), steps, f"{collection['name']}:{number}")
+
+
+def of_run(visit: Visit) -> Page:
+    place, run = find.run(visit)
+    address = addresses.run(place["entity_name"], place["name"], run["name"])
+    return _page(visit, place, ("run", run["id"]), [(run["display_name"], address)], run["display_name"])
+
+
+def reached(visit: Visit, start: Node, ways: tuple[bool, ...], depth: int) -> Found:
+    """What can be reached from a node in so many steps, upstream, downstream, or both; only what may be seen."""
+    found, known = Found([start]), {start}
+    for upstream in ways:
+        here = [start]
+        for _ in range(depth):
+            ahead: dict[Node, None] = {}
+            for kind in ("artifact", "run"):
+                ids = [number for one, number in here if one == kind]
+                rows = lineage.edges(visit.db, kind, ids, upstream) if ids else []
+                for row in access.visible(visit.db, visit.who, rows):
+                    run, artifact = ("run", row["run_id"]), ("artifact", row["artifact_id"])
+                    other = run if kind == "artifact" else artifact
+                    if other not in known:
+                        if len(known) >= MOST:
+                            found.cut = True
+                            continue
+                        known.add(other)
+                        found.nodes.append(other)
+                        ahead[other] = None
+                    into = (kind == "run") == upstream  # the artifact was used, so the edge leads to the run
+                    found.edges[(artifact, run) if into else (run, artifact)] = None
+            here = list(ahead)
+            if not here:
+                break
+        else:
+            found.cut = found.cut or bool(here and _goes_on(visit, here, upstream, known))
+    return found
+
+
+def _goes_on(visit: Visit, here: list[Node], upstream: bool, known: set[Node]) -> bool:
+    for kind in ("artifact", "run"):
+        ids = [number for one, number in here if one == kind]
+        key, other = ("run_id", "run") if kind == "artifact" else ("artifact_id", "artifact")
+        if ids and any((other, row[key]) not in known for row in lineage.edges(visit.db, kind, ids, upstream)):
+            return True
+    return False
+
+
+def _page(visit: Visit, place: Row, start: Node, steps: list[tuple[str, str]], title: str) -> Page:
+    way = visit.query.get("show") if visit.query.get("show") in WAYS else "both"
+    asked = visit.query.get("depth", "")
+    depth = int(asked) if asked in {str(steps) for steps in DEPTHS} else 10
+    found = reached(visit, start, WAYS[str(way)], depth)
+    cards = _cards(visit, found.nodes)
+    nodes, edges = _stacked(found, cards, start)
+    layout = arrange({node: PILL if node[0] == "run" else CARD for node in nodes}, edges)
+    return Page(
+        "lineage.html",
+        {
+            "title": f"Lineage of {title}",
+            "name": title,
+            "project": place,
+            "steps": steps,
+            "graph": _drawn(layout, cards, start, edges),
+            "width": layout.width + 4,
+            "height": layout.height + 4,
+            "nodes": [
+                cards[node] for node in sorted(nodes, key=lambda node: (layout.places[node][1], layout.places[node][0]))
+            ],
+            "now": cards[start],
+            "cut": found.cut,
+            "ways": [
+                (words, _with(visit, show=key), way == key)
+                for words, key in (("Upstream", "up"), ("Both", "both"), ("Downstream", "down"))
+            ],
+            "depths": DEPTHS,
+            "depth": depth,
+            "way": way,
+            "zooms": [(f"{zoom} %", _with(visit, zoom=zoom), _zoom(visit) == zoom) for zoom in (50, 75, 100, 150)],
+            "zoom": _zoom(visit) / 100,
+        },
+    )
+
+
+def _zoom(visit: Visit) -> int:
+    text = visit.query.get("zoom", "100")
+    return int(text) if text in ("50", "75", "100", "150") else 100
+
+
+def _with(visit: Visit, **changed: Any) -> str:
+    return addresses.with_query(visit.address.partition("?")[0], dict(visit.query) | changed)
+
+
+def _cards(visit: Visit, nodes: list[Node]) -> dict[Node, Row]:
+    """What each node shows: its two names, its address, its kind."""
+    cards: dict[Node, Row] = {}
+    rows = artifacts.by_ids(visit.db, [number for kind, number in nodes if kind == "artifact"])
+    aliases = _aliases(visit, list(rows))
+    for row in find.versions(visit, list(rows.values())):
+        held = aliases.get(row["id"], [])
+        dvc = _dvc(row, held)
+        shape = row["type"] if row["type"] in ("model", "dataset") else "other"
+        cards["artifact", row["id"]] = {
+            "kind": "artifact", "words": row["name"], "sub": dvc, "type": row["type"], "shape": shape,
+            "address": row["address"], "production": "production" in held, "count": 1,
+            "aliases": [name for name in held if not name.startswith("dvc-")],
+        }  # fmt: skip
+    for row in find.runs(visit, lineage.runs_by_id(visit.db, [number for kind, number in nodes if kind == "run"])):
+        cards["run", row["id"]] = {
+            "kind": "run", "words": row["display_name"], "sub": row["job_type"] or "", "type": "run", "shape": "runs",
+            "address": row["address"], "production": False, "state": runs.state(row), "count": 1, "aliases": [],
+        }  # fmt: skip
+    return cards
+
+
+def _aliases(visit: Visit, ids: list[int]) -> dict[int, list[str]]:
+    places = access.visible(visit.db, visit.who, memberships.of_artifacts(visit.db, ids))
+    held = memberships.aliases_of(visit.db, [place["id"] for place in places])
+    found: dict[int, list[str]] = {}
+    for place in places:
+        found.setdefault(place["artifact_id"], []).extend(row["name"] for row in held.get(place["id"], []))
+    return {number: list(dict.fromkeys(names)) for number, names in found.items()}
+
+
+def _dvc(row: Row, held: list[str]) -> str:
+    """DVC's name of the same bytes: its path and the beginning of its md5."""
+    metadata = json.loads(row["metadata"] or "{}") if row.get("metadata") else {}
+    dvc = metadata.get("dvc") if isinstance(metadata, dict) else None
+    path = dvc.get("path") if isinstance(dvc, dict) else None
+    md5 = next((name.removeprefix("dvc-") for name in held if name.startswith("dvc-")), "")
+    return " ".join(filter(None, (str(path) if path else "", f"{md5[:8]}…" if md5 else "")))
+
+
+def _stacked(found: Found, cards: dict[Node, Row], start: Node) -> tuple[list[Node], list[tuple[Node, Node]]]:
+    """Runs that used the same versions for the same job and made nothing that is shown become one pill."""
+    nodes = [node for node in found.nodes if node in cards]
+    inputs: dict[Node, set[Node]] = {}
+    makes = {tail for tail, _ in found.edges}
+    for tail, head in found.edges:
+        inputs.setdefault(head, set()).add(tail)
+    groups: dict[tuple, list[Node]] = {}
+    for node in nodes:
+        if node[0] == "run" and node not in makes and node != start:
+            groups.setdefault((frozenset(inputs.get(node, ())), cards[node]["sub"]), []).append(node)
+    hidden: set[Node] = set()
+    for same in groups.values():
+        if len(same) > 2:
+            cards[same[0]]["count"] = len(same)
+            hidden.update(same[1:])
+    kept = [node for node in nodes if node not in hidden]
+    shown = set(kept)
+    return kept, [edge for edge in found.edges if edge[0] in shown and edge[1] in shown]
+
+
+def _drawn(layout: Layout, cards: dict[Node, Row], start: Node, edges: list[tuple[Node, Node]]) -> Row:
+    """The boxes in reading order, and the edges; those that lead to or from the current node stand out."""
+    order = sorted(layout.places, key=lambda node: (layout.places[node][1], layout.places[node][0]))
+    boxes = []
+    for node in order:
+        x, y = layout.places[node]
+        width, height = PILL if node[0] == "run" else CARD
+        boxes.append(cards[node] | {"x": x + 2, "y": y + 2, "width": width, "height": height, "now": node == start})
+    return {"boxes": boxes, "edges": [(layout.edges[edge], start in edge) for edge in edges]}
