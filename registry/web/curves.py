@@ -132,8 +132,15 @@ def _drawn(name: str, drawn: list[tuple[str, list[tuple[float, float]]]], axis: 
         name,
         lines,
         [(_across(value, low, high), f"{value:.{digits}f}".replace("-", "−")) for value in across],
-        [(_along(value, left, right), words.duration(value) if axis == "time" else f"{value:,.0f}") for value in along],
+        [
+            (_along(value, left, right), _time(value, right - left) if axis == "time" else f"{value:,.0f}")
+            for value in along
+        ],
     )
+
+
+def _time(seconds: float, span: float) -> str:
+    return f"{seconds:.1f}s" if span < 10 else words.duration(seconds)
 
 
 def _along(x: float, left: float, right: float) -> float:

@@ -1,0 +1,73 @@
+"""Logs runs to look at: numbers over steps, pictures, tables, a confusion matrix, and hostile text in all of them.
+
+Run by test_runs.py with WANDB_BASE_URL and WANDB_API_KEY set. With `live FOLDER` it logs one run slowly, until a
+file `stop` appears in the folder.
+"""
+
+# Written as people write it, without types:
+# pyright: reportAttributeAccessIssue=false, reportOptionalMemberAccess=false, reportArgumentType=false
+
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import wandb
+
+EVIL = "<img src=x onerror=alert(1)>"
+ROWS = 130
+
+
+def picture(number: int) -> wandb.Image:
+    pixels = np.zeros((28, 28), dtype="uint8")
+    pixels[number % 28, :] = 255
+    return wandb.Image(pixels, caption=f"row {number}")
+
+
+def digits() -> wandb.Table:
+    table = wandb.Table(columns=["number", "word", "img"])
+    for number in range(ROWS):
+        table.add_data(number, ["even", "odd"][number % 2] if number else EVIL, picture(number))
+    return table
+
+
+def fill() -> None:
+    for number in range(3):
+        config = {"lr": 0.1 / (number + 1), "train": {"epochs": number + 5}, EVIL: EVIL}
+        group = "pair" if number else None
+        with wandb.init(project="looks", id=f"run{number}", name=f"fit-{number}", group=group, config=config) as run:
+            for step in range(60):
+                run.log({"loss": 1 / (step + 1 + number), "accuracy": 1 - 1 / (step + 2)})
+            print(f"said by {number}", EVIL)
+            run.log({"last": number, "odd": number % 2 == 1})
+            if number == 0:
+                run.log({"digit": picture(3), "table": digits()})
+                matrix = wandb.plot.confusion_matrix(y_true=[0, 0, 1, 1], preds=[0, 1, 1, 1], class_names=["cat", EVIL])
+                run.log({"confusion": matrix})
+                data = wandb.Artifact("data", "dataset", metadata={"dvc": {"path": "data/digits", "md5": "a" * 32}})
+                data.add(digits(), "digits")
+                run.log_artifact(data, aliases=["latest", "dvc-" + "a" * 32]).wait()
+            else:
+                run.use_artifact("data:latest")
+                model = wandb.Artifact("weights", "model")
+                with model.new_file("w") as file:
+                    file.write(str(number))
+                run.log_artifact(model).wait()
+
+
+def live(folder: Path) -> None:
+    soon = wandb.Settings(x_file_stream_transmit_interval=0.5)
+    with wandb.init(project="looks", id="live", name="live", settings=soon) as run:
+        step = 0
+        while not (folder / "stop").exists():
+            run.log({"loss": 1 / (step + 1), "seen": step})
+            print("line", step)
+            step += 1
+            time.sleep(0.3)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["live"]:
+        live(Path(sys.argv[2]))
+    else:
+        fill()

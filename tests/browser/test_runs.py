@@ -1,0 +1,175 @@
+"""Runs, their charts, tables and lineage, as a person sees them; a training that goes on grows before one's eyes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from .conftest import ROOT, Site, Window
+from .seed_runs import EVIL
+
+SEED = str(Path(__file__).parent / "seed_runs.py")
+RUN = "/local/looks/runs/run0"
+TABLE = "/local/looks/artifacts/dataset/data/v0/files/digits.table.json"
+LINEAGE = "/local/looks/artifacts/dataset/data/v0/lineage"
+PAGES = {
+    "runs": "/local/looks/runs",
+    "runs chosen": "/local/looks/runs?q=fit&key=summary.loss&is=%3C&value=1&sort=-summary.loss&column=config.lr",
+    "no runs like that": "/local/looks/runs?q=nothing",
+    "run": RUN,
+    "drawn otherwise": f"{RUN}?axis=time&smooth=0.6",
+    "logs": f"{RUN}/logs",
+    "system": f"{RUN}/system",
+    "files": f"{RUN}/files",
+    "compared": "/local/looks/compare?run=run0&run=run1&run=run2",
+    "table": TABLE,
+    "grid": f"{TABLE}?view=grid",
+    "no rows like that": f"{TABLE}?q=nothing",
+    "lineage of a version": LINEAGE,
+    "lineage of a run": f"{RUN}/lineage?show=down&depth=1&zoom=50",
+}
+
+
+@pytest.fixture(scope="module")
+def runs(site: Site) -> Site:
+    site.script(SEED)
+    return site
+
+
+def names(page: Page) -> Locator:
+    return page.locator("tbody th a")
+
+
+@pytest.mark.parametrize("address", PAGES.values(), ids=PAGES)
+def test_a_page_is_accessible_narrow_and_holds_no_script(runs: Site, window: Window, address: str):
+    page = window.open(address)
+    window.check_access()
+    window.check_width()
+    assert page.locator("h1").count() == 1
+    assert page.locator("[style], script:not([src]), [onerror], img[src='x']").count() == 0
+
+
+def test_runs_are_sorted_searched_and_filtered_by_what_they_measured(runs: Site, window: Window):
+    page = window.open("/local/looks/runs")
+    expect(names(page)).to_have_text(["fit-2", "fit-1", "fit-0"])
+    page.get_by_role("columnheader", name="last").get_by_role("link").click()
+    expect(names(page)).to_have_text(["fit-2", "fit-1", "fit-0"])
+    page.get_by_role("columnheader", name="last").get_by_role("link").click()
+    expect(names(page)).to_have_text(["fit-0", "fit-1", "fit-2"])
+    page.get_by_label("Column to filter by").fill("config.lr")
+    page.get_by_label("Comparison").select_option("<")
+    page.get_by_label("Value to compare with").fill("0.06")
+    page.get_by_role("button", name="Filter").click()
+    expect(names(page)).to_have_text(["fit-1", "fit-2"])
+    page.get_by_label("Search runs by name, notes or commit").fill("fit-2")
+    page.keyboard.press("Enter")
+    expect(names(page)).to_have_text(["fit-2"])
+    page.reload()
+    expect(names(page)).to_have_text(["fit-2"])
+    page.get_by_label("Column to filter by").fill("nonsense")
+    page.get_by_role("button", name="Filter").click()
+    expect(page.get_by_role("alert")).to_contain_text("Runs have no column 'nonsense'.")
+
+
+def test_columns_are_chosen(runs: Site, window: Window):
+    page = window.open("/local/looks/runs")
+    page.locator("summary", has_text="Columns").click()
+    page.get_by_role("checkbox", name="config.train.epochs").check()
+    page.get_by_role("button", name="Show", exact=True).click()
+    expect(page.get_by_role("columnheader", name="train.epochs")).to_be_visible()
+    assert "7" in page.get_by_role("row", name="fit-2").inner_text()
+
+
+def test_runs_are_compared_in_the_same_charts(runs: Site, window: Window):
+    page = window.open("/local/looks/runs")
+    for name in ("fit-0", "fit-2"):
+        page.get_by_role("checkbox", name=f"Choose {name}").check()
+    page.get_by_role("button", name="Compare").click()
+    loss = page.locator("figure.chart", has=page.locator("figcaption", has_text="loss"))
+    expect(loss.locator("polyline")).to_have_count(2)
+    expect(loss.locator("figcaption")).to_contain_text("fit-2")
+    expect(page.get_by_role("row", name="config.lr differs")).to_contain_text("0.1")
+
+
+def test_a_run_shows_what_it_measured_said_used_and_made(runs: Site, window: Window):
+    page = window.open(RUN)
+    expect(page.get_by_role("heading", level=1)).to_have_text("fit-0")
+    accuracy = page.locator("figure.chart", has=page.locator("figcaption", has_text="accuracy"))
+    assert len(accuracy.locator("polyline").get_attribute("points").split()) == 60  # type: ignore[union-attr]
+    page.locator("select[name=axis]").select_option("time")
+    page.wait_for_url("**axis=time**")
+    expect(accuracy.get_by_role("img", name="accuracy by time")).to_be_visible()
+    picture = page.get_by_role("img", name="digit")
+    expect(picture).to_be_visible()
+    assert picture.evaluate("img => img.naturalWidth") == 28
+    matrix = page.get_by_role("group", name="confusion_table")
+    expect(matrix.get_by_role("row", name="cat 1 1")).to_be_visible()
+    page.get_by_role("link", name="data:v0").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("data")
+    page = window.open(f"{RUN}/logs")
+    expect(page.locator(".log")).to_contain_text(f"said by 0 {EVIL}")
+
+
+def test_a_table_is_paged_sorted_and_filtered_with_its_pictures(runs: Site, window: Window):
+    page = window.open(TABLE)
+    expect(page.locator(".foot")).to_contain_text("Rows 1–50 of 130")
+    first = page.locator("td.pic img").first
+    first.scroll_into_view_if_needed()
+    expect(first).to_have_js_property("naturalWidth", 28)
+    expect(page.locator("tbody tr").first).to_contain_text(EVIL)
+    page.get_by_role("link", name="Next").click()
+    expect(page.locator(".foot")).to_contain_text("Rows 51–100 of 130")
+    page.get_by_role("columnheader", name="number").get_by_role("link").click()
+    page.get_by_role("columnheader", name="number").get_by_role("link").click()
+    expect(page.locator("tbody tr").first).to_contain_text("129")
+    page.locator(".facet").get_by_role("link", name="even").click()
+    expect(page.locator(".foot")).to_contain_text("of 64")
+    page.get_by_role("link", name="Grid").click()
+    expect(page.locator("figure img").first).to_be_visible()
+
+
+def test_the_lineage_is_clicked_through(runs: Site, window: Window):
+    page = window.open(LINEAGE)
+    graph = page.locator(".graph")
+    expect(graph.get_by_role("link", name="dataset data:v0, data/digits aaaaaaaa…")).to_be_visible()
+    graph.get_by_role("link", name="run fit-1").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("fit-1")
+    page.get_by_role("link", name="Lineage graph").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Lineage of fit-1")
+    page.get_by_role("link", name="Upstream").click()
+    expect(page.locator(".graph").get_by_role("link", name="run fit-0")).to_be_visible()
+    expect(page.locator(".graph").get_by_role("link", name="model weights:v0")).to_have_count(0)
+
+
+def test_a_training_that_goes_on_grows_without_reloading(runs: Site, window: Window, tmp_path: Path):
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
+    settings = {"WANDB_BASE_URL": runs.url, "WANDB_API_KEY": runs.key, "WANDB_SILENT": "true", "PYTHONPATH": str(ROOT)}
+    settings |= {"WANDB_DIR": str(tmp_path), "WANDB_CACHE_DIR": str(tmp_path)}
+    training = subprocess.Popen([sys.executable, SEED, "live", str(tmp_path)], env={**kept, **settings}, cwd=tmp_path)
+    try:
+        page = window.page
+        window.expected.add(404)
+        for _ in range(60):
+            answer = page.goto(f"{runs.url}/local/looks/runs/live")
+            if answer and answer.status == 200 and page.locator("figure.chart").count():
+                break
+            page.wait_for_timeout(500)
+        page.evaluate("window.here = true")
+        seen = page.locator("figure.chart figcaption", has_text="seen").locator("b")
+        before = int(seen.inner_text())
+        page.wait_for_function(
+            "before => [...document.querySelectorAll('figure.chart figcaption')]"
+            ".some(f => f.textContent.includes('seen') && parseInt(f.querySelector('b').textContent) > before + 3)",
+            arg=before,
+        )
+        (tmp_path / "stop").touch()
+        expect(page.locator(".badge", has_text="finished")).to_be_visible()
+        assert page.evaluate("window.here"), "the page was not loaded anew"
+    finally:
+        (tmp_path / "stop").touch()
+        training.wait(60)
