@@ -27,9 +27,14 @@ promote: .venv/installed packages.yaml ## run the gate and make the registry's a
 	@dvc repro promote
 	@python -m lineage promote
 
-summary: .venv/installed ## metrics and lineage as Markdown, for a CI job's summary
-	@echo '## Metrics' && echo && dvc metrics show --md
-	@echo '## Lineage' && echo && dvc dag --md && echo && python -m lineage mirror --lenient --md
+lineage: .venv/installed ## draw the lineage with the names of both sides
+	@python -m lineage show
+
+report: .venv/installed ## promotion, metrics, plots and lineage as Markdown, and as report.html
+	@python -m lineage report --html report.html
+
+reproduce: .venv/installed ## run the current commit again on nothing, and compare every output
+	@python -m lineage reproduce
 
 serve: .venv/installed ## the registry in the foreground; prints the address to open
 	@python -m registry stop > /dev/null 2>&1 || true # one that a stage started in the background makes way
@@ -76,4 +81,4 @@ packages.yaml: requirements.txt
 	python -m pip install --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
-.PHONY: screenshots help repro $(STAGES) mirror verify promote summary serve stop test soak lint lock
+.PHONY: screenshots help repro $(STAGES) mirror verify promote lineage report reproduce serve stop test soak lint lock

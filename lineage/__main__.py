@@ -6,13 +6,14 @@ import argparse
 import contextlib
 import os
 import sys
+from pathlib import Path
 
-from lineage.commands import mirror, promote, reproduce, show, verify, why
+from lineage.commands import init, mirror, promote, report, reproduce, show, verify, why
 from lineage.errors import LineageError, RegistryAway, WrongProject, in_a_sentence
 from lineage.pipeline import project_root
 from lineage.recorder import line
 
-COMMANDS = (mirror, verify, show, why, reproduce, promote)
+COMMANDS = (init, mirror, verify, show, why, report, reproduce, promote)
 
 
 def main() -> int:
@@ -38,7 +39,7 @@ def main() -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m lineage",
+        prog="lineage" if Path(sys.argv[0]).stem == "lineage" else "python -m lineage",
         description="Keeps dvc.lock and the W&B registry one. The registry is the embedded one, or that of "
         "WANDB_BASE_URL and WANDB_API_KEY where one of them is set.",
     )

@@ -17,9 +17,10 @@ from lineage.errors import first_line
 Leaves = dict[str, Any]  # the arrays, numbers and texts of a file by where they stand in it
 
 
-def apart(first: Path, second: Path) -> str:
-    """One phrase on how the two files differ, which are known to have other bytes."""
-    read = READERS.get(first.suffix.lower())
+def apart(name: str, first: Path, second: Path) -> str:
+    """One phrase on how two files called `name` differ, which are known to have other bytes."""
+    suffix = Path(name).suffix.lower()
+    read = READERS.get(suffix)
     sizes = first.stat().st_size, second.stat().st_size
     by_size = f"{sizes[0]} and {sizes[1]} bytes" if sizes[0] != sizes[1] else f"{sizes[0]} bytes both"
     if read is None:
@@ -29,7 +30,7 @@ def apart(first: Path, second: Path) -> str:
     except ImportError as error:
         return f"{by_size}; {error.name} would be needed to compare what is in them"
     except Exception as error:  # a file that its own format's library can't read
-        return f"{by_size}; they can't be read as {first.suffix}: {first_line(error)}"
+        return f"{by_size}; they can't be read as {suffix}: {first_line(error)}"
 
 
 def _compared(first: Leaves, second: Leaves) -> str:

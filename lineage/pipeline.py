@@ -183,14 +183,27 @@ class Pipeline:
                 Path(out.fs_path).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(cached, out.fs_path)
 
+    def metrics(self) -> dict[str, dict[str, Any]]:
+        """The metrics by file and dotted name; files that can't be read are left out."""
+        from dvc.utils.flatten import flatten
+
+        shown: Any = self._repo.metrics.show()
+        files = next(iter(shown.values()), {}).get("data", {})
+        read = {file: told["data"] for file, told in files.items() if "data" in told}
+        return {
+            file: {str(k): v for k, v in (flatten(one) if isinstance(one, dict) else {"": one}).items()}
+            for file, one in read.items()
+        }
+
     def plots(self) -> dict[str, dict[str, Any]]:
-        """The definitions of the `plots:` sections by name."""
+        """The definitions of the `plots:` sections by name, and those that stand at an out by its path."""
         found: dict[str, dict[str, Any]] = {}
         sections: dict[str, Any] = self._repo.index._plots
         for definitions in sections.values():
             for entry in definitions:
                 found |= {entry: {}} if isinstance(entry, str) else {k: v or {} for k, v in entry.items()}
-        return found
+        at_outs = {path: out.plot for path, out in self._owners.items() if isinstance(out.plot, dict)}
+        return at_outs | found
 
     @property
     def _in_git(self) -> bool:

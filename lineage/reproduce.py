@@ -120,7 +120,7 @@ def _out(pipeline: Pipeline, again: Pipeline, committed: Content, made: Content)
     except LineageError as error:
         return Out(committed.path, committed.md5, made.md5, {committed.path: first_line(error)})
     files = {
-        name: distance.apart(old[name], new[name])
+        name: distance.apart(name, old[name], new[name])
         for name in sorted(old.keys() & new.keys())
         if before[name] != after[name]
     }

@@ -37,7 +37,7 @@ def _say(sentence: str) -> int:
 def parser() -> argparse.ArgumentParser:
     """The command line; each part's --help says what it does."""
     top = argparse.ArgumentParser(
-        prog="python -m registry",
+        prog="registry" if Path(sys.argv[0]).stem == "registry" else "python -m registry",
         description="A W&B-compatible registry for one machine. Its data lies in the folder that REGISTRY_DIR names, "
         "or in .registry under the current folder; all commands work beside a running server.",
     )

@@ -147,7 +147,7 @@ def test_the_decision_is_one_sentence_with_its_numbers(pipeline: Clone):
 
 def test_the_commands_of_the_ci_job_run_here(pipeline: Clone):
     """Those that the other tests don't run already."""
-    summary = pipeline.run("make", "summary", "--assume-old=.venv/installed").text
-    assert "reports/metrics.json" in summary
-    assert "flowchart" in summary
-    assert "| prepare | data/mnist |" in summary
+    report = pipeline.run("make", "report", "--assume-old=.venv/installed").text
+    assert "reports/metrics.json" in report
+    assert "flowchart" in report
+    assert "| prepare | data/mnist |" in report

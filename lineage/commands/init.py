@@ -1,0 +1,45 @@
+"""lineage init: prints what the project that one stands in would need. Changes nothing."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from lineage import needs
+from lineage.errors import WrongProject
+from lineage.pipeline import Pipeline, project_root
+
+NEXT = """Then:
+  lineage mirror        bring the registry into agreement with dvc.lock; it needs no account: one starts here
+  lineage verify        prove that the two agree
+  lineage show          draw the lineage with the names of both sides
+With WANDB_BASE_URL or WANDB_API_KEY set, the same go to W&B's own servers."""
+
+
+def add(commands: Any) -> None:
+    one = commands.add_parser(
+        "init",
+        help="print what this project would need",
+        description="Prints the lines that the DVC project in the current folder would need, and where; changes "
+        "nothing. Stage scripts stay as they are.",
+    )
+    one.set_defaults(command=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    try:
+        found = list(needs.of_project(Pipeline(project_root())))
+    except WrongProject:
+        if any((folder / ".dvc").is_dir() for folder in (Path.cwd(), *Path.cwd().parents)):
+            raise
+        found = list(needs.of_folder(Path.cwd()))
+    for title, optional in (("Needed", False), ("If you like", True)):
+        chosen = [one for one in found if one.optional == optional]
+        print(f"{title}{'' if chosen else ': nothing'}")
+        for one in chosen:
+            print(f"\n  {one.file or 'run'}: {one.why}")
+            print("\n".join(f"    {line}" for line in one.lines))
+        print()
+    print(NEXT)
+    return 0
