@@ -12,7 +12,7 @@ import hashlib
 import re
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from lineage import compare, embedded, media, record
@@ -39,12 +39,31 @@ SETTINGS: dict[str, Any] = {
 }
 
 
+FEW_RUNS = 50  # that the SDK's helper process may hold on to
+
+
 @dataclass(frozen=True)
 class Left:
     """A stage or a source that could not be mirrored, and why."""
 
     name: str
     why: str
+
+
+@dataclass
+class Runs:
+    """The runs that a process makes one after the other. The SDK's helper process keeps some 4 MB of each."""
+
+    since: int = 0
+
+    def one_more(self) -> None:
+        """Start the helper anew after some runs; none may be open."""
+        self.since += 1
+        if self.since >= FEW_RUNS:
+            import wandb
+
+            wandb.teardown()
+            self.since = 0
 
 
 def make_up(
@@ -54,10 +73,11 @@ def make_up(
     executions: list[Execution],
     added: Iterable[Content] = (),
     experiment: str | None = None,
+    runs: Runs | None = None,
 ) -> list[Left]:
     """Mirror those of `executions` that the registry doesn't hold whole, in their order, and the files `added` by hand.
 
-    Raises RegistryAway where the registry goes away meanwhile.
+    `runs` where no other run is open in this process. Raises RegistryAway where the registry goes away meanwhile.
     """
     with alone(pipeline.root, "mirror"):
         compare.load(holdings, executions, added)
@@ -74,13 +94,15 @@ def make_up(
                 connection.check()
                 left.append(Left(execution.stage, in_a_sentence(error)))
             holdings.forget(execution.outs, execution)
+            if runs:
+                runs.one_more()
         if connection.embedded:
             embedded.share(pipeline.root, pipeline.cached([*made, *added]).items())
     return left
 
 
 def make_up_history(
-    pipeline: Pipeline, connection: Connection, holdings: Holdings, revisions: list[Revision]
+    pipeline: Pipeline, connection: Connection, holdings: Holdings, revisions: list[Revision], runs: Runs
 ) -> list[Left]:
     """Mirror what the locks of `revisions` hold, in their order; an execution belongs to the first that has it."""
     seen: set[str | Content] = set()
@@ -95,7 +117,7 @@ def make_up_history(
         except WrongProject as error:
             left.append(Left(name, in_a_sentence(error)))
             continue
-        found = make_up(then, connection, holdings, executions, added, revision.experiment)
+        found = make_up(then, connection, holdings, executions, added, revision.experiment, runs)
         left += [Left(f"{one.name} at {name}", one.why) for one in found]
         seen |= {*(one.key for one in executions), *added}
     return left
@@ -166,58 +188,83 @@ def _log_sources(
 def _mend(
     pipeline: Pipeline, connection: Connection, holdings: Holdings, execution: Execution, experiment: str | None
 ) -> None:
-    """Make one run hold all of `execution`: one that does in part, else a new one."""
-    for out in execution.outs:
-        if out.kind != "reference":
-            pipeline.files(out)
+    """Make one run hold all of `execution`: one that does in part, else a new one.
+
+    Raises LineageError, once the rest is mirrored, where bytes are nowhere to be had.
+    """
     records = []
     for found in holdings.records(execution):
         if compare.unknown_inputs(pipeline, holdings, execution, found):
             _set_aside(connection, found, execution)
         else:
             records.append(found)
+    at_hand, lost = _at_hand(pipeline, holdings, execution)
     if records:
-        _go_on(pipeline, connection, holdings, execution, records[0])
+        _go_on(pipeline, connection, holdings, at_hand, records[0])
     else:
-        _make(pipeline, connection, holdings, execution, experiment)
+        _make(pipeline, connection, holdings, execution, at_hand, experiment)
+    if lost:
+        raise lost[0]
+
+
+def _at_hand(pipeline: Pipeline, holdings: Holdings, execution: Execution) -> tuple[Execution, list[LineageError]]:
+    """What of `execution` can be mirrored (outs whose bytes are somewhere, deps that have a version), and what not."""
+    lost: list[LineageError] = []
+    outs = []
+    for out in execution.outs:
+        try:
+            if out.kind != "reference":
+                pipeline.files(out)
+            outs.append(out)
+        except LineageError as error:
+            lost.append(error)
+    deps = [dep for dep in execution.deps if holdings.found(dep.mirrored)]
+    lost += [LineageError(f"{dep.path}, which it reads, is not there") for dep in execution.deps if dep not in deps]
+    if not lost:
+        return execution, lost
+    links = {path: to for path, to in execution.meta.get("links", {}).items() if path in {dep.path for dep in deps}}
+    return replace(execution, outs=tuple(outs), deps=tuple(deps), meta={**execution.meta, "links": links}), lost
 
 
 def _make(
-    pipeline: Pipeline, connection: Connection, holdings: Holdings, execution: Execution, experiment: str | None
-) -> None:
-    taken = {one.id for one in holdings.given_the_same(execution)}
-    name = f"{_slug(execution.stage)[:90]}-{execution.key}"
-    number = next(one for one in (name, *(f"{name}-{n}" for n in range(2, 100))) if one not in taken)
-    with _run(pipeline, connection, id=number, **{**record.described(execution), "group": experiment}) as run:
-        record.use_inputs(run, execution)
-        rows = list(media.history(pipeline, execution))
-        for row in rows[run.step :]:  # an interrupted mirror has logged the first ones
-            run.log(row)
-        record.log_outputs(run, pipeline, execution)
-        record.mark_complete(run, execution)
-
-
-def _go_on(
     pipeline: Pipeline,
     connection: Connection,
     holdings: Holdings,
     execution: Execution,
-    found: Record,
+    at_hand: Execution,
+    experiment: str | None,
 ) -> None:
-    """Give a run what it lacks of `execution`."""
+    """Make a run for `execution` with what is `at_hand` of it."""
+    taken = {one.id for one in holdings.given_the_same(execution)}
+    name = f"{_slug(execution.stage)[:90]}-{execution.key}"
+    number = next(one for one in (name, *(f"{name}-{n}" for n in range(2, 100))) if one not in taken)
+    with _run(pipeline, connection, id=number, **{**record.described(execution), "group": experiment}) as run:
+        record.use_inputs(run, at_hand)
+        rows = list(media.history(pipeline, at_hand))
+        for row in rows[run.step :]:  # an interrupted mirror has logged the first ones
+            run.log(row)
+        record.log_outputs(run, pipeline, at_hand)
+        if at_hand == execution:
+            record.mark_complete(run, execution)
+        else:
+            run.config.update(record.config(execution), allow_val_change=True)
+
+
+def _go_on(pipeline: Pipeline, connection: Connection, holdings: Holdings, at_hand: Execution, found: Record) -> None:
+    """Give a run what it lacks of an execution, as far as it is `at_hand`."""
     wrong = [
         out
-        for out in execution.outs
+        for out in at_hand.outs
         if (version := holdings.found(out)) is None
         or version.id not in found.outputs
         or any(True for _ in compare.of_content(pipeline, holdings, out, prove=False))
     ]
-    versions = {dep.path: holdings.found(dep.mirrored) for dep in execution.deps}
+    versions = {dep.path: holdings.found(dep.mirrored) for dep in at_hand.deps}
     used = [path for path, version in versions.items() if version and version.id in found.inputs]
     with _run(pipeline, connection, id=found.id) as run:
-        record.use_inputs(run, execution, known=used)
-        record.log_contents(run, pipeline, wrong, execution.meta.get("views"))
-        record.link(run, execution)
+        record.use_inputs(run, at_hand, known=used)
+        record.log_contents(run, pipeline, wrong, at_hand.meta.get("views"))
+        record.link(run, at_hand)
 
 
 def _set_aside(connection: Connection, found: Record, execution: Execution) -> None:

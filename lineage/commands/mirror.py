@@ -12,7 +12,7 @@ from typing import Any
 from lineage import embedded, mirror, overview, promotion, revisions
 from lineage.connection import Connection, connect
 from lineage.errors import LineageError, in_a_sentence
-from lineage.facts import Content, Execution
+from lineage.facts import Execution
 from lineage.holdings import Holdings
 from lineage.pipeline import Pipeline, project_root
 from lineage.revisions import Revision
@@ -43,9 +43,12 @@ def run(arguments: argparse.Namespace) -> int:
     connection = connect(pipeline.root, sdk=False)
     holdings = Holdings(connection)
     executions = pipeline.locked(*arguments.targets)
-    left = mirror.make_up_history(pipeline, connection, holdings, past)
+    runs = mirror.Runs()
+    left = mirror.make_up_history(pipeline, connection, holdings, past, runs)
     if not past or arguments.all_commits:
-        left += _mirror(pipeline, connection, holdings, executions, [] if arguments.targets else pipeline.added())
+        added = [] if arguments.targets else pipeline.added()
+        left += mirror.make_up(pipeline, connection, holdings, executions, added, runs=runs)
+        left += _follow(pipeline, connection, holdings, executions)
     if past:
         mirror.make_latest(pipeline, connection, holdings, executions)
     _tell(arguments, overview.rows(holdings, executions), left, _look(pipeline, connection))
@@ -66,10 +69,11 @@ def _past(arguments: argparse.Namespace, root: Path) -> list[Revision]:
     return list(dict.fromkeys(found))
 
 
-def _mirror(
-    pipeline: Pipeline, connection: Connection, holdings: Holdings, executions: list[Execution], added: list[Content]
+def _follow(
+    pipeline: Pipeline, connection: Connection, holdings: Holdings, executions: list[Execution]
 ) -> list[mirror.Left]:
-    left = mirror.make_up(pipeline, connection, holdings, executions, added)
+    """Set the alias `production` where no version has it."""
+    left = []
     for execution in executions:
         if _promoted(pipeline, holdings, execution):
             continue

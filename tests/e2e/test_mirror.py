@@ -41,6 +41,7 @@ def test_bytes_that_are_nowhere_are_named_and_the_rest_is_mirrored(pipeline: Clo
         assert "Traceback" not in done.text
         assert "train was not mirrored: neither the workspace nor DVC's cache holds models/model.h5" in done.text
         assert "mnist_dataset:v0" in done.text
+        assert "reports-history.csv:v0" in done.text  # also what that stage made besides
     finally:
         (tmp_path / "cache").rename(cache)
         (tmp_path / "model.h5").rename(model)

@@ -88,11 +88,6 @@ def drifts(project: Clone, *options: str) -> dict[str, dict[str, str]]:
     return {f"{one['what']}: {one['where']}": one for one in report["drifts"]}
 
 
-def mended(project: Clone) -> bool:
-    project.run(*MIRROR)
-    return drifts(project) == {}
-
-
 def md5(project: Clone, stage: str) -> str:
     return yaml.safe_load(project.read("dvc.lock"))["stages"][stage]["outs"][0]["md5"]
 
@@ -170,37 +165,47 @@ def unlink(project: Clone, api: wandb.Api) -> None:
     api.artifact(f"model-registry/Best:dvc-{md5(project, 'use')}").unlink()
 
 
+Damage = Callable[[Clone, wandb.Api], None]
+DAMAGES: dict[
+    Damage, tuple[str, str]
+] = {  # what was done: the difference that must be found, and what must be said of the registry's side
+    delete_version: ("no version: model.txt", "model has no version with the alias dvc-"),
+    take_alias: ("no version: model.txt", "model:v0, which the run use-"),
+    move_alias: ("moved alias: model.txt", "model:v1 has the alias dvc-"),
+    replace_file: ("other files: data", "data:v1: b.txt is "),
+    add_file: ("other files: data", "extra.txt (9dd4e461268c8034f5c8564e155c67a6) is not in dvc.lock"),
+    replace_file_in_the_store: ("other files: data", f"b.txt is {'0' * 32} instead of "),
+    drop_edge: ("missing edge: use", "the run use-"),
+    use_more: ("extra input: use", "uses found-on-the-way:v0"),
+    delete_run: ("no run: use", "no run has the tag dvc-"),
+    unlink: ("missing link: publish", "model-registry/Best has no model:v0"),
+}
+
+
 @pytest.mark.parametrize(
-    ("damage", "found", "registry", "mends"),
+    "damages",
     [
-        (delete_version, "no version: model.txt", "model has no version with the alias dvc-", True),
-        (take_alias, "no version: model.txt", "model:v0, which the run use-", True),
-        (move_alias, "moved alias: model.txt", "model:v1 has the alias dvc-", True),
-        (replace_file, "other files: data", "data:v1: b.txt is ", True),
-        (add_file, "other files: data", "extra.txt (9dd4e461268c8034f5c8564e155c67a6) is not in dvc.lock", True),
-        (replace_file_in_the_store, "other files: data", f"b.txt is {'0' * 32} instead of ", False),
-        (drop_edge, "missing edge: use", "the run use-", True),
-        (use_more, "extra input: use", "uses found-on-the-way:v0", True),
-        (delete_run, "no run: use", "no run has the tag dvc-", True),
-        (unlink, "missing link: publish", "model-registry/Best has no model:v0", True),
+        (delete_version, add_file),
+        (take_alias, replace_file, use_more),
+        (move_alias, drop_edge),
+        (unlink, delete_run, replace_file_in_the_store),
     ],
-    ids=lambda value: value.__name__ if callable(value) else None,
+    ids=lambda damages: " and ".join(damage.__name__ for damage in damages),
 )
-def test_damage_is_named_and_mirror_mends_it(
-    small: Clone, api: wandb.Api, damage: Callable[[Clone, wandb.Api], None], found: str, registry: str, mends: bool
-):
-    assert drifts(small) == {}
-    damage(small, api)
+def test_damage_is_named_and_mirror_mends_it(small: Clone, api: wandb.Api, damages: tuple[Damage, ...]):
+    for damage in damages:
+        damage(small, api)
     named = drifts(small)
-    assert found in named
-    assert registry in named[found]["registry"]
-    assert named[found]["lock"]
-    assert "lineage mirror" in named[found]["mend"]
-    if not mends:
-        version = named[found]["registry"].partition(": ")[0]
-        assert named[found]["mend"].startswith(f"delete {version} in the registry, then ")
-        api.artifact(f"small/{version}").delete(delete_aliases=True)
-    assert mended(small)
+    for found, registry in (DAMAGES[damage] for damage in damages):
+        assert found in named
+        assert registry in named[found]["registry"]
+        assert named[found]["lock"]
+        assert named[found]["mend"].endswith("lineage mirror")
+        if not named[found]["mend"].startswith("python"):  # the store contradicts itself
+            assert named[found]["mend"].startswith("delete data:v0 in the registry, then ")
+            api.artifact("small/data:v0").delete(delete_aliases=True)
+    small.run(*MIRROR)
+    assert drifts(small) == {}
 
 
 def test_what_the_store_serves_wrongly_is_found_by_deep_only(small: Clone, api: wandb.Api):
