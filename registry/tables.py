@@ -21,7 +21,7 @@ KEPT = 50  # databases
 MOST_COLUMNS = 200
 FEW = 12  # distinct values that are offered as filters
 LONGEST = 500  # characters of a cell
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,8 @@ class Table:
         where, values = self._where(sought)
         order = "id"
         if sought.sort is not None:
-            way = "desc" if sought.descending else "asc"
-            order = f"c{sought.sort:d} is null, c{sought.sort:d} {way}, id"
+            key = f"c{sought.sort:d}"  # SQLite puts null below all else: last, either way
+            order = f"{key} desc, id desc" if sought.descending else f"{key} is null, {key}, id"
         found = self._db.execute(
             f"select * from cell where {where} order by {order} limit ? offset ?", [*values, limit, offset]
         )
@@ -132,7 +132,8 @@ def _fill(db: sqlite3.Connection, names: list[str], kinds: list[str], data: list
     for column, name, kind in zip(columns, names, kinds, strict=True):
         counts: list[Any] = []
         if kind in ("number", "text"):
-            db.execute(f"create index by_{column} on cell ({column} is null, {column}, id)")
+            db.execute(f"create index up_{column} on cell ({column} is null, {column}, id)")
+            db.execute(f"create index down_{column} on cell ({column}, id)")
             grouped = f"select {column}, count(*) from cell where {column} is not null group by 1 order by 1 limit ?"
             found = db.execute(grouped, [FEW + 1]).fetchall()
             counts = found if len(found) <= FEW < len(data) else []

@@ -56,12 +56,10 @@ COLUMNS = {
     "updatedAt": "run.updated_at",
     "updated_at": "run.updated_at",
 }
-DOCUMENTS = {
-    "config": "strict_json(run.config)",
-    "summary_metrics": "strict_json(run.summary)",
-    "summaryMetrics": "strict_json(run.summary)",
-    "summary": "strict_json(run.summary)",
-}
+# The SDK writes bare NaN and Infinity, which SQLite can't read; texts without them needn't pass through Python.
+CONFIG = "iif(run.config glob '*NaN*' or run.config glob '*Infinity*', strict_json(run.config), run.config)"
+SUMMARY = "iif(run.summary glob '*NaN*' or run.summary glob '*Infinity*', strict_json(run.summary), run.summary)"
+DOCUMENTS = {"config": CONFIG, "summary_metrics": SUMMARY, "summaryMetrics": SUMMARY, "summary": SUMMARY}
 COMPARISONS = {"$lt": "<", "$lte": "<=", "$gt": ">", "$gte": ">="}
 
 IDS = "select run.id from run where run.project_id = :project"
@@ -251,8 +249,6 @@ def _on(db: Connection) -> Connection:
 
 def _strict(text: str) -> str:
     """JSON without the bare NaN and Infinity that the SDK writes and SQLite can't read."""
-    if "NaN" not in text and "Infinity" not in text:
-        return text
     return json.dumps(json.loads(text, parse_constant=lambda word: LIMITS.get(word)))
 
 

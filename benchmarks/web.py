@@ -1,0 +1,202 @@
+"""How fast the registry's pages are: the server's time, the browser's time to load, and the weight of each page.
+
+    python benchmarks/web.py [--runs N] [--versions N] [--rows N] [--nodes N] [--times N]
+
+Fills a store of its own over HTTP, then opens each page in Debian's Chromium, at few and at many runs. Medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import hashlib
+import json
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+import zlib
+from pathlib import Path
+from typing import Any
+
+import requests
+from playwright.sync_api import sync_playwright
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from benchmarks.registry import MANIFEST, PROJECT, Graph, Server
+from registry import daemon
+
+FEW = 10
+PICTURES = 200
+
+
+def run(graph: Graph, project: str, number: int) -> None:
+    summary = json.dumps({"accuracy": (number * 37 % 1000) / 1000, "loss": 1 / (number + 1)})
+    config = json.dumps({"lr": {"value": number / 1000}, "epochs": {"value": number % 9}})
+    graph.ask(
+        "mutation B($i: UpsertBucketInput!) { upsertBucket(input: $i) { bucket { id } } }",
+        i={"name": f"r{number}", "entityName": "local", "modelName": project, "displayName": f"run {number}",
+           "jobType": "train", "summaryMetrics": summary, "config": config, "state": "finished"},
+    )  # fmt: skip
+
+
+def png(shade: int) -> bytes:
+    """A grey picture of 28 × 28 pixels."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return len(body).to_bytes(4, "big") + kind + body + zlib.crc32(kind + body).to_bytes(4, "big")
+
+    head = (28).to_bytes(4, "big") * 2 + bytes([8, 0, 0, 0, 0])
+    rows = (b"\0" + bytes([shade]) * 28) * 28
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def log(graph: Graph, name: str, files: dict[str, bytes], run_name: str) -> str:
+    """Logs a version with these files, as the SDK does."""
+    entries = {
+        path: {"digest": base64.b64encode(hashlib.md5(body).digest()).decode(), "size": len(body)}
+        for path, body in files.items()
+    }
+    text = "".join(f"{path}:{entries[path]['digest']}\n" for path in sorted(entries))
+    digest = hashlib.md5(f"wandb-artifact-manifest-v1\n{text}".encode()).hexdigest()
+    number = graph.ask(
+        "mutation A($i: CreateArtifactInput!) { createArtifact(input: $i) { artifact { id } } }",
+        i={**PROJECT, "runName": run_name, "artifactTypeName": "dataset", "artifactCollectionName": name,
+           "digest": digest, "enableDigestDeduplication": True,
+           "aliases": [{"artifactCollectionName": name, "alias": "latest"}]},
+    )["createArtifact"]["artifact"]["id"]  # fmt: skip
+    asked = [{"artifactID": number, "name": path, "md5": entry["digest"]} for path, entry in entries.items()]
+    edges = graph.ask(
+        "mutation F($i: CreateArtifactFilesInput!) { createArtifactFiles(input: $i) { files { edges { node"
+        " { uploadUrl } } } } }",
+        i={"artifactFiles": asked, "storageLayout": "V2"},
+    )["createArtifactFiles"]["files"]["edges"]
+    for edge, body in zip(edges, files.values(), strict=True):
+        if edge["node"]["uploadUrl"]:
+            requests.put(edge["node"]["uploadUrl"], data=body).raise_for_status()
+    body = json.dumps({**MANIFEST, "contents": entries}).encode()
+    place = graph.ask(
+        "mutation M($i: CreateArtifactManifestInput!) { createArtifactManifest(input: $i) { artifactManifest"
+        " { file { uploadUrl } } } }",
+        i={**PROJECT, "artifactID": number, "name": "wandb_manifest.json", "runName": run_name, "type": "FULL",
+           "digest": base64.b64encode(hashlib.md5(body).digest()).decode()},
+    )["createArtifactManifest"]["artifactManifest"]["file"]["uploadUrl"]  # fmt: skip
+    requests.put(place, data=body).raise_for_status()
+    graph.ask("mutation C($i: ID!) { commitArtifact(input: {artifactID: $i}) { artifact { id } } }", i=number)
+    return number
+
+
+def table(rows: int) -> dict[str, bytes]:
+    pictures = {f"media/images/{shade}.png": png(shade) for shade in range(PICTURES)}
+    data = [
+        [n, n % 10, {"_type": "image-file", "path": f"media/images/{n % PICTURES}.png", "width": 28, "height": 28}]
+        for n in range(rows)
+    ]
+    body = {"_type": "table", "columns": ["number", "digit", "img"], "data": data, "ncols": 3, "nrows": rows}
+    return {"digits.table.json": json.dumps(body).encode(), **pictures}
+
+
+def lineage(graph: Graph, nodes: int) -> None:
+    """A graph of so many nodes around one data set: runs that use it, and what each of them makes."""
+    root = log(graph, "root", {"data": b"root"}, "r0")
+    for number in range((nodes - 2) // 2):
+        name = f"l{number}"
+        graph.run(name)
+        where = {"entityName": "local", "projectName": "bench", "runName": name}
+        graph.ask(
+            "mutation U($i: UseArtifactInput!) { useArtifact(input: $i) { artifact { id } } }",
+            i={**where, "artifactID": root},
+        )
+        log(graph, f"made{number}", {"made": str(number).encode()}, name)
+
+
+def fill(graph: Graph, options: argparse.Namespace) -> None:
+    for number in range(FEW):
+        run(graph, "few", number)
+    for number in range(options.runs):
+        run(graph, "many", number)
+    graph.run("r0")
+    for number in range(options.versions):
+        log(graph, "versions", {"file": str(number).encode()}, "r0")
+    log(graph, "table", table(options.rows), "r0")
+    lineage(graph, options.nodes)
+    for first in range(0, 50_000, 5_000):
+        rows = [
+            json.dumps({"_step": n, "_timestamp": n, "loss": 1 / (n + 1), "accuracy": n})
+            for n in range(first, first + 5_000)
+        ]
+        body = {"files": {"wandb-history.jsonl": {"offset": first, "content": rows}}}
+        graph.session.post(f"{graph.url}/files/local/many/r0/file_stream", json=body).raise_for_status()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=10_000)
+    parser.add_argument("--versions", type=int, default=1_000)
+    parser.add_argument("--rows", type=int, default=60_000, help="of the table")
+    parser.add_argument("--nodes", type=int, default=500, help="of the lineage graph")
+    parser.add_argument("--times", type=int, default=9, help="how often each page is opened")
+    options = parser.parse_args()
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        sys.exit("There is no Chromium to look with. Install it: sudo apt-get install chromium")
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        store = Path(folder) / "store"
+        server = daemon.ensure(store)
+        try:
+            print("filling the store …", file=sys.stderr, flush=True)
+            fill(Graph(Server(server.url, server.pid, 0), server.api_key), options)
+            measure(server.url, str(daemon.login_url(store)), chromium, options)
+        finally:
+            daemon.stop(store)
+
+
+def measure(url: str, sign_in: str, chromium: str, options: argparse.Namespace) -> None:
+    base = "/local/bench/artifacts/dataset"
+    pages = {
+        "home": "/",
+        f"runs, {FEW}": "/local/few/runs",
+        f"runs, {options.runs:,}": "/local/many/runs",
+        "the same, sorted by a metric": "/local/many/runs?sort=-summary.accuracy",
+        "the same, filtered": "/local/many/runs?key=summary.accuracy&is=%3E&value=0.9",
+        "run, 50,000 history rows": "/local/many/runs/r0",
+        "registered models": "/registry/model",
+        f"version, one of {options.versions:,}": f"{base}/versions/latest",
+        "versions compared": f"{base}/versions/compare?from=v0&to=v1",
+        f"table, {options.rows:,} rows": f"{base}/table/v0/files/digits.table.json",
+        "the same, sorted, last page": f"{base}/table/v0/files/digits.table.json?sort=-c0&page=1000",
+        "the same, as a grid": f"{base}/table/v0/files/digits.table.json?view=grid",
+        f"lineage, {options.nodes} nodes": f"{base}/root/v0/lineage",
+    }
+    print(f"{'page':34}{'server ms':>11}{'load ms':>10}{'kB':>8}")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        context = browser.new_context(viewport={"width": 1280, "height": 800})
+        page: Any = context.new_page()
+        page.goto(sign_in)
+        session = requests.Session()
+        for cookie in context.cookies():
+            session.cookies.set(cookie.get("name", ""), cookie.get("value", ""))
+        for words, address in pages.items():
+            session.get(url + address).raise_for_status()  # a table's first opening makes its index
+            served, loaded = [], []
+            for _ in range(options.times):
+                started = time.perf_counter()
+                session.get(url + address).raise_for_status()
+                served.append((time.perf_counter() - started) * 1000)
+                page.goto(url + address, wait_until="load")
+                loaded.append(page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd"))
+            weight = page.evaluate(
+                "performance.getEntriesByType('navigation').concat(performance.getEntriesByType('resource'))"
+                ".filter(e => e.initiatorType !== 'img').reduce((sum, e) => sum + e.decodedBodySize, 0)"
+            )
+            print(
+                f"{words:34}{statistics.median(served):11.1f}{statistics.median(loaded):10.0f}{weight / 1000:8.0f}",
+                flush=True,
+            )
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
