@@ -3,6 +3,7 @@
 An unreadable thing and a missing one look alike.
 """
 
+from functools import cache
 from typing import Any
 
 from registry.errors import NotFound
@@ -33,11 +34,13 @@ def run(visit: Visit) -> tuple[Row, Row]:
 
 def versions(visit: Visit, rows: list[Row]) -> list[Row]:
     """Versions, each with `name` (mnist_model:v3), `type` and `address`; those that may be seen."""
+    place_of = cache(lambda number: projects.by_id(visit.db, number))  # many versions share these
+    type_of = cache(lambda number: collections.type_of(visit.db, {"type_id": number})["name"])
     found = []
     for row in access.visible(visit.db, visit.who, rows):
         collection = collections.by_id(visit.db, row["collection_id"])
-        place = projects.by_id(visit.db, row["project_id"])
-        kind = collections.type_of(visit.db, collection)["name"]
+        place = place_of(row["project_id"])
+        kind = type_of(collection["type_id"])
         number = f"v{row['version_index']}"
         found.append(
             row

@@ -12,7 +12,7 @@ from typing import Any
 Node = Hashable
 Edge = tuple[Node, Node]
 
-SWEEPS = 8
+SWEEPS = 4
 GAP_X, GAP_Y = 24, 44
 LANE = 14  # width of a lane for a long edge
 
