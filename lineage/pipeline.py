@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -302,7 +303,7 @@ class Pipeline:
     def _path(self, entry: Any) -> str:
         if entry.is_in_repo:
             return Path(entry.fs_path).relative_to(self._base).as_posix()
-        return _reference(entry)
+        return _reference(entry, self.root, self._base)
 
     def _sections(self) -> dict[str, dict[str, dict[str, Any]]]:
         """The `artifacts:` sections by the folder of their dvc.yaml."""
@@ -364,14 +365,18 @@ def _lock_hash(entry: Any) -> str | None:
     return hashlib.md5(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def _reference(entry: Any) -> str:
-    """The address of what lies outside of the project."""
+def _reference(entry: Any, root: Path, base: Path) -> str:
+    """The address of what lies outside of the project at `root`, which DVC reads at `base`."""
     repo = getattr(entry, "def_repo", None)
     if repo:  # as pip writes it: git+URL#path; the commit is the content
         url = repo["url"] if urlsplit(repo["url"]).scheme else f"file:{repo['url']}"
         return f"git+{url}#{quote(entry.def_path)}"
-    path = str(entry)
-    return path if urlsplit(path).scheme else f"file://{quote(str(entry.fs_path or path))}"
+    path = str(entry.def_path or entry)
+    if urlsplit(path).scheme:
+        return path
+    if not os.path.isabs(path):
+        path = os.path.normpath(root / os.path.relpath(entry.fs_path, base))
+    return f"file://{quote(path)}"
 
 
 def _params(stage: str, dep: Any) -> dict[str, Any]:

@@ -129,9 +129,9 @@ def _add_files(artifact: wandb.Artifact, pipeline: Pipeline, content: Content) -
 def _refer(artifact: wandb.Artifact, content: Content) -> None:
     """Add what lies outside of the project by its address, with what dvc.lock knows of its content as the digest."""
     name = reference_name(content)
-    (entry,) = artifact.add_reference(content.path, name, checksum=False)
+    (entry,) = artifact.add_reference("dvc:reference", name, checksum=False)  # an address that the SDK doesn't look at
     artifact.remove(entry)
-    artifact.manifest.add_entry(entry.model_copy(update={"digest": str(content.md5)}))
+    artifact.manifest.add_entry(entry.model_copy(update={"ref": content.path, "digest": str(content.md5)}))
 
 
 def _add_views(artifact: wandb.Artifact, pipeline: Pipeline, content: Content, views: str) -> str:

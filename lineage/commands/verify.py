@@ -46,9 +46,12 @@ def _tell(report: verify.Report, registry: str) -> None:
         print(drift)
     for note in report.notes:
         print(f"note: {note}", file=sys.stderr)
-    seen = f"{report.stages} stages, {report.edges} edges, {report.files} files"
+    seen = f"{_some(report.stages, 'stage')}, {_some(report.edges, 'edge')}, {_some(report.files, 'file')}"
     if report.downloaded or report.rehashed:
         seen += f" ({report.downloaded} downloaded, {report.rehashed} objects of DVC's cache rehashed)"
-    count = len(report.drifts)
-    verdict = f"{count} difference{'s'[: count != 1]}" if count else "dvc.lock and the registry agree"
+    verdict = _some(len(report.drifts), "difference") if report.drifts else "dvc.lock and the registry agree"
     print(f"{seen}: {verdict} ({registry})")
+
+
+def _some(count: int, thing: str) -> str:
+    return f"{count} {thing}{'s' if count != 1 else ''}"
