@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import TypeVar
 
 Node = TypeVar("Node", bound=Hashable)
@@ -76,12 +76,13 @@ def _neighbours(paths: list[list[Hashable]]) -> dict[Hashable, tuple[list[Hashab
 
 def _order(rows: list[list[Hashable]], near: dict[Hashable, tuple[list[Hashable], list[Hashable]]]) -> None:
     """Sort each row by the mean position of its neighbours above, then below, a few times."""
+    at = {one: number for row in rows for number, one in enumerate(row)}
     for sweep in range(SWEEPS):
         side = sweep % 2
         for row in rows if side == 0 else reversed(rows):
-            at = {one: number for line in rows for number, one in enumerate(line)}
             means = {one: _mean([at[other] for other in near.get(one, ([], []))[side]], at[one]) for one in row}
             row.sort(key=means.__getitem__)
+            at |= {one: number for number, one in enumerate(row)}
 
 
 def _columns(
@@ -106,14 +107,16 @@ def _apart(wanted: list[float], widths: list[float]) -> list[float]:
 
     Pools neighbours that would overlap, as isotonic regression does.
     """
-    offsets = [sum(widths[:at]) + width / 2 for at, width in enumerate(widths)]
-    pools: list[list[float]] = []
+    ends = list(accumulate(widths))
+    offsets = [end - width / 2 for end, width in zip(ends, widths, strict=True)]
+    pools: list[tuple[float, int]] = []  # the sum and the number of those that lie side by side
     for value, offset in zip(wanted, offsets, strict=True):
-        pools.append([value - offset])
-        while len(pools) > 1 and _mean(pools[-2]) > _mean(pools[-1]):
-            last = pools.pop()
-            pools[-1] += last
-    moved = [_mean(pool) for pool in pools for _ in pool]
+        total, count = value - offset, 1
+        while pools and pools[-1][0] / pools[-1][1] > total / count:
+            before, many = pools.pop()
+            total, count = total + before, count + many
+        pools.append((total, count))
+    moved = [total / count for total, count in pools for _ in range(count)]
     return [value + offset for value, offset in zip(moved, offsets, strict=True)]
 
 

@@ -74,7 +74,8 @@ def _of_artifacts(locked: list[Execution]) -> Iterator[Need]:
 
 
 def _name(out: Content) -> str:
-    return out.artifact.rpartition("--")[0] or out.artifact
+    """As DVC wants names of artifacts: letters, digits, hyphens and underscores."""
+    return (out.artifact.rpartition("--")[0] or out.artifact).replace(".", "_")
 
 
 def _git(folder: Path, *arguments: str) -> bool:

@@ -31,11 +31,11 @@ def commits(pipeline: Pipeline) -> Iterator[Commit]:
     One that DVC can't read is left out. Without git there is the workspace alone.
     """
     if pipeline.commit:
+        described = revisions.described(pipeline.root, "HEAD")
         for revision in revisions.of_range(pipeline.root, "HEAD"):
             try:
                 then = pipeline.at(revision.commit)
-                date, subject = revisions.described(pipeline.root, revision.commit)
-                yield Commit(revision.commit, date, subject, then.locked(), then.added())
+                yield Commit(revision.commit, *described[revision.commit], then.locked(), then.added())
             except WrongProject:
                 continue
     yield Commit("", "", "the workspace, not committed", pipeline.locked(), pipeline.added())

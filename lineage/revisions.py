@@ -45,11 +45,11 @@ def of_experiments(root: Path) -> list[Revision]:
     return list(_experiments(found))
 
 
-def described(root: Path, commit: str) -> tuple[str, str]:
-    """The day of a commit, and its first line."""
-    (line,) = _git(root, "show", "--no-patch", "--date=short", "--format=%cd %s", commit)
-    date, _, subject = line.partition(" ")
-    return date, subject
+def described(root: Path, commits: str) -> dict[str, tuple[str, str]]:
+    """The day and the first line of each commit that `git log` takes `commits` for."""
+    lines = _git(root, "log", "--date=short", "--format=%H %cd %s", "--end-of-options", commits)
+    told = (line.split(" ", 2) for line in lines)
+    return {sha: (date, subject) for sha, date, subject in told}
 
 
 def resolved(root: Path, name: str) -> str:

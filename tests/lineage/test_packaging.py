@@ -105,7 +105,7 @@ def test_init_prints_what_is_needed_and_changes_nothing(words: Clone):
     )
     assert "    project: project\n" in shown
     assert "  count:\n        meta: {wandb: {job_type: count}}\n" in shown
-    assert "      count.txt: {path: count.txt, type: dataset}\n" in shown
+    assert "      count_txt: {path: count.txt, type: dataset}\n" in shown
     assert {path: path.read_bytes() for path in words.path.glob("*") if path.is_file()} == before
 
 
