@@ -105,6 +105,17 @@ class TrackedRun:
             raise LineageError(f"the registry serves other bytes than {content.path} under the alias {content.alias}.")
         return Path(served)
 
+    def find_model(self, target: str, md5: str) -> Path | None:
+        """The model of the registered model `target` with this md5, which no dependency holds any more.
+
+        From the workspace, DVC's cache or the registry, checked; None where nothing has it.
+        """
+        try:
+            found = self._recorder.ask("find_model", target, md5)
+        except RecorderGone:
+            return None
+        return Path(found) if found else None
+
     def complete(self, console: str) -> None:
         """Hand the outputs over to be logged; says in one line where they are, or that they are not mirrored."""
         try:

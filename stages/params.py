@@ -12,6 +12,7 @@ from lineage import LineageError, TrackedRun
 Rule = tuple[str, Callable[[Any], bool]]  # what is allowed, in words and as a check
 
 SOURCES = ("mnist_5k", "mnist", "fashion_mnist")
+REQUIRE = ("better", "not_worse")
 OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop", "adagrad", "nadam")
 
 
@@ -66,6 +67,9 @@ RULES: dict[str, Rule] = {
     "evaluate.mistakes": whole(1, 100),
     "promote.min_accuracy": number(0, 1),
     "promote.max_loss": number(0, 1e9),
+    "promote.require": (f"one of {', '.join(REQUIRE)}", lambda value: value in REQUIRE),
+    "promote.significance": ("a number above 0 and below 1", lambda value: _is_number(value) and 0 < value < 1),
+    "promote.tolerated_drop": number(0, 1),
 }
 
 

@@ -1,80 +1,116 @@
 """Promote the model: one that passes the gate becomes production.
 
-    receipt, metrics ──▶ promote ──▶ production.json, reports/promotion.json
+    receipt, metrics, predictions ──▶ promote ──▶ production.json, reports/: promotion.json, predictions.json,
+                                                  disagreements.png
 
 production.json is the record, in git, of what is in production; it is read as well as written, so that a model that
-fails leaves it as it was. The registry's alias follows it (`meta.wandb.promotes` in dvc.yaml). Run by `dvc repro`, or
-alone: python -m stages.promote
+fails leaves it as it was. gate.py has the rules. The registry's alias follows the record (`meta.wandb.promotes` in
+dvc.yaml). Run by `dvc repro`, or alone: python -m stages.promote
 """
 
 from __future__ import annotations
 
-import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from lineage import LineageError, tracked_run
+import numpy as np
+
+from lineage import TrackedRun, production, tracked_run
+from lineage.production import Record
+from stages import gate, predictions
+from stages.digits import load_split
+from stages.gate import Comparison, Rule
 from stages.params import checked
+from stages.pictures import draw
 
 
 def main() -> None:
     with tracked_run("promote") as run:
         params = checked(run)
-        receipt = read(run.dep("registered.json"), "registered_model", "model_md5")
-        metrics = read(run.dep("metrics.json"), "accuracy", "loss", "eval_md5")
-        record = run.out("production.json")
-        before = read(record, "registered_model", "model_md5") if record.exists() else {}
-        candidate = receipt["model_md5"]
-        holder = before.get("model_md5") if before.get("registered_model") == receipt["registered_model"] else None
-        # One that became production before is judged again as then, so that a re-run gives the same bytes
-        champion = before.get("replaces") if holder == candidate else holder
+        rule = Rule(**{name.removeprefix("promote."): params[name] for name in params if name.startswith("promote.")})
+        receipt = production.read_facts(run.dep("registered.json"), "registered_model", "model_md5")
+        metrics = production.read_facts(run.dep("metrics.json"), "loss", "eval_md5")
+        file, candidate, eval_md5 = run.out("production.json"), receipt["model_md5"], metrics["eval_md5"]
+        before = production.read(file) if file.exists() else None
+        record = before if before and before.registered_model == receipt["registered_model"] else None
+        record = record or Record(receipt["registered_model"])
 
-        # Hold the candidate against the thresholds
-        accuracy, least = metrics["accuracy"], params["promote.min_accuracy"]
-        loss, most = metrics["loss"], params["promote.max_loss"]
-        promoted = accuracy >= least and loss <= most
-        reasons = [
-            f"accuracy {accuracy:.6g} {'≥' if accuracy >= least else '<'} {least!r}",
-            f"loss {loss:.6g} {'≤' if loss <= most else '>'} {most!r}",
-        ]
-        sentence = f"{' and '.join(reasons)}: {outcome(promoted, candidate, champion, holder)}."
+        # What the candidate says of each digit, and what is known of others
+        x, _ = load_split(run.dep("mnist"), "eval")
+        actual, predicted = predictions.of_evaluation(run.dep("confusion.csv"))
+        said = {**predictions.read(run.out("predictions.json"), eval_md5), candidate: predicted}
+        scores = {"accuracy": float((predicted == actual).mean()), "loss": metrics["loss"]}
 
-        # Record what is in production now, and the decision
-        if promoted:
-            scores = {"accuracy": accuracy, "loss": loss}
-            facts = {"eval_md5": metrics["eval_md5"], "metrics": scores, "decided_by": "gate", "replaces": champion}
-            write(record, {**receipt, **facts})
-        elif not before:
-            write(record, {"registered_model": receipt["registered_model"], "model_md5": None})
-        decision = {"promoted": promoted, "accuracy": accuracy, "min_accuracy": least, "loss": loss, "max_loss": most}
-        write(run.out("promotion.json"), {**decision, "decision": sentence})
+        # Judge it, against the champion on the same digits where it is good enough
+        champion = gate.champion_of(record, candidate)
+        verdict = gate.is_settled(record, candidate)
+        unknown = champion == record.model_md5 and not record.eval_md5  # a person's choice that nobody has measured
+        measures = None
+        if champion and champion not in said and (unknown or (not verdict and gate.thresholds(rule, **scores).passes)):
+            measures = measured_anew(run, record.registered_model, champion, params["seed"], said)
+        found = gate.compare(actual, said[champion], predicted) if champion in said else None
+        verdict = verdict or gate.decide(rule, **scores, champion=champion, found=found)
+        sentence = f"{verdict.why}: {gate.outcome(verdict, candidate, champion, record.model_md5)}."
+
+        # Record what is in production now; what is there already stays as it is, to the byte
+        if record.model_md5 == candidate:
+            after = record if record.eval_md5 else record.measured(eval_md5, scores)
+        elif verdict.passes:
+            after = record.by_gate(candidate, eval_md5, scores, verdict.why)
+        else:
+            after = record.measured(eval_md5, measures) if unknown and measures else record
+        if after != before:
+            production.write(file, after)
+
+        # And the decision, with all that it rests on
+        kept = {md5: said[md5] for md5 in dict.fromkeys([champion, candidate]) if md5 in said}
+        predictions.write(run.out("predictions.json"), eval_md5, actual, kept)
+        facts = {"promoted": verdict.passes, "rule": verdict.rule, "candidate": candidate, "champion": champion}
+        production.write_facts(
+            run.out("promotion.json"),
+            {**facts, **scores, **asdict(rule), **compared(found), "decision": sentence},
+        )
+        draw_disagreements(run.out("disagreements.png"), x, actual, list(kept.values()))
         print(sentence)
 
 
-def outcome(promoted: bool, candidate: str, champion: str | None, holder: str | None) -> str:
-    """What becomes of production, in words; models by the first 8 characters of their md5."""
-    model = f"model {candidate[:8]}"
-    if promoted:
-        return f"{model} replaces {champion[:8]}" if champion else f"no champion yet, so {model} becomes production"
-    return f"{model} does not pass; " + (f"{holder[:8]} stays production" if holder else "nothing is in production")
+def measured_anew(run: TrackedRun, target: str, md5: str, seed: int, said: predictions.Said) -> dict[str, float] | None:
+    """The scores of a model of the past on today's digits, and into `said` what it says of them.
+
+    None where its bytes are gone.
+    """
+    path = run.find_model(target, md5)
+    if path is None:
+        return None
+    from stages.determinism import keras_for  # TensorFlow, only here
+    from stages.model import measure
+
+    found = measure(keras_for(seed), path, *load_split(run.dep("mnist"), "eval"))
+    said[md5] = found.predicted
+    return {"accuracy": found.accuracy, "loss": found.loss}
 
 
-def read(path: Path, *keys: str) -> dict[str, Any]:
-    """A JSON file that holds `keys`; raises LineageError where it doesn't."""
-    try:
-        facts = json.loads(path.read_text())
-    except ValueError as error:
-        facts, reason = None, f"it is not JSON: {error}"
-    else:
-        missing = [key for key in keys if not isinstance(facts, dict) or key not in facts]
-        reason = f"it has no {', '.join(missing)}" if missing else ""
-    if facts is None or reason:
-        raise LineageError(f"{path.name} can't be used ({reason or 'it is empty'}). `git checkout` restores it.")
-    return facts
+def compared(found: Comparison | None) -> dict[str, Any]:
+    """The comparison in numbers, for the metrics."""
+    if found is None:
+        return {"champion_accuracy": None, "only_champion_right": None, "only_candidate_right": None, "p_value": None}
+    return {
+        "champion_accuracy": found.champion_right / found.digits,
+        "only_champion_right": found.only_champion,
+        "only_candidate_right": found.only_challenger,
+        "p_value": found.p_value,
+    }
 
 
-def write(path: Path, facts: dict[str, Any]) -> None:
-    path.write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
+def draw_disagreements(path: Path, x: np.ndarray, actual: np.ndarray, models: list[np.ndarray]) -> None:
+    """The digits that champion and candidate take for different ones: the label, what either says."""
+    if len(models) < 2:
+        return draw(path, [], without="no champion to disagree with")
+    champion, candidate = models
+    other = np.flatnonzero(champion != candidate)
+    captions = [f"{actual[at]}: {champion[at]} → {candidate[at]}" for at in other]
+    return draw(path, list(zip(x[other, :, :, 0], captions, strict=True)), without="no disagreement")
 
 
 if __name__ == "__main__":

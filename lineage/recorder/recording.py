@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lineage import connection, mirror, promotion, record
+from lineage import connection, mirror, promotion, record, retrieve
 from lineage.connection import Connection
 from lineage.errors import LineageError, first_line, in_a_sentence, not_mirrored
 from lineage.holdings import Holdings
@@ -46,6 +46,10 @@ class Recording:
     def on_use_model(self, content: Content) -> str | None:
         """Where the model lies as the registry served it; None while the registry is away."""
         return self._shared.later(self._attempt, self._use_model, content).result()
+
+    def on_find_model(self, target: str, md5: str) -> str | None:
+        """Where a model of the past lies; None where nothing has its bytes."""
+        return self._shared.later(self._find_model, target, md5).result()
 
     def on_complete(self, console: str, live: Live) -> list[Said]:
         """Log the outputs, and end the run; waits for it where no other stage is going to."""
@@ -134,6 +138,12 @@ class Recording:
         through = self._begun.meta.get("uses") or {}
         assert self._run is not None
         return self._run.use_model(f"{through.get(content.path, content.artifact)}:{content.alias}")
+
+    def _find_model(self, target: str, md5: str) -> str | None:
+        try:
+            return str(retrieve.find(self._shared.pipeline, target, md5, self._shared.connected))
+        except Exception:  # the stage says what it means that it's gone
+            return None
 
     def _complete(self, finished: Execution, console: str, live: Live) -> None:
         said = self._attempt(self._log, finished, live)
