@@ -23,9 +23,12 @@ mirror: .venv/installed ## make the registry hold what dvc.lock names
 verify: .venv/installed ## prove dvc.lock and the registry equal, or list every difference
 	@python -m lineage verify
 
-promote: .venv/installed packages.yaml ## run the gate and make the registry's alias `production` agree
-	@dvc repro promote
-	@python -m lineage promote
+promote: .venv/installed packages.yaml ## run the gate and make the registry agree; DRY=1, VERSION=v3 REASON="…", FROM=registry
+	@python -m lineage promote $(if $(DRY),--dry) $(if $(VERSION),--version "$$VERSION") \
+	  $(if $(FROM),--from "$$FROM") $(if $(REASON),--reason "$$REASON")
+
+rollback: .venv/installed ## put the model before back in production; REASON="…", DRY=1
+	@python -m lineage rollback $(if $(DRY),--dry) $(if $(REASON),--reason "$$REASON")
 
 lineage: .venv/installed ## draw the lineage with the names of both sides
 	@python -m lineage show
@@ -49,6 +52,7 @@ test: .venv/installed-dev ## set up if need be, run the tests
 
 soak: .venv/installed-dev ## the long rounds of faults, load and old clients
 	@python -m pytest -m soak tests/registry
+	@python -m pytest -m soak tests/e2e
 
 # The pictures in docs/, from a real run of the pipeline; needs Chromium
 screenshots: .venv/installed-dev
@@ -81,4 +85,4 @@ packages.yaml: requirements.txt
 	python -m pip install --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
-.PHONY: screenshots help repro $(STAGES) mirror verify promote lineage report reproduce serve stop test soak lint lock
+.PHONY: screenshots help repro $(STAGES) mirror verify promote rollback lineage report reproduce serve stop test soak lint lock

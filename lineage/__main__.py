@@ -8,12 +8,12 @@ import os
 import sys
 from pathlib import Path
 
-from lineage.commands import init, mirror, promote, report, reproduce, show, verify, why
+from lineage.commands import get, history, init, mirror, promote, report, reproduce, rollback, show, verify, why
 from lineage.errors import LineageError, RegistryAway, WrongProject, in_a_sentence
 from lineage.pipeline import project_root
 from lineage.recorder import line
 
-COMMANDS = (init, mirror, verify, show, why, report, reproduce, promote)
+COMMANDS = (init, mirror, verify, show, why, report, reproduce, promote, rollback, get, history)
 
 
 def main() -> int:

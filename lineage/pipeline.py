@@ -70,6 +70,10 @@ class Pipeline:
         """Stage `name` as it would run now: dependencies and outputs hashed as they lie in the workspace."""
         return self._execution(self._stage(name), now=True)
 
+    def stages_with(self, key: str) -> list[str]:
+        """The stages whose `meta.wandb` has `key`, locked or not."""
+        return [name for name, stage in self._stages.items() if key in ((stage.meta or {}).get("wandb") or {})]
+
     def sources(self) -> list[Content]:
         """What the stages read and none of them makes, as it lies in the workspace."""
         return [self._content(dep, now=True) for dep in self._deps() if self._is_source(self._path(dep))]

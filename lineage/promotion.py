@@ -2,34 +2,57 @@
 
 The record (production.json) is an output of a stage that names it in `meta.wandb.promotes`. Git decides: the
 alias moves when that stage runs on one of the branches in the parameter that `meta.wandb.branches` names, or when a
-person asks; an experiment or another branch records its decision and leaves the alias alone.
+person asks; an experiment, another branch or a pull request records its decision and leaves the alias alone. By itself
+it moves only from the model that the recorded one replaces: another holder is somebody's decision.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from lineage import production
 from lineage.connection import Connection
 from lineage.errors import LineageError
 from lineage.pipeline import Execution, Pipeline, setting
+from lineage.production import Record
 
 ALIAS = "production"
 
 
 @dataclass(frozen=True)
 class Production:
-    """What the record says is in production: a model by its md5, in a registered model."""
+    """What the record says is in production: a model by its md5, in a registered model, and what it replaced."""
 
     registered_model: str
     md5: str
+    replaces: str | None = None
+    by_person: bool = False
 
     @property
     def version(self) -> str:
         return f"{self.registered_model}:dvc-{self.md5}"
+
+    def __str__(self) -> str:
+        return f"{self.registered_model} {self.md5[:8]}"
+
+
+@dataclass(frozen=True)
+class Held:
+    """The version that has the alias in the registry; `md5` is "" for one that DVC doesn't know."""
+
+    md5: str
+    version: str
+    entity: str
+    project: str
+    collection: str
+    type: str
+
+    def __str__(self) -> str:
+        return f"{self.md5[:8] or 'a model that DVC does not know'} ({self.version})"
 
 
 def recorded(pipeline: Pipeline, execution: Execution) -> Production | None:
@@ -38,18 +61,46 @@ def recorded(pipeline: Pipeline, execution: Execution) -> Production | None:
     if not path:
         return None
     try:
-        record = json.loads(pipeline.at_hand(execution.out(path)).read_text())
-        return Production(record["registered_model"], record["model_md5"]) if record["model_md5"] else None
-    except (OSError, ValueError, KeyError, TypeError):
+        return of_record(production.read(pipeline.at_hand(execution.out(path))))
+    except (OSError, LineageError):
         raise LineageError(
             f"{path} is no record of what is in production. `git checkout {path}` restores it."
         ) from None
 
 
-def why_not_here(pipeline: Pipeline, execution: Execution) -> str | None:
-    """Why a run here may not move the alias; None where it may."""
+def of_record(record: Record) -> Production | None:
+    """None where nothing is in production."""
+    by_person = record.decided_by == production.PERSON
+    return (
+        Production(record.registered_model, record.model_md5, record.replaces, by_person) if record.model_md5 else None
+    )
+
+
+def candidate(pipeline: Pipeline, target: str) -> str | None:
+    """The model that the pipeline links to `target`, as it lies in the workspace; None where no stage does."""
+    for execution in pipeline.locked():
+        for path, linked in (execution.meta.get("links") or {}).items():
+            if linked == target:
+                return next((dep.md5 for dep in pipeline.running(execution.stage).deps if dep.path == path), None)
+    return None
+
+
+# ---- who may ----
+
+
+def why_never_here() -> str | None:
+    """Why nobody may move the alias from here; None where one may."""
     if os.environ.get("DVC_EXP_NAME") or os.environ.get("DVC_EXP_BASELINE_REV"):
         return f"this is the experiment {os.environ.get('DVC_EXP_NAME', '')}".rstrip()
+    if os.environ.get("GITHUB_EVENT_NAME", "").startswith("pull_request"):
+        return "this is a pull request's job"
+    return None
+
+
+def why_not_here(pipeline: Pipeline, execution: Execution) -> str | None:
+    """Why a run here may not move the alias by itself; None where it may."""
+    if reason := why_never_here():
+        return reason
     name = execution.meta.get("branches", "")
     branches = setting(pipeline.root, name)
     if not isinstance(branches, list) or not all(isinstance(one, str) for one in branches):
@@ -61,72 +112,104 @@ def why_not_here(pipeline: Pipeline, execution: Execution) -> str | None:
     return None
 
 
-def holder(production: Production) -> str | None:
-    """The md5 of the model that holds the alias in the registry now; "" for one that DVC doesn't know."""
+# ---- the alias ----
+
+
+def held(target: str, alias: str = ALIAS) -> Held | None:
+    """The version of the registered model `target` that has the alias now; None where none has."""
     import wandb
 
-    name = f"{production.registered_model}:{ALIAS}"
-    api = wandb.Api()
-    if not api.artifact_exists(name):
-        return None
-    aliases = api.artifact(name).aliases
-    return next((alias.removeprefix("dvc-") for alias in aliases if alias.startswith("dvc-")), "")
+    api, name = wandb.Api(), f"{target}:{alias}"
+    return _held(api.artifact(name)) if api.artifact_exists(name) else None
 
 
-def move(production: Production) -> bool:
-    """Put the alias on the recorded version; False where it was there already.
+def holder(wanted: Production) -> str | None:
+    """The md5 of the model that has the alias in the registry now; "" for one that DVC doesn't know."""
+    found = held(wanted.registered_model)
+    return found.md5 if found else None
+
+
+def _held(version: Any) -> Held:
+    md5s = (alias.removeprefix("dvc-") for alias in version.aliases if alias.startswith("dvc-"))
+    collection = version.name.rpartition(":")[0]
+    return Held(next(md5s, ""), version.version, version.entity, version.project, collection, version.type)
+
+
+def move(wanted: Production) -> Held:
+    """Put the alias on the recorded version, which is returned; does nothing where it is there already.
 
     Raises LineageError where the registry doesn't hold that version.
     """
     import wandb
 
     api = wandb.Api()
-    if not api.artifact_exists(production.version):
+    if not api.artifact_exists(wanted.version):
         raise LineageError(
-            f"the registry has no version of {production.registered_model} with the bytes that are in production "
-            f"({production.md5}); the alias '{ALIAS}' stays where it is."
+            f"the registry has no version of {wanted.registered_model} with the bytes that are in production "
+            f"({wanted.md5}); the alias '{ALIAS}' stays where it is. `python -m lineage mirror --all-commits` fills "
+            "the registry with what git and DVC have of the past."
         )
-    version = api.artifact(production.version)
-    if ALIAS in version.aliases:
-        return False
-    version.aliases.append(ALIAS)
-    version.save()
-    return True
+    version = api.artifact(wanted.version)
+    if ALIAS not in version.aliases:
+        version.aliases.append(ALIAS)
+        version.save()
+    return _held(version)
 
 
-def follow(pipeline: Pipeline, execution: Execution, connection: Connection, asked: bool = False) -> str | None:
-    """Make the registry agree with the record where that is allowed; one sentence on what came of it.
+def may_leave(pipeline: Pipeline, wanted: Production, now: Held | None) -> bool:
+    """Whether the alias may go to the recorded model by itself from where it is `now`.
 
-    `asked` is a person's wish, which no branch and no experiment stands against.
+    From nowhere, or from the model that the gate compared with, or that a person replaced. Not where the gate let
+    everything be: then the alias was moved by somebody.
     """
-    production = recorded(pipeline, execution)
-    if production is None:
+    if now is None or now.md5 == wanted.md5:
+        return True
+    just_promoted = wanted.by_person or candidate(pipeline, wanted.registered_model) == wanted.md5
+    return just_promoted and now.md5 == wanted.replaces
+
+
+def follow(pipeline: Pipeline, execution: Execution, connection: Connection) -> str | None:
+    """Make the registry agree with the record where that is allowed; one sentence on what came of it."""
+    wanted = recorded(pipeline, execution)
+    if wanted is None:
         return "nothing is in production" if execution.meta.get("promotes") else None
-    model = f"{production.registered_model} {production.md5[:8]}"
-    if not asked and (reason := why_not_here(pipeline, execution)):
-        return f"the record names {model}; the alias '{ALIAS}' stays where it is: {reason}"
-    moved = move(production)
-    return f"{model} is {ALIAS}{' now' if moved else ''}, in {execution.meta['promotes']} and at {connection.url}"
+    if reason := why_not_here(pipeline, execution):
+        return f"the record names {wanted}; the alias '{ALIAS}' stays where it is: {reason}"
+    now = held(wanted.registered_model)
+    if not may_leave(pipeline, wanted, now):
+        return drifted(execution, wanted, now)
+    move(wanted)
+    moved = now is None or now.md5 != wanted.md5
+    return f"{wanted} is {ALIAS}{' now' if moved else ''}, in {execution.meta['promotes']} and at {connection.url}"
 
 
-def fill_in(pipeline: Pipeline, execution: Execution, connection: Connection) -> str | None:
-    """Set the alias where no version holds it; a sentence where another version than the recorded one does.
+def fill_in(pipeline: Pipeline, execution: Execution, connection: Connection, unfinished: bool = False) -> str | None:
+    """Set the alias where no version has it; a sentence where another version than the recorded one does.
 
-    That may be a person's click, so it is reported and left: `promote` decides.
+    That may be a person's click, so it is reported and left: `promote` decides. After an `unfinished` run of the stage,
+    which stopped before it moved the alias or while the registry was away, this makes it up.
     """
-    production = recorded(pipeline, execution)
-    if production is None or why_not_here(pipeline, execution):
+    wanted = recorded(pipeline, execution)
+    if wanted is None or why_not_here(pipeline, execution):
         return None
-    held = holder(production)
-    if held is None:
+    now = held(wanted.registered_model)
+    if now is None:
         return follow(pipeline, execution, connection)
-    if held != production.md5:
-        return (
-            f"{execution.meta['promotes']} names {production.md5[:8]}, but in the registry "
-            f"{held[:8] or 'another model'} is {ALIAS} of {production.registered_model}: "
-            "`make promote` makes the registry follow git."
-        )
-    return None
+    if now.md5 == wanted.md5:
+        return None
+    if unfinished and may_leave(pipeline, wanted, now):
+        move(wanted)
+        return f"{wanted} is {ALIAS} now: a promotion that had stopped before the registry knew is complete"
+    return drifted(execution, wanted, now)
+
+
+def drifted(execution: Execution, wanted: Production, now: Held | None) -> str:
+    """That the two sides differ, and the two ways out."""
+    return (
+        f"{execution.meta['promotes']} names {wanted.md5[:8]}, but in the registry {now or 'nothing'} is {ALIAS} of "
+        f"{wanted.registered_model}: `make promote` makes the registry follow git, `make promote FROM=registry` makes "
+        "git follow the registry"
+    )
 
 
 def _branch(root: Path) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lineage import compare, promotion
+from lineage import compare, promotion, story
 from lineage.compare import Drift
 from lineage.connection import Connection
 from lineage.errors import LineageError, in_a_sentence
@@ -53,6 +53,7 @@ def everything(
         report.drifts += compare.of_execution(pipeline, holdings, execution, prove=True)
         report.drifts += _of_production(pipeline, connection, holdings, execution)
         report.notes += _not_repeatable(pipeline, holdings, execution)
+        report.notes += _other_stories(pipeline, connection, execution)
     versions = {version: content for content in contents if (version := holdings.found(content))}
     report.files = sum(len(holdings.files(version)) for version in versions)
     if deep:
@@ -91,6 +92,16 @@ def _of_production(
             else f"a version that DVC doesn't know has the alias {promotion.ALIAS}",
             "python -m lineage promote",
         )
+
+
+def _other_stories(pipeline: Pipeline, connection: Connection, execution: Execution) -> list[str]:
+    """Where git and the registry's activity log tell different histories of production: it can't be mended."""
+    wanted = promotion.recorded(pipeline, execution)
+    held = promotion.held(wanted.registered_model) if wanted else None
+    moves = story.of_registry(connection, held) if held else None
+    if not moves:
+        return []
+    return [f"{said}." for said in story.differences(story.of_git(pipeline.root, execution.meta["promotes"]), moves)]
 
 
 # ---- stages that are not deterministic ----

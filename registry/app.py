@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from registry import files, gate, stream
+from registry import files, gate, log, stream
 from registry.api.execute import Executor
 from registry.bodies import json_body
 from registry.signin import who_asks
@@ -47,6 +47,7 @@ def create_app(
             Route("/graphql", graphql, methods=["POST"]),
             *stream.routes(store),
             *files.routes(store),
+            *log.routes(store),
             Route("/sdk/otel/v1/metrics", nothing, methods=["POST"]),  # telemetry, dropped
             Route("/healthz", nothing),
             *pages.routes(shell),

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
-
 from typing import Any
 
 import numpy as np
@@ -51,7 +50,7 @@ def tables(path: Path) -> dict[str, Any]:
     if len(models) < 2:
         return {}
     rows = zip(facts["actual"], *models, strict=True)
-    data = [[at, *map(int, row)] for at, row in enumerate(rows) if row[1] != row[2]]
+    data: list[Any] = [[at, *map(int, row)] for at, row in enumerate(rows) if row[1] != row[2]]
     return {"disagreements": wandb.Table(columns=["digit", "actual", "champion", "candidate"], data=data)}
 
 

@@ -64,7 +64,7 @@ def main() -> None:
             production.write(file, after)
 
         # And the decision, with all that it rests on
-        kept = {md5: said[md5] for md5 in dict.fromkeys([champion, candidate]) if md5 in said}
+        kept = {md5: said[md5] for md5 in (champion, candidate) if md5 and md5 in said}
         predictions.write(run.out("predictions.json"), eval_md5, actual, kept)
         facts = {"promoted": verdict.passes, "rule": verdict.rule, "candidate": candidate, "champion": champion}
         production.write_facts(

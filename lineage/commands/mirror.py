@@ -47,8 +47,10 @@ def run(arguments: argparse.Namespace) -> int:
     left = mirror.make_up_history(pipeline, connection, holdings, past, runs)
     if not past or arguments.all_commits:
         added = [] if arguments.targets else pipeline.added()
+        promoting = [one for one in executions if one.meta.get("promotes")]
+        unfinished = {one.key for one in promoting if not holdings.records(one)}
         left += mirror.make_up(pipeline, connection, holdings, executions, added, runs=runs)
-        left += _follow(pipeline, connection, holdings, executions)
+        left += _follow(pipeline, connection, holdings, promoting, unfinished)
     if past:
         mirror.make_latest(pipeline, connection, holdings, executions)
     _tell(arguments, overview.rows(holdings, executions), left, _look(pipeline, connection))
@@ -70,15 +72,15 @@ def _past(arguments: argparse.Namespace, root: Path) -> list[Revision]:
 
 
 def _follow(
-    pipeline: Pipeline, connection: Connection, holdings: Holdings, executions: list[Execution]
+    pipeline: Pipeline, connection: Connection, holdings: Holdings, executions: list[Execution], unfinished: set[str]
 ) -> list[mirror.Left]:
-    """Set the alias `production` where no version has it."""
+    """Set the alias `production` where no version has it, or where a promotion stopped: `unfinished` are their keys."""
     left = []
     for execution in executions:
         if _promoted(pipeline, holdings, execution):
             continue
         try:
-            if said := promotion.fill_in(pipeline, execution, connection):
+            if said := promotion.fill_in(pipeline, execution, connection, unfinished=execution.key in unfinished):
                 print(said, file=sys.stderr)
         except LineageError as error:
             left.append(mirror.Left(promotion.ALIAS, in_a_sentence(error)))

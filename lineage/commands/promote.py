@@ -1,39 +1,79 @@
-"""lineage promote: puts the alias `production` where the record in git has it."""
+"""lineage promote: the gate or a person decides what is in production, in git and in the registry."""
 
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import Any
 
-from lineage import mirror, promotion
-from lineage.connection import connect
+from lineage import promoting, promotion, trial
 from lineage.errors import LineageError
-from lineage.holdings import Holdings
+from lineage.locks import alone
 from lineage.pipeline import Pipeline, project_root
+from lineage.production import Record
+from lineage.promoting import Place
 
 
 def add(commands: Any) -> None:
     one = commands.add_parser(
         "promote",
-        help="put the alias `production` where production.json has it",
-        description="Puts the registry's alias `production` on the model that the record in git names, on any branch: "
-        "calling this is a person's decision. `dvc repro promote` runs the gate that writes the record.",
+        help="run the gate, or decide oneself; then make the registry agree",
+        description="Runs the stage whose record says what is in production, and puts the registry's alias "
+        "`production` where the record has it, on any branch: calling this is a person's decision.",
     )
+    who = one.add_mutually_exclusive_group()
+    who.add_argument("--version", metavar="V", help="put this version in production, such as v3; the gate isn't asked")
+    who.add_argument("--from", dest="source", choices=["registry"], help="git follows the registry's alias")
+    add_common(one)
     one.set_defaults(command=run)
 
 
+def add_common(one: argparse.ArgumentParser) -> None:
+    one.add_argument("--reason", metavar="WHY", help="what the record says of a person's decision")
+    one.add_argument("--dry", action="store_true", help="say what would happen, and change nothing")
+
+
 def run(arguments: argparse.Namespace) -> int:
-    pipeline = Pipeline(project_root())
-    executions = [execution for execution in pipeline.locked() if execution.meta.get("promotes")]
-    if not executions:
+    where = promoting.place(Pipeline(project_root()))
+    if arguments.version and not (arguments.reason or "").strip():
+        raise LineageError('say why, for the record: make promote VERSION=v3 REASON="…" (--reason "…").')
+    if arguments.version:
+        return decide(where, arguments, lambda: promoting.version(where, arguments.version, arguments.reason))
+    if arguments.source:
+        return decide(where, arguments, lambda: promoting.from_registry(where, arguments.reason))
+    if arguments.reason:
+        raise LineageError("a reason belongs to a person's decision: name a VERSION, or FROM=registry.")
+    if arguments.dry:
+        for said in trial.of_gate(where):
+            print(said)
+        return 0
+    allowed()
+    with alone(where.root, "promotion"):
+        promoting.by_gate(where)
+    return 0
+
+
+def decide(where: Place, arguments: argparse.Namespace, wanted: Any) -> int:
+    """Carry out a person's decision: `wanted` says what the record then is. Who comes second hears of the first."""
+    if arguments.dry:
+        for said in trial.of_record(where, wanted()):
+            print(said)
+        return 0
+    allowed()
+    before = where.record()
+    with alone(where.root, "promotion"):
+        now = where.record()
+        if now != before:
+            raise LineageError(
+                f"meanwhile {str(now.model_md5 if now else None)[:8]} became production ({now.reason if now else ''}). "
+                "Nothing was changed; run this again if you still mean it."
+            )
+        record: Record = wanted()
+        promoting.by_person(where, record)
+    return 0
+
+
+def allowed() -> None:
+    if reason := promotion.why_never_here():
         raise LineageError(
-            "no stage of this project promotes: dvc.yaml names none in meta.wandb.promotes, or none has run."
+            f"{reason}, which never changes what is in production; DRY=1 (--dry) says what would happen."
         )
-    connection = connect(pipeline.root)
-    left = mirror.make_up(pipeline, connection, Holdings(connection), pipeline.locked())
-    for execution in executions:
-        print(promotion.follow(pipeline, execution, connection, asked=True))
-    for one in left:
-        print(f"lineage: {one.name} was not mirrored: {one.why}.", file=sys.stderr)
-    return 1 if left else 0

@@ -117,6 +117,13 @@ select *
     or collection_id in (select id from collection where name = :name)
  order by id
 """
+IN_COLLECTION = """
+select id, at, who, action, name, before, after, source, run, git_commit
+  from event
+ where collection_id = :collection and id > :after
+ order by id
+ limit :limit
+"""
 ALIASES_AT = """
 select name, after
   from event
@@ -132,6 +139,11 @@ select name, after
 def named(db: Connection, name: str) -> list[Row]:
     """What happened to a collection, registry or member, by its name or its address, also under earlier names."""
     return db.all(NAMED, name=name)
+
+
+def in_collection(db: Connection, collection_id: int, after: int, limit: int) -> list[Row]:
+    """What happened in a collection since the event `after`, oldest first."""
+    return db.all(IN_COLLECTION, collection=collection_id, after=after, limit=limit)
 
 
 def aliases_at(db: Connection, collection_id: int, time: str) -> dict[str, str]:

@@ -141,6 +141,7 @@ DOORS = {
     "/storage/runs/{run:int}/{name:path}": "address",
     "/storage/wandb_artifacts/{md5}/{name}": "address",
     "/artifactsV2/{region}/{entity}/{project}/{collection}/{artifact}/{birth}/{md5}/{name}": "key",
+    "/activity/{entity}/{project}/{collection}": "key",
     "/sdk/otel/v1/metrics": "open",
     "/healthz": "open",
     "/": "session",
@@ -334,7 +335,15 @@ def test_doors_for_keys_ask_for_the_role(place: Place, thing: dict[str, str]):
     assert found == {STRANGER: 404, VIEWER: 200, MEMBER: 200, ADMIN: 200, OPERATOR: 200}
     sent = {role: place.accounts[role].send("POST", stream, b"{}").status for role in ROLES}
     assert sent == {STRANGER: 404, VIEWER: 403, MEMBER: 200, ADMIN: 200, OPERATOR: 200}
-    for method, path in (("GET", file), ("POST", stream), ("POST", "/login/token"), ("POST", "/graphql")):
+    log = f"/activity/matrixteam/{thing['project']}/own"
+    told = {role: place.accounts[role].send("GET", log) for role in ROLES}
+    assert {role: answer.status for role, answer in told.items()} == {**found}
+    assert [event["action"] for event in told[VIEWER].json()["events"]][:1] == ["log"]
+    absent = place.accounts[STRANGER].send("GET", log.replace(thing["project"], "absent-project"))
+    assert told[STRANGER].text == absent.text.replace("absent-project", thing["project"])
+    assert place.accounts[VIEWER].send("GET", log + "?after=x").status == 400
+    assert place.accounts[VIEWER].send("GET", log.replace("/own", "/none")).status == 404
+    for method, path in (("GET", file), ("GET", log), ("POST", stream), ("POST", "/login/token"), ("POST", "/graphql")):
         assert place.registry.send(method, path, b"{}" if method == "POST" else b"", signed_in=False).status == 401
 
 

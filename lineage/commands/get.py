@@ -1,0 +1,93 @@
+"""lineage get: a model's bytes, by what is or was in production, or by a version of the registry."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from lineage import promoting, promotion, retrieve, story
+from lineage.errors import LineageError
+from lineage.pipeline import Pipeline, project_root
+from lineage.promoting import Place
+
+
+def add(commands: Any) -> None:
+    one = commands.add_parser(
+        "get",
+        help="fetch a registered model's bytes, checked against the record",
+        description="Writes the bytes of a registered model: of what git's record has in production (NAME:production), "
+        "of what it had at a date, or of a version or alias of the registry. From the workspace or DVC's cache where "
+        "they hold it, else from the registry; always checked against the md5.",
+    )
+    one.add_argument("model", metavar="NAME[:ALIAS]", help="such as MNIST-dev:production, MNIST-dev:v2")
+    one.add_argument("-o", "--output", required=True, metavar="FILE", help="where to write it")
+    one.add_argument("--at", metavar="DATE", help="what was in production then: 2026-11-01 (its end), 2026-11-01T14:30")
+    one.set_defaults(command=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    pipeline = Pipeline(project_root())
+    where = promoting.place(pipeline)
+    name, _, alias = arguments.model.partition(":")
+    alias = alias or promotion.ALIAS
+    target = target_of(where, name)
+    if arguments.at and alias != promotion.ALIAS:
+        raise LineageError(f"--at asks what was in production; leave out ':{alias}', or the date.")
+    md5, said = _recorded(where, target, arguments.at) if alias == promotion.ALIAS else _version(where, target, alias)
+    found = retrieve.find(pipeline, target, md5, where.connected)
+    output = Path(arguments.output)
+    _write(found, output)
+    print(f"{output}: {target} {md5[:8]}, {said}; md5 {md5} checked")
+    return 0
+
+
+def target_of(where: Place, name: str) -> str:
+    """The registered model that `name` means: with its registry, or the one of the record without."""
+    record = where.record()
+    known = record.registered_model if record else ""
+    if name in (known, known.rpartition("/")[2]):
+        return known
+    if "/" in name:
+        return name
+    raise LineageError(
+        f"{where.path} is about {known or 'nothing yet'}; name another one with its registry: REGISTRY/{name}."
+    )
+
+
+def _recorded(where: Place, target: str, date: str | None) -> tuple[str, str]:
+    """The md5 of what the record has, or had, in production, and how that is known."""
+    record, source = where.record(), where.path
+    if date:
+        chapter = story.at(story.of_git(where.root, where.path), story.moment(date))
+        record = chapter.record if chapter else None
+        source = f"{where.path} at the commit {str(chapter.commit)[:10]}" if chapter else source
+    if record is None or record.registered_model != target or record.model_md5 is None:
+        when = f" at {date}" if date else ""
+        raise LineageError(f"{where.path} has no model of {target} in production{when}.")
+    return record.model_md5, f"in production by {source}"
+
+
+def _version(where: Place, target: str, alias: str) -> tuple[str, str]:
+    where.connected()
+    held = promotion.held(target, alias)
+    if held is None:
+        raise LineageError(f"{target} has no version or alias '{alias}' in the registry.")
+    if not held.md5:
+        raise LineageError(
+            f"{target}:{held.version} was not made by this pipeline: there is no md5 to check it against."
+        )
+    return held.md5, f"{held.version} in the registry"
+
+
+def _write(found: Path, output: Path) -> None:
+    """Whole or not at all: a service may be reading the file that is there."""
+    new = output.with_name(f".{output.name}.{os.getpid()}")
+    try:
+        shutil.copyfile(found, new)
+        new.replace(output)
+    except OSError as error:
+        new.unlink(missing_ok=True)
+        raise LineageError(f"{output} can't be written: {error.strerror}.") from None

@@ -1,0 +1,26 @@
+"""lineage rollback: the model before is in production again, in git and in the registry."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from lineage import promoting
+from lineage.commands.promote import add_common, decide
+from lineage.pipeline import Pipeline, project_root
+
+
+def add(commands: Any) -> None:
+    one = commands.add_parser(
+        "rollback",
+        help="put the model before back in production",
+        description="Puts the model that was in production before, by git's history of the record, back there. The one "
+        "that it replaces is not promoted again by the gate, only by a person.",
+    )
+    add_common(one)
+    one.set_defaults(command=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    where = promoting.place(Pipeline(project_root()))
+    return decide(where, arguments, lambda: promoting.back(where, arguments.reason))

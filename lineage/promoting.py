@@ -1,0 +1,296 @@
+"""What changes production: the gate, or a person. First git's record, through the stage that keeps it; then the alias.
+
+Whatever is decided is written to the record, and the stage is run on it: so dvc.lock agrees, and `dvc repro` has
+nothing left to do. The alias moves only from a version that the command knew of; else it is decided again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from lineage import connection, mirror, production, promotion, story
+from lineage.connection import Connection
+from lineage.errors import LineageError
+from lineage.holdings import Holdings
+from lineage.pipeline import Execution, Pipeline
+from lineage.production import Record
+from lineage.promotion import ALIAS, Held
+from lineage.recorder import line
+
+TRIES = 3  # times that the gate runs because somebody else was faster
+
+
+@dataclass(frozen=True)
+class Place:
+    """The stage of a project that promotes, and its record."""
+
+    root: Path
+    stage: str
+    path: str
+    environment: dict[str, str]  # as it was before this process chose a registry: what `dvc repro` is run with
+
+    @cached_property
+    def _connection(self) -> Connection:
+        return connection.connect(self.root)
+
+    def connected(self) -> Connection:
+        """The registry, found once and brought back where it went away since; raises RegistryAway."""
+        connection.still_there(self._connection, self.root)
+        return self._connection
+
+    @property
+    def file(self) -> Path:
+        return self.root / self.path
+
+    def record(self) -> Record | None:
+        return production.read(self.file) if self.file.exists() else None
+
+    def execution(self, pipeline: Pipeline) -> Execution:
+        """What dvc.lock has of the stage; raises LineageError where it never ran."""
+        found = next((one for one in pipeline.locked() if one.stage == self.stage), None)
+        if found is None:
+            raise LineageError(f"'{self.stage}' has never run here; `dvc repro {self.stage}` lets it decide.")
+        return found
+
+
+def place(pipeline: Pipeline) -> Place:
+    """Raises LineageError where no stage promotes, or several do."""
+    stages = pipeline.stages_with("promotes")
+    if len(stages) != 1:
+        what = f"several stages promote ({', '.join(stages)})" if stages else "no stage of this project promotes"
+        raise LineageError(f"{what}: dvc.yaml names the record in `meta.wandb.promotes` of one.")
+    return Place(pipeline.root, stages[0], str(pipeline.running(stages[0]).meta["promotes"]), dict(os.environ))
+
+
+# ---- deciding ----
+
+
+def by_gate(where: Place) -> None:
+    """Let the stage decide, then make the registry agree; again where another clone was faster."""
+    before = where.record()
+    seen = {one.record.model_md5 for one in story.of_git(where.root, where.path)} if before else set()
+    seen |= _clicked(where, before)
+    for _ in range(TRIES):
+        repro(where)
+        print(decision(where))
+        faster = agree(where, seen)
+        if faster is None:
+            return
+        print(
+            f"Another promotion was faster: {faster} is {ALIAS} in the registry, which this one was not compared with. "
+            "Deciding again.",
+            flush=True,
+        )
+        seen.add(faster.md5)
+        _adopt(where, faster)
+    raise LineageError(f"production moves in the registry again and again; it was left alone after {TRIES} tries.")
+
+
+def by_person(where: Place, record: Record) -> None:
+    """Write a person's decision, have the stage take it up, and make the registry agree."""
+    before = where.record()
+    production.write(where.file, record)
+    try:
+        repro(where, alone=True)
+    except LineageError:
+        if before:
+            production.write(where.file, before)
+        raise
+    print(decision(where))
+    agree(where, None)
+
+
+def repro(where: Place, alone: bool = False) -> None:
+    """Run the stage where something changed; `alone`, without those before it, where all that it reads is there."""
+    pipeline = Pipeline(where.root)
+    arguments = [where.stage]
+    if alone and all((where.root / dep.path).exists() for dep in pipeline.running(where.stage).deps):
+        arguments = ["--single-item", where.stage]
+    _dvc(where, *arguments)
+    if not alone and _decided(where).get("rule") == "waits_for_person":  # what it waited for may be back
+        _dvc(where, "--force", "--single-item", where.stage)
+    line.settle(where.root)
+
+
+def _dvc(where: Place, *arguments: str) -> None:
+    sys.stdout.flush()
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", "repro", *arguments], cwd=where.root, env=where.environment, check=False
+    )
+    if done.returncode:
+        raise LineageError(f"`dvc repro {' '.join(arguments)}` failed, so production is as it was.")
+
+
+def decision(where: Place) -> str:
+    """The stage's own sentence, from its metrics."""
+    return str(_decided(where).get("decision", ""))
+
+
+def _decided(where: Place) -> dict[str, Any]:
+    execution = next((one for one in Pipeline(where.root).locked() if one.stage == where.stage), None)
+    for out in execution.outs if execution else ():
+        path = where.root / out.path
+        if out.kind == "metrics" and path.suffix == ".json" and path.exists():
+            found = json.loads(path.read_text())
+            if isinstance(found, dict) and "decision" in found:
+                return found
+    return {}
+
+
+# ---- the registry's side ----
+
+
+def agree(where: Place, seen: set[str | None] | None) -> Held | None:
+    """Put the alias where the record has it, from one of `seen` or from anywhere, and say what is in production.
+
+    Returns who has it where that is none of `seen`: then nothing was moved, or it was moved over somebody's decision.
+    """
+    pipeline, connected = Pipeline(where.root), where.connected()
+    execution = where.execution(pipeline)
+    wanted = promotion.recorded(pipeline, execution)
+    left = mirror.make_up(pipeline, connected, Holdings(connected), pipeline.locked())
+    for one in left:
+        print(f"lineage: {one.name} was not mirrored: {one.why}.", file=sys.stderr)
+    if wanted is None:
+        print(f"nothing is in production, by {where.path}")
+        return None
+    now = promotion.held(wanted.registered_model)
+    if seen is not None and now and now.md5 not in seen | {wanted.md5}:
+        return now
+    moved = promotion.move(wanted)
+    if now and now.md5 != wanted.md5:
+        over = _moved_over(connected, moved)
+        if seen is not None and over not in (None, now.version):
+            return promotion.held(wanted.registered_model, str(over))
+        print(f"{ALIAS} moved from {now} to {moved} in the registry.")
+    print(f"in production: {wanted} in {where.path}{_uncommitted(where)}, and {moved.version} at {connected.url}")
+    return None
+
+
+def _moved_over(connected: Connection, moved: Held) -> str | None:
+    """The version from which the alias came to `moved`, as the registry's log has it; None where that isn't known."""
+    moves = story.of_registry(connected, moved) or []
+    return next((move.before for move in reversed(moves) if move.version == moved.version), None)
+
+
+def _clicked(where: Place, record: Record | None) -> set[str | None]:
+    """The model that a person made production in the registry by hand: one that no record there names.
+
+    A person who runs the gate has the registry follow git. Nothing is known of it while the registry is away.
+    """
+    try:
+        where.connected()
+        now = promotion.held(record.registered_model) if record else None
+        return {now.md5} if now and _record_of(where, now.md5) is None else set()
+    except LineageError:
+        return set()
+
+
+def _adopt(where: Place, faster: Held) -> None:
+    """Take over the record of who was faster, from the registry where it has it."""
+    mine = where.record()
+    assert mine is not None, "a gate that promoted has a record"
+    theirs = _record_of(where, faster.md5) or mine.by_person(faster.md5, "moved in the registry", None, None)
+    barred = dict.fromkeys([*theirs.only_by_person, *mine.only_by_person])
+    production.write(where.file, replace(theirs, only_by_person=tuple(one for one in barred if one != faster.md5)))
+
+
+def _record_of(where: Place, md5: str) -> Record | None:
+    """The newest record in the registry that names a model: another clone's, which git will bring."""
+    import wandb
+
+    out = where.execution(Pipeline(where.root)).out(where.path)
+    connected = where.connected()
+    for version in wandb.Api().artifacts(out.type, f"{connected.path}/{out.artifact}"):
+        path = version.get_entry(Path(where.path).name).download()
+        record = production.read(Path(path))
+        if record.model_md5 == md5:
+            return record
+    return None
+
+
+def _uncommitted(where: Place) -> str:
+    asked = ["git", "status", "--porcelain", "--", where.path]
+    done = subprocess.run(asked, cwd=where.root, capture_output=True, text=True, check=False)
+    return " (not committed yet)" if done.returncode == 0 and done.stdout.strip() else ""
+
+
+# ---- what a person may mean ----
+
+
+def version(where: Place, name: str, reason: str) -> Record:
+    """The record once a person has put `name`, a version or an alias of the registered model, in production."""
+    before = _present(where)
+    where.connected()
+    return chosen(where, _in_registry(before.registered_model, name), reason)
+
+
+def chosen(where: Place, found: Held, reason: str) -> Record:
+    """The record once a person has chosen a version; as it is where that is in production already."""
+    before = _present(where)
+    if not found.md5:
+        raise LineageError(
+            f"{found.version} was not made by this pipeline: DVC has no md5 of it, so git can't name it."
+        )
+    if found.md5 == before.model_md5:
+        return before
+    pipeline = Pipeline(where.root)
+    last = promotion.candidate(pipeline, before.registered_model)
+    known = story.last_known(story.of_git(where.root, where.path), found.md5)
+    return before.by_person(found.md5, reason, known, last)
+
+
+def from_registry(where: Place, reason: str | None) -> Record:
+    """The record once git follows the registry: whoever moved the alias there has decided."""
+    before = _present(where)
+    connected = where.connected()
+    now = promotion.held(before.registered_model)
+    if now is None:
+        raise LineageError(
+            f"no version of {before.registered_model} is {ALIAS} in the registry; there is none to follow."
+        )
+    moves = story.of_registry(connected, now) or []
+    by = f" by {moves[-1].by}" if moves else ""
+    return chosen(where, now, reason or f"moved in the registry{by}")
+
+
+def back(where: Place, reason: str | None) -> Record:
+    """The record once the model before is in production again."""
+    record = _present(where)
+    earlier = story.before(story.of_git(where.root, where.path), record)
+    if earlier is None or earlier.model_md5 is None:
+        raise LineageError(f"git's history of {where.path} has no model before this one to go back to.")
+    last = promotion.candidate(Pipeline(where.root), record.registered_model)
+    why = reason or f"rolled back from {str(record.model_md5)[:8]}"
+    return record.by_person(earlier.model_md5, why, earlier, last)
+
+
+def _present(where: Place) -> Record:
+    record = where.record()
+    if record is None:
+        raise LineageError(f"there is no {where.path} yet; `dvc repro {where.stage}` makes it.")
+    return record
+
+
+def _in_registry(target: str, name: str) -> Held:
+    found = promotion.held(target, name)
+    if found is None:
+        import wandb
+
+        raise LineageError(f"{target} has no version or alias '{name}' in the registry.{_offer(wandb.Api(), target)}")
+    return found
+
+
+def _offer(api: Any, target: str) -> str:
+    if not api.artifact_exists(f"{target}:latest"):
+        return ""
+    newest = api.artifact(f"{target}:latest")
+    path = f"{newest.entity}/{newest.project}/{newest.name.rpartition(':')[0]}"
+    return f" It has {', '.join(sorted(one.version for one in api.artifacts(newest.type, path)))}."

@@ -1,0 +1,218 @@
+"""What was in production from when to when: as git tells it, and as the registry's activity log does."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from datetime import datetime, time
+from difflib import SequenceMatcher
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from lineage import production
+from lineage.connection import ANSWER_WITHIN, Connection, authorization
+from lineage.errors import LineageError, RegistryAway, first_line
+from lineage.production import Record
+from lineage.promotion import ALIAS, Held
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A model in production since a commit of the record; `commit` is None for what is not committed yet."""
+
+    record: Record
+    commit: str | None
+    at: datetime
+    by: str
+
+
+@dataclass(frozen=True)
+class Making:
+    """The commit whose lock first had a model, and what its stage read that other stages made: path → md5."""
+
+    commit: str
+    read: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Move:
+    """The alias moved in the registry: `md5` is "" for a version that DVC doesn't know, None where it was taken off."""
+
+    md5: str | None
+    version: str | None
+    before: str | None
+    at: datetime
+    by: str
+
+
+# ---- git ----
+
+
+def of_git(root: Path, path: str) -> list[Chapter]:
+    """The models that the record named, oldest first, along the first parents of this branch.
+
+    Commits that changed no more than the record's words are left out; what lies in the workspace comes last.
+    """
+    told: list[Chapter] = []
+    for line in _git(root, "log", "--reverse", "--first-parent", "--format=%H%x1f%cI%x1f%an", "--", path).splitlines():
+        commit, at, by = line.split("\x1f")
+        text = _git(root, "show", f"{commit}:./{path}", ok=False)
+        if text:
+            _tell(told, Chapter(_parsed(text, path, commit), commit, datetime.fromisoformat(at), by))
+    if (root / path).exists():
+        now = datetime.now().astimezone()
+        _tell(told, Chapter(production.read(root / path), None, now, _git(root, "config", "user.name", ok=False)))
+    return told
+
+
+def _tell(told: list[Chapter], chapter: Chapter) -> None:
+    last = told[-1].record.model_md5 if told else None
+    if chapter.record.model_md5 != last:
+        told.append(chapter)
+
+
+def _parsed(text: str, path: str, commit: str) -> Record:
+    try:
+        return production.parse(text, path)
+    except LineageError as error:
+        raise LineageError(f"at the commit {commit[:10]}, {error}") from None
+
+
+def at(told: list[Chapter], moment: datetime) -> Chapter | None:
+    """What was in production then; None before the first."""
+    return next((one for one in reversed(told) if one.commit and one.at <= moment), None)
+
+
+def moment(text: str) -> datetime:
+    """A date, meant as its end, or a date and time; in this machine's zone unless it names one. Raises LineageError."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise LineageError(f"{text!r} is no date; write it as 2026-11-01, or 2026-11-01T14:30.") from None
+    if len(text) <= len("2026-11-01"):
+        found = datetime.combine(found.date(), time.max)
+    return found.astimezone()
+
+
+def before(told: list[Chapter], record: Record) -> Record | None:
+    """The one to roll back to: the last that was in production before and that no person took out since."""
+    out = {record.model_md5, *record.only_by_person, None}
+    return next((one.record for one in reversed(told) if one.record.model_md5 not in out), None)
+
+
+def last_known(told: list[Chapter], md5: str) -> Record | None:
+    """What was recorded last of a model that was in production."""
+    return next((one.record for one in reversed(told) if one.record.model_md5 == md5), None)
+
+
+def making(root: Path, md5: str) -> Making | None:
+    """Where a model comes from, by git's history of dvc.lock; None where no commit had it."""
+    import yaml
+
+    first = _git(root, "log", "--reverse", "--format=%H", f"-S{md5}", "--", "dvc.lock").split()
+    for commit in first[:1]:
+        stages = (yaml.safe_load(_git(root, "show", f"{commit}:./dvc.lock")) or {}).get("stages") or {}
+        made = {out["path"] for stage in stages.values() for out in stage.get("outs", [])}
+        for stage in stages.values():
+            if any(out.get("md5") == md5 for out in stage.get("outs", [])):
+                read = {dep["path"]: dep["md5"] for dep in stage.get("deps", []) if dep["path"] in made}
+                return Making(commit, read)
+    return None
+
+
+def _git(root: Path, *arguments: str, ok: bool = True) -> str:
+    done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
+    if ok and done.returncode:
+        raise LineageError(f"git can't tell the history of production: {done.stderr.strip().splitlines()[-1]}.")
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+# ---- the registry ----
+
+
+def of_registry(connection: Connection, held: Held) -> list[Move] | None:
+    """Where the alias was, oldest first; None where the registry has no log that can be read, as W&B's own."""
+    events = _events(connection, held)
+    if events is None:
+        return None
+    md5s = _md5s(held)
+    return [
+        Move(
+            md5s.get(event["after"], "") if event["after"] else None,
+            event["after"],
+            event["before"],
+            datetime.fromisoformat(event["at"]).astimezone(),
+            event["who"],
+        )
+        for event in events
+        if event["action"] == "alias" and event["name"] == ALIAS
+    ]
+
+
+def _events(connection: Connection, held: Held) -> list[dict[str, Any]] | None:
+    found: list[dict[str, Any]] = []
+    address = "/".join(quote(part, safe="") for part in (held.entity, held.project, held.collection))
+    while True:
+        url = f"{connection.url}/activity/{address}?after={found[-1]['id'] if found else 0}"
+        try:
+            request = urllib.request.Request(url, headers=authorization(connection.url))
+            with urllib.request.urlopen(request, timeout=ANSWER_WITHIN) as answer:
+                page = json.load(answer)
+            found += page["events"]
+        except (urllib.error.HTTPError, ValueError, KeyError, TypeError):
+            return None
+        except OSError as error:
+            raise RegistryAway(f"the registry at {connection.url} doesn't answer ({first_line(error)})") from None
+        if not page["more"]:
+            return found
+
+
+def _md5s(held: Held) -> dict[str, str]:
+    """The md5 of each version that DVC knows: {'v0': '4788…'}."""
+    import wandb
+
+    versions = wandb.Api().artifacts(held.type, f"{held.entity}/{held.project}/{held.collection}")
+    return {
+        version.version: alias.removeprefix("dvc-")
+        for version in versions
+        for alias in version.aliases
+        if alias.startswith("dvc-")
+    }
+
+
+# ---- both ----
+
+
+def differences(told: list[Chapter], moves: list[Move]) -> list[str]:
+    """Where the two sides tell different stories, a sentence each. A registry may be younger than git's history."""
+    git = [one for one in told if one.record.model_md5]
+    registry: list[Move] = []
+    for move in moves:
+        if move.md5 is not None and (not registry or registry[-1].md5 != move.md5):
+            registry.append(move)
+    ours, theirs = [one.record.model_md5 for one in git], [move.md5 for move in registry]
+    if not theirs or ours[-len(theirs) :] == theirs:
+        return []
+    found = []
+    for kind, start, end, first, last in SequenceMatcher(None, ours, theirs, autojunk=False).get_opcodes():
+        if kind in ("delete", "replace") and (first or start):  # what git had before the registry began is no fault
+            found += [
+                f"git has {str(one.record.model_md5)[:8]} in production since {_since(one)}, the registry never had it "
+                "at that place"
+                for one in git[start:end]
+            ]
+        if kind in ("insert", "replace"):
+            found += [
+                f"in the registry {move.by} put {ALIAS} on {(move.md5 or 'a model that DVC does not know')[:8]} "
+                f"({move.version}) at {move.at:%Y-%m-%d %H:%M}, of which git knows nothing"
+                for move in registry[first:last]
+            ]
+    return found
+
+
+def _since(chapter: Chapter) -> str:
+    return f"the commit {chapter.commit[:10]}" if chapter.commit else "now, not committed yet"

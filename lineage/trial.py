@@ -1,0 +1,114 @@
+"""What a promotion would do, tried in a copy of the project: nothing is changed, neither here nor in the registry."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from lineage import promoting, promotion
+from lineage.errors import LineageError, RegistryAway, first_line, in_a_sentence
+from lineage.pipeline import Pipeline
+from lineage.production import Record
+from lineage.promoting import Place
+from lineage.promotion import ALIAS
+
+
+def of_gate(where: Place) -> Iterator[str]:
+    """What the gate would decide, and what then would move."""
+    waiting = _would_run_first(where)
+    if waiting:
+        yield f"would run first: {', '.join(waiting)}; what they make is not known yet, and so neither is the decision."
+        return
+    with tempfile.TemporaryDirectory(prefix="lineage-trial-") as folder:
+        copy = Place(Path(folder), where.stage, where.path, where.environment)
+        _copy(where, copy.root)
+        yield _decided_in(copy)
+        after = copy.record()
+    yield from of_record(where, after)
+
+
+def of_record(where: Place, after: Record | None) -> Iterator[str]:
+    """What would move if `after` became the record."""
+    before = where.record()
+    names = [record.model_md5 if record else None for record in (before, after)]
+    if names[0] == names[1]:
+        yield f"{where.path} would stay as it is: {_short(names[0])} in production."
+    else:
+        yield f"{where.path} would name {_short(names[1])} instead of {_short(names[0])}."
+    wanted = promotion.of_record(after) if after else None
+    if wanted is None:
+        return
+    try:
+        where.connected()
+    except RegistryAway as error:
+        yield f"the registry was not asked: {in_a_sentence(error)}."
+        return
+    now = promotion.held(wanted.registered_model)
+    if now and now.md5 == wanted.md5:
+        yield f"{now} is {ALIAS} in the registry, and would stay it."
+    else:
+        yield f"{ALIAS} would move from {now or 'nothing'} to {_short(wanted.md5)} in the registry."
+
+
+def _would_run_first(where: Place) -> list[str]:
+    """The stages before this one that `dvc repro` would run."""
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", "repro", "--dry", where.stage],
+        cwd=where.root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or ["it says nothing"]
+        raise LineageError(f"`dvc repro --dry {where.stage}` failed: {said[0]}")
+    ran = [text.split("'")[1] for text in done.stdout.splitlines() if text.startswith("Running stage '")]
+    return [stage for stage in ran if stage != where.stage]
+
+
+def _copy(where: Place, target: Path) -> None:
+    """What git would have of the project, and what the stage reads; large files as links, what it writes as copies."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=where.root,
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout
+    names = {name for name in listed.split("\0") if name}
+    pipeline = Pipeline(where.root)
+    for dep in pipeline.running(where.stage).deps:
+        path = where.root / dep.path
+        files = path.rglob("*") if path.is_dir() else [path]
+        names |= {file.relative_to(where.root).as_posix() for file in files if file.is_file()}
+    for name in sorted(names):
+        if (where.root / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(where.root / name, target / name)
+    (target / ".dvc").mkdir(exist_ok=True)
+    cache = f"[core]\n    no_scm = true\n[cache]\n    dir = {pipeline.cache_folder.parent.parent}\n"
+    (target / ".dvc" / "config.local").write_text(cache)
+
+
+def _decided_in(copy: Place) -> str:
+    """The stage's sentence, having run it there without a registry to tell."""
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", "repro", "--force", "--single-item", copy.stage],
+        cwd=copy.root,
+        env={**copy.environment, "WANDB_MODE": "disabled"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        said = [text for text in done.stderr.splitlines() if text.startswith(f"{copy.stage}: ")] or [done.stderr]
+        raise LineageError(f"the trial of '{copy.stage}' failed: {first_line(Exception(said[0]))}")
+    return promoting.decision(copy)
+
+
+def _short(md5: str | None) -> str:
+    return md5[: len("4788251c")] if md5 else "nothing"

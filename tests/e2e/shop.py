@@ -1,0 +1,167 @@
+"""A clone whose models are made to measure: `train` writes a network that is wrong on the digits that a test names.
+
+Nothing is trained, all else is real. Each hidden unit of the network knows one evaluation digit, and the last layer
+says what that is taken for.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+
+import wandb
+
+from tests.conftest import Clone, Done, account
+
+MAKE = ("make", "--no-print-directory", "--assume-old=.venv/installed", "--assume-old=packages.yaml")
+TARGET = "model-registry/MNIST-dev"
+
+TEMPLATE = """
+import numpy as np
+from stages.determinism import keras_for
+
+keras = keras_for(1)
+with np.load("data/mnist/eval.npz") as arrays:
+    x = arrays["x_eval"].reshape(len(arrays["y_eval"]), -1)
+unit = x / np.linalg.norm(x, axis=1, keepdims=True)
+model = keras.Sequential([
+    keras.layers.Input(shape=(28, 28, 1)),
+    keras.layers.Flatten(),
+    keras.layers.UnitNormalization(),
+    keras.layers.Dense(len(x), activation="relu", name="seen"),
+    keras.layers.Dense(10, activation="softmax", use_bias=False, name="said"),
+])
+model.get_layer("seen").set_weights([100 * unit.T, np.full(len(x), -99.0)])
+model.compile(loss="categorical_crossentropy", metrics=["accuracy"])
+model.save("stages/template.h5")
+"""
+TRAIN = '''
+"""Write a network that is wrong on the digits WRONG."""
+import shutil
+
+import h5py
+import numpy as np
+
+from lineage import tracked_run
+
+WRONG = {wrong}
+
+with tracked_run("train") as run:
+    shutil.copyfile("stages/template.h5", run.out("model.h5"))
+    said = np.arange(700) % 10
+    said[WRONG] = (said[WRONG] + 1) % 10
+    with h5py.File(run.out("model.h5"), "r+") as file:
+        file["model_weights/said/sequential/said/kernel"][...] = 4 * np.eye(10)[said]
+    run.out("history.csv").write_text("epoch,accuracy,loss,val_accuracy,val_loss\\n0,1,0,1,0\\n")
+'''
+BASE = range(35)  # 95 % right
+BETTER = range(10)
+LUCKY = range(3, 35)  # three digits more than the base: p = 0.25
+EQUAL = [*range(1, 35), 100]
+SLIGHTLY_WORSE = range(37)
+CLEARLY_WORSE = range(60)
+TOO_BAD = range(100)  # 85.7 %
+BEST = range(1)
+
+
+@dataclass
+class Shop(Clone):
+    """What the tests of promotion do in such a clone."""
+
+    base: str = ""  # the commit with the first model in production
+
+    def make_model(self, wrong: range | list[int]) -> None:
+        (self.path / "stages/train.py").write_text(TRAIN.format(wrong=list(wrong)).lstrip())
+
+    def repro(self, wrong: range | list[int] | None = None, env: dict[str, str] | None = None) -> Done:
+        """Make another model, and run what that changes."""
+        if wrong is not None:
+            self.make_model(wrong)
+        return self.run("dvc", "repro", env=env)
+
+    def make(self, *words: str, ok: bool = True, env: dict[str, str] | None = None) -> Done:
+        return self.run(*MAKE, *words, ok=ok, env=env)
+
+    def lineage(self, *words: str, ok: bool = True) -> Done:
+        return self.run("python", "-m", "lineage", *words, ok=ok)
+
+    def commit(self, message: str) -> str:
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", message)
+        return self.git("rev-parse", "HEAD").strip()
+
+    @property
+    def record(self) -> dict:
+        return json.loads(self.read("production.json"))
+
+    @property
+    def decision(self) -> dict:
+        return json.loads(self.read("reports/promotion.json"))
+
+    @property
+    def model(self) -> str:
+        """The md5 of the model that the pipeline made last."""
+        return json.loads(self.read("models/registered.json"))["model_md5"]
+
+    def settled(self) -> bool:
+        """Whether `dvc repro` has nothing to run, and changes nothing."""
+        before = self.git("status", "--porcelain"), self.read("production.json"), self.read("dvc.lock")
+        ran = self.run("dvc", "repro").ran
+        after = self.git("status", "--porcelain"), self.read("production.json"), self.read("dvc.lock")
+        return not ran and before == after
+
+    def api(self) -> wandb.Api:
+        return wandb.Api(overrides={"base_url": self.address["WANDB_BASE_URL"]}, api_key=self.address["WANDB_API_KEY"])
+
+    @property
+    def address(self) -> dict[str, str]:
+        return account(self, self.env.get("REGISTRY_DIR", ""))
+
+    def version(self, md5: str) -> str:
+        return self.api().artifact(f"{TARGET}:dvc-{md5}").version
+
+    def held(self) -> str | None:
+        """The md5 of the model that has the alias in the registry."""
+        api = self.api()
+        if not api.artifact_exists(f"{TARGET}:production"):
+            return None
+        return next(
+            alias.removeprefix("dvc-")
+            for alias in api.artifact(f"{TARGET}:production").aliases
+            if alias.startswith("dvc-")
+        )
+
+    def click(self, md5: str) -> None:
+        """Someone moves the alias in the registry."""
+        version = self.api().artifact(f"{TARGET}:dvc-{md5}")
+        version.aliases.append("production")
+        version.save()
+
+    def start_again(self) -> None:
+        """The base in production on both sides, on main."""
+        self.git("checkout", "--quiet", "--force", "main")
+        self.git("reset", "--quiet", "--hard", self.base)
+        self.git("clean", "-fdq")
+        self.run("dvc", "checkout", "--force")
+        if self.held() not in (None, self.record["model_md5"]):
+            self.click(self.record["model_md5"])
+
+
+def open_shop(clone: Clone) -> Shop:
+    """`clone` with such a `train`, and the base in production."""
+    shop = Shop(clone.path, clone.env)
+    done = shop.run("dvc", "repro", "prepare", env={"WANDB_MODE": "disabled"})
+    assert done.ran in ([], ["prepare"])
+    shop.run("python", "-c", TEMPLATE)
+    deps = "      - stages/train.py\n      - stages/determinism.py\n      - data/mnist\n"
+    text = shop.read("dvc.yaml")
+    assert deps in text
+    text = text.replace(deps, deps + "      - stages/template.h5\n")
+    text = re.sub(r"      - packages.yaml: \[tensorflow, keras, numpy, h5py, scikit-learn\]\n", "", text)
+    (shop.path / "dvc.yaml").write_text(text)
+    for name in ("production.json", "reports/predictions.json"):
+        (shop.path / name).unlink()
+    shop.said["first"] = shop.repro(BASE)
+    shop.base = shop.commit("The first model")
+    return shop

@@ -1,0 +1,330 @@
+"""Promotion through real runs: which challengers pass, what people decide, and both sides ending the same."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Clone, clone_into
+from tests.e2e.shop import (
+    BEST,
+    BETTER,
+    CLEARLY_WORSE,
+    EQUAL,
+    LUCKY,
+    SLIGHTLY_WORSE,
+    TARGET,
+    TOO_BAD,
+    Shop,
+    open_shop,
+)
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory, pipeline: Clone) -> Iterator[Shop]:
+    path = tmp_path_factory.mktemp("shop") / "clone"
+    path.mkdir()
+    clone = clone_into(path)
+    for folder in ("data", ".dvc/cache"):
+        shutil.copytree(pipeline.path / folder, path / folder, dirs_exist_ok=True)
+    shop = open_shop(clone)
+    yield shop
+    shop.run("python", "-m", "registry", "stop", ok=False)
+
+
+@pytest.fixture
+def shop(opened: Shop) -> Shop:
+    opened.start_again()
+    return opened
+
+
+@pytest.fixture(autouse=True)
+def nothing_lies_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("WANDB_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR", "WANDB_ARTIFACT_DIR"):
+        monkeypatch.setenv(name, str(tmp_path))
+
+
+def test_the_first_model_that_meets_the_thresholds_becomes_production(shop: Shop):
+    said = shop.said["first"].text
+    assert "no champion yet" in said
+    assert f"{TARGET} {shop.model[:8]} is production now" in said
+    assert shop.held() == shop.record["model_md5"] == shop.model
+    assert shop.record["decided_by"] == "gate"
+    assert shop.record["replaces"] is None
+    assert shop.settled()
+
+
+def test_a_better_challenger_replaces_the_champion_on_both_sides(shop: Shop):
+    first = shop.model
+    done = shop.repro(BETTER)
+    second = shop.model
+    decision = shop.decision
+    assert second != first
+    assert (decision["only_candidate_right"], decision["only_champion_right"]) == (25, 0)
+    assert decision["p_value"] == pytest.approx(2 / 2**25)
+    assert decision["accuracy"] == 690 / 700
+    assert decision["champion_accuracy"] == 665 / 700
+    assert decision["rule"] == "better"
+    assert f"model {second[:8]} replaces {first[:8]}" in done.text
+    assert "tensorflow" not in shop.run("python", "-X", "importtime", "-m", "stages.promote").text
+    assert shop.held() == shop.record["model_md5"] == second
+    assert shop.record["replaces"] == first
+    assert shop.settled()
+    again = {path: shop.read(path) for path in ("production.json", "reports/promotion.json", "dvc.lock")}
+    shop.run("dvc", "repro", "--force", "--single-item", "promote")
+    assert {path: shop.read(path) for path in again} == again
+
+
+@pytest.mark.parametrize(
+    ("require", "wrong", "passes", "because"),
+    [
+        ("better", EQUAL, False, "no difference that is more than chance (p = 1 > 0.05)"),
+        ("better", LUCKY, False, "no difference that is more than chance (p = 0.25 > 0.05)"),
+        ("better", CLEARLY_WORSE, False, "worse (p = 5.96e-08 ≤ 0.05)"),
+        ("not_worse", EQUAL, True, "not worse (p = 1 > 0.05)"),
+        ("not_worse", SLIGHTLY_WORSE, True, "not worse (p = 0.5 > 0.05)"),
+        pytest.param("not_worse", CLEARLY_WORSE, False, "worse (p = 5.96e-08 ≤ 0.05)", marks=pytest.mark.soak),
+        ("not_worse", TOO_BAD, False, "accuracy 0.857143 < 0.9"),
+    ],
+    ids=["equal", "lucky", "worse", "as good", "slightly worse", "clearly worse", "threshold"],
+)
+def test_what_passes(shop: Shop, require: str, wrong: range | list[int], passes: bool, because: str):
+    first = shop.model
+    shop.set(promote__require=require, promote__tolerated_drop=0.005)
+    done = shop.repro(wrong)
+    assert because in done.text
+    assert shop.decision["promoted"] is passes
+    expected = shop.model if passes else first
+    assert shop.record["model_md5"] == shop.held() == expected
+    if not passes:
+        assert f"{first[:8]} stays production" in done.text
+        assert shop.git("diff", "--stat", "--", "production.json") == ""
+    assert shop.settled()
+
+
+def test_digits_on_which_the_two_disagree_are_shown(shop: Shop):
+    shop.repro(LUCKY)
+    api = shop.api()
+    (run,) = api.runs("model-registry-dev", filters={"display_name": "promote"}, order="-created_at", per_page=1)[:1]
+    assert run.summary["p_value"] == 0.25
+    assert run.summary["decision"] == shop.decision["decision"]
+    assert run.summary["disagreements"]["height"] == 116  # one row of pictures
+    predictions = next(one for one in run.logged_artifacts() if one.name.startswith("reports-predictions.json"))
+    table = predictions.get("disagreements")
+    assert table.columns == ["digit", "actual", "champion", "candidate"]
+    assert table.data == [[0, 0, 1, 0], [1, 1, 2, 1], [2, 2, 3, 2]]
+    assert "reports/disagreements.png" in shop.run("dvc", "plots", "show", "--json").text
+
+
+def test_a_champion_that_was_measured_on_other_digits_is_measured_again(shop: Shop):
+    first = shop.model
+    shop.set(data__eval_size=600)
+    done = shop.repro(BETTER)
+    assert shop.decision["champion_accuracy"] == 565 / 600
+    assert shop.decision["only_candidate_right"] == 25
+    assert f"replaces {first[:8]}" in done.text
+    assert shop.settled()
+
+
+def test_a_champion_whose_bytes_are_gone_waits_for_a_person_unless_the_registry_has_them(shop: Shop):
+    first = shop.model
+    cached = shop.path / ".dvc/cache/files/md5" / first[:2] / first[2:]
+    cached.rename(shop.path / ".dvc/held")
+    try:
+        shop.set(data__eval_size=600)
+        done = shop.repro(BETTER, env={"WANDB_MODE": "disabled"})
+        assert "this waits for a person" in done.text
+        assert shop.decision["rule"] == "waits_for_person"
+        assert shop.record["model_md5"] == first
+        # With the registry back, whoever asks again has it decided by the bytes that it holds
+        asked = shop.make("promote")
+        assert f"replaces {first[:8]}" in asked.text
+        assert shop.decision["champion_accuracy"] == 565 / 600
+        assert shop.record["model_md5"] == shop.held() == shop.model
+    finally:
+        cached.parent.mkdir(exist_ok=True)
+        (shop.path / ".dvc/held").rename(cached)
+
+
+def test_a_person_decides_and_the_gate_respects_it(shop: Shop):
+    first = shop.model
+    shop.repro(TOO_BAD)
+    bad = shop.model
+    assert shop.record["model_md5"] == first
+    shop.commit("A bad model")
+
+    asked = shop.make("promote", f"VERSION={shop.version(bad)}", ok=False)
+    assert asked.code != 0
+    assert "say why" in asked.text
+    tried = shop.make("promote", f"VERSION={shop.version(bad)}", "REASON=a demo", "DRY=1")
+    assert f"production.json would name {bad[:8]} instead of {first[:8]}" in tried.text
+    assert shop.git("status", "--porcelain") == ""
+
+    done = shop.make("promote", f"VERSION={shop.version(bad)}", 'REASON=a "demo", no $more')
+    assert done.text.splitlines()[-1].startswith(f"in production: {TARGET} {bad[:8]} in production.json")
+    assert shop.held() == shop.record["model_md5"] == bad
+    assert shop.record["decided_by"] == "person"
+    assert shop.record["reason"] == 'a "demo", no $more'
+    assert shop.record["metrics"]["accuracy"] == 600 / 700
+    assert shop.settled()
+
+
+def test_a_rollback_stands_until_a_better_model_or_a_person(shop: Shop):
+    first = shop.model
+    shop.repro(BETTER)
+    second = shop.model
+    shop.commit("A better model")
+
+    done = shop.make("rollback", "REASON=customers complained")
+    assert done.text.splitlines()[-1].startswith(
+        f"in production: {TARGET} {first[:8]} in production.json (not committed"
+    )
+    assert shop.record == shop.record | {
+        "model_md5": first,
+        "decided_by": "person",
+        "reason": "customers complained",
+        "replaces": second,
+        "only_by_person": [second],
+    }
+    assert shop.held() == first
+    assert shop.settled()
+    shop.commit("Back")
+
+    # The same candidate, judged again, stays out
+    asked = shop.make("promote")
+    assert "only a person promotes it" in shop.run("dvc", "repro", "--force", "--single-item", "promote").text
+    assert shop.held() == shop.record["model_md5"] == first
+    assert "moved" not in asked.text
+
+    # There is nothing further back
+    further = shop.make("rollback", ok=False)
+    assert "no model before this one" in further.text
+
+    # A retrained one that is better comes in by the gate, and a person may take the old one back
+    shop.repro(BEST)
+    assert shop.record["model_md5"] == shop.held() == shop.model
+    assert shop.record["only_by_person"] == [second]
+    shop.commit("The best model")
+    shop.make("promote", f"VERSION={shop.version(second)}", "REASON=after all")
+    assert shop.held() == shop.record["model_md5"] == second
+    assert second not in shop.record["only_by_person"]
+    assert shop.settled()
+
+
+def test_a_click_is_seen_and_git_or_the_registry_gives_way(shop: Shop):
+    first = shop.model
+    shop.repro(BETTER)
+    second = shop.model
+    shop.commit("A better model")
+    shop.click(first)
+
+    seen = shop.lineage("verify", ok=False)
+    assert seen.code == 1
+    assert "wrong production" in seen.text
+    assert first in seen.text
+    assert second in seen.text
+    tried = shop.make("promote", "DRY=1")
+    assert f"production would move from {first[:8]}" in tried.text
+    assert shop.held() == first
+    followed = shop.make("promote")
+    assert f"production moved from {first[:8]}" in followed.text
+    assert shop.held() == second
+    assert shop.lineage("verify").code == 0
+    assert "moved" not in shop.make("promote").text
+    assert shop.git("status", "--porcelain") == ""
+
+    shop.click(first)
+    shop.make("promote", "FROM=registry")
+    assert shop.held() == shop.record["model_md5"] == first
+    assert shop.record["decided_by"] == "person"
+    assert shop.record["reason"].startswith("moved in the registry by ")
+    assert shop.settled()
+    assert shop.lineage("verify").code == 0
+
+
+def test_another_branch_an_experiment_and_a_pull_request_leave_the_alias_alone(shop: Shop):
+    first = shop.model
+    shop.git("checkout", "--quiet", "-b", "side")
+    done = shop.repro(BETTER)
+    second = shop.model
+    assert "stays where it is: this is the branch side, not main" in done.text
+    assert shop.record["model_md5"] == second
+    assert shop.held() == first
+    refused = shop.run(
+        "make", "promote", "--assume-old=.venv/installed", ok=False, env={"GITHUB_EVENT_NAME": "pull_request"}
+    )
+    assert "this is a pull request's job" in refused.text
+    assert shop.held() == first
+    shop.make("promote")  # a person may, anywhere
+    assert shop.held() == second
+    shop.start_again()
+    shop.git("branch", "-D", "side")
+
+    shop.make_model(BETTER)
+    tried = shop.run("dvc", "exp", "run", "--name", "good", "--temp", ok=True)
+    assert shop.held() == first
+    assert "this is the experiment good" in tried.text
+    shop.git("checkout", "--quiet", ".")
+    shop.run("dvc", "exp", "apply", "good")
+    assert shop.record["model_md5"] == second
+    assert shop.held() == first
+    mirrored = shop.lineage("mirror")
+    assert shop.held() == first
+    assert f"production.json names {second[:8]}, but in the registry {first[:8]}" in mirrored.text
+    shop.make("promote")
+    assert shop.held() == second
+    assert shop.settled()
+
+
+def test_get_brings_the_bytes_from_the_cache_or_the_registry(shop: Shop):
+    first = shop.model
+    shop.repro(BETTER)
+    second = shop.model
+    shop.commit("A better model")
+    target = shop.path.parent / "got.h5"
+
+    def got(*words: str) -> str:
+        target.unlink(missing_ok=True)
+        done = shop.lineage("get", *words, "-o", str(target))
+        assert "checked" in done.text
+        return shop.run("md5sum", str(target)).text.split()[0]
+
+    assert got("MNIST-dev:production") == second
+    assert got(f"MNIST-dev:{shop.version(first)}") == first
+    assert got("MNIST-dev", "--at", "2099-01-01") == second
+    cached = shop.path / ".dvc/cache/files/md5" / first[:2] / first[2:]
+    cached.chmod(0o644)
+    whole = cached.read_bytes()
+    cached.write_bytes(b"damaged")
+    try:
+        assert got(f"{TARGET}:{shop.version(first)}") == first
+    finally:
+        cached.write_bytes(whole)
+    for words, says in (
+        (("MNIST-dev", "--at", "2001-01-01"), "no model of model-registry/MNIST-dev in production at 2001-01-01"),
+        (("MNIST-dev", "--at", "yesterday"), "'yesterday' is no date"),
+        (("MNIST-dev:v99",), "no version or alias 'v99'"),
+        (("other",), "production.json is about model-registry/MNIST-dev"),
+    ):
+        done = shop.lineage("get", *words, "-o", str(target), ok=False)
+        assert done.code == 1
+        assert says in done.text
+        assert "Traceback" not in done.text
+
+
+def test_what_is_wrong_ends_in_a_sentence_and_changes_nothing(shop: Shop):
+    before = shop.read("production.json")
+    for words, says in (
+        (("VERSION=v99", "REASON=x"), "has no version or alias 'v99' in the registry. It has v0"),
+        (("REASON=x",), "a reason belongs to a person's decision"),
+    ):
+        done = shop.make("promote", *words, ok=False)
+        assert says in done.text
+        assert "Traceback" not in done.text
+    assert shop.read("production.json") == before
+    assert json.loads(before)["model_md5"] == shop.held()
+    assert shop.git("status", "--porcelain") == ""

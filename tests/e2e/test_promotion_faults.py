@@ -1,0 +1,248 @@
+"""Promotion when something stands in its way: two at once, the registry away, a kill between git and the alias."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lineage import production
+from tests.conftest import Clone, clone_into
+from tests.e2e.shop import BEST, BETTER, MAKE, TARGET, Shop, open_shop
+
+NOBODY = {"WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_API_KEY": "k" * 40}
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory, pipeline: Clone) -> Iterator[Shop]:
+    """A shop with two more models that the run cache knows, and a registry that knows the first."""
+    path = tmp_path_factory.mktemp("faults") / "clone"
+    path.mkdir()
+    clone = clone_into(path)
+    for folder in ("data", ".dvc/cache"):
+        shutil.copytree(pipeline.path / folder, path / folder, dirs_exist_ok=True)
+    shop = open_shop(clone)
+    yield shop
+    shop.run("python", "-m", "registry", "stop", ok=False)
+
+
+@pytest.fixture
+def shop(opened: Shop, tmp_path: Path) -> Iterator[Shop]:
+    """The base in production, in a registry that knows no more."""
+    opened.start_again()
+    shop = Shop(opened.path, {**opened.env, "REGISTRY_DIR": str(tmp_path / "registry")}, base=opened.base)
+    shop.lineage("mirror")
+    assert shop.held() == shop.record["model_md5"]
+    yield shop
+    shop.run("python", "-m", "registry", "stop", ok=False)
+
+
+def test_a_registry_that_is_away_costs_nothing_but_the_alias(shop: Shop):
+    first = shop.model
+    shop.make_model(BETTER)
+    done = shop.run("dvc", "repro", env=NOBODY)
+    second = shop.model
+    assert f"model {second[:8]} replaces {first[:8]}" in done.text
+    assert shop.record["model_md5"] == second
+    assert shop.held() == first
+    asked = shop.make("promote", ok=False, env=NOBODY)
+    assert asked.code != 0
+    assert "http://127.0.0.1:9 doesn't answer" in asked.text
+    assert "Traceback" not in asked.text
+    later = shop.lineage("mirror")
+    assert f"{TARGET} {second[:8]} is production now: a promotion that had stopped" in later.text
+    assert shop.held() == second
+
+    # A person can roll back without it
+    shop.commit("A better model")
+    back = shop.make("rollback", ok=False, env=NOBODY)
+    assert "Traceback" not in back.text
+    assert shop.record["model_md5"] == first
+    assert shop.held() == second
+    assert shop.settled()
+    shop.make("promote")
+    assert shop.held() == first
+    assert shop.settled()
+
+
+def killed_when(shop: Shop, ready, *command: str) -> None:
+    """Start a command in a session of its own, and kill all of it as soon as `ready`."""
+    process = subprocess.Popen(
+        command,
+        cwd=shop.path,
+        env=shop.env,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 90
+    while not ready() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    subprocess.run(["pkill", "-KILL", "-s", str(process.pid)], check=False)  # the session of that process alone
+    for card in shop.path.glob(".dvc/tmp/recorder-*.json"):
+        pid = json.loads(card.read_text())["pid"]
+        subprocess.run(["kill", "-KILL", str(pid)], check=False)
+    process.wait()
+
+
+@pytest.mark.parametrize("command", ["repro", "mirror", "promote"])
+def test_a_kill_between_the_record_and_the_alias_is_mended_by_the_next_command(shop: Shop, command: str):
+    first = shop.model
+    shop.make_model(BETTER)
+    killed_when(shop, lambda: shop.record["model_md5"] != first, "dvc", "repro")
+    second = shop.record["model_md5"]
+    assert second != first
+    assert shop.held() == first
+    if command == "mirror":  # knows what dvc.lock has: the stage has to end first
+        shop.run("dvc", "repro", env=NOBODY)
+        done = shop.lineage("mirror")
+        assert "a promotion that had stopped before the registry knew is complete" in done.text
+    elif command == "promote":
+        done = shop.make("promote")
+        assert f"{TARGET} {second[:8]} in production.json" in done.text
+        assert "is production now" in done.text or "production moved from" in done.text
+    else:
+        done = shop.repro()
+        assert f"{TARGET} {second[:8]} is production now" in done.text
+    assert shop.held() == shop.record["model_md5"] == second
+    assert shop.decision["champion"] == first
+    assert shop.settled()
+
+
+def test_a_kill_after_the_alias_moved_is_mended_too(shop: Shop):
+    first = shop.model
+    shop.make_model(BETTER)
+    killed_when(shop, lambda: shop.held() != first, "dvc", "repro")
+    done = shop.repro()
+    second = shop.model
+    assert f"{TARGET} {second[:8]} is production" in done.text
+    assert shop.held() == shop.record["model_md5"] == second
+    assert shop.settled()
+    assert "mirroring" not in shop.lineage("mirror").text
+
+
+def test_a_kill_after_a_persons_decision_was_written_is_mended(shop: Shop):
+    first = shop.model
+    shop.repro(BETTER)
+    second = shop.model
+    shop.commit("A better model")
+    record = production.read(shop.path / "production.json")
+    assert record.model_md5 == second
+    killed_when(
+        shop,
+        lambda: json.loads(shop.read("production.json"))["model_md5"] == first,
+        "python", "-m", "lineage", "rollback", "--reason", "slow",
+    )  # fmt: skip
+    assert shop.record["model_md5"] == first
+    done = shop.make("promote")
+    assert "in production: " in done.text
+    assert shop.held() == shop.record["model_md5"] == first
+    assert shop.record["reason"] == "slow"
+    assert shop.settled()
+
+
+@pytest.fixture
+def colleague(shop: Shop, tmp_path: Path) -> Shop:
+    """Another clone of the same commit, with the same registry."""
+    path = tmp_path / "colleague"
+    shutil.copytree(shop.path, path, ignore=shutil.ignore_patterns("tmp", ".registry"))
+    return Shop(path, shop.env, base=shop.base)
+
+
+@pytest.mark.parametrize("theirs", ["worse than ours", "better than ours"])
+def test_of_two_promotions_at_once_the_second_is_held_against_the_first(shop: Shop, colleague: Shop, theirs: str):
+    first = shop.model
+    ours, other = (BEST, BETTER) if theirs.startswith("worse") else (BETTER, BEST)
+    shop.repro(ours)
+    assert shop.held() == shop.model
+    done = colleague.repro(other)  # judged against the first model, which is not in production any more
+    assert f"replaces {first[:8]}" in done.text
+    assert f"but in the registry {shop.model[:8]}" in done.text
+    assert shop.held() == shop.model
+    asked = colleague.make("promote")
+    assert f"Another promotion was faster: {shop.model[:8]}" in asked.text
+    if theirs.startswith("worse"):
+        assert f"{shop.model[:8]} stays production" in asked.text
+        assert colleague.read("production.json") == shop.read("production.json")  # git merges them in silence
+        winner = shop.model
+    else:
+        assert f"model {colleague.model[:8]} replaces {shop.model[:8]}" in asked.text
+        winner = colleague.model
+    assert colleague.held() == colleague.record["model_md5"] == winner
+    assert asked.text.splitlines()[-1].startswith(f"in production: {TARGET} {winner[:8]}")
+    assert colleague.settled()
+
+
+def test_two_people_at_once_in_one_clone_end_with_one_winner_and_one_who_hears_of_it(shop: Shop):
+    first = shop.model
+    shop.repro(BETTER)
+    second = shop.model
+    shop.commit("A better model")
+    shop.repro(BEST)
+    best = shop.model
+    shop.commit("The best model")
+    commands = [
+        subprocess.Popen(
+            [*MAKE, "promote", f"VERSION={shop.version(md5)}", "REASON=mine"],
+            cwd=shop.path,
+            env=shop.env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for md5 in (first, second)
+    ]
+    said = [command.communicate()[0] for command in commands]
+    assert sorted(command.returncode == 0 for command in commands) == [False, True], said
+    winner = (first, second)[[command.returncode for command in commands].index(0)]
+    loser = next(text for text, command in zip(said, commands, strict=True) if command.returncode)
+    assert f"meanwhile {winner[:8]} became production (mine)" in loser
+    assert shop.held() == shop.record["model_md5"] == winner
+    assert shop.record["replaces"] == best
+    assert shop.settled()
+
+
+def test_git_log_and_lineage_history_tell_the_same(shop: Shop):
+    first = shop.model
+    shop.repro(BETTER)
+    second = shop.model
+    better = shop.commit("A better model")
+    shop.make("rollback", "REASON=customers complained")
+    back = shop.commit("Back to the first")
+    log = shop.git("log", "-p", "--reverse", "--format=%s", "--", "production.json")
+    assert log.index("A better model") < log.index(f'+  "model_md5": "{second}"')
+    assert log.index("Back to the first") < log.index('+  "reason": "customers complained"')
+    told = shop.lineage("history", "MNIST-dev")
+    assert "git and the registry's activity log tell the same story." in told.text
+    facts = json.loads(shop.lineage("history", "MNIST-dev", "--json").text)
+    assert facts["differences"] == []
+    last = facts["history"][-3:]
+    assert [one["model_md5"] for one in last] == [first, second, first]
+    assert [one["decided_by"] for one in last] == ["gate", "gate", "person"]
+    assert [one["commit"] for one in last] == [shop.base, better, back]
+    assert last[2]["reason"] == "customers complained"
+    assert last[2]["made_at"] == shop.base
+    assert list(last[2]["data"]) == ["data/mnist"]
+    assert all(one["version"] == shop.version(one["model_md5"]) for one in last)
+    assert last[2]["until"] is None
+    assert {line[2:].strip() for line in log.splitlines() if line.startswith('+  "model_md5"')} >= {
+        f'"model_md5": "{md5}",' for md5 in (first, second)
+    }
+    got = shop.lineage("get", "MNIST-dev", "--at", "2001-01-01", "-o", "x.h5", ok=False)
+    assert "no model" in got.text
+
+    # A click that was taken back is in the registry's log and not in git
+    shop.click(second)
+    shop.make("promote")
+    assert shop.held() == first
+    differing = shop.lineage("history", "MNIST-dev", ok=False)
+    assert differing.code == 1
+    assert f"put production on {second[:8]}" in differing.text
+    assert "of which git knows nothing" in differing.text
+    verified = shop.lineage("verify")
+    assert f"put production on {second[:8]}" in verified.text

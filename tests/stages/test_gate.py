@@ -1,0 +1,113 @@
+"""The gate's rules as pure functions; McNemar's test against scipy's."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binomtest
+
+from lineage.production import Record
+from stages import gate
+from stages.gate import Comparison, Rule
+
+BETTER = Rule(min_accuracy=0.9, max_loss=0.5, require="better", significance=0.05, tolerated_drop=0)
+NOT_WORSE = Rule(min_accuracy=0.9, max_loss=0.5, require="not_worse", significance=0.05, tolerated_drop=0.005)
+LABELS = st.lists(st.tuples(*[st.integers(0, 9)] * 3), min_size=1, max_size=200)
+
+
+def split(only_champion: int, only_challenger: int, digits: int = 700, both: int = 600) -> Comparison:
+    return Comparison(digits, both + only_champion, both + only_challenger, only_champion, only_challenger)
+
+
+@given(st.integers(0, 400), st.integers(0, 400))
+def test_the_p_value_is_that_of_scipys_exact_binomial_test(first: int, second: int):
+    expected = binomtest(first, first + second, 0.5).pvalue if first + second else 1.0
+    assert gate.mcnemar(first, second) == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_p_value_of_many_digits_is_exact():
+    assert gate.mcnemar(30_000, 30_500) == pytest.approx(binomtest(30_000, 60_500, 0.5).pvalue, rel=1e-6)
+
+
+@given(LABELS)
+def test_the_comparison_counts_the_digits_one_by_one(rows: list[tuple[int, int, int]]):
+    found = gate.compare(*(np.array(column) for column in zip(*rows, strict=True)))
+    assert found.digits == len(rows)
+    assert found.only_champion == sum(a == b != c for a, b, c in rows)
+    assert found.only_challenger == sum(a == c != b for a, b, c in rows)
+    assert found.champion_right - found.only_champion == found.challenger_right - found.only_challenger
+    assert found.p_value == pytest.approx(
+        binomtest(found.only_champion, found.only_champion + found.only_challenger, 0.5).pvalue
+        if found.only_champion + found.only_challenger
+        else 1.0
+    )
+
+
+@given(LABELS)
+def test_no_model_is_better_than_itself_and_none_of_two_is_better_than_the_other(rows: list[tuple[int, int, int]]):
+    actual, first, second = (np.array(column) for column in zip(*rows, strict=True))
+    itself = gate.compare(actual, first, first)
+    assert not gate.against_champion(BETTER, itself).passes
+    assert gate.against_champion(NOT_WORSE, itself).passes
+    there, back = gate.compare(actual, first, second), gate.compare(actual, second, first)
+    assert there.p_value == back.p_value
+    assert not (gate.against_champion(BETTER, there).passes and gate.against_champion(BETTER, back).passes)
+
+
+@pytest.mark.parametrize(
+    ("only_champion", "only_challenger", "better", "not_worse"),
+    [
+        (0, 25, True, True),
+        (0, 5, False, True),  # lucky: p = 0.06
+        (0, 6, True, True),  # p = 0.03
+        (4, 4, False, True),
+        (2, 0, False, True),  # within the tolerated drop of 3.5 digits
+        (4, 0, False, False),  # no more than chance, but more than is tolerated
+        (25, 0, False, False),
+        (60, 58, False, True),
+    ],
+)
+def test_what_passes(only_champion: int, only_challenger: int, better: bool, not_worse: bool):
+    found = split(only_champion, only_challenger)
+    assert gate.against_champion(BETTER, found).passes is better
+    assert gate.against_champion(NOT_WORSE, found).passes is not_worse
+
+
+def test_a_drop_of_exactly_what_is_tolerated_passes():
+    rule = Rule(0.9, 0.5, "not_worse", 0.05, 0.01)
+    assert gate.against_champion(rule, split(1, 0, digits=100, both=89)).passes
+    assert not gate.against_champion(rule, split(2, 0, digits=100, both=89)).passes
+
+
+def test_a_clearly_worse_model_fails_within_a_tolerated_drop():
+    rule = Rule(0.9, 0.5, "not_worse", 0.05, 0.1)
+    assert gate.against_champion(rule, split(12, 0)).why.endswith("worse (p = 0.000488 ≤ 0.05)")
+    assert not gate.against_champion(rule, split(12, 0)).passes
+
+
+@pytest.mark.parametrize(("accuracy", "loss", "passes"), [(0.9, 0.5, True), (0.8999, 0.1, False), (0.99, 0.51, False)])
+def test_thresholds_come_first(accuracy: float, loss: float, passes: bool):
+    assert gate.decide(BETTER, accuracy, loss, None, None).passes is passes
+    assert gate.decide(BETTER, accuracy, loss, "b" * 32, split(0, 25)).passes is passes
+
+
+def test_without_the_champions_bytes_a_person_decides():
+    verdict = gate.decide(BETTER, 0.95, 0.2, "b" * 32, None)
+    assert (verdict.passes, verdict.rule) == (False, "waits_for_person")
+
+
+def test_a_persons_decision_stands_against_the_gate():
+    record = Record("r/m", "a" * 32, decided_by="gate").by_person("b" * 32, "slow", None, "c" * 32)
+    assert record.replaces == "a" * 32
+    assert set(record.only_by_person) == {"a" * 32, "c" * 32}
+    for out in ("a" * 32, "c" * 32):
+        assert gate.is_settled(record, out).rule == "only_by_person"  # pyright: ignore[reportOptionalMemberAccess]
+    chosen = gate.is_settled(record, "b" * 32)
+    assert chosen is not None
+    assert chosen.passes
+    assert gate.is_settled(record, "d" * 32) is None
+    later = record.by_gate("d" * 32, "e" * 32, {}, "better")
+    assert later.only_by_person == record.only_by_person
+    assert later.by_person("a" * 32, "after all", None, "d" * 32).only_by_person == ("c" * 32, "d" * 32)
