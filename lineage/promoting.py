@@ -17,11 +17,11 @@ from typing import Any
 
 from lineage import connection, mirror, production, promotion, story
 from lineage.connection import Connection
-from lineage.errors import LineageError
+from lineage.errors import LineageError, RegistryAway
 from lineage.holdings import Holdings
 from lineage.pipeline import Execution, Pipeline
 from lineage.production import Record
-from lineage.promotion import ALIAS, Held
+from lineage.promotion import ALIAS, Held, Production
 from lineage.recorder import line
 
 TRIES = 3  # times that the gate runs because somebody else was faster
@@ -267,9 +267,23 @@ def back(where: Place, reason: str | None) -> Record:
     earlier = story.before(story.of_git(where.root, where.path), record)
     if earlier is None or earlier.model_md5 is None:
         raise LineageError(f"git's history of {where.path} has no model before this one to go back to.")
+    _check_there(where, promotion.of_record(earlier))
     last = promotion.candidate(Pipeline(where.root), record.registered_model)
     why = reason or f"rolled back from {str(record.model_md5)[:8]}"
     return record.by_person(earlier.model_md5, why, earlier, last)
+
+
+def _check_there(where: Place, wanted: Production | None) -> None:
+    """Raises LineageError where the registry lacks the model; one that is away learns of it later."""
+    try:
+        where.connected()
+    except RegistryAway:
+        return
+    if wanted and promotion.held(wanted.registered_model, f"dvc-{wanted.md5}") is None:
+        raise LineageError(
+            f"the registry has no version of {wanted.registered_model} with the bytes of {wanted.md5}, so nothing was "
+            f"changed. {promotion.FILL}"
+        )
 
 
 def _present(where: Place) -> Record:

@@ -21,6 +21,7 @@ from lineage.pipeline import Execution, Pipeline, setting
 from lineage.production import Record
 
 ALIAS = "production"
+FILL = "`python -m lineage mirror --all-commits` fills the registry with what git and DVC have of the past."
 
 
 @dataclass(frozen=True)
@@ -146,8 +147,7 @@ def move(wanted: Production) -> Held:
     if not api.artifact_exists(wanted.version):
         raise LineageError(
             f"the registry has no version of {wanted.registered_model} with the bytes that are in production "
-            f"({wanted.md5}); the alias '{ALIAS}' stays where it is. `python -m lineage mirror --all-commits` fills "
-            "the registry with what git and DVC have of the past."
+            f"({wanted.md5}); the alias '{ALIAS}' stays where it is. {FILL}"
         )
     version = api.artifact(wanted.version)
     if ALIAS not in version.aliases:

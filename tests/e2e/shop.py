@@ -163,5 +163,7 @@ def open_shop(clone: Clone) -> Shop:
     for name in ("production.json", "reports/predictions.json"):
         (shop.path / name).unlink()
     shop.said["first"] = shop.repro(BASE)
-    shop.base = shop.commit("The first model")
+    shop.git("add", "--all")
+    shop.git("commit", "--quiet", "--amend", "--message", "The first model")
+    shop.base = shop.git("rev-parse", "HEAD").strip()
     return shop
