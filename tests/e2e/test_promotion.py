@@ -173,6 +173,7 @@ def test_a_person_decides_and_the_gate_respects_it(shop: Shop):
     assert shop.settled()
 
 
+@pytest.mark.soak
 def test_a_rollback_stands_until_a_better_model_or_a_person(shop: Shop):
     first = shop.model
     shop.repro(BETTER)
@@ -215,6 +216,7 @@ def test_a_rollback_stands_until_a_better_model_or_a_person(shop: Shop):
     assert shop.settled()
 
 
+@pytest.mark.soak
 def test_a_click_is_seen_and_git_or_the_registry_gives_way(shop: Shop):
     first = shop.model
     shop.repro(BETTER)
@@ -246,6 +248,7 @@ def test_a_click_is_seen_and_git_or_the_registry_gives_way(shop: Shop):
     assert shop.lineage("verify").code == 0
 
 
+@pytest.mark.soak
 def test_another_branch_an_experiment_and_a_pull_request_leave_the_alias_alone(shop: Shop):
     first = shop.model
     shop.git("checkout", "--quiet", "-b", "side")
@@ -280,6 +283,7 @@ def test_another_branch_an_experiment_and_a_pull_request_leave_the_alias_alone(s
     assert shop.settled()
 
 
+@pytest.mark.soak
 def test_get_brings_the_bytes_from_the_cache_or_the_registry(shop: Shop):
     first = shop.model
     shop.repro(BETTER)
@@ -316,6 +320,7 @@ def test_get_brings_the_bytes_from_the_cache_or_the_registry(shop: Shop):
         assert "Traceback" not in done.text
 
 
+@pytest.mark.soak
 def test_what_is_wrong_ends_in_a_sentence_and_changes_nothing(shop: Shop):
     before = shop.read("production.json")
     for words, says in (

@@ -15,6 +15,7 @@ from lineage import production
 from tests.conftest import Clone, clone_into
 from tests.e2e.shop import BEST, BETTER, MAKE, TARGET, Shop, open_shop
 
+pytestmark = pytest.mark.soak  # minutes of real runs; `make soak` has the time
 NOBODY = {"WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_API_KEY": "k" * 40}
 
 
