@@ -54,8 +54,7 @@ soak: .venv/installed-dev ## the long rounds of faults, load and old clients
 	@python -m pytest -m soak tests/registry
 	@python -m pytest -m soak tests/e2e
 
-# The pictures in docs/, from a real run of the pipeline; needs Chromium
-screenshots: .venv/installed-dev
+screenshots: .venv/installed-dev ## the pictures in docs/, from a real run of the pipeline; needs Chromium
 	@python -m docs.screenshots
 
 lint: .venv/installed-dev ## format, lint, types, the CI workflow
