@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from lineage import compare, embedded, media, record
 from lineage.connection import Connection, open_run
-from lineage.errors import LineageError, WrongProject, in_a_sentence
+from lineage.errors import LineageError, RegistryAway, WrongProject, in_a_sentence
 from lineage.facts import Content, Execution
 from lineage.holdings import Holdings, Record
 from lineage.locks import alone
@@ -90,6 +90,8 @@ def make_up(
             print(f"mirroring {execution.stage} … ({at} of {len(executions)})", file=sys.stderr, flush=True)
             try:
                 _mend(pipeline, connection, holdings, execution, experiment)
+            except RegistryAway:  # no run can be opened: the same holds for every other
+                raise
             except Exception as error:  # one stage that can't be mirrored is no reason to leave the others
                 connection.check()
                 left.append(Left(execution.stage, in_a_sentence(error)))
@@ -177,6 +179,8 @@ def _log_sources(
     try:
         with _run(pipeline, connection, id=f"sources-{key}", name="sources", job_type="sources") as run:
             record.log_contents(run, pipeline, sources)
+    except RegistryAway:
+        raise
     except Exception as error:
         connection.check()
         if len(sources) == 1:

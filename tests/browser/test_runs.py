@@ -166,9 +166,10 @@ def test_a_training_that_goes_on_grows_without_reloading(runs: Site, window: Win
             "before => [...document.querySelectorAll('figure.chart figcaption')]"
             ".some(f => f.textContent.includes('seen') && parseInt(f.querySelector('b').textContent) > before + 3)",
             arg=before,
+            timeout=60_000,
         )
         (tmp_path / "stop").touch()
-        expect(page.locator(".badge", has_text="finished")).to_be_visible()
+        expect(page.locator(".badge", has_text="finished")).to_be_visible(timeout=60_000)
         assert page.evaluate("window.here"), "the page was not loaded anew"
     finally:
         (tmp_path / "stop").touch()

@@ -198,7 +198,7 @@ def test_a_model_file_that_is_broken(bad: Clone):
 @pytest.mark.parametrize(
     ("path", "text", "says"),
     [
-        ("reports/metrics.json", "[]", "metrics.json can't be used (it has no accuracy"),
+        ("reports/metrics.json", "[]", "metrics.json can't be used (it has no loss"),
         ("models/registered.json", "{}", "registered.json can't be used (it has no registered_model"),
         ("production.json", "null", "production.json can't be used"),
         ("production.json", "{", "production.json can't be used (it is not JSON"),
