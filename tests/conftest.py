@@ -129,14 +129,19 @@ def clone(tmp_path: Path) -> Iterator[Clone]:
     made.run("python", "-m", "registry", "stop", ok=False)
 
 
-@pytest.fixture
-def api(pipeline: Clone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> wandb.Api:
-    """The public API on the registry of `pipeline`, without this project's code."""
-    for name, value in account(pipeline).items():
+def api_of(clone: Clone, monkeypatch: pytest.MonkeyPatch, folder: Path, store: str = "") -> wandb.Api:
+    """The SDK in this process, turned to the registry of `clone`: its public API, without this project's code."""
+    wandb.teardown()  # it keeps a process's first login
+    for name, value in account(clone, store).items():
         monkeypatch.setenv(name, value)
     for name in ("WANDB_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR", "WANDB_ARTIFACT_DIR"):
-        monkeypatch.setenv(name, str(tmp_path))
+        monkeypatch.setenv(name, str(folder))
     return wandb.Api()
+
+
+@pytest.fixture
+def api(pipeline: Clone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> wandb.Api:
+    return api_of(pipeline, monkeypatch, tmp_path)
 
 
 @pytest.fixture(scope="session")

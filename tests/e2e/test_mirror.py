@@ -6,15 +6,15 @@ import shutil
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
-import wandb
 
-from tests.conftest import Clone, account
+from tests.conftest import Clone, api_of
 
 
 @pytest.fixture
-def emptied(pipeline: Clone, tmp_path) -> dict[str, str]:
+def emptied(pipeline: Clone, tmp_path: Path) -> dict[str, str]:
     """The environment of a registry that holds nothing yet, beside the pipeline's own."""
     return {"REGISTRY_DIR": str(tmp_path / "registry")}
 
@@ -49,7 +49,7 @@ def test_bytes_that_are_nowhere_are_named_and_the_rest_is_mirrored(pipeline: Clo
 
 
 def test_a_mirror_killed_again_and_again_goes_on_and_doubles_nothing(
-    pipeline: Clone, emptied: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    pipeline: Clone, emptied: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     command = ["python", "-m", "lineage", "mirror"]
     for seconds in (2.5, 4.0, 5.5):
@@ -66,9 +66,7 @@ def test_a_mirror_killed_again_and_again_goes_on_and_doubles_nothing(
     assert "not there" not in pipeline.run(*command, env=emptied).text
     assert "mirroring" not in pipeline.run(*command, env=emptied).text
 
-    for name, value in account(pipeline, emptied["REGISTRY_DIR"]).items():
-        monkeypatch.setenv(name, value)
-    api = wandb.Api()
+    api = api_of(pipeline, monkeypatch, tmp_path, emptied["REGISTRY_DIR"])
     runs = list(api.runs("model-registry-dev"))
     assert sorted(run.job_type for run in runs if run.state == "finished") == [
         "build_dataset",

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import wandb
 
 from registry import daemon
-from tests.conftest import BIN, ROOT, Clone, account
+from tests.conftest import BIN, ROOT, Clone
 from tests.lineage import foreign
 
 
@@ -23,17 +22,6 @@ def project_in(path: Path) -> Clone:
     names = {f"GIT_{who}_{what}": "t@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
     own = {"HOME": str(home), "PYTHONPATH": str(ROOT), "REGISTRY_IDLE_SECONDS": "120"}
     return Clone(path, {**kept, **names, **own, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"})
-
-
-def api_of(project: Clone, monkeypatch: pytest.MonkeyPatch, folder: Path, store: str = "") -> wandb.Api:
-    """The public API on the registry of `project`, without this project's code."""
-    own = account(project, store)
-    for name, value in own.items():
-        monkeypatch.setenv(name, value)
-    for name in ("WANDB_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR", "WANDB_ARTIFACT_DIR"):
-        monkeypatch.setenv(name, str(folder))
-    # the SDK keeps the first login of a process, so that it has to be told
-    return wandb.Api(overrides={"base_url": own["WANDB_BASE_URL"]}, api_key=own["WANDB_API_KEY"])
 
 
 @pytest.fixture(scope="session")

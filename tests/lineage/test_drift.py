@@ -16,8 +16,8 @@ import wandb
 import yaml
 
 from registry import daemon
-from tests.conftest import Clone
-from tests.lineage.conftest import api_of, project_in
+from tests.conftest import Clone, api_of
+from tests.lineage.conftest import project_in
 
 STAGES = """
 stages:

@@ -14,8 +14,7 @@ import pytest
 import wandb
 import yaml
 
-from tests.conftest import Clone
-from tests.lineage.conftest import api_of
+from tests.conftest import Clone, api_of
 from tests.lineage.foreign import ODD_NAMES, WEB
 
 LOCKS = ("", "sub/", "sub-two/deeper/")

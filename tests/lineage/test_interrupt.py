@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from registry import daemon
-from tests.conftest import Clone
-from tests.lineage.conftest import api_of
+from tests.conftest import Clone, api_of
 
 MOST = 60  # mirrors that are started
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from registry import daemon, sharing
-from tests.conftest import Clone
-from tests.lineage.conftest import api_of, project_in
+from tests.conftest import Clone, api_of
+from tests.lineage.conftest import project_in
 
 SIZE = 3_000_000
 STAGES = """
