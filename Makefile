@@ -47,12 +47,10 @@ stop: .venv/installed ## end the registry
 	@python -m registry stop
 
 test: .venv/installed-dev ## set up if need be, run the tests
-	@python -m pytest tests --ignore=tests/registry
-	@python -m pytest tests/registry # a process of its own: the SDK keeps one login a process
+	@python -m pytest --numprocesses 2 --dist loadfile tests
 
 soak: .venv/installed-dev ## the long rounds of faults, load and old clients
-	@python -m pytest -m soak tests/registry
-	@python -m pytest -m soak tests/e2e
+	@python -m pytest -m soak tests
 
 screenshots: .venv/installed-dev ## the pictures in docs/, from a real run of the pipeline; needs Chromium
 	@python -m docs.screenshots

@@ -76,6 +76,7 @@ def test_an_interrupted_training_leaves_its_earlier_outputs_and_says_so_in_a_lin
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where a shell runs the tests with &
     )
     assert training.stdout is not None
     said = ""

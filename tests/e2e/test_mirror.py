@@ -48,6 +48,7 @@ def test_bytes_that_are_nowhere_are_named_and_the_rest_is_mirrored(pipeline: Clo
         pipeline.run("python", "-m", "registry", "stop", env=emptied)
 
 
+@pytest.mark.soak  # tests/lineage/test_interrupt.py does it to a smaller project
 def test_a_mirror_killed_again_and_again_goes_on_and_doubles_nothing(
     pipeline: Clone, emptied: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):

@@ -124,9 +124,10 @@ def command(store: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     """One server for all tests that don't harm it; the SDK's settings point to it."""
+    wandb.teardown()  # it keeps a process's first login
     folder = tmp_path_factory.mktemp("registry")
     server = daemon.ensure(folder / "store")
     with pytest.MonkeyPatch.context() as patch:
