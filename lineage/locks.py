@@ -15,8 +15,13 @@ def alone(root: Path, work: str) -> Iterator[None]:
 
     Experiments in temporary folders share the locks of the repository that they belong to.
     """
-    folder = Path(os.environ.get("DVC_ROOT") or root) / ".dvc" / "tmp"
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"lineage-{work}.lock").open("w") as lock:
+    with (folder_of(root) / f"lineage-{work}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def folder_of(root: Path) -> Path:
+    """Where a project keeps what its processes tell each other."""
+    folder = Path(os.environ.get("DVC_ROOT") or root) / ".dvc" / "tmp"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -13,6 +13,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lineage import compare, embedded, media, record
@@ -20,7 +21,7 @@ from lineage.connection import Connection, open_run
 from lineage.errors import LineageError, RegistryAway, WrongProject, in_a_sentence
 from lineage.facts import Content, Execution
 from lineage.holdings import Holdings, Record
-from lineage.locks import alone
+from lineage.locks import alone, folder_of
 from lineage.pipeline import Pipeline
 from lineage.revisions import Revision
 
@@ -80,6 +81,7 @@ def make_up(
     `runs` where no other run is open in this process. Raises RegistryAway where the registry goes away meanwhile.
     """
     with alone(pipeline.root, "mirror"):
+        _end_what_was_killed(pipeline, connection)
         compare.load(holdings, executions, added)
         made = {out for execution in executions for out in execution.outs}
         read = [dep.mirrored for execution in executions for dep in execution.deps]
@@ -145,6 +147,7 @@ def make_up_sources(
 ) -> list[Left]:
     """Log those of `contents` that no stage makes (code, files added by hand), so that every edge has two ends."""
     with alone(pipeline.root, "mirror"):
+        _end_what_was_killed(pipeline, connection)
         return _sources(pipeline, connection, holdings, contents)
 
 
@@ -281,16 +284,41 @@ def _set_aside(connection: Connection, found: Record, execution: Execution) -> N
 
 
 @contextlib.contextmanager
-def _run(pipeline: Pipeline, connection: Connection, **arguments: Any) -> Iterator[wandb.Run]:
+def _run(pipeline: Pipeline, connection: Connection, id: str, **arguments: Any) -> Iterator[wandb.Run]:
     """A run of its own beside the one that a stage may have open; an interrupted one is gone on with."""
     settings = {**SETTINGS, "git_commit": pipeline.commit}
-    run = open_run(connection, settings, resume="allow", reinit="create_new", **arguments)
+    note = _note(pipeline, connection)
+    note.write_text(id)
+    run = open_run(connection, settings, id=id, resume="allow", reinit="create_new", **arguments)
     try:
         yield run
     except BaseException:
         run.finish(exit_code=1)
         raise
-    run.finish()
+    else:
+        run.finish()
+    finally:
+        note.unlink(missing_ok=True)
+
+
+def _end_what_was_killed(pipeline: Pipeline, connection: Connection) -> None:
+    """Finish the run that a killed mirror left open. What it holds may be whole: nothing else would come back to it."""
+    import wandb
+
+    note = _note(pipeline, connection)
+    if not note.exists():
+        return
+    with contextlib.suppress(ValueError):  # killed before there was a project
+        if any(run.state != "finished" for run in wandb.Api().runs(connection.path, {"name": note.read_text()})):
+            with _run(pipeline, connection, id=note.read_text()):
+                pass
+    note.unlink(missing_ok=True)
+
+
+def _note(pipeline: Pipeline, connection: Connection) -> Path:
+    """The file that names the run which a mirror has open, while it has."""
+    place = hashlib.md5(connection.project_url.encode()).hexdigest()[:8]
+    return folder_of(pipeline.root) / f"lineage-mirror-{place}.run"
 
 
 def _slug(stage: str) -> str:

@@ -306,3 +306,6 @@ create table run_output (
   primary key (run_id, artifact_id)
 ) strict, without rowid;
 create index run_output_by_artifact on run_output (artifact_id);
+
+-- The SDK keeps what it has seen of an artifact by its id, whichever server it came from: ids differ from store to store.
+insert into sqlite_sequence (name, seq) values ('artifact', abs(random() % 1000000000));

@@ -8,7 +8,10 @@ import pytest
 import wandb
 from wandb.errors import CommError
 
-from .conftest import Registry
+from registry import daemon
+
+from .by_hand import log
+from .conftest import Account, Registry
 
 
 def aliases(registry: Registry, address: str, type: str = "model") -> dict[str, list[str]]:
@@ -151,6 +154,16 @@ def test_an_entry_can_refer_to_another_version(registry: Registry, tmp_path: Pat
         run.log_artifact(artifact).wait()
     folder = registry.api().artifact("refers/view:latest").download(str(tmp_path))
     assert Path(folder, "copied.txt").read_text() == "one"
+
+
+def test_ids_differ_from_store_to_store(store: Path, tmp_path: Path):
+    """The SDK keeps what it has seen of an artifact by its id, whichever server it came from."""
+    ids = set()
+    for folder in (store, tmp_path / "second"):
+        server = daemon.ensure(folder)
+        ids.add(log(Account(server.url, server.entity, server.api_key), "first", "weights", {"a": b"a"}))
+        daemon.stop(folder)
+    assert len(ids) == 2
 
 
 def test_a_draft_of_a_version_keeps_the_files_that_did_not_change(registry: Registry, tmp_path: Path):
