@@ -47,7 +47,7 @@ stop: .venv/installed ## end the registry
 	@python -m registry stop
 
 test: .venv/installed-dev ## set up if need be, run the tests
-	@python -m pytest --numprocesses 2 --dist loadfile tests
+	@python -m pytest --numprocesses 2 --dist loadgroup tests
 
 soak: .venv/installed-dev ## the long rounds of faults, load and old clients
 	@python -m pytest -m soak tests
