@@ -47,7 +47,13 @@ stop: .venv/installed ## end the registry
 	@python -m registry stop
 
 test: .venv/installed-dev ## set up if need be, run the tests
-	@python -m pytest --numprocesses 2 --dist loadgroup tests
+	@$(MAKE) --no-print-directory --jobs 2 --keep-going --output-sync=line test-pipeline test-rest
+
+test-pipeline: # what shares one run of the pipeline takes one core, about as long as the rest takes the other
+	@python -m pytest tests/e2e tests/stages
+
+test-rest:
+	@python -m pytest tests --ignore=tests/e2e --ignore=tests/stages
 
 soak: .venv/installed-dev ## the long rounds of faults, load and old clients
 	@python -m pytest -m soak tests
@@ -82,4 +88,4 @@ packages.yaml: requirements.txt
 	python -m pip install --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
-.PHONY: screenshots help repro $(STAGES) mirror verify promote rollback lineage report reproduce serve stop test soak lint lock
+.PHONY: screenshots help repro $(STAGES) mirror verify promote rollback lineage report reproduce serve stop test test-pipeline test-rest soak lint lock

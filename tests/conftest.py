@@ -20,14 +20,6 @@ ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent  # `dvc` and `python` of the environment that runs the tests
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of two processes, one has all tests that share the run of the pipeline, so that it runs once."""
-    for item in items:
-        group = "pipeline" if "pipeline" in getattr(item, "fixturenames", ()) else "rest"
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 @dataclass(frozen=True)
 class Done:
     """A command that ended: its exit status and everything that it printed."""

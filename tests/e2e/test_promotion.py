@@ -86,9 +86,9 @@ def test_a_better_challenger_replaces_the_champion_on_both_sides(shop: Shop):
         ("better", LUCKY, False, "no difference that is more than chance (p = 0.25 > 0.05)"),
         pytest.param("better", CLEARLY_WORSE, False, "worse (p = 5.96e-08 ≤ 0.05)", marks=pytest.mark.soak),
         pytest.param("not_worse", EQUAL, True, "not worse (p = 1 > 0.05)", marks=pytest.mark.soak),
-        ("not_worse", SLIGHTLY_WORSE, True, "not worse (p = 0.5 > 0.05)"),
+        pytest.param("not_worse", SLIGHTLY_WORSE, True, "not worse (p = 0.5 > 0.05)", marks=pytest.mark.soak),
         pytest.param("not_worse", CLEARLY_WORSE, False, "worse (p = 5.96e-08 ≤ 0.05)", marks=pytest.mark.soak),
-        ("not_worse", TOO_BAD, False, "accuracy 0.857143 < 0.9"),
+        pytest.param("not_worse", TOO_BAD, False, "accuracy 0.857143 < 0.9", marks=pytest.mark.soak),
     ],
     ids=["equal", "lucky", "worse", "as good", "slightly worse", "clearly worse", "threshold"],
 )
@@ -130,6 +130,7 @@ def test_a_champion_that_was_measured_on_other_digits_is_measured_again(shop: Sh
     assert shop.settled()
 
 
+@pytest.mark.soak
 def test_a_champion_whose_bytes_are_gone_waits_for_a_person_unless_the_registry_has_them(shop: Shop):
     first = shop.model
     cached = shop.path / ".dvc/cache/files/md5" / first[:2] / first[2:]

@@ -56,6 +56,7 @@ def project(tmp_path: Path) -> Iterator[Clone]:
     daemon.stop(made.path / ".registry")
 
 
+@pytest.mark.soak
 def test_workers_at_once_group_their_runs_and_share_their_inputs(
     project: Clone, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
