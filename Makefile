@@ -47,7 +47,7 @@ stop: .venv/installed ## end the registry
 	@python -m registry stop
 
 test: .venv/installed-dev ## set up if need be, run the tests
-	@$(MAKE) --no-print-directory --jobs 2 --keep-going --output-sync=line test-pipeline test-rest
+	@$(MAKE) --no-print-directory --jobs 2 --keep-going test-pipeline test-rest
 
 test-pipeline: # what shares one run of the pipeline takes one core, about as long as the rest takes the other
 	@python -m pytest tests/e2e tests/stages

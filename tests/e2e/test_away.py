@@ -93,6 +93,7 @@ def test_an_interrupted_training_leaves_its_earlier_outputs_and_says_so_in_a_lin
     assert "up to date" in pipeline.run("dvc", "status").text
 
 
+@pytest.mark.soak
 def test_a_training_survives_its_registry(pipeline: Clone, api: wandb.Api):
     before = {run.id for run in api.runs("model-registry-dev", filters={"job_type": "train_model"})}
     server = daemon.ensure(pipeline.path / ".registry")

@@ -40,6 +40,7 @@ def test_a_changed_epoch_count_and_back_again(pipeline: Clone, api: wandb.Api):
     assert pipeline.git("status", "--porcelain") == ""
 
 
+@pytest.mark.soak
 def test_a_better_model_replaces_production_and_git_brings_the_old_one_back(pipeline: Clone, api: wandb.Api):
     """On main, with the README's commands. What test_a_changed_epoch_count trained comes from the run cache."""
     make = ("make", "--assume-old=.venv/installed", "--assume-old=packages.yaml")

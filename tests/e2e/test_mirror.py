@@ -19,6 +19,7 @@ def emptied(pipeline: Clone, tmp_path: Path) -> dict[str, str]:
     return {"REGISTRY_DIR": str(tmp_path / "registry")}
 
 
+@pytest.mark.soak
 def test_bytes_come_from_the_cache_where_the_workspace_lacks_them(pipeline: Clone, emptied: dict[str, str]):
     (pipeline.path / "models/model.h5").unlink()
     shutil.rmtree(pipeline.path / "data/mnist")

@@ -82,7 +82,9 @@ def test_a_better_challenger_replaces_the_champion_on_both_sides(shop: Shop):
 @pytest.mark.parametrize(
     ("require", "wrong", "passes", "because"),
     [
-        ("better", EQUAL, False, "no difference that is more than chance (p = 1 > 0.05)"),
+        pytest.param(
+            "better", EQUAL, False, "no difference that is more than chance (p = 1 > 0.05)", marks=pytest.mark.soak
+        ),
         ("better", LUCKY, False, "no difference that is more than chance (p = 0.25 > 0.05)"),
         pytest.param("better", CLEARLY_WORSE, False, "worse (p = 5.96e-08 ≤ 0.05)", marks=pytest.mark.soak),
         pytest.param("not_worse", EQUAL, True, "not worse (p = 1 > 0.05)", marks=pytest.mark.soak),
@@ -120,6 +122,7 @@ def test_digits_on_which_the_two_disagree_are_shown(shop: Shop):
     assert "reports/disagreements.png" in shop.run("dvc", "plots", "show", "--json").text
 
 
+@pytest.mark.soak
 def test_a_champion_that_was_measured_on_other_digits_is_measured_again(shop: Shop):
     first = shop.model
     shop.set(data__eval_size=600)

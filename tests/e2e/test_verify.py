@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import pytest
 import wandb
 
 from registry import daemon
@@ -44,6 +45,7 @@ def test_after_repro_after_a_restore_and_after_an_experiment_was_applied(pipelin
         pipeline.run("dvc", "checkout")
 
 
+@pytest.mark.soak
 def test_a_second_registry_and_one_that_was_removed_get_it_all(pipeline: Clone, tmp_path: Path):
     """The second has another port and another store; once removed, a clone of the repository fills it again."""
     second = {"REGISTRY_DIR": str(tmp_path / "second")}

@@ -77,6 +77,7 @@ def test_workers_at_once_group_their_runs_and_share_their_inputs(
     assert len(list(api.runs("tries", filters={"display_name": "make"}))) == 1
 
 
+@pytest.mark.soak
 def test_what_is_applied_or_branched_off_is_the_experiments_own(
     project: Clone, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):

@@ -35,6 +35,7 @@ def mirror_and_kill(project: Clone, env: dict[str, str], after: float) -> int | 
         return None
 
 
+@pytest.mark.soak
 def test_a_mirror_killed_at_random_goes_on_and_doubles_nothing(
     foreign_project: Clone, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
