@@ -56,11 +56,20 @@ class TrackedRun:
         self._root = project_root()
         self._recorder = Line(self._root)
         try:
-            self._execution: Execution = self._recorder.ask("begin", stage, live, os.getpid(), _program())
+            self._execution = self._begin(live)
         except BaseException:
             self._recorder.close()
             raise
         self._live = Live(self._root, self._recorder, self._execution) if live else None
+
+    def _begin(self, live: bool) -> Execution:
+        question = ("begin", self._stage, live, os.getpid(), _program())
+        try:
+            return self._recorder.ask(*question)
+        except RecorderGone:  # killed before it knew of this stage: another one starts afresh
+            self._recorder.close()
+            self._recorder = Line(self._root)
+            return self._recorder.ask(*question)
 
     def params_in(self, file: str) -> dict[str, Any]:
         """The parameters of `file` that dvc.yaml names for this stage, by their dotted names."""
