@@ -47,13 +47,18 @@ stop: .venv/installed ## end the registry
 	@python -m registry stop
 
 test: .venv/installed-dev ## set up if need be, run the tests
-	@$(MAKE) --no-print-directory --jobs 2 --keep-going test-pipeline test-rest
+	@$(MAKE) --no-print-directory --jobs 3 --keep-going test-pipeline test-lineage test-rest
 
-test-pipeline: # what shares one run of the pipeline takes one core, about as long as the rest takes the other
-	@python -m pytest tests/e2e tests/stages
+# Three processes, which often wait: what shares one run of the pipeline is in the first.
+PIPELINE_TESTS := tests/e2e tests/stages tests/browser/test_promotion.py
+test-pipeline:
+	@python -m pytest $(PIPELINE_TESTS)
+
+test-lineage:
+	@python -m pytest tests/lineage
 
 test-rest:
-	@python -m pytest tests --ignore=tests/e2e --ignore=tests/stages
+	@python -m pytest tests --ignore=tests/lineage $(PIPELINE_TESTS:%=--ignore=%)
 
 soak: .venv/installed-dev ## the long rounds of faults, load and old clients
 	@python -m pytest -m soak tests

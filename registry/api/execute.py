@@ -33,6 +33,7 @@ from registry.api import (
     projects,
     registries,
     runs,
+    sweeps,
     uploads,
     viewer,
 )
@@ -43,7 +44,7 @@ from registry.model.access import Who
 from registry.store import Store
 
 log = logging.getLogger("registry")
-MODULES = (viewer, projects, runs, artifacts, uploads, collections, links, registries, accounts, older)
+MODULES = (viewer, projects, runs, sweeps, artifacts, uploads, collections, links, registries, accounts, older)
 LARGEST_DOCUMENT = 20_000  # tokens; the SDK's longest has about 1,000
 
 

@@ -4,8 +4,7 @@ import json
 
 from registry.api import paging
 from registry.api.binding import Fields
-from registry.errors import NotSupported
-from registry.model import access, accounts, branches, history, ids, lineage, projects, runfiles, runs
+from registry.model import access, accounts, branches, history, ids, lineage, projects, runfiles, runs, sweeps
 from registry.model.access import Role
 
 run = Fields("Run")
@@ -73,8 +72,29 @@ def resolve_read_only(row, info):
 
 
 @run.field("stopped")
+@run.field("shouldStop")
 def resolve_stopped(row, info):
     return bool(row["stop_asked"])
+
+
+@run.field("running")
+def resolve_running(row, info):
+    return runs.state(row) == "running"
+
+
+@run.field("failed")
+def resolve_failed(row, info):
+    return runs.state(row) in ("failed", "crashed")
+
+
+@run.field("exitcode")
+def resolve_exit_code(row, info):
+    return row["exit_code"]
+
+
+@run.field("sweepName")
+def resolve_sweep_name(row, info):
+    return sweeps.name_of(info.context.db, row)
 
 
 # ---- history ----
@@ -178,8 +198,6 @@ def resolve_outputs(row, info, first=None, after=None):
 
 @mutation.field("upsertBucket")
 def upsert_run(_, info, input):
-    if input.get("sweep"):
-        raise NotSupported("A run of a sweep")
     number = ids.decode(input["id"], "Run") if input.get("id") else None
     row, inserted = runs.upsert(info.context.db, info.context.who, number, input)
     if inserted:

@@ -13,7 +13,7 @@ from typing import Any
 
 from registry.errors import RegistryError
 
-VERSION = 4
+VERSION = 5
 HERE = Path(__file__).parent
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from registry.db.connect import Connection
-from registry.errors import BadInput
+from registry.errors import BadInput, NotFound
 from registry.model import access, artifacts, lineage, memberships, names, projects
 from registry.model.access import Role, Who
 
@@ -45,6 +45,7 @@ update run
        host = coalesce(:host, host),
        program = coalesce(:program, program),
        state = coalesce(:state, state),
+       sweep_id = coalesce(:sweep_id, sweep_id),
        tags = coalesce(:tags, tags),
        updated_at = strftime('%Y-%m-%dT%H:%M:%SZ')
  where id = :id
@@ -64,7 +65,7 @@ def upsert(db: Connection, who: Who, number: int | None, given: dict[str, Any]) 
         if run is None:
             inserted = True
             run = _insert(db, who, project, name, given)
-    return db.row(UPDATE, id=run["id"], **_values(given)), inserted
+    return db.row(UPDATE, id=run["id"], sweep_id=_sweep(db, run, given.get("sweep")), **_values(given)), inserted
 
 
 def _insert(db: Connection, who: Who, project: Row, name: str, given: dict[str, Any]) -> Row:
@@ -79,6 +80,18 @@ def _insert(db: Connection, who: Who, project: Row, name: str, given: dict[str, 
         display_name=given.get("display_name") or _pleasant_name(),
         user=who.user_id,
     )
+
+
+def _sweep(db: Connection, run: Row, name: str | None) -> int | None:
+    """The number of the sweep of the run's project that a run says it belongs to."""
+    if not name:
+        return None
+    found = db.value(
+        "select id from sweep where project_id = :project and name = :name", project=run["project_id"], name=name
+    )
+    if found is None:
+        raise NotFound(f"Sweep '{name}' was not found in the run's project.")
+    return found
 
 
 def _values(given: dict[str, Any]) -> dict[str, Any]:

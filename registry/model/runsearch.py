@@ -46,7 +46,7 @@ COLUMNS = {
     "notes": "run.notes",
     "host": "run.host",
     "program": "run.program",
-    "sweep": "null",  # there are no sweeps here, so that every run is outside of one
+    "sweep": "(select sweep.name from sweep where sweep.id = run.sweep_id)",
     "username": USERNAME,
     "user.username": USERNAME,
     "createdAt": "run.created_at",

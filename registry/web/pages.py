@@ -43,6 +43,7 @@ def routes(shell: Shell) -> list[Route]:
         Route("/{entity}/{project}/runs/{run}/{tab}", page(run.run)),
         Route("/{entity}/{project}/runs/{run}/tables/{path:path}", page(tables.of_run)),
         Route("/{entity}/{project}/runs/{run}/raw/{path:path}", page(run.raw)),
+        Route("/{entity}/{project}/sweeps/{sweep}", page(runs.of_sweep)),
         Route("/{entity}/{project}/{tab}", page(runs.project)),  # such as W&B's workspace
         Route("/{entity}", page(home.home)),
     ]

@@ -4,17 +4,18 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from registry.errors import BadInput
-from registry.model import runs, runsearch
+from registry.errors import BadInput, NotFound
+from registry.model import runs, runsearch, sweeps
 from registry.web import addresses, find
 from registry.web.pager import pager
-from registry.web.shell import Page, Visit
+from registry.web.shell import Moved, Page, Visit
 
 Row = dict[str, Any]
 MANY = 50  # rows a page
 CHOICES = 60  # columns that are offered
 STATES = ("running", "finished", "failed", "crashed", "killed")
 FIXED = {"name": "display_name", "state": "state", "job": "job_type", "group": "group_name", "started": "created_at"}
+ASKED = ("q", "state", "group", "job", "sweep", "key", "is", "value", "sort")
 KINDS = {"config": "config", "summary": "summary_metrics"}
 OPERATORS = {"=": "$eq", "!=": "$ne", ">": "$gt", ">=": "$gte", "<": "$lt", "<=": "$lte", "contains": "$contains"}
 
@@ -61,13 +62,21 @@ def project(visit: Visit) -> Page:
             "offered": [(key, key in chosen) for key in [*offered, *(key for key in chosen if key not in offered)]],
             "states": STATES,
             "operators": list(OPERATORS),
-            "asked": {
-                key: visit.query.get(key, "") for key in ("q", "state", "group", "job", "key", "is", "value", "sort")
-            },
+            "asked": {key: visit.query.get(key, "") for key in ASKED},
             "compare": addresses.join(place["entity_name"], place["name"], "compare"),
             "clear": addresses.join(place["entity_name"], place["name"], "runs"),
         },
     )
+
+
+def of_sweep(visit: Visit) -> Moved:
+    """Where the SDK's link to a sweep leads: its runs."""
+    place = find.project(visit)
+    name = visit.path["sweep"]
+    if sweeps.find(visit.db, place, name) is None:
+        raise NotFound(f"'{place['name']}' has no sweep '{name}'.")
+    runs_page = addresses.join(place["entity_name"], place["name"], "runs")
+    return Moved(addresses.with_query(runs_page, {"sweep": name}))
 
 
 def facts(row: Row) -> dict[str, Any]:
@@ -125,7 +134,7 @@ def _filter(visit: Visit) -> str | None:
     if text := asked.get("q", "").strip():
         fields = ("display_name", "name", "notes", "commit")
         clauses.append({"$or": [{field: {"$contains": text}} for field in fields]})
-    for name, field in (("state", "state"), ("group", "group"), ("job", "job_type")):
+    for name, field in (("state", "state"), ("group", "group"), ("job", "job_type"), ("sweep", "sweep")):
         if value := asked.get(name, "").strip():
             clauses.append({field: value})
     if key := asked.get("key", "").strip():

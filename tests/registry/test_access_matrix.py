@@ -57,6 +57,10 @@ MUTATIONS = {
     "deleteFiles": (MEMBER, "deleteFiles(input: {files: [$file]}) { success }"),
     "notifyScriptableRunAlert": (MEMBER, "notifyScriptableRunAlert(input: {entityName: $team, projectName: $project, "
                                          "runName: $run_name, title: \"t\", text: \"t\"}) { success }"),
+    "upsertSweep": (MEMBER, "upsertSweep(input: {id: $sweep, state: \"PAUSED\"}) { sweep { state } }"),
+    "createAgent": (MEMBER, "createAgent(input: {host: \"h\", entityName: $team, projectName: $project, "
+                            "sweep: $sweep_name}) { agent { id } }"),
+    "agentHeartbeat": (MEMBER, "agentHeartbeat(input: {id: $agent}) { commands }"),
     "upsertModel": (ADMIN, "upsertModel(input: {entityName: $orgentity, name: $registry_name, description: \"x\"}) "
                            "{ inserted }"),
     "renameProject": (ADMIN, "renameProject(input: {entityName: $orgentity, oldProjectName: $registry_name, "
@@ -170,6 +174,7 @@ DOORS = {
     "/{entity}/{project}/runs/{run}/{tab}": "session",
     "/{entity}/{project}/runs/{run}/tables/{path:path}": "session",
     "/{entity}/{project}/runs/{run}/raw/{path:path}": "session",
+    "/{entity}/{project}/sweeps/{sweep}": "session",
     "/{entity}/{project}/{tab}": "session",
     "/{entity}": "session",
 }
@@ -185,6 +190,7 @@ ABSENT = {
     "run": encoded("Run", 10**9), "artifact": encoded("Artifact", 10**9), "pending": encoded("Artifact", 10**9),
     "sequence": encoded("ArtifactSequence", 10**9), "portfolio": encoded("ArtifactPortfolio", 10**9),
     "registry": encoded("Project", 10**9), "manifest": encoded("ArtifactManifest", 10**9),
+    "sweep": encoded("Sweep", 10**9), "sweep_name": "absent-sweep", "agent": encoded("Agent", 10**9),
     "file": encoded("RunFile", 10**9), "teamid": encoded("Entity", 10**9),
 }  # fmt: skip
 
@@ -257,6 +263,15 @@ def thing(place: Place) -> dict[str, str]:
         'projectName: $project, runName: "r"}) { artifactManifest { id } }'
     )
     values["manifest"] = manifest["createArtifactManifest"]["artifactManifest"]["id"]
+    sweep = did(
+        'upsertSweep(input: {entityName: $team, projectName: $project, config: "{method: random, '
+        'parameters: {x: {value: 1}}}"}) { sweep { id name } }'
+    )["upsertSweep"]["sweep"]
+    values |= {"sweep": sweep["id"], "sweep_name": sweep["name"]}
+    agent = did(
+        'createAgent(input: {host: "h", entityName: $team, projectName: $project, sweep: $sweep_name}) { agent { id } }'
+    )
+    values["agent"] = agent["createAgent"]["agent"]["id"]
     upload = did(
         'createRunFiles(input: {entityName: $team, projectName: $project, runName: "r", files: ["f"]}) '
         "{ files { uploadUrl } }"

@@ -69,18 +69,13 @@ def test_login_with_a_wrong_key_says_so(registry: Registry, run: Command, tmp_pa
     assert "No account of this registry has this API key" in said
 
 
-def test_verify_finds_all_that_matters_on_one_machine(run: Command, signed_in: None):
-    """It fails on sweeps, which the registry leaves out, and warns that loopback has no https."""
-    said = run("wandb", "verify", fails=True)
+def test_verify_finds_all_that_one_machine_can_have(run: Command, signed_in: None):
+    """It warns that loopback has no https, which fails no check."""
+    said = run("wandb", "verify")
     checks = {line.split("..")[0]: line[-1] for line in said.splitlines() if line.endswith(("✅", "❌"))}
     wrong = {name for name, mark in checks.items() if mark == "❌"}
     assert len(checks) >= 9
-    assert wrong == {
-        "Checking requests to base url",
-        "Checking requests made over signed URLs",
-        "Checking sweep creation and agent execution",
-    }
-    assert "'UpsertSweep' is not supported by this registry" in said
+    assert wrong == {"Checking requests to base url", "Checking requests made over signed URLs"}
 
 
 def test_artifacts_are_put_listed_and_got(run: Command, tmp_path: Path, signed_in: None):

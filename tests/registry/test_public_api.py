@@ -194,13 +194,6 @@ def test_a_team_tells_its_members_and_an_unknown_one_has_none(registry: Registry
 @pytest.mark.parametrize(
     ("ask", "name"),
     [
-        (lambda api: list(api.project("left-out").sweeps()), "GetSweeps"),
-        (lambda api: api.sweep("left-out/abc"), "GetSweep"),
-        (
-            lambda api: wandb.sweep({"method": "grid", "parameters": {"x": {"values": [1]}}}, project="left-out"),
-            "Sweep",
-        ),
-        (lambda api: wandb.agent("abc", project="left-out", function=print, count=1), "CreateAgent"),
         (lambda api: list(api.reports("left-out")), "ProjectViews"),
         (lambda api: api.create_run_queue("q", "local-container", entity="local"), "CreateDefaultResourceConfig"),
         (lambda api: list(api.automations(entity="local")), "Automations"),
