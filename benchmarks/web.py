@@ -168,6 +168,7 @@ def measure(url: str, sign_in: str, chromium: str, options: argparse.Namespace) 
         "the same, sorted, last page": f"{base}/table/v0/files/digits.table.json?sort=-c0&page=1000",
         "the same, as a grid": f"{base}/table/v0/files/digits.table.json?view=grid",
         f"lineage, {options.nodes} nodes": f"{base}/root/v0/lineage",
+        "lineage of the project's newest runs": "/local/bench/lineage",
     }
     print(f"{'page':34}{'server ms':>11}{'load ms':>10}{'kB':>8}")
     with sync_playwright() as playwright:

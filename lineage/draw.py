@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 from lineage.facts import Content, Execution
 from lineage.graph import Graph, Key, key_of
@@ -24,6 +25,18 @@ class Registry:
     def version(self, content: Content) -> str:
         """The version that mirrors `content`, or that there is none; nothing where nobody was asked."""
         return self.versions.get(key_of(content), "not there") if self.url else ""
+
+    def version_address(self, content: Content) -> str | None:
+        """The page of the version that mirrors `content`."""
+        name = self.versions.get(key_of(content))
+        if not self.url or not name:
+            return None
+        parts = ("artifacts", content.mirrored.type, *name.split(":"))
+        return "/".join([self.url, *(quote(part, safe="") for part in parts)])
+
+    def run_address(self, execution: Execution) -> str | None:
+        """The page of the run that holds `execution`."""
+        return f"{self.url}/runs/{quote(self.runs[execution.key])}" if execution.key in self.runs else None
 
     def caption(self, content: Content) -> str:
         """The version that mirrors `content`, else its md5."""

@@ -1,10 +1,10 @@
-"""The lineage of a version or a run: what led to it and what came of it, as a graph and as a list."""
+"""Lineage as a graph and as a list: what led to a version or a run and what came of it, or all of a project."""
 
 import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from registry.model import access, artifacts, collections, lineage, memberships, runs
+from registry.model import access, artifacts, collections, lineage, memberships, runs, runsearch
 from registry.web import addresses, find
 from registry.web import version as versions
 from registry.web.graph import Layout, arrange
@@ -13,6 +13,7 @@ from registry.web.shell import Page, Visit
 Row = dict[str, Any]
 Node = tuple[str, int]  # artifact or run, and its number
 MOST = 500
+NEWEST = 100  # runs that the graph of a project begins with
 DEPTHS = (1, 2, 4, 10, 50)
 WAYS = {"both": (True, False), "up": (True,), "down": (False,)}
 CARD = (210.0, 58.0)
@@ -37,20 +38,29 @@ def of_version(visit: Visit) -> Page:
     number = memberships.version(membership)
     address = addresses.version(place["entity_name"], place["name"], kind, collection["name"], number)
     steps = [(f"{collection['name']}:{number}", address)]
-    return _page(visit, place, ("artifact", membership["artifact_id"]), steps, f"{collection['name']}:{number}")
+    return _around(visit, place, ("artifact", membership["artifact_id"]), steps, f"{collection['name']}:{number}")
 
 
 def of_run(visit: Visit) -> Page:
     place, run = find.run(visit)
     address = addresses.run(place["entity_name"], place["name"], run["name"])
-    return _page(visit, place, ("run", run["id"]), [(run["display_name"], address)], run["display_name"])
+    return _around(visit, place, ("run", run["id"]), [(run["display_name"], address)], run["display_name"])
 
 
-def reached(visit: Visit, start: Node, ways: tuple[bool, ...], depth: int) -> Found:
-    """What can be reached from a node in so many steps, upstream, downstream, or both; only what may be seen."""
-    found, known = Found([start]), {start}
+def of_project(visit: Visit) -> Page:
+    """A project's newest runs with all that they used and made."""
+    place = find.project(visit)
+    rows = runsearch.page(visit.db, place["id"], None, "-created_at", NEWEST + 1, 0)
+    found = reached(visit, [("run", row["id"]) for row in rows[:NEWEST]], WAYS["both"], 1)
+    found.cut = len(rows) > NEWEST
+    return _page(visit, place, found, None, {"name": place["name"], "steps": [], "ways": []})
+
+
+def reached(visit: Visit, starts: list[Node], ways: tuple[bool, ...], depth: int) -> Found:
+    """What can be reached from some nodes in so many steps, upstream, downstream, or both; only what may be seen."""
+    found, known = Found(list(starts)), set(starts)
     for upstream in ways:
-        here = [start]
+        here = starts
         for _ in range(depth):
             ahead: dict[Node, None] = {}
             for kind in ("artifact", "run"):
@@ -85,39 +95,41 @@ def _goes_on(visit: Visit, here: list[Node], upstream: bool, known: set[Node]) -
     return False
 
 
-def _page(visit: Visit, place: Row, start: Node, steps: list[tuple[str, str]], title: str) -> Page:
+def _around(visit: Visit, place: Row, start: Node, steps: list[tuple[str, str]], name: str) -> Page:
+    """The page of one node's lineage, as far as the address asks for."""
     way = visit.query.get("show") if visit.query.get("show") in WAYS else "both"
     asked = visit.query.get("depth", "")
     depth = int(asked) if asked in {str(steps) for steps in DEPTHS} else 10
-    found = reached(visit, start, WAYS[str(way)], depth)
+    directions = [
+        (words, _with(visit, show=key), way == key)
+        for words, key in (("Upstream", "up"), ("Both", "both"), ("Downstream", "down"))
+    ]
+    asked_for = {"name": name, "steps": steps, "ways": directions, "depths": DEPTHS, "depth": depth, "way": way}
+    return _page(visit, place, reached(visit, [start], WAYS[str(way)], depth), start, asked_for)
+
+
+def _page(visit: Visit, place: Row, found: Found, start: Node | None, asked_for: Row) -> Page:
+    """The page of what was found; `start` is the node that it is about, if it is one."""
     cards = _cards(visit, found.nodes)
     nodes, edges = _stacked(found, cards, start)
     layout = arrange({node: PILL if node[0] == "run" else CARD for node in nodes}, edges)
     return Page(
         "lineage.html",
         {
-            "title": f"Lineage of {title}",
-            "name": title,
+            "title": f"Lineage of {asked_for['name']}",
             "project": place,
-            "steps": steps,
             "graph": _drawn(layout, cards, start, edges),
             "width": layout.width + 4,
             "height": layout.height + 4,
             "nodes": [
                 cards[node] for node in sorted(nodes, key=lambda node: (layout.places[node][1], layout.places[node][0]))
             ],
-            "now": cards[start],
+            "now": cards[start] if start else None,
             "cut": found.cut,
-            "ways": [
-                (words, _with(visit, show=key), way == key)
-                for words, key in (("Upstream", "up"), ("Both", "both"), ("Downstream", "down"))
-            ],
-            "depths": DEPTHS,
-            "depth": depth,
-            "way": way,
             "zooms": [(f"{zoom} %", _with(visit, zoom=zoom), _zoom(visit) == zoom) for zoom in (50, 75, 100, 150)],
             "zoom": _zoom(visit) / 100,
-        },
+        }
+        | asked_for,
     )
 
 
@@ -170,7 +182,7 @@ def _dvc(row: Row, held: list[str]) -> str:
     return " ".join(filter(None, (str(path) if path else "", f"{md5[:8]}…" if md5 else "")))
 
 
-def _stacked(found: Found, cards: dict[Node, Row], start: Node) -> tuple[list[Node], list[tuple[Node, Node]]]:
+def _stacked(found: Found, cards: dict[Node, Row], start: Node | None) -> tuple[list[Node], list[tuple[Node, Node]]]:
     """Runs that used the same versions for the same job and made nothing that is shown become one pill."""
     nodes = [node for node in found.nodes if node in cards]
     inputs: dict[Node, set[Node]] = {}
@@ -191,7 +203,7 @@ def _stacked(found: Found, cards: dict[Node, Row], start: Node) -> tuple[list[No
     return kept, [edge for edge in found.edges if edge[0] in shown and edge[1] in shown]
 
 
-def _drawn(layout: Layout, cards: dict[Node, Row], start: Node, edges: list[tuple[Node, Node]]) -> Row:
+def _drawn(layout: Layout, cards: dict[Node, Row], start: Node | None, edges: list[tuple[Node, Node]]) -> Row:
     """The boxes in reading order, and the edges; those that lead to or from the current node stand out."""
     order = sorted(layout.places, key=lambda node: (layout.places[node][1], layout.places[node][0]))
     boxes = []

@@ -9,7 +9,7 @@ from typing import Any
 from registry.errors import NotFound
 from registry.model import access, collections, memberships, overview, projects, registries, scores
 from registry.model.scores import Score, rank
-from registry.web import activity, addresses, charts, compare, find, version
+from registry.web import activity, addresses, charts, compare, find, production, version
 from registry.web.pager import pager
 from registry.web.shell import Moved, Page, Visit
 
@@ -126,6 +126,8 @@ def _model(visit: Visit, place: Row, collection: Row) -> Page:
             "source": version.source(visit, found[0]) if found else None,
             "chart": charts.by_version(names[0], found) if names else None,
             "activity": [activity.told(visit, row) for row in last],
+            "sides": production.sides(visit, place, collection),
+            "moved": next((activity.told(visit, row) for row in last if row["name"] == production.ALIAS), None),
             "tags": version.collection_tags(visit, collection),
             "may_change": access.project_role(db, visit.who, place) >= access.Role.MEMBER,
             "problem": visit.problem,

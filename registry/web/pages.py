@@ -37,6 +37,7 @@ def routes(shell: Shell) -> list[Route]:
         # runs
         Route("/{entity}/{project}", page(runs.project)),
         Route("/{entity}/{project}/runs", page(runs.project)),
+        Route("/{entity}/{project}/lineage", page(lineage.of_project)),
         Route("/{entity}/{project}/compare", page(run.compared)),
         Route("/{entity}/{project}/runs/{run}", page(run.run)),
         Route("/{entity}/{project}/runs/{run}/lineage", page(lineage.of_run)),

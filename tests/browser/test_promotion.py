@@ -58,9 +58,29 @@ def test_six_clicks_after_the_pipeline_ran_are_drift_from_git(browser: Browser, 
     verified = clone.run("python", "-m", "lineage", "verify", ok=False)
     assert verified.code == 1
     assert "production" in verified.text
+    clicked_on = page.url
+    page.goto(f"{site.url}/registry/model?selectionPath=local%2Fmodel-registry%2FMNIST-dev")
+    expect(page.get_by_role("alert")).to_contain_text(f"in git says v0, the registry says {version}.")
     assert clone.run("python", "-m", "lineage", "promote").code == 0
     page.reload()
+    expect(page.locator("#sides")).to_contain_text("git and the registry agree: production is v0")
+    page.goto(clicked_on)
     expect(page.locator("#aliases .chip", has_text="production")).to_have_count(0)
     expect(page.locator("#activity li").first).to_contain_text(f"rolled back production from {version} to v0")
     page.close()
     assert not window.faults, window.faults
+
+
+def test_the_reports_links_open_their_pages(browser: Browser, trained: tuple[Clone, Site, str]):
+    clone, site, _ = trained
+    clone.run("python", "-m", "lineage", "report", "--html", "report.html")
+    window = Window(browser.new_page(), site.url)
+    window.open(site.sign_in_url())
+    page = window.page
+    page.goto((clone.path / "report.html").as_uri())
+    links = {link.inner_text(): str(link.get_attribute("href")) for link in page.get_by_role("link").all()}
+    assert {"prepare", "train", "evaluate", "mnist_dataset:v0", "mnist_model:v0"} <= links.keys()
+    for words, address in links.items():
+        window.open(address.removeprefix(site.url))
+        expect(page.get_by_role("heading", level=1)).to_contain_text(words.partition(":")[0])
+    page.close()

@@ -32,6 +32,7 @@ PAGES = {
     "no rows like that": f"{TABLE}?q=nothing",
     "lineage of a version": LINEAGE,
     "lineage of a run": f"{RUN}/lineage?show=down&depth=1&zoom=50",
+    "lineage of a project": "/local/looks/lineage",
 }
 
 
@@ -144,6 +145,11 @@ def test_the_lineage_is_clicked_through(runs: Site, window: Window):
     page.get_by_role("link", name="Upstream").click()
     expect(page.locator(".graph").get_by_role("link", name="run fit-0")).to_be_visible()
     expect(page.locator(".graph").get_by_role("link", name="model weights:v0")).to_have_count(0)
+    window.open("/local/looks")
+    page.get_by_role("link", name="Lineage", exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Lineage of looks")
+    for name in ("dataset data:v0", "run fit-0", "model weights:v0"):
+        expect(page.locator(".graph").get_by_role("link", name=name)).to_be_visible()
 
 
 def test_a_training_that_goes_on_grows_without_reloading(runs: Site, window: Window, tmp_path: Path):

@@ -168,6 +168,7 @@ DOORS = {
     "/{entity}/{project}/artifacts/{type}/{collection}/{version}/lineage": "session",
     "/{entity}/{project}": "session",
     "/{entity}/{project}/runs": "session",
+    "/{entity}/{project}/lineage": "session",
     "/{entity}/{project}/compare": "session",
     "/{entity}/{project}/runs/{run}": "session",
     "/{entity}/{project}/runs/{run}/lineage": "session",
@@ -388,7 +389,7 @@ def test_pages_show_a_stranger_what_they_show_of_nothing(place: Place, thing: di
         sessions[role] = {"Cookie": signed.headers["set-cookie"].partition(";")[0]}
     project = thing["project"]
     own = "/artifacts/model/own"
-    inside = ("", "/runs", "/runs/r", "/artifacts", f"{own}/compare", f"{own}/v0")
+    inside = ("", "/runs", "/runs/r", "/artifacts", "/lineage", f"{own}/compare", f"{own}/v0")
     inside += (f"{own}/v0/files/file", f"{own}/v0/raw/file")
     pages = {f"/matrixteam/{project}{page}": f"/matrixteam/absent-project{page}" for page in inside}
     pages |= {"/matrixteam": "/absent-team"}

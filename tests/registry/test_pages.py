@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import urllib.request
+from collections.abc import Callable, Iterator
 from http.cookiejar import CookieJar
 from urllib.parse import urlencode
 
@@ -91,3 +93,50 @@ def test_a_key_signs_in(registry: Registry):
     assert (right.status, wrong.status) == (303, 403)
     assert "HttpOnly" in right.headers["set-cookie"]
     assert "No account has this key." in wrong.text
+
+
+MD5S = ("1" * 32, "2" * 32)
+RECORD = {"registered_model": "model-registry/Kept", "model_md5": MD5S[1], "reason": "accuracy 0.97 ≥ 0.95"}
+
+
+@pytest.fixture(scope="module")
+def kept(registry: Registry, browser: Browser) -> Iterator[Callable[[str], str]]:
+    """Writes a record beside the store, and shows the page of the registered model Kept, whose v1 is in production."""
+    with registry.run("kept") as run:
+        for md5 in MD5S:
+            version = registry.log_file(run, "weights", md5)
+            run.link_artifact(version, "model-registry/Kept", aliases=[f"dvc-{md5}", "production"])
+    path = registry.store.parent / "production.json"
+
+    def page(record: str) -> str:
+        path.write_text(record)
+        return browser.open(f"{registry.url}/registry/model?selectionPath=local%2Fmodel-registry%2FKept")
+
+    yield page
+    path.unlink()
+
+
+def test_a_registered_model_says_that_git_and_the_registry_agree(kept: Callable[[str], str]):
+    page = kept(json.dumps(RECORD))
+    assert "git and the registry agree: production is <strong>v1</strong>" in page
+    assert RECORD["reason"] in page
+
+
+def test_a_registered_model_says_where_git_and_the_registry_differ(kept: Callable[[str], str]):
+    page = kept(json.dumps(RECORD | {"model_md5": MD5S[0]}))
+    assert "in git says v0, the registry says v1." in page
+    assert "<code>make promote</code> makes the registry follow git" in page
+    assert "<code>make promote FROM=registry</code> makes git follow the registry" in page
+    assert "Compare v0 with v1" in page
+    assert "says a model that isn&#39;t here, the registry says v1." in kept(json.dumps(RECORD | {"model_md5": "3"}))
+
+
+@pytest.mark.parametrize(
+    "record",
+    ["", "{", "[" * 5000, "[]", '"x"', "{}", json.dumps(RECORD | {"model_md5": None, "reason": 1})]
+    + [json.dumps(RECORD | {"registered_model": name}) for name in ("model-registry/Paged", ["x"], None)],
+)
+def test_a_record_that_is_broken_or_about_another_model_says_nothing(kept: Callable[[str], str], record: str):
+    page = kept(record)
+    assert "Kept</h1>" in page
+    assert 'id="sides"' not in page
