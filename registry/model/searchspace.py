@@ -75,8 +75,9 @@ def read(text: str) -> Space:
     method = config.get("method")
     if method not in METHODS:
         raise NotSupported(f"The sweep method '{method}' (use one of: {', '.join(METHODS)})")
-    if config.get("early_terminate"):
-        raise NotSupported("'early_terminate' of a sweep")
+    for name in ("early_terminate", "controller"):
+        if config.get(name) not in (None, {"type": "cloud"}):
+            raise NotSupported(f"'{name}' of a sweep")
     cap = config.get("run_cap")
     if cap is not None and (not isinstance(cap, int) or cap < 1):
         raise BadInput(f"'run_cap' is a number of runs from 1 on, not {cap!r}.")

@@ -120,6 +120,7 @@ def test_an_agent_does_what_the_sweeps_state_asks_for(registry: Registry):
             "'bayes' .* is not supported",
         ),
         (GRID | {"early_terminate": {"type": "hyperband"}}, "'early_terminate' .* is not supported"),
+        (GRID | {"controller": {"type": "local"}}, "'controller' .* is not supported"),
         (GRID | {"parameters": {"x": {"min": 0.0, "max": 1.0}}}, "can't go through all values of 'x'"),
         (GRID | {"parameters": {"x": {"values": []}}}, "'values' of 'x' is a list"),
         (GRID | {"parameters": {"x": {"min": 3, "max": 1}}}, "'min' of 3 above its 'max' of 1"),
