@@ -18,7 +18,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import urllib.request
 from collections import Counter
@@ -26,8 +25,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import psutil
 import yaml
+from peak import Peak
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
@@ -116,32 +115,6 @@ class Project:
         self._server.terminate()
         self._server.wait()
         shutil.rmtree(self.path)
-
-
-class Peak:
-    """The highest sum of resident memory of a process and its children, in MB, while the block runs."""
-
-    def __init__(self, pid: int) -> None:
-        self._pid, self.mb = pid, 0.0
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-
-    def __enter__(self) -> Peak:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._over.wait(0.1):
-            try:
-                process = psutil.Process(self._pid)
-                family = [process, *process.children(recursive=True)]
-                self.mb = max(self.mb, sum(one.memory_info().rss for one in family) / 2**20)
-            except psutil.Error:
-                continue
 
 
 def out(path: str, md5: str) -> dict[str, str]:

@@ -8,7 +8,6 @@ All three run in turn on the same digits, N times, in clones of this working tre
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 import shutil
@@ -16,59 +15,15 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
-import psutil
 import yaml
+from peak import Peak
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 STAGES = ("prepare", "train", "register", "evaluate", "promote")
-
-
-class Peak:
-    """The highest sum of resident memory of a process, its children and the registry, in MB, while the block runs."""
-
-    def __init__(self, pid: int, store: Path) -> None:
-        self._pid, self._card, self.mb = pid, store / "server.json", 0.0
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-
-    def __enter__(self) -> Peak:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._over.wait(0.2):
-            total = 0
-            for process in self._processes():
-                try:
-                    total += process.memory_info().rss
-                except psutil.Error:
-                    continue
-            self.mb = max(self.mb, total / 2**20)
-
-    def _processes(self) -> list[psutil.Process]:
-        found = []
-        for pid in (self._pid, self._server()):
-            try:
-                process = psutil.Process(pid) if pid else None
-                found += [process, *process.children(recursive=True)] if process else []
-            except psutil.Error:
-                continue
-        return found
-
-    def _server(self) -> int | None:
-        try:
-            return json.loads(self._card.read_text())["pid"]
-        except (OSError, ValueError, KeyError):
-            return None
 
 
 def clone(into: Path) -> Path:

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import wandb
 
-from tests.conftest import Clone, Done, account
+from tests.conftest import Clone, Done, account, clone_into
 
 MAKE = ("make", "--no-print-directory", "--assume-old=.venv/installed", "--assume-old=packages.yaml")
 TARGET = "model-registry/MNIST-dev"
@@ -148,9 +152,18 @@ class Shop(Clone):
             self.click(self.record["model_md5"])
 
 
-def open_shop(clone: Clone) -> Shop:
-    """`clone` with such a `train`, and the base in production."""
-    shop = Shop(clone.path, clone.env)
+@contextmanager
+def open_shop(folder: Path, pipeline: Clone) -> Iterator[Shop]:
+    """A clone with such a `train`, and the base in production; `pipeline` lends its digits and DVC's cache."""
+    folder.mkdir()
+    clone = clone_into(folder)
+    for name in ("data", ".dvc/cache"):
+        shutil.copytree(pipeline.path / name, folder / name, dirs_exist_ok=True)
+    yield _furnished(Shop(clone.path, clone.env))
+    clone.run("python", "-m", "registry", "stop", ok=False)
+
+
+def _furnished(shop: Shop) -> Shop:
     done = shop.run("dvc", "repro", "prepare", env={"WANDB_MODE": "disabled"})
     assert done.ran in ([], ["prepare"])
     shop.run("python", "-c", TEMPLATE)

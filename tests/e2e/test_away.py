@@ -67,6 +67,17 @@ def test_a_registry_that_is_away_costs_one_line_and_never_asks(pipeline: Clone, 
     assert "Traceback" not in mirrored.text
 
 
+def heard_until(training: subprocess.Popen[str], words: str) -> str:
+    """What a training has said when it says these words."""
+    assert training.stdout is not None
+    said = ""
+    while words not in said:
+        line = training.stdout.readline()
+        assert line, said
+        said += line
+    return said
+
+
 def test_an_interrupted_training_leaves_its_earlier_outputs_and_says_so_in_a_line(pipeline: Clone):
     training = subprocess.Popen(
         ["dvc", "repro", "--force", "--single-item", "train"],
@@ -78,14 +89,9 @@ def test_an_interrupted_training_leaves_its_earlier_outputs_and_says_so_in_a_lin
         start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where a shell runs the tests with &
     )
-    assert training.stdout is not None
-    said = ""
-    while "Epoch 2/5" not in said:
-        line = training.stdout.readline()
-        assert line, said
-        said += line
+    said = heard_until(training, "Epoch 2/5")
     os.killpg(training.pid, signal.SIGINT)
-    said += training.stdout.read()
+    said += training.communicate()[0]
     assert training.wait() != 0
     assert "train: interrupted" in said
     assert "Traceback" not in said
@@ -106,14 +112,9 @@ def test_a_training_survives_its_registry(pipeline: Clone, api: wandb.Api):
         text=True,
         bufsize=1,
     )
-    assert training.stdout is not None
-    said = ""
-    while "Epoch 2/5" not in said:
-        line = training.stdout.readline()
-        assert line, said
-        said += line
+    said = heard_until(training, "Epoch 2/5")
     os.kill(server.pid, signal.SIGKILL)
-    said += training.stdout.read()
+    said += training.communicate()[0]
     assert training.wait() == 0, said
     assert pipeline.git("status", "--porcelain") == ""
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import Clone, clone_into
+from tests.conftest import Clone
 from tests.e2e.shop import (
     BEST,
     BETTER,
@@ -26,14 +25,8 @@ from tests.e2e.shop import (
 
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory, pipeline: Clone) -> Iterator[Shop]:
-    path = tmp_path_factory.mktemp("shop") / "clone"
-    path.mkdir()
-    clone = clone_into(path)
-    for folder in ("data", ".dvc/cache"):
-        shutil.copytree(pipeline.path / folder, path / folder, dirs_exist_ok=True)
-    shop = open_shop(clone)
-    yield shop
-    shop.run("python", "-m", "registry", "stop", ok=False)
+    with open_shop(tmp_path_factory.mktemp("shop") / "clone", pipeline) as shop:
+        yield shop
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lineage import production
-from tests.conftest import Clone, clone_into
+from tests.conftest import Clone
 from tests.e2e.shop import BEST, BETTER, MAKE, TARGET, Shop, open_shop
 
 pytestmark = pytest.mark.soak  # minutes of real runs; `make soak` has the time
@@ -22,14 +22,8 @@ NOBODY = {"WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_API_KEY": "k" * 40}
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory, pipeline: Clone) -> Iterator[Shop]:
     """A shop with two more models that the run cache knows, and a registry that knows the first."""
-    path = tmp_path_factory.mktemp("faults") / "clone"
-    path.mkdir()
-    clone = clone_into(path)
-    for folder in ("data", ".dvc/cache"):
-        shutil.copytree(pipeline.path / folder, path / folder, dirs_exist_ok=True)
-    shop = open_shop(clone)
-    yield shop
-    shop.run("python", "-m", "registry", "stop", ok=False)
+    with open_shop(tmp_path_factory.mktemp("faults") / "clone", pipeline) as shop:
+        yield shop
 
 
 @pytest.fixture
