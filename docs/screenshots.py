@@ -52,6 +52,7 @@ def shots(project: str, runs: dict[str, str]) -> list[Shot]:
         Shot("table", f"{artifacts}/dataset/mnist_dataset/v0/files/eval_table.table.json"),
         Shot("lineage", f"{artifacts}/model/mnist_model/v1/lineage"),
         Shot("lineage-dark", f"{artifacts}/model/mnist_model/v1/lineage", dark=True),
+        Shot("lineage-project", f"{project}/lineage"),
         Shot("runs", project),
         Shot("run-train", runs["train"]),
         Shot("run-evaluate", runs["evaluate"]),
