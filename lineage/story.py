@@ -6,7 +6,7 @@ import json
 import subprocess
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, time
 from difflib import SequenceMatcher
 from pathlib import Path
@@ -55,7 +55,8 @@ class Move:
 def of_git(root: Path, path: str) -> list[Chapter]:
     """The models that the record named, oldest first, along the first parents of this branch.
 
-    Commits that changed no more than the record's words are left out; what lies in the workspace comes last.
+    Commits that changed no more than the record's words are left out, save that a reason may come later than the
+    model; what lies in the workspace comes last.
     """
     told: list[Chapter] = []
     for line in _git(root, "log", "--reverse", "--first-parent", "--format=%H%x1f%cI%x1f%an", "--", path).splitlines():
@@ -70,9 +71,11 @@ def of_git(root: Path, path: str) -> list[Chapter]:
 
 
 def _tell(told: list[Chapter], chapter: Chapter) -> None:
-    last = told[-1].record.model_md5 if told else None
-    if chapter.record.model_md5 != last:
+    last = told[-1] if told else None
+    if last is None or chapter.record.model_md5 != last.record.model_md5:
         told.append(chapter)
+    elif not last.record.reason:
+        told[-1] = replace(last, record=chapter.record)
 
 
 def _parsed(text: str, path: str, commit: str) -> Record:
