@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -151,4 +152,4 @@ def test_the_commands_of_the_ci_job_run_here(pipeline: Clone):
     report = pipeline.run("make", "report", "--assume-old=.venv/installed").text
     assert "reports/metrics.json" in report
     assert "flowchart" in report
-    assert "| prepare | data/mnist |" in report
+    assert re.search(r"^\| \[prepare\]\(http://127\S+/runs/\S+\) \| data/mnist \|", report, re.MULTILINE)
