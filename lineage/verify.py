@@ -7,13 +7,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lineage import compare, promotion, story
+from lineage import compare
 from lineage.compare import Drift
 from lineage.connection import Connection
 from lineage.errors import LineageError, in_a_sentence
 from lineage.facts import Content, Execution
 from lineage.holdings import Holdings, Version
 from lineage.pipeline import Pipeline
+from lineage.production import alias, history
 
 
 @dataclass
@@ -75,10 +76,10 @@ def _of_production(
 ) -> Iterator[Drift]:
     """The alias `production`, where the record in git doesn't have it."""
     try:
-        production = promotion.recorded(pipeline, execution)
-        if production and holdings.has_alias(production.registered_model, production.md5, promotion.ALIAS):
+        production = alias.recorded(pipeline, execution)
+        if production and holdings.has_alias(production.registered_model, production.md5, alias.ALIAS):
             return
-        held = promotion.holder(production) if production else None
+        held = alias.holder(production) if production else None
     except LineageError as error:
         yield Drift("unreadable record", execution.stage, in_a_sentence(error), "not asked", "git checkout")
         return
@@ -87,21 +88,22 @@ def _of_production(
             "wrong production",
             str(execution.meta["promotes"]),
             f"{production.registered_model} {production.md5} is in production",
-            f"{held or 'no version'} has the alias {promotion.ALIAS}"
+            f"{held or 'no version'} has the alias {alias.ALIAS}"
             if held != ""
-            else f"a version that DVC doesn't know has the alias {promotion.ALIAS}",
+            else f"a version that DVC doesn't know has the alias {alias.ALIAS}",
             "python -m lineage promote",
         )
 
 
 def _other_stories(pipeline: Pipeline, connection: Connection, execution: Execution) -> list[str]:
     """Where git and the registry's activity log tell different histories of production: it can't be mended."""
-    wanted = promotion.recorded(pipeline, execution)
-    held = promotion.held(wanted.registered_model) if wanted else None
-    moves = story.of_registry(connection, held) if held else None
+    wanted = alias.recorded(pipeline, execution)
+    held = alias.held(wanted.registered_model) if wanted else None
+    moves = history.of_registry(connection, held) if held else None
     if not moves:
         return []
-    return [f"{said}." for said in story.differences(story.of_git(pipeline.root, execution.meta["promotes"]), moves)]
+    told = history.of_git(pipeline.root, execution.meta["promotes"])
+    return [f"{said}." for said in history.differences(told, moves)]
 
 
 # ---- stages that are not deterministic ----

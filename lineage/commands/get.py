@@ -8,10 +8,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from lineage import promoting, promotion, retrieve, story
+from lineage import retrieve
 from lineage.errors import LineageError
 from lineage.pipeline import Pipeline, project_root
-from lineage.promoting import Place
+from lineage.production import alias, history, promote
+from lineage.production.alias import ALIAS
+from lineage.production.promote import Place
 
 
 def add(commands: Any) -> None:
@@ -30,13 +32,13 @@ def add(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     pipeline = Pipeline(project_root())
-    where = promoting.place(pipeline)
-    name, _, alias = arguments.model.partition(":")
-    alias = alias or promotion.ALIAS
+    where = promote.place(pipeline)
+    name, _, version = arguments.model.partition(":")
+    version = version or ALIAS
     target = target_of(where, name)
-    if arguments.at and alias != promotion.ALIAS:
-        raise LineageError(f"--at asks what was in production; leave out ':{alias}', or the date.")
-    md5, said = _recorded(where, target, arguments.at) if alias == promotion.ALIAS else _version(where, target, alias)
+    if arguments.at and version != ALIAS:
+        raise LineageError(f"--at asks what was in production; leave out ':{version}', or the date.")
+    md5, said = _recorded(where, target, arguments.at) if version == ALIAS else _held(where, target, version)
     found = retrieve.find(pipeline, target, md5, where.connected)
     output = Path(arguments.output)
     _write(found, output)
@@ -61,7 +63,7 @@ def _recorded(where: Place, target: str, date: str | None) -> tuple[str, str]:
     """The md5 of what the record has, or had, in production, and how that is known."""
     record, source = where.record(), where.path
     if date:
-        chapter = story.at(story.of_git(where.root, where.path), story.moment(date))
+        chapter = history.at(history.of_git(where.root, where.path), history.moment(date))
         record = chapter.record if chapter else None
         source = f"{where.path} at the commit {str(chapter.commit)[:10]}" if chapter else source
     if record is None or record.registered_model != target or record.model_md5 is None:
@@ -70,11 +72,12 @@ def _recorded(where: Place, target: str, date: str | None) -> tuple[str, str]:
     return record.model_md5, f"in production by {source}"
 
 
-def _version(where: Place, target: str, alias: str) -> tuple[str, str]:
+def _held(where: Place, target: str, version: str) -> tuple[str, str]:
+    """The md5 of a version, named by its number or an alias, and its number in the registry."""
     where.connected()
-    held = promotion.held(target, alias)
+    held = alias.held(target, version)
     if held is None:
-        raise LineageError(f"{target} has no version or alias '{alias}' in the registry.")
+        raise LineageError(f"{target} has no version or alias '{version}' in the registry.")
     if not held.md5:
         raise LineageError(
             f"{target}:{held.version} was not made by this pipeline: there is no md5 to check it against."

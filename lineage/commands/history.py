@@ -8,12 +8,12 @@ import sys
 import textwrap
 from typing import Any
 
-from lineage import promoting, promotion, story
 from lineage.commands.get import target_of
 from lineage.errors import RegistryAway, in_a_sentence
 from lineage.pipeline import Pipeline, project_root
-from lineage.promoting import Place
-from lineage.story import Chapter, Move
+from lineage.production import alias, history, promote
+from lineage.production.history import Chapter, Move
+from lineage.production.promote import Place
 
 TIME = "%Y-%m-%d %H:%M"
 
@@ -31,11 +31,11 @@ def add(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    where = promoting.place(Pipeline(project_root()))
+    where = promote.place(Pipeline(project_root()))
     target = target_of(where, arguments.model)
-    told = [one for one in story.of_git(where.root, where.path) if one.record.registered_model == target]
+    told = [one for one in history.of_git(where.root, where.path) if one.record.registered_model == target]
     moves, silent = _moves(where, target)
-    found = story.differences(told, moves) if moves is not None else []
+    found = history.differences(told, moves) if moves is not None else []
     chapters = [_facts(where, told, at, moves or []) for at in range(len(told))]
     if arguments.json:
         print(json.dumps({"model": target, "history": chapters, "differences": found, "registry": silent}, indent=2))
@@ -57,17 +57,17 @@ def _moves(where: Place, target: str) -> tuple[list[Move] | None, str | None]:
         connection = where.connected()
     except RegistryAway as error:
         return None, in_a_sentence(error)
-    held = promotion.held(target) or promotion.held(target, "latest")
+    held = alias.held(target) or alias.held(target, "latest")
     if held is None:
         return None, f"the registry has no version of {target}"
-    moves = story.of_registry(connection, held)
+    moves = history.of_registry(connection, held)
     return moves, None if moves is not None else f"the registry at {connection.url} has no activity log to read"
 
 
 def _facts(where: Place, told: list[Chapter], at: int, moves: list[Move]) -> dict[str, Any]:
     one, later = told[at], told[at + 1] if at + 1 < len(told) else None
     record = one.record
-    made = story.making(where.root, record.model_md5) if record.model_md5 else None
+    made = history.making(where.root, record.model_md5) if record.model_md5 else None
     same = [move for move in moves if move.md5 == record.model_md5]
     turn = [earlier.record.model_md5 for earlier in told[: at + 1]].count(
         record.model_md5

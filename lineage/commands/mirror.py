@@ -9,12 +9,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from lineage import embedded, mirror, overview, promotion, revisions
+from lineage import embedded, mirror, overview, revisions
 from lineage.connection import Connection, connect
 from lineage.errors import LineageError, in_a_sentence
 from lineage.facts import Execution
 from lineage.holdings import Holdings
 from lineage.pipeline import Pipeline, project_root
+from lineage.production import alias
 from lineage.revisions import Revision
 
 
@@ -80,17 +81,17 @@ def _follow(
         if _promoted(pipeline, holdings, execution):
             continue
         try:
-            if said := promotion.fill_in(pipeline, execution, connection, unfinished=execution.key in unfinished):
+            if said := alias.fill_in(pipeline, execution, connection, unfinished=execution.key in unfinished):
                 print(said, file=sys.stderr)
         except LineageError as error:
-            left.append(mirror.Left(promotion.ALIAS, in_a_sentence(error)))
+            left.append(mirror.Left(alias.ALIAS, in_a_sentence(error)))
     return left
 
 
 def _promoted(pipeline: Pipeline, holdings: Holdings, execution: Execution) -> bool:
     """Whether the alias is seen to be where the record has it, without a question."""
-    production = promotion.recorded(pipeline, execution)
-    return production is not None and holdings.has_alias(production.registered_model, production.md5, promotion.ALIAS)
+    production = alias.recorded(pipeline, execution)
+    return production is not None and holdings.has_alias(production.registered_model, production.md5, alias.ALIAS)
 
 
 def _look(pipeline: Pipeline, connection: Connection) -> str:

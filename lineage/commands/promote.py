@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from lineage import promoting, promotion, trial
 from lineage.errors import LineageError
 from lineage.locks import alone
 from lineage.pipeline import Pipeline, project_root
-from lineage.production import Record
-from lineage.promoting import Place
+from lineage.production import Record, alias, promote, trial
+from lineage.production.promote import Place
 
 
 def add(commands: Any) -> None:
@@ -33,13 +32,13 @@ def add_common(one: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    where = promoting.place(Pipeline(project_root()))
+    where = promote.place(Pipeline(project_root()))
     if arguments.version and not (arguments.reason or "").strip():
         raise LineageError('say why, for the record: make promote VERSION=v3 REASON="…" (--reason "…").')
     if arguments.version:
-        return decide(where, arguments, lambda: promoting.version(where, arguments.version, arguments.reason))
+        return decide(where, arguments, lambda: promote.version(where, arguments.version, arguments.reason))
     if arguments.source:
-        return decide(where, arguments, lambda: promoting.from_registry(where, arguments.reason))
+        return decide(where, arguments, lambda: promote.from_registry(where, arguments.reason))
     if arguments.reason:
         raise LineageError("a reason belongs to a person's decision: name a VERSION, or FROM=registry.")
     if arguments.dry:
@@ -48,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     allowed()
     with alone(where.root, "promotion"):
-        promoting.by_gate(where)
+        promote.by_gate(where)
     return 0
 
 
@@ -68,12 +67,12 @@ def decide(where: Place, arguments: argparse.Namespace, wanted: Any) -> int:
                 "Nothing was changed; run this again if you still mean it."
             )
         record: Record = wanted()
-        promoting.by_person(where, record)
+        promote.by_person(where, record)
     return 0
 
 
 def allowed() -> None:
-    if reason := promotion.why_never_here():
+    if reason := alias.why_never_here():
         raise LineageError(
             f"{reason}, which never changes what is in production; DRY=1 (--dry) says what would happen."
         )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from lineage import promoting
 from lineage.commands.promote import add_common, decide
 from lineage.pipeline import Pipeline, project_root
+from lineage.production import promote
 
 
 def add(commands: Any) -> None:
@@ -22,5 +22,5 @@ def add(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    where = promoting.place(Pipeline(project_root()))
-    return decide(where, arguments, lambda: promoting.back(where, arguments.reason))
+    where = promote.place(Pipeline(project_root()))
+    return decide(where, arguments, lambda: promote.back(where, arguments.reason))

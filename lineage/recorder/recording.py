@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lineage import connection, mirror, promotion, record, retrieve
+from lineage import connection, mirror, record, retrieve
 from lineage.connection import Connection
 from lineage.errors import LineageError, first_line, in_a_sentence, not_mirrored
 from lineage.holdings import Holdings
 from lineage.pipeline import Content, Execution, Pipeline
+from lineage.production import alias
 from lineage.recorder.shared import Said, Shared
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ class Recording:
         self._go_on(live)
         assert self._run is not None
         record.log_outputs(self._run, self._shared.pipeline, finished)
-        said = promotion.follow(self._shared.pipeline, finished, connected)
+        said = alias.follow(self._shared.pipeline, finished, connected)
         record.mark_complete(self._run, finished)
         return said
 

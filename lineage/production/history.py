@@ -17,7 +17,7 @@ from lineage import production
 from lineage.connection import ANSWER_WITHIN, Connection, authorization
 from lineage.errors import LineageError, RegistryAway, first_line
 from lineage.production import Record
-from lineage.promotion import ALIAS, Held
+from lineage.production.alias import ALIAS, Held
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ FILL = "`python -m lineage mirror --all-commits` fills the registry with what gi
 
 
 @dataclass(frozen=True)
-class Production:
+class Wanted:
     """What the record says is in production: a model by its md5, in a registered model, and what it replaced."""
 
     registered_model: str
@@ -56,7 +56,7 @@ class Held:
         return f"{self.md5[:8] or 'a model that DVC does not know'} ({self.version})"
 
 
-def recorded(pipeline: Pipeline, execution: Execution) -> Production | None:
+def recorded(pipeline: Pipeline, execution: Execution) -> Wanted | None:
     """The record that `execution` keeps; None where it keeps none, or where nothing is in production."""
     path = execution.meta.get("promotes")
     if not path:
@@ -69,12 +69,10 @@ def recorded(pipeline: Pipeline, execution: Execution) -> Production | None:
         ) from None
 
 
-def of_record(record: Record) -> Production | None:
+def of_record(record: Record) -> Wanted | None:
     """None where nothing is in production."""
     by_person = record.decided_by == production.PERSON
-    return (
-        Production(record.registered_model, record.model_md5, record.replaces, by_person) if record.model_md5 else None
-    )
+    return Wanted(record.registered_model, record.model_md5, record.replaces, by_person) if record.model_md5 else None
 
 
 def candidate(pipeline: Pipeline, target: str) -> str | None:
@@ -124,7 +122,7 @@ def held(target: str, alias: str = ALIAS) -> Held | None:
     return _held(api.artifact(name)) if api.artifact_exists(name) else None
 
 
-def holder(wanted: Production) -> str | None:
+def holder(wanted: Wanted) -> str | None:
     """The md5 of the model that has the alias in the registry now; "" for one that DVC doesn't know."""
     found = held(wanted.registered_model)
     return found.md5 if found else None
@@ -136,7 +134,7 @@ def _held(version: Any) -> Held:
     return Held(next(md5s, ""), version.version, version.entity, version.project, collection, version.type)
 
 
-def move(wanted: Production) -> Held:
+def move(wanted: Wanted) -> Held:
     """Put the alias on the recorded version, which is returned; does nothing where it is there already.
 
     Raises LineageError where the registry doesn't hold that version.
@@ -156,7 +154,7 @@ def move(wanted: Production) -> Held:
     return _held(version)
 
 
-def may_leave(pipeline: Pipeline, wanted: Production, now: Held | None) -> bool:
+def may_leave(pipeline: Pipeline, wanted: Wanted, now: Held | None) -> bool:
     """Whether the alias may go to the recorded model by itself from where it is `now`.
 
     From nowhere, or from the model that the gate compared with, or that a person replaced. Not where the gate let
@@ -203,7 +201,7 @@ def fill_in(pipeline: Pipeline, execution: Execution, connection: Connection, un
     return drifted(execution, wanted, now)
 
 
-def drifted(execution: Execution, wanted: Production, now: Held | None) -> str:
+def drifted(execution: Execution, wanted: Wanted, now: Held | None) -> str:
     """That the two sides differ, and the two ways out."""
     return (
         f"{execution.meta['promotes']} names {wanted.md5[:8]}, but in the registry {now or 'nothing'} is {ALIAS} of "

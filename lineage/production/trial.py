@@ -9,12 +9,11 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from lineage import promoting, promotion
 from lineage.errors import LineageError, RegistryAway, first_line, in_a_sentence
 from lineage.pipeline import Pipeline
-from lineage.production import Record
-from lineage.promoting import Place
-from lineage.promotion import ALIAS
+from lineage.production import Record, alias, promote
+from lineage.production.alias import ALIAS
+from lineage.production.promote import Place
 
 
 def of_gate(where: Place) -> Iterator[str]:
@@ -39,7 +38,7 @@ def of_record(where: Place, after: Record | None) -> Iterator[str]:
         yield f"{where.path} would stay as it is: {_short(names[0])} in production."
     else:
         yield f"{where.path} would name {_short(names[1])} instead of {_short(names[0])}."
-    wanted = promotion.of_record(after) if after else None
+    wanted = alias.of_record(after) if after else None
     if wanted is None:
         return
     try:
@@ -47,7 +46,7 @@ def of_record(where: Place, after: Record | None) -> Iterator[str]:
     except RegistryAway as error:
         yield f"the registry was not asked: {in_a_sentence(error)}."
         return
-    now = promotion.held(wanted.registered_model)
+    now = alias.held(wanted.registered_model)
     if now and now.md5 == wanted.md5:
         yield f"{now} is {ALIAS} in the registry, and would stay it."
     else:
@@ -107,7 +106,7 @@ def _decided_in(copy: Place) -> str:
     if done.returncode:
         said = [text for text in done.stderr.splitlines() if text.startswith(f"{copy.stage}: ")] or [done.stderr]
         raise LineageError(f"the trial of '{copy.stage}' failed: {first_line(Exception(said[0]))}")
-    return promoting.decision(copy)
+    return promote.decision(copy)
 
 
 def _short(md5: str | None) -> str:

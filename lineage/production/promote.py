@@ -15,13 +15,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lineage import connection, mirror, production, promotion, story
+from lineage import connection, mirror, production
 from lineage.connection import Connection
 from lineage.errors import LineageError, RegistryAway
 from lineage.holdings import Holdings
 from lineage.pipeline import Execution, Pipeline
-from lineage.production import Record
-from lineage.promotion import ALIAS, Held, Production
+from lineage.production import Record, alias, history
+from lineage.production.alias import ALIAS, Held, Wanted
 from lineage.recorder import line
 
 TRIES = 3  # times that the gate runs because somebody else was faster
@@ -75,7 +75,7 @@ def place(pipeline: Pipeline) -> Place:
 def by_gate(where: Place) -> None:
     """Let the stage decide, then make the registry agree; again where another clone was faster."""
     before = where.record()
-    seen = {one.record.model_md5 for one in story.of_git(where.root, where.path)} if before else set()
+    seen = {one.record.model_md5 for one in history.of_git(where.root, where.path)} if before else set()
     seen |= _clicked(where, before)
     for _ in range(TRIES):
         repro(where)
@@ -154,21 +154,21 @@ def agree(where: Place, seen: set[str | None] | None) -> Held | None:
     """
     pipeline, connected = Pipeline(where.root), where.connected()
     execution = where.execution(pipeline)
-    wanted = promotion.recorded(pipeline, execution)
+    wanted = alias.recorded(pipeline, execution)
     left = mirror.make_up(pipeline, connected, Holdings(connected), pipeline.locked())
     for one in left:
         print(f"lineage: {one.name} was not mirrored: {one.why}.", file=sys.stderr)
     if wanted is None:
         print(f"nothing is in production, by {where.path}")
         return None
-    now = promotion.held(wanted.registered_model)
+    now = alias.held(wanted.registered_model)
     if seen is not None and now and now.md5 not in seen | {wanted.md5}:
         return now
-    moved = promotion.move(wanted)
+    moved = alias.move(wanted)
     if now and now.md5 != wanted.md5:
         over = _moved_over(connected, moved)
         if seen is not None and over not in (None, now.version):
-            return promotion.held(wanted.registered_model, str(over))
+            return alias.held(wanted.registered_model, str(over))
         print(f"{ALIAS} moved from {now} to {moved} in the registry.")
     print(f"in production: {wanted} in {where.path}{_uncommitted(where)}, and {moved.version} at {connected.url}")
     return None
@@ -176,7 +176,7 @@ def agree(where: Place, seen: set[str | None] | None) -> Held | None:
 
 def _moved_over(connected: Connection, moved: Held) -> str | None:
     """The version from which the alias came to `moved`, as the registry's log has it; None where that isn't known."""
-    moves = story.of_registry(connected, moved) or []
+    moves = history.of_registry(connected, moved) or []
     return next((move.before for move in reversed(moves) if move.version == moved.version), None)
 
 
@@ -187,7 +187,7 @@ def _clicked(where: Place, record: Record | None) -> set[str | None]:
     """
     try:
         where.connected()
-        now = promotion.held(record.registered_model) if record else None
+        now = alias.held(record.registered_model) if record else None
         return {now.md5} if now and _record_of(where, now.md5) is None else set()
     except LineageError:
         return set()
@@ -242,8 +242,8 @@ def chosen(where: Place, found: Held, reason: str) -> Record:
     if found.md5 == before.model_md5:
         return before
     pipeline = Pipeline(where.root)
-    last = promotion.candidate(pipeline, before.registered_model)
-    known = story.last_known(story.of_git(where.root, where.path), found.md5)
+    last = alias.candidate(pipeline, before.registered_model)
+    known = history.last_known(history.of_git(where.root, where.path), found.md5)
     return before.by_person(found.md5, reason, known, last)
 
 
@@ -251,12 +251,12 @@ def from_registry(where: Place, reason: str | None) -> Record:
     """The record once git follows the registry: whoever moved the alias there has decided."""
     before = _present(where)
     connected = where.connected()
-    now = promotion.held(before.registered_model)
+    now = alias.held(before.registered_model)
     if now is None:
         raise LineageError(
             f"no version of {before.registered_model} is {ALIAS} in the registry; there is none to follow."
         )
-    moves = story.of_registry(connected, now) or []
+    moves = history.of_registry(connected, now) or []
     by = f" by {moves[-1].by}" if moves else ""
     return chosen(where, now, reason or f"moved in the registry{by}")
 
@@ -264,25 +264,25 @@ def from_registry(where: Place, reason: str | None) -> Record:
 def back(where: Place, reason: str | None) -> Record:
     """The record once the model before is in production again."""
     record = _present(where)
-    earlier = story.before(story.of_git(where.root, where.path), record)
+    earlier = history.before(history.of_git(where.root, where.path), record)
     if earlier is None or earlier.model_md5 is None:
         raise LineageError(f"git's history of {where.path} has no model before this one to go back to.")
-    _check_there(where, promotion.of_record(earlier))
-    last = promotion.candidate(Pipeline(where.root), record.registered_model)
+    _check_there(where, alias.of_record(earlier))
+    last = alias.candidate(Pipeline(where.root), record.registered_model)
     why = reason or f"rolled back from {str(record.model_md5)[:8]}"
     return record.by_person(earlier.model_md5, why, earlier, last)
 
 
-def _check_there(where: Place, wanted: Production | None) -> None:
+def _check_there(where: Place, wanted: Wanted | None) -> None:
     """Raises LineageError where the registry lacks the model; one that is away learns of it later."""
     try:
         where.connected()
     except RegistryAway:
         return
-    if wanted and promotion.held(wanted.registered_model, f"dvc-{wanted.md5}") is None:
+    if wanted and alias.held(wanted.registered_model, f"dvc-{wanted.md5}") is None:
         raise LineageError(
             f"the registry has no version of {wanted.registered_model} with the bytes of {wanted.md5}, so nothing was "
-            f"changed. {promotion.FILL}"
+            f"changed. {alias.FILL}"
         )
 
 
@@ -294,7 +294,7 @@ def _present(where: Place) -> Record:
 
 
 def _in_registry(target: str, name: str) -> Held:
-    found = promotion.held(target, name)
+    found = alias.held(target, name)
     if found is None:
         import wandb
 
