@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from registry import daemon
+from registry.commands import accounts, command, upkeep
 from registry.errors import RegistryError, from_system
 
 IDLE_VARIABLE = "REGISTRY_IDLE_SECONDS"
@@ -51,19 +52,12 @@ def parser() -> argparse.ArgumentParser:
     serve.add_argument("--socket-fd", type=int, help=argparse.SUPPRESS)
     serve.set_defaults(run=_serve)
 
-    _command(commands, "stop", "end the server of the store", _stop)
-    _command(commands, "open-url", "print an address that opens the registry in a browser, signed in, once", _open_url)
-
-    from registry import chores
-    from registry import commands as accounts
+    command(commands, "stop", "end the server of the store", _stop)
+    command(commands, "open-url", "print an address that opens the registry in a browser, signed in, once", _open_url)
 
     accounts.add_to(commands)
-    chores.add_to(commands)
+    upkeep.add_to(commands)
     return top
-
-
-def _command(commands, name: str, text: str, run) -> None:
-    commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.").set_defaults(run=run)
 
 
 def _serve(store: Path, options: argparse.Namespace) -> None:

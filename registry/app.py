@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from registry import files, gate, log, stream
+from registry import files, log, middleware, stream
 from registry.api.execute import Executor
 from registry.bodies import json_body
 from registry.signin import who_asks
@@ -23,7 +23,7 @@ LARGEST_QUERY = 32 * 2**20
 
 def create_app(
     store: Store,
-    activity: gate.Activity,
+    activity: middleware.Activity,
     loopback: bool,
     lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]],
 ) -> Starlette:
@@ -52,7 +52,7 @@ def create_app(
             Route("/healthz", nothing),
             *pages.routes(shell),
         ],
-        middleware=[Middleware(gate.Gate, activity=activity, loopback=loopback)],
-        exception_handlers={**gate.HANDLERS, 404: shell.unknown},
+        middleware=[Middleware(middleware.Guard, activity=activity, loopback=loopback)],
+        exception_handlers={**middleware.HANDLERS, 404: shell.unknown},
         lifespan=lifespan,
     )

@@ -8,7 +8,7 @@ import uvicorn
 
 from registry import daemon
 from registry.app import create_app
-from registry.gate import LOOPBACK_NAMES, Activity
+from registry.middleware import LOOPBACK_NAMES, Activity
 from registry.model import accounts
 from registry.store import Store, open_store
 

@@ -8,7 +8,7 @@ from registry import daemon
 from registry.blobs import Blobs
 from registry.db.connect import Database
 from registry.model import accounts, events, teams
-from registry.parts import Parts
+from registry.multipart import Parts
 from registry.signing import Signer
 
 

@@ -5,7 +5,7 @@ from registry.blobs import to_base64, to_hex
 from registry.errors import BadInput
 from registry.model import access, holdings, ids, manifests
 from registry.model.access import Role
-from registry.parts import Promise
+from registry.multipart import Promise
 
 mutation = Fields("Mutation")
 FIELDS = (mutation,)
@@ -37,7 +37,7 @@ def create_files(_, info, input):
 
 @mutation.field("completeMultipartUploadArtifact")
 def complete_multipart(_, info, input):
-    """The file is in its place since its last part was acknowledged: see registry/parts.py."""
+    """The file is in its place since its last part was acknowledged: see registry/multipart.py."""
     artifact = _pending(info, input["artifact_id"])
     md5 = input["storage_path"].rpartition("/")[2]
     entity_id = holdings.entity_of(info.context.db, artifact["id"])

@@ -20,7 +20,7 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from registry import gate
+from registry import middleware
 from registry.bodies import whole_body
 from registry.db.connect import Connection
 from registry.downloads import Downloads
@@ -204,7 +204,7 @@ class Shell:
     async def unknown(self, request: Request, error: Exception) -> Response:
         """For addresses that mean nothing: a page for people, a plain error for everything else."""
         if "text/html" not in request.headers.get("accept", ""):
-            return await gate.unknown(request, error)
+            return await middleware.unknown(request, error)
         who = await run_in_threadpool(who_looks, request, self.store)
         return self.excuse(request, who, NotFound(f"There is nothing at {request.url.path}."))
 

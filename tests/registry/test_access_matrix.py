@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from registry import daemon, gate
+from registry import daemon, middleware
 from registry.api.execute import make_schema
 from registry.app import create_app
 from registry.store import open_store
@@ -307,7 +307,7 @@ def test_every_root_field_has_a_rule():
 
 
 def test_every_door_has_a_rule(tmp_path: Path):
-    app = create_app(open_store(tmp_path / "store"), gate.Activity(), True, None)  # type: ignore[arg-type]
+    app = create_app(open_store(tmp_path / "store"), middleware.Activity(), True, None)  # type: ignore[arg-type]
     assert [route.path for route in app.routes] == list(DOORS)  # type: ignore[attr-defined]
 
 

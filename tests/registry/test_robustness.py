@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.types import Message
 
-from registry.gate import Activity, Gate
+from registry.middleware import Activity, Guard
 
 from .conftest import Registry
 
@@ -75,7 +75,7 @@ def test_a_body_that_stops_coming_is_given_up():
         pass
 
     scope = {"type": "http", "method": "POST", "path": "/", "headers": [(b"host", b"localhost")], "query_string": b""}
-    asyncio.run(Gate(app, activity, loopback=True, patience=0.05)(scope, stalled, ignore))
+    asyncio.run(Guard(app, activity, loopback=True, patience=0.05)(scope, stalled, ignore))
     assert seen == ["ClientDisconnect"]
     assert activity.running == 0
 
@@ -103,9 +103,9 @@ def test_a_client_that_reads_no_further_is_given_up():
 
     async def request() -> None:
         scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"host", b"localhost")]}
-        gate = Gate(app, activity, loopback=True, patience=0.05)
+        guard = Guard(app, activity, loopback=True, patience=0.05)
         with pytest.raises(ClientDisconnect):
-            await gate(scope | {"query_string": b"", "asgi": {"spec_version": "2.4"}}, waiting, unread)
+            await guard(scope | {"query_string": b"", "asgi": {"spec_version": "2.4"}}, waiting, unread)
 
     asyncio.run(asyncio.wait_for(request(), 10))
     assert activity.running == 0

@@ -42,7 +42,7 @@ class Activity:
         return 0.0 if self.running else time.monotonic() - self.last
 
 
-class Gate:
+class Guard:
     """Refuses what a foreign web page makes a browser send here, and counts the rest."""
 
     def __init__(self, app: ASGIApp, activity: Activity, loopback: bool, patience: float = PATIENCE):

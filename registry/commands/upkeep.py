@@ -6,6 +6,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
+from registry.commands import command
 from registry.errors import BadInput
 
 EVENT_WORDS = {"log": "logged", "link": "linked", "unlink": "unlinked", "delete": "deleted"}
@@ -28,13 +29,11 @@ def add_to(commands) -> None:
 
 
 def _command(commands, name: str, text: str, run) -> argparse.ArgumentParser:
-    parser = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
-    parser.set_defaults(run=lambda folder, options: _in_store(folder, options, run))
-    return parser
+    return command(commands, name, text, lambda folder, options: _in_store(folder, options, run))
 
 
 def _in_store(folder: Path, options: argparse.Namespace, run) -> int:
-    from registry.store import open_store  # not before it is needed: the server shall start fast
+    from registry.store import open_store
 
     store = open_store(folder)
     with closing(store.db):

@@ -5,6 +5,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from registry.commands import command
+
 ROLES = ("admin", "member", "viewer")
 
 
@@ -57,9 +59,7 @@ def _group(commands, name: str, text: str):
 
 
 def _action(group, name: str, text: str, run) -> argparse.ArgumentParser:
-    parser = group.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
-    parser.set_defaults(run=lambda store, options: _in_store(store, options, run))
-    return parser
+    return command(group, name, text, lambda folder, options: _in_store(folder, options, run))
 
 
 def _in_store(folder: Path, options: argparse.Namespace, run) -> None:
