@@ -93,4 +93,5 @@ packages.yaml: requirements.txt
 	python -m pip install --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
-.PHONY: screenshots help repro $(STAGES) mirror verify promote rollback lineage report reproduce serve stop test test-pipeline test-rest soak lint lock
+.PHONY: help repro $(STAGES) mirror verify promote rollback lineage report reproduce serve stop \
+  test test-pipeline test-lineage test-rest soak screenshots lint lock

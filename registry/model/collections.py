@@ -1,6 +1,5 @@
 """Artifact collections: sequences, which own versions, and portfolios, which link to versions of sequences."""
 
-import json
 from typing import Any
 
 from registry.db.connect import Connection
@@ -125,21 +124,6 @@ select entity.name || '/' || project.name || '/' || collection.name as address, 
  where :name in (collection.name, entity.name || '/' || project.name || '/' || collection.name)
  order by address
 """
-
-
-def portfolios(db: Connection, entities: list[str]) -> list[Row]:
-    """All registered collections of some entities, by name."""
-    return db.all(
-        """
-        select collection.*
-          from collection
-          join project on project.id = collection.project_id
-          join entity on entity.id = project.entity_id
-         where collection.kind = 'PORTFOLIO' and entity.name in (select value from json_each(:entities))
-         order by collection.name
-        """,
-        entities=json.dumps(entities),
-    )
 
 
 # ---- changes ----

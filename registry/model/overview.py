@@ -50,12 +50,6 @@ COLLECTION_EVENTS = f"""
  order by event.id desc
  limit :limit offset :offset
 """
-COUNT_COLLECTION_EVENTS = """
-select count(*)
-  from event
- where collection_id = :collection
-   and (action <> 'alias' or (name <> 'latest' and name not like 'dvc-%'))
-"""
 
 
 def projects(db: Connection, entity_ids: list[int]) -> list[Row]:
@@ -75,10 +69,6 @@ def recent_events(db: Connection, project_ids: list[int], limit: int) -> list[Ro
 def events_of(db: Connection, collection_id: int, limit: int, offset: int = 0) -> list[Row]:
     """What was done in a collection, newest first."""
     return db.all(COLLECTION_EVENTS, collection=collection_id, limit=limit, offset=offset)
-
-
-def count_events_of(db: Connection, collection_id: int) -> int:
-    return db.value(COUNT_COLLECTION_EVENTS, collection=collection_id)
 
 
 # ---- search ----
