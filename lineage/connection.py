@@ -6,13 +6,10 @@ account before the SDK is: the SDK would retry a closed port for minutes and ask
 
 from __future__ import annotations
 
-import atexit
 import base64
 import json
 import netrc
 import os
-import shutil
-import tempfile
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -22,6 +19,7 @@ from urllib.parse import urlsplit
 
 from lineage import embedded
 from lineage.errors import RegistryAway, first_line
+from lineage.files import temporary_folder
 from lineage.project import name_of
 
 if TYPE_CHECKING:
@@ -109,8 +107,7 @@ def _settle_environment(root: Path) -> bool:
         os.environ.pop(name, None)
     unset = [name for name in ("DIR", "CACHE_DIR", "DATA_DIR", "ARTIFACT_DIR") if f"WANDB_{name}" not in os.environ]
     if unset:  # the SDK's working copies of files lie neither in the workspace nor in the home
-        folder = tempfile.mkdtemp(prefix="lineage-")
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        folder = str(temporary_folder())
         os.environ.update({f"WANDB_{name}": folder for name in unset})
     return own
 

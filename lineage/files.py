@@ -6,6 +6,7 @@ In the workspace (or the git revision that the project is read at), else in DVC'
 from __future__ import annotations
 
 import atexit
+import hashlib
 import json
 import shutil
 import tempfile
@@ -86,7 +87,7 @@ class Files:
 
     def _linked(self, content: Content) -> Path:
         """`content` under its own name in a temporary folder, as links to the objects of DVC's cache."""
-        target = _temporary() / Path(content.path).name
+        target = temporary_folder() / Path(content.path).name
         for name, path in self.of(content).items():
             link = target / name if content.is_folder else target
             link.parent.mkdir(parents=True, exist_ok=True)
@@ -139,7 +140,7 @@ def _written_out(entry: Any) -> Path:
 
     if not isinstance(entry.fs, GitFileSystem):
         return Path(entry.fs_path)
-    place = _temporary() / Path(entry.fs_path).name
+    place = temporary_folder() / Path(entry.fs_path).name
     entry.fs.get(entry.fs_path, str(place))
     return place
 
@@ -154,7 +155,14 @@ def _tree_of(entry: Any) -> dict[str, str]:
     return {"/".join(key): hash_info.value for key, _, hash_info in tree}  # pyright: ignore[reportGeneralTypeIssues]
 
 
-def _temporary() -> Path:
+def md5_of(path: Path) -> str:
+    """The md5 of the bytes of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
+
+
+def temporary_folder() -> Path:
+    """A folder that is gone when this process ends."""
     folder = tempfile.mkdtemp(prefix="lineage-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return Path(folder)

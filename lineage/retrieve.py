@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import atexit
 import base64
-import hashlib
-import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from lineage.errors import LineageError, in_a_sentence
+from lineage.files import md5_of, temporary_folder
 from lineage.pipeline import Pipeline
 
 
@@ -22,7 +19,7 @@ def find(pipeline: Pipeline, target: str, md5: str, connect: Callable[[], Any]) 
     """
     made = (pipeline.root / out.path for execution in pipeline.locked() for out in execution.outs if out.md5 == md5)
     for path in (*made, pipeline.cache_folder / md5[:2] / md5[2:]):
-        if path.is_file() and _md5(path) == md5:
+        if path.is_file() and md5_of(path) == md5:
             return path
     try:
         connect()
@@ -44,17 +41,10 @@ def _downloaded(target: str, md5: str) -> Path:
     entry = next((one for one in version.manifest.entries.values() if one.digest == digest), None)
     if entry is None:
         raise LineageError(f"{target}:{version.version} has the alias dvc-{md5}, but holds other bytes")
-    folder = tempfile.mkdtemp(prefix="lineage-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     try:
-        path = Path(version.get_entry(entry.path).download(root=folder))
+        path = Path(version.get_entry(entry.path).download(root=str(temporary_folder())))
     except Exception as error:
         raise LineageError(in_a_sentence(error)) from None
-    if _md5(path) != md5:
+    if md5_of(path) != md5:
         raise LineageError(f"the registry serves other bytes for {target}:{version.version} than its manifest says")
     return path
-
-
-def _md5(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "md5").hexdigest()

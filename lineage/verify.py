@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from lineage.compare import Drift
 from lineage.connection import Connection
 from lineage.errors import LineageError, in_a_sentence
 from lineage.facts import Content, Execution
+from lineage.files import md5_of
 from lineage.holdings import Holdings, Version
 from lineage.pipeline import Pipeline
 from lineage.production import alias, history
@@ -142,7 +142,7 @@ def _look_deep(pipeline: Pipeline, holdings: Holdings, versions: dict[Version, C
         for path in sorted(folder.iterdir()):
             report.rehashed += 1
             md5 = (folder.name + path.name).removesuffix(".dir")
-            found = _md5_of(path)
+            found = md5_of(path)
             if found != md5:
                 report.drifts.append(_corrupted(path, md5, found, names.get(folder.name + path.name, [])))
 
@@ -178,8 +178,3 @@ def _named(pipeline: Pipeline, content: Content) -> Iterator[tuple[str, str]]:
     if content.is_folder and content.kind != "reference":
         for name, md5 in (pipeline.listing(content) or {}).items():
             yield f"{content.path}/{name}", md5
-
-
-def _md5_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "md5").hexdigest()

@@ -12,6 +12,7 @@ import re
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 
 from registry.errors import BadInput
@@ -34,6 +35,11 @@ def to_hex(digest: str) -> str:
 def to_base64(md5: str) -> str:
     """The digest that the SDK uses for a hex md5."""
     return base64.b64encode(bytes.fromhex(md5)).decode()
+
+
+def md5_of(file: BufferedReader) -> str:
+    """The md5, in hex, of what a file holds from where it stands."""
+    return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def check(name: str, md5: str, promised: str | None) -> None:

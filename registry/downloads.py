@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 
-from registry.blobs import Blobs
+from registry.blobs import Blobs, md5_of
 from registry.errors import Damaged, NotFound
 
 SMALL = 256 * 2**10  # bytes that are read and sent in one go
@@ -65,7 +65,7 @@ class Downloads:
         facts = os.fstat(file.fileno())
         state = (facts.st_ino, facts.st_size, facts.st_mtime_ns)
         if self._proved.get(md5) != state:
-            if hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest() != md5:
+            if md5_of(file) != md5:
                 raise Damaged(name, md5)
             self._proved[md5] = state
 

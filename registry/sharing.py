@@ -7,7 +7,6 @@ standard library, so that a client can import it; it needs no server, and does n
 
 import contextlib
 import fcntl
-import hashlib
 import os
 import secrets
 import stat
@@ -15,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from registry.blobs import sync_all
+from registry.blobs import md5_of, sync_all
 
 FICLONE = 0x40049409  # ioctl of Linux: the target shares the blocks of the source
 READ_ONLY = 0o444
@@ -100,6 +99,6 @@ def _clone(source: Path, target: Path) -> bool:
 def _md5_of(path: Path) -> str | None:
     try:
         with path.open("rb") as file:
-            return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+            return md5_of(file)
     except OSError:
         return None

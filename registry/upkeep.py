@@ -1,7 +1,6 @@
 """Care for a store, also while it is served: proof that it is whole, removal of what nothing refers to, copies."""
 
 import fcntl
-import hashlib
 import os
 import shutil
 import sqlite3
@@ -12,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from registry.blobs import MD5
+from registry.blobs import MD5, md5_of
 from registry.db.connect import Connection
 from registry.errors import BadInput, RegistryError
 from registry.model import accounts, artifacts, events, manifests
@@ -115,7 +114,7 @@ def _version_faults(db: Connection, version: Row) -> list[str]:
 def _content_faults(path: Path, md5: str, rows: list[Row]) -> list[str]:
     try:
         with path.open("rb") as file:
-            found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+            found = md5_of(file)
             size = os.fstat(file.fileno()).st_size
     except FileNotFoundError:
         return [f"{row['place']}: its content (md5 {md5}) is missing." for row in rows]
@@ -250,7 +249,7 @@ def _copy(source: Path, target: Path, md5: str) -> None:
     try:
         shutil.copy2(source, target)
         with target.open("rb") as file:
-            whole = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest() == md5
+            whole = md5_of(file) == md5
     except FileNotFoundError:
         whole = False
     if not whole:
