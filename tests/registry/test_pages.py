@@ -96,21 +96,21 @@ def test_a_key_signs_in(registry: Registry):
 
 
 MD5S = ("1" * 32, "2" * 32)
-RECORD = {"registered_model": "model-registry/Kept", "model_md5": MD5S[1], "reason": "accuracy 0.97 ≥ 0.95"}
+RECORD = {"registered_model": "model-registry/Recorded", "model_md5": MD5S[1], "reason": "accuracy 0.97 ≥ 0.95"}
 
 
 @pytest.fixture(scope="module")
 def kept(registry: Registry, browser: Browser) -> Iterator[Callable[[str], str]]:
-    """Writes a record beside the store, and shows the page of the registered model Kept, whose v1 is in production."""
+    """Writes a record beside the store, and shows the page of its registered model, whose v1 is in production."""
     with registry.run("kept") as run:
         for md5 in MD5S:
             version = registry.log_file(run, "weights", md5)
-            run.link_artifact(version, "model-registry/Kept", aliases=[f"dvc-{md5}", "production"])
+            run.link_artifact(version, "model-registry/Recorded", aliases=[f"dvc-{md5}", "production"])
     path = registry.store.parent / "production.json"
 
     def page(record: str) -> str:
         path.write_text(record)
-        return browser.open(f"{registry.url}/registry/model?selectionPath=local%2Fmodel-registry%2FKept")
+        return browser.open(f"{registry.url}/registry/model?selectionPath=local%2Fmodel-registry%2FRecorded")
 
     yield page
     path.unlink()
@@ -138,5 +138,5 @@ def test_a_registered_model_says_where_git_and_the_registry_differ(kept: Callabl
 )
 def test_a_record_that_is_broken_or_about_another_model_says_nothing(kept: Callable[[str], str], record: str):
     page = kept(record)
-    assert "Kept</h1>" in page
+    assert "Recorded</h1>" in page
     assert 'id="sides"' not in page
