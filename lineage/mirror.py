@@ -303,11 +303,11 @@ def _run(pipeline: Pipeline, connection: Connection, id: str, **arguments: Any) 
 
 def _end_what_was_killed(pipeline: Pipeline, connection: Connection) -> None:
     """Finish the run that a killed mirror left open. What it holds may be whole: nothing else would come back to it."""
-    import wandb
-
     note = _note(pipeline, connection)
     if not note.exists():
         return
+    import wandb
+
     with contextlib.suppress(ValueError):  # killed before there was a project
         if any(run.state != "finished" for run in wandb.Api().runs(connection.path, {"name": note.read_text()})):
             with _run(pipeline, connection, id=note.read_text()):
