@@ -19,6 +19,7 @@ from lineage.errors import NotAtHand, WrongProject, first_line
 from lineage.facts import Content, Execution
 from lineage.files import Files, hashed
 from lineage.names import Names
+from lineage.plotted import defined_in
 from lineage.project import project_root, setting
 
 __all__ = ["Content", "Execution", "Pipeline", "project_root", "setting"]
@@ -202,13 +203,8 @@ class Pipeline:
 
     def plots(self) -> dict[str, dict[str, Any]]:
         """The definitions of the `plots:` sections by name, and those that stand at an out by its path."""
-        found: dict[str, dict[str, Any]] = {}
-        sections: dict[str, Any] = self._repo.index._plots
-        for definitions in sections.values():
-            for entry in definitions:
-                found |= {entry: {}} if isinstance(entry, str) else {k: v or {} for k, v in entry.items()}
         at_outs = {path: out.plot for path, out in self._owners.items() if isinstance(out.plot, dict)}
-        return at_outs | found
+        return at_outs | defined_in(self._repo.index._plots, self._base)
 
     @property
     def _in_git(self) -> bool:
