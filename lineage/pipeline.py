@@ -41,7 +41,7 @@ class Pipeline:
             self._base = Path(self._repo.root_dir)
             self._stages = {_address(self._base, stage): stage for stage in self._repo.index.stages}
             self._names = Names(self._sections())
-        except DvcException as error:
+        except (DvcException, TypeError) as error:  # DVC's own TypeError for a value that its templates can't hold
             reason = first_line(error)
             hint = " Templates in dvc.yaml take their values from params.yaml." if "Could not find" in reason else ""
             where = f" at the commit {rev[:10]}" if rev else ""
@@ -231,7 +231,7 @@ class Pipeline:
             stage=address,
             cmd=self._command(stage, now) if stage.cmd else f"dvc import {' '.join(map(self._path, deps))}",
             desc=stage.desc or "",
-            job_type=meta.get("job_type", stage.addressing if stage.cmd else "import"),
+            job_type=meta.get("job_type", address if stage.cmd else "import"),
             deps=tuple(self._content(dep, now) for dep in deps if now or _lock_hash(dep)),
             outs=tuple(self._content(out, now) for out in stage.outs),
             params={
