@@ -88,12 +88,12 @@ def _plots(pipeline: Pipeline, outs: dict[str, Content], name: str, told: dict[s
         for file, place in sorted(files.items()):
             if media := PICTURES.get(Path(file).suffix.lower()):
                 yield Picture(title if len(files) == 1 else f"{title}/{file}", path, media, place.read_bytes())
-            elif rows := _rows(place, Path(file).suffix.lower()):
-                label = _axis(told.get("x"), path, rows)
-                if told.get("template") == "confusion":
-                    yield _confusion(title, rows, label, columns[0])
+            elif table := rows(place, Path(file).suffix.lower()):
+                label = _axis(told.get("x"), path, table)
+                if told.get("template") == "confusion" and columns:
+                    yield _confusion(title, table, label, columns[0])
                 else:
-                    lines |= _lines(rows, label, columns)
+                    lines |= _lines(table, label, columns)
     if lines:
         yield Curves(title, label, lines)
 
@@ -123,16 +123,20 @@ def _confusion(title: str, rows: Rows, actual: str, predicted: str) -> Confusion
     return Confusion(title, classes, [[pairs[row, column] for column in classes] for row in classes])
 
 
-def _rows(path: Path, suffix: str) -> Rows:
+def rows(path: Path, suffix: str) -> Rows:
     """The rows of a table, of a list in JSON or YAML, or of the first list in a mapping; none of anything else."""
-    if suffix in (".csv", ".tsv"):
-        with path.open(newline="") as file:
-            return list(csv.DictReader(file, delimiter="\t" if suffix == ".tsv" else ","))
-    if suffix not in (".json", ".yaml", ".yml"):
-        return []
     import yaml
 
-    value = json.loads(path.read_text()) if suffix == ".json" else yaml.safe_load(path.read_text())
+    try:
+        if suffix in (".csv", ".tsv"):
+            with path.open(newline="") as file:
+                read = csv.DictReader(file, delimiter="\t" if suffix == ".tsv" else ",")
+                return [{name: value for name, value in row.items() if name and value is not None} for row in read]
+        if suffix not in (".json", ".yaml", ".yml"):
+            return []
+        value = json.loads(path.read_text()) if suffix == ".json" else yaml.safe_load(path.read_text())
+    except (ValueError, csv.Error, yaml.YAMLError):  # whatever it is, it is no table
+        return []
     if isinstance(value, dict):
         value = next((one for one in value.values() if isinstance(one, list)), [])
     return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []

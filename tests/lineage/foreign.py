@@ -102,6 +102,17 @@ stages:
     outs:
       - ${outside}/published.json: {cache: false}
 
+  told:
+    desc: Metrics in TOML and in a folder, a table in JSON, and what only claims to be metrics or a plot
+    cmd: python code/told.py
+    deps: [code]
+    metrics: [told.toml: {cache: false}, notes.json, marks]
+    plots:
+      - broken.csv
+      - broken.png
+      - ragged.csv
+      - pairs.json: {cache: false, template: confusion, x: actual, y: predicted}
+
   idle:
     desc: Makes a folder without files
     cmd: mkdir -p nothing
@@ -114,10 +125,11 @@ artifacts:
 SUB_STAGES = """
 stages:
   prepare:
-    cmd: cp ../fetched.csv prepared.csv
+    cmd: cp ../fetched.csv prepared.csv && printf 'step\\tloss\\n0\\t2\\n1\\t1\\n' > loss.tsv
     deps: [../fetched.csv]
     params: [subseed]
     outs: [prepared.csv]
+    plots: [loss.tsv]
   below:
     wdir: below
     cmd: cp ../prepared.csv final.csv
@@ -125,6 +137,9 @@ stages:
     outs: [final.csv]
 artifacts:
   best: {path: prepared.csv, type: dataset}
+plots:
+  - loss.tsv: {x: step, y: loss, title: The loss below}
+  - Taken for: {template: confusion, x: actual, y: {../pairs.json: predicted}}
 """
 
 OTHER_STAGES = """
@@ -139,6 +154,21 @@ SCORE = """
 import json
 json.dump({"accuracy": 0.5, "by": {"class": [1, 2]}}, open("scores.json", "w"))
 open("curve.csv", "w").write("epoch,loss\\n0,3.5\\n1,2.5\\n2,1.5\\n")
+"""
+
+TOLD = """
+import pathlib
+for name, content in {
+    "told.toml": b"day = 2026-01-02\\n[share]\\nof = 0.25\\n",
+    "notes.json": b"no JSON",
+    "marks/first.yaml": b"1: 0.5\\n",
+    "broken.csv": b"\\xff\\xfe,b\\n1,2\\n",
+    "broken.png": b"no picture",
+    "ragged.csv": b"epoch,loss\\n0,1,2\\n1\\n",
+    "pairs.json": b'[{"actual": "a", "predicted": "b"},\\n {"actual": "b", "predicted": "b"}]',
+}.items():
+    pathlib.Path(name).parent.mkdir(exist_ok=True)
+    pathlib.Path(name).write_bytes(content)
 """
 
 
@@ -192,6 +222,7 @@ def make(clone: Clone, web: str) -> None:
     write("raw.csv", "c,d\n3,4\n")
     write("code/folder.py", MAKE_FOLDER.format(names=ODD_NAMES))
     write("code/score.py", SCORE)
+    write("code/told.py", TOLD)
     write("dvc.yaml", ROOT_STAGES)
     write("sub/dvc.yaml", SUB_STAGES)
     write("sub/params.yaml", "subseed: 1\n")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -52,8 +51,9 @@ def hexed(digest: str) -> str:
 
 
 def by_path(artifacts: Any) -> dict[str, wandb.Artifact]:
-    """Versions by the path of the DVC content that they mirror."""
-    return {one.metadata["dvc"]["path"].removeprefix("file://"): one for one in artifacts}
+    """Versions by the path of the DVC content that they mirror; a chart's table is W&B's own."""
+    mirrored = (one for one in artifacts if one.type != "run_table")
+    return {one.metadata["dvc"]["path"].removeprefix("file://"): one for one in mirrored}
 
 
 def files_of_folder(project: Clone, md5: str) -> dict[str, str]:
@@ -80,7 +80,7 @@ def test_every_out_has_its_files_and_md5s(foreign_project: Clone, api: wandb.Api
             else:
                 assert {n: hexed(d) for n, d in held.items()} == {Path(out["path"]).name: out["md5"]}
             seen += 1
-    assert seen == 18
+    assert seen == 26
 
 
 def test_every_edge_is_there_and_no_other(foreign_project: Clone, api: wandb.Api):
@@ -139,7 +139,8 @@ def test_odd_names_and_empty_files_come_back_byte_for_byte(foreign_project: Clon
 
 
 def test_names_come_from_the_artifacts_sections_and_never_collide(foreign_project: Clone, api: wandb.Api):
-    artifacts = [one for run in api.runs("project") for one in run.logged_artifacts()]
+    logged = [one for run in api.runs("project") for one in run.logged_artifacts()]
+    artifacts = [one for one in logged if one.type != "run_table"]
     names: dict[str, set[str]] = {}
     for one in artifacts:
         names.setdefault(one.name.split(":")[0], set()).add(one.metadata["dvc"]["path"])
@@ -154,22 +155,44 @@ def test_a_second_mirror_does_nothing_and_verify_agrees(foreign_project: Clone, 
     assert "mirroring" not in again.text
     api.flush()
     assert (len(api.runs("project")), api.artifact("project/folder:latest").version) == (runs, version)
-    assert "19 stages, 44 edges, 36 files" in foreign_project.run("python", "-m", "lineage", "verify").text
+    assert "20 stages, 53 edges, 45 files" in foreign_project.run("python", "-m", "lineage", "verify").text
     deep = json.loads(foreign_project.run("python", "-m", "lineage", "verify", "--deep", "--json").text)
     assert deep["agree"]
     assert deep["downloaded"] == deep["files"] - 5  # references have no bytes here
 
 
 def test_any_folder_of_the_project_gives_the_same(foreign_project: Clone):
-    done = subprocess.run(
-        ["python", "-m", "lineage", "mirror"],
-        cwd=foreign_project.path / "sub/below",
-        env=foreign_project.env,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "mirroring" not in done.stderr
+    below = Clone(foreign_project.path / "sub/below", foreign_project.env)
+    assert "mirroring" not in below.run("python", "-m", "lineage", "mirror").text
+    # A stage's kind of job was `../../dvc.yaml:twin` there, in the runs too
+    shown = foreign_project.run("python", "-m", "lineage", "show").text
+    assert below.run("python", "-m", "lineage", "show").text == shown
+
+
+def test_metrics_and_plots_are_shown_in_every_format_and_mirrored_though_they_are_none(
+    foreign_project: Clone, api: wandb.Api
+):
+    # Metrics in TOML or in a folder, and a file that only claims to be a plot, left their stage without a run
+    (told,) = (run for run in api.runs("project") if run.name == "told")
+    assert told.summary["share"]["of"] == 0.25
+    assert told.summary["1"] == 0.5
+    (prepare,) = (run for run in api.runs("project") if run.name == "sub/dvc.yaml:prepare")
+    assert [row["step/loss"] for row in prepare.scan_history()] == [2, 1]
+    page = foreign_project.run("python", "-m", "lineage", "report").text
+    assert "The loss below: loss ends at 1" in page  # files of a section in a subfolder were looked for in the root
+    assert "Taken for (rows: actual" in page
+
+
+def test_a_value_that_dvc_cannot_hold_is_one_sentence(foreign_project: Clone):
+    # A date in params.yaml ended every command in a traceback of DVC's
+    params = foreign_project.read("params.yaml")
+    (foreign_project.path / "params.yaml").write_text(f"{params}day: 2026-01-02\n")
+    try:
+        done = foreign_project.run("python", "-m", "lineage", "show", ok=False)
+    finally:
+        (foreign_project.path / "params.yaml").write_text(params)
+    assert done.code == 1
+    assert done.text.startswith("lineage: DVC can't read this project: Unsupported value of type 'date'")
 
 
 def test_a_clone_is_mirrored_to_a_second_registry_from_the_cache_and_git(
