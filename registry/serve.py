@@ -8,6 +8,7 @@ import uvicorn
 
 from registry import daemon
 from registry.app import create_app
+from registry.connections import protocol
 from registry.middleware import LOOPBACK_NAMES, Activity
 from registry.model import accounts
 from registry.store import Store, open_store
@@ -30,11 +31,13 @@ def serve(folder: Path, claim: daemon.Claim, host: str, idle_exit: float | None,
             watcher.cancel()
         store.db.close()
 
+    connection = protocol()
     app = create_app(store, activity, loopback=host in LOOPBACK_NAMES, lifespan=lifespan)
     server = uvicorn.Server(
         uvicorn.Config(
             app,
-            http="auto",
+            http=connection,
+            backlog=connection.waiting.most,  # so many are accepted before the first of them is looked at
             ws="none",
             loop="asyncio",
             log_level="warning",

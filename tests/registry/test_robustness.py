@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import os
 import socket
+import subprocess
+import sys
 import time
 from contextlib import ExitStack
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -16,9 +20,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.types import Message
 
+from registry import daemon
 from registry.middleware import Activity, Guard
 
-from .conftest import Registry
+from .conftest import ROOT, Registry
 
 HALF = "POST /graphql HTTP/1.1\r\nHost: {host}\r\nAuthorization: Basic {key}\r\nContent-Length: 1000\r\n\r\n{{"
 
@@ -53,6 +58,41 @@ def test_clients_that_stop_in_the_middle_do_not_hold_up_others(registry: Registr
         started = time.monotonic()
         assert registry.ask("{ viewer { username } }").status == 200
         assert time.monotonic() - started < 2
+
+
+def test_connections_that_ask_nothing_do_not_keep_others_out(store: Path):
+    """1,024 of them once took all files that the server may open: it answered nobody, and filled its log instead."""
+    serve = f"ulimit -n 1024; exec {sys.executable} -m registry serve"
+    with (
+        subprocess.Popen(
+            ["sh", "-c", serve],
+            cwd=ROOT,
+            env=os.environ | {"REGISTRY_DIR": str(store)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as process,
+        ExitStack() as stack,
+    ):
+        assert process.stdout
+        assert process.stderr
+        assert process.stdout.readline()
+        server = daemon.find(store)
+        assert server
+        address = urlsplit(server.url)
+        for n in range(1100):
+            client = stack.enter_context(socket.create_connection((address.hostname, address.port)))
+            client.sendall(b"POST /graphql HTTP/1.1\r\n" if n % 2 else b"")
+        asked = Registry(server.url, server.entity, server.api_key, store).ask("{ viewer { username } }")
+        daemon.stop(store)
+        assert (asked.status, process.stderr.read()) == (200, b"")
+
+
+def test_a_head_without_end_is_cut_off(registry: Registry):
+    address = urlsplit(registry.url)
+    with socket.create_connection((address.hostname, address.port), timeout=10) as client:
+        client.sendall(b"GET / HTTP/1.1\r\n")
+        with pytest.raises(ConnectionError):
+            client.sendall((b"X-More: " + b"x" * 10_000 + b"\r\n") * 2000)
 
 
 def test_a_body_that_stops_coming_is_given_up():
