@@ -12,7 +12,6 @@ from typing import Any
 
 from graphql import (
     DocumentNode,
-    FieldNode,
     GraphQLError,
     GraphQLSchema,
     OperationDefinitionNode,
@@ -101,10 +100,8 @@ class Executor:
             name = _name(operations[0]) if operations else "This request"
             reason = errors[0].message if errors else "one operation a request is expected."
             raise BadInput(f"'{name}' is not supported by this registry: {reason}")
-        limits.check(document)
-        fields = (node for node in operations[0].selection_set.selections if isinstance(node, FieldNode))
-        names = frozenset(node.name.value for node in fields)
-        asks_of_schema = not names.isdisjoint(("__schema", "__type"))
+        names = limits.check(document)
+        asks_of_schema = not names.isdisjoint(limits.OF_SCHEMA)
         return Prepared(
             answer=self._describe(document) if asks_of_schema else Plan(self.schema, document, operations[0]).answer,
             changes=operations[0].operation is OperationType.MUTATION,

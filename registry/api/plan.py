@@ -37,9 +37,12 @@ from graphql import (
     visit,
 )
 
+from registry.api import limits
 from registry.api.context import Context
+from registry.errors import BadInput
 
 Reader = Callable[[Any, "Asked"], Any]  # from a row to what the answer holds of it
+MOST_CHOICES = 50  # whose readers are kept; the SDK's documents have four at most
 AS_THEY_ARE = {"String": str, "Boolean": bool, "Int": int, "Int64": int}  # values of these types need no conversion
 
 
@@ -50,6 +53,13 @@ class Asked:
         self.context = context
         self._variables = variables
         self._arguments: dict[int, dict[str, Any]] = {}
+        self._objects = 0
+
+    def count_object(self) -> None:
+        """Refuses an answer without end: lists within lists multiply."""
+        self._objects += 1
+        if self._objects > limits.MOST_OBJECTS:
+            raise BadInput(f"The answer would hold more than {limits.MOST_OBJECTS} objects. Ask for smaller pages.")
 
     def arguments(self, field: GraphQLField, node: FieldNode) -> dict[str, Any]:
         found = self._arguments.get(id(node))
@@ -77,6 +87,8 @@ class Plan:
         choice = tuple(variables.coerced.get(name) for name in self._choices)
         read = self._readers.get(choice)
         if read is None:
+            if len(self._readers) >= MOST_CHOICES:
+                self._readers.clear()
             root = self._schema.get_root_type(self._operation.operation)
             assert root is not None, "validated"
             read = self._readers[choice] = _Compiler(self._schema, self._fragments, variables).object(
@@ -100,6 +112,7 @@ class _Compiler:
         readers = [(name, self._field(kind, nodes)) for name, nodes in fields.items()]
 
         def read(row: Any, asked: Asked) -> dict[str, Any]:
+            asked.count_object()
             return {name: reader(row, asked) for name, reader in readers}
 
         return read

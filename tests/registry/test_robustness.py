@@ -23,6 +23,7 @@ from starlette.types import Message
 from registry import daemon
 from registry.middleware import Activity, Guard
 
+from .by_hand import log
 from .conftest import ROOT, Registry
 
 HALF = "POST /graphql HTTP/1.1\r\nHost: {host}\r\nAuthorization: Basic {key}\r\nContent-Length: 1000\r\n\r\n{{"
@@ -47,6 +48,41 @@ def test_fragments_do_not_hide_the_depth(registry: Registry):
 def test_too_many_questions_at_once_are_refused(registry: Registry):
     refused = registry.ask("{ " + " ".join(f"a{n}: viewer {{ id }}" for n in range(51)) + " }")
     assert "asks more than 50 things at once" in refused.text
+
+
+def test_fragments_do_not_hide_how_much_is_asked(registry: Registry):
+    """Six fragments, each spread ten times in the one before, once kept a thread and its memory for good."""
+    fragments = "".join(
+        f"fragment F{n} on Organization {{ "
+        + " ".join(f"a{k}: orgEntity {{ organization {{ ...F{n + 1} }} }}" for k in range(10))
+        + " } "
+        for n in range(6)
+    )
+    many = "{ viewer { organizations { ...F0 } } } " + fragments + "fragment F6 on Organization { id }"
+    assert "asks for more than 5000 fields" in registry.ask(many).text
+    wide = "{ ... { " + " ".join(f"a{n}: viewer {{ id }}" for n in range(51)) + " } }"
+    assert "asks more than 50 things at once" in registry.ask(wide).text
+
+
+def test_the_schema_is_told_within_limits(registry: Registry):
+    asked = registry.ask("{ ...S } fragment S on Query { __schema { queryType { name } } }")
+    assert asked.json()["data"] == {"__schema": {"queryType": {"name": "Query"}}}
+    wide = "{ __schema { " + " ".join(f"a{n}: types {{ fields {{ name }} }}" for n in range(200)) + " } }"
+    assert "asks for more than 500 fields" in registry.ask(wide).text
+
+
+@pytest.mark.soak
+def test_lists_within_lists_end(registry: Registry):
+    """Ten lines of GraphQL once asked for a list of all versions for each version of each version, and got it."""
+    for n in range(80):
+        log(registry, "lists", "m", {"a": str(n).encode()})
+    inside = "id"
+    for _ in range(3):
+        inside = "artifactSequence { artifacts { edges { node { " + inside + " } } } }"
+    refused = registry.ask(
+        '{ project(name: "lists", entityName: "local") { artifact(name: "m:v0") { ' + inside + " } } }"
+    )
+    assert "more than 500000 objects" in refused.text
 
 
 def test_clients_that_stop_in_the_middle_do_not_hold_up_others(registry: Registry):
