@@ -98,9 +98,13 @@ class Fault(RegistryError):
 
 
 def from_system(error: Exception) -> RegistryError | None:
-    """The readable form of an error of the disk or the database, if it has one."""
+    """The readable form of what the disk or the database say no to, if it has one."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StoreFull()
     if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
         return StoreFull()
+    if isinstance(error, UnicodeEncodeError):
+        return BadInput("A text of this request holds half a character (a lone surrogate), which can't be kept.")
+    if isinstance(error, OverflowError):
+        return BadInput("A number of this request is larger than the database can hold.")
     return None

@@ -5,7 +5,7 @@ import logging
 import sqlite3
 import time
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -63,10 +63,10 @@ class Guard:
 
     def _refusal(self, headers: Headers) -> Response | None:
         host = headers.get("host", "")
-        if self.loopback and urlsplit(f"//{host}").hostname not in LOOPBACK_NAMES:
+        if self.loopback and _parts(f"//{host}").hostname not in LOOPBACK_NAMES:
             return _answer(Forbidden(f"This registry answers at 127.0.0.1 and localhost only, not as '{host}'."))
         origin = headers.get("origin")
-        if origin and urlsplit(origin).netloc != host:
+        if origin and _parts(origin).netloc != host:
             return _answer(Forbidden(f"Requests from pages of '{origin}' are refused."))
         return None
 
@@ -76,6 +76,14 @@ class Guard:
             return None
         allowed = {"access-control-allow-origin": headers.get("origin", ""), "access-control-allow-methods": "GET, PUT"}
         return Response(status_code=204, headers=allowed)
+
+
+def _parts(address: str) -> SplitResult:
+    """The parts of an address; of one that is none, nothing."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return urlsplit("")
 
 
 def _impatient(receive: Receive, patience: float) -> Receive:

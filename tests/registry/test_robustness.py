@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import gzip
 import os
 import socket
@@ -204,11 +205,32 @@ def test_a_small_body_that_unpacks_to_a_huge_one_is_refused(registry: Registry):
     assert registry.send("POST", "/graphql", bomb, headers={"Content-Encoding": "gzip"}).status == 413
 
 
+@pytest.mark.parametrize(
+    ("asked", "value"),
+    [
+        ("filters: $v", '{"state": "\\ud800"}'),
+        ("filters: $v", '{"state": %s}' % ("9" * 400)),
+        ("order: $v", "half \ud800"),
+        ("after: $v", base64.b64encode(b"at:%d" % 10**30).decode()),
+    ],
+)
+def test_what_the_database_cannot_hold_is_refused_with_a_sentence(registry: Registry, asked: str, value: str):
+    log(registry, "odd", "m", {"a": b"1"})
+    kind = "JSONString" if "filters" in asked else "String"
+    runs = f'project(name: "odd", entityName: "local") {{ runs(first: 1, {asked}) {{ totalCount }} }}'
+    assert registry.ask(f"query($v: {kind}) {{ {runs} }}", v=value).status == 400
+
+
+@pytest.mark.parametrize("header", ["Host", "Origin"])
+def test_an_address_that_is_none_is_refused(registry: Registry, header: str):
+    assert registry.send("GET", "/healthz", headers={header: "http://[" if header == "Origin" else "["}).status == 403
+
+
 def test_keys_stay_out_of_the_log(registry: Registry):
     registry.send("POST", "/graphql", b"not json")
     registry.send("GET", "/storage/files/00/x?expires=1&signature=secret")
     registry.ask("{ viewer { id } ")
-    for log in registry.store.glob("*.log"):
-        text = log.read_text()
+    for file in registry.store.glob("*.log"):
+        text = file.read_text()
         assert registry.key not in text
         assert "signature=" not in text
