@@ -162,6 +162,8 @@ HANDLERS = {
     ClientDisconnect: _vanished,
     HTTPException: unknown,
     OSError: _failed,
+    OverflowError: _failed,
+    UnicodeEncodeError: _failed,
     sqlite3.Error: _failed,
     Exception: _failed,
 }

@@ -166,7 +166,9 @@ def _set_state(db: Connection, run: Row, request: dict[str, Any], wakes: bool) -
     """A late heartbeat doesn't wake an ended run; new lines do, since then it was resumed."""
     state, exit_code, stop_asked = run["state"], run["exit_code"], run["stop_asked"]
     if request.get("complete"):
-        exit_code = int(request.get("exitcode") or 0)
+        exit_code = request.get("exitcode") or 0
+        if not isinstance(exit_code, int):
+            raise BadInput(f"'{exit_code}' is not an exit code.")
         unfinished = "killed" if stop_asked else "preempted" if state == "preempting" else "failed"
         state, stop_asked = (unfinished if exit_code else "finished"), 0
     elif request.get("preempting"):
@@ -307,7 +309,7 @@ def console_lines(db: Connection, run: Row, limit: int, offset: int) -> list[Row
 def _console_line(number: int, body: str) -> Row:
     try:
         line = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         line = None
     if isinstance(line, dict) and "content" in line:
         said, at, level, label = line["content"], line.get("ts"), line.get("level"), line.get("label")

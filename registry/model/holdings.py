@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from registry.db.connect import Connection
+from registry.errors import NotFound
 from registry.model import access, manifests
 from registry.model.access import Who
 
@@ -26,12 +27,15 @@ def find(db: Connection, entity_id: int, md5: str) -> Row | None:
 
 def add(db: Connection, artifact_id: int, md5: str, size: int) -> None:
     """Notes that the content arrived whole for this version."""
+    entity_id = db.value(ENTITY_OF_ARTIFACT, artifact=artifact_id)
+    if entity_id is None:
+        raise NotFound("The artifact was deleted while this file was on its way. Nothing was stored.")
     db.execute(
         """
         insert into holding (entity_id, md5, size, artifact_id) values (:entity, :md5, :size, :artifact)
             on conflict (entity_id, md5) do nothing
         """,
-        {"entity": entity_of(db, artifact_id), "md5": md5, "size": size, "artifact": artifact_id},
+        {"entity": entity_id, "md5": md5, "size": size, "artifact": artifact_id},
     )
 
 

@@ -17,6 +17,7 @@ from registry.model import ids
 
 Row = dict[str, Any]
 DIGEST_HEAD = b"wandb-artifact-manifest-v1\n"
+KINDS = {"size": int, "ref": str, "birthArtifactID": str, "extra": dict}  # of what an entry may say beside its digest
 POLICY = {"version": 1, "storagePolicy": "wandb-storage-policy-v1", "storagePolicyConfig": {"storageLayout": "V2"}}
 
 
@@ -112,23 +113,39 @@ def _parse(body: bytes) -> dict[str, dict[str, Any]]:
     try:
         manifest = json.loads(body)
         contents = manifest["contents"]
-        usable = manifest["version"] == 1 and all(isinstance(entry["digest"], str) for entry in contents.values())
-    except (ValueError, KeyError, TypeError, AttributeError):
+        usable = manifest["version"] == 1 and all(_is_entry(entry) for entry in contents.values())
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         usable = False
     if not usable:
         raise BadInput("The artifact's manifest is not one of version 1. It was not committed.")
     return contents
 
 
+def _is_entry(entry: dict[str, Any]) -> bool:
+    as_they_should = (entry.get(name) is None or type(entry[name]) is kind for name, kind in KINDS.items())
+    return isinstance(entry["digest"], str) and all(as_they_should) and (entry.get("size") or 0) >= 0
+
+
+def _leaves(path: str) -> bool:
+    """Whether it would lead out of the folder that it is downloaded to, on any system, or names no file in it."""
+    return (
+        posixpath.normpath(path) != path
+        or path.startswith(("/", "../"))
+        or path in (".", "..")
+        or "\x00" in path
+        or ("\\" in path and ".." in path.split("\\"))
+    )
+
+
 def _checked(artifact_id: int, path: str, entry: dict, holds: Callable[[str, int | None], int | None]) -> Row:
-    if posixpath.normpath(path) != path or path.startswith(("/", "../")) or path in (".", "..") or "\x00" in path:
+    if _leaves(path):
         raise BadInput(f"The manifest names a file '{path}': paths are relative and stay in the artifact.")
     row = {
         "artifact_id": artifact_id,
         "path": path,
         "digest": entry["digest"],
         "md5": None,
-        "size": int(entry.get("size") or 0),
+        "size": entry.get("size") or 0,
         "ref": entry.get("ref"),
         "birth_id": None,
         "extra": json.dumps(entry["extra"]) if entry.get("extra") else None,

@@ -148,7 +148,7 @@ def loads(text: str) -> Any:
     """JSON as the SDK writes it, bare NaN included; refuses anything else."""
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise BadInput(f"This is not JSON: {text[:80]}") from None
 
 

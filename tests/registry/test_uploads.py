@@ -127,19 +127,43 @@ def test_a_manifest_must_give_the_digest_that_was_announced(registry: Registry):
     assert "give the digest" in refused(upload.commit())
 
 
-@pytest.mark.parametrize("text", [b"not json", b'{"version": 2, "contents": {}}', b'{"version": 1}', b"[]"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"not json",
+        b'{"version": 2, "contents": {}}',
+        b'{"version": 1}',
+        b"[]",
+        b"[" * 100_000,
+        b'{"version": 1, "contents": {"a": {"digest": "1", "size": "many"}}}',
+        b'{"version": 1, "contents": {"a": {"digest": "1", "ref": {}}}}',
+        b'{"version": 1, "contents": {"a": {"digest": "1", "birthArtifactID": 5}}}',
+    ],
+)
 def test_a_manifest_that_cannot_be_read_is_refused(registry: Registry, text: bytes):
     upload = Upload(registry, {})
     upload.put_manifest(text)
     assert "is not one of version 1" in refused(upload.commit())
 
 
-@pytest.mark.parametrize("path", ["../up", "/root", "a/../../b", "", "a//b"])
+@pytest.mark.parametrize("path", ["../up", "/root", "a/../../b", "", "a//b", "a\\..\\..\\b"])
 def test_a_path_that_leaves_the_artifact_is_refused(registry: Registry, path: str):
     upload = Upload(registry, {path: some_bytes()})
     upload.put_files()
     upload.put_manifest()
     assert "paths are relative and stay in the artifact" in refused(upload.commit())
+
+
+def test_a_file_of_a_version_that_is_gone_meanwhile_is_refused(registry: Registry):
+    upload = Upload(registry, {"a": some_bytes()})
+    (address,) = upload.addresses()
+    of = registry.ask("query($id: ID!) { artifact(id: $id) { artifactSequence { id } } }", id=upload.id).json()
+    delete = (
+        "mutation($id: ID!) { deleteArtifactSequence(input: {artifactSequenceID: $id}) { artifactCollection { id } } }"
+    )
+    assert registry.ask(delete, id=of["data"]["artifact"]["artifactSequence"]["id"]).status == 200
+    assert address
+    assert "was deleted while this file was on its way" in upload.put(address, upload.files["a"]).text
 
 
 def test_a_size_that_the_content_has_not_is_refused(registry: Registry):
