@@ -5,6 +5,7 @@ Everything that a client writes is bound as a parameter; the text of the query i
 """
 
 import json
+import math
 import re
 import sys
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from registry.model.runs import CRASHED_AFTER_SECONDS
 
 Row = dict[str, Any]
 MOST_CLAUSES = 500
+LARGEST_INTEGER = 2**63  # what SQLite holds as one; beyond it numbers are floats
 LONGEST_PATTERN = 200
 SEARCHED_CHARACTERS = 300
 FIRST = "+created_at"
@@ -113,6 +115,8 @@ class Query:
         return f"{value} is null, {value} {direction}, run.id {direction}"
 
     def _bind(self, value: Any) -> str:
+        if isinstance(value, int) and abs(value) >= LARGEST_INTEGER:
+            value = math.copysign(min(abs(value), int(sys.float_info.max)), value)
         name = f"p{len(self.parameters)}"
         self.parameters[name] = value
         return f":{name}"
