@@ -16,6 +16,7 @@ from registry.bodies import json_body
 from registry.signin import who_asks
 from registry.store import Store
 from registry.web import pages
+from registry.web.live import Live
 from registry.web.shell import Shell
 
 LARGEST_QUERY = 32 * 2**20
@@ -26,8 +27,12 @@ def create_app(
     activity: middleware.Activity,
     loopback: bool,
     lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]],
+    ending: Callable[[], bool],
 ) -> Starlette:
-    """The registry of one store as an ASGI app. Bound to loopback, it answers to no other name."""
+    """The registry of one store as an ASGI app. Bound to loopback, it answers to no other name.
+
+    `ending` says that the server is about to leave: what would go on without end stops then.
+    """
     executor = Executor(store)
     shell = Shell(store)
 
@@ -50,7 +55,7 @@ def create_app(
             *log.routes(store),
             Route("/sdk/otel/v1/metrics", nothing, methods=["POST"]),  # telemetry, dropped
             Route("/healthz", nothing),
-            *pages.routes(shell),
+            *pages.routes(shell, Live(store, ending)),
         ],
         middleware=[Middleware(middleware.Guard, activity=activity, loopback=loopback)],
         exception_handlers={**middleware.HANDLERS, 404: shell.unknown},

@@ -16,14 +16,21 @@ from registry.errors import Damaged, NotFound
 SMALL = 256 * 2**10  # bytes that are read and sent in one go
 CHUNK = 2**20
 MEDIA_TYPE = "application/octet-stream"
-PICTURES = {  # raster pictures by how they begin: nothing in them can run
-    b"\x89PNG\r\n\x1a\n": "image/png",
-    b"\xff\xd8\xff": "image/jpeg",
-    b"GIF87a": "image/gif",
-    b"GIF89a": "image/gif",
-    b"RIFF": "image/webp",
-    b"BM": "image/bmp",
-}
+MEDIA = (  # pictures of pixels, sounds and films, by what stands where in them: nothing in them can run
+    (0, b"\x89PNG\r\n\x1a\n", "image/png"),
+    (0, b"\xff\xd8\xff", "image/jpeg"),
+    (0, b"GIF87a", "image/gif"),
+    (0, b"GIF89a", "image/gif"),
+    (0, b"BM", "image/bmp"),
+    (8, b"WEBP", "image/webp"),
+    (8, b"WAVE", "audio/wav"),
+    (0, b"fLaC", "audio/flac"),
+    (0, b"OggS", "audio/ogg"),
+    (0, b"ID3", "audio/mpeg"),
+    (0, b"\xff\xfb", "audio/mpeg"),
+    (4, b"ftyp", "video/mp4"),
+    (0, b"\x1a\x45\xdf\xa3", "video/webm"),
+)
 KEPT = {"cache-control": "private, max-age=31536000, immutable"}  # the address names the content
 
 
@@ -35,7 +42,7 @@ class Downloads:
         self._proved: dict[str, tuple[int, ...]] = {}  # large files whose md5 was read once, as they were then
 
     async def answer(self, request: Request, md5: str, name: str, inline: bool = False) -> Response:
-        """The whole content, or the range that is asked for. `inline` shows pictures, and makes no page of the rest."""
+        """The whole content, or the range that is asked for. `inline` shows media, and makes no page of the rest."""
         path = self.blobs.path(md5)
         try:
             file = path.open("rb")
@@ -44,8 +51,8 @@ class Downloads:
         # never shown in the page's origin: an uploaded HTML file is a download, not a page
         headers = {"content-disposition": f"attachment; filename*=utf-8''{quote(name, safe='')}"}
         kind = MEDIA_TYPE
-        if inline and (picture := _picture(file)):
-            kind, headers = picture, KEPT
+        if inline and (medium := _medium(file)):
+            kind, headers = medium, KEPT
         whole = request.method == "GET" and "range" not in request.headers
         size = os.fstat(file.fileno()).st_size
         if whole and size > SMALL:
@@ -70,11 +77,10 @@ class Downloads:
             self._proved[md5] = state
 
 
-def _picture(file: BufferedReader) -> str | None:
-    """The media type of a raster picture, told by its bytes: names say nothing."""
-    head = file.peek(12)[:12]
-    kind = next((kind for start, kind in PICTURES.items() if head.startswith(start)), None)
-    return None if kind == "image/webp" and head[8:12] != b"WEBP" else kind
+def _medium(file: BufferedReader) -> str | None:
+    """The media type of a picture, sound or film, told by its bytes: names say nothing."""
+    head = file.peek(12)
+    return next((kind for place, mark, kind in MEDIA if head[place : place + len(mark)] == mark), None)
 
 
 async def _checked(file: BufferedReader, md5: str, name: str) -> AsyncIterator[bytes]:

@@ -31,8 +31,8 @@ def serve(folder: Path, claim: daemon.Claim, host: str, idle_exit: float | None,
             watcher.cancel()
         store.db.close()
 
-    connection = protocol()
-    app = create_app(store, activity, loopback=host in LOOPBACK_NAMES, lifespan=lifespan)
+    connection, loopback = protocol(), host in LOOPBACK_NAMES
+    app = create_app(store, activity, loopback, lifespan, ending=lambda: server.should_exit)
     server = uvicorn.Server(
         uvicorn.Config(
             app,

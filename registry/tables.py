@@ -21,12 +21,13 @@ KEPT = 50  # databases
 MOST_COLUMNS = 200
 FEW = 12  # distinct values that are offered as filters
 LONGEST = 500  # characters of a cell
-VERSION = 2
+VERSION = 3
+SORTED = ("number", "text", "boolean")  # kinds that can be sorted, and filtered by where they have few values
 
 
 @dataclass(frozen=True)
 class Column:
-    """`kind` is number, text, picture, array (its values lie in a file beside the table) or other."""
+    """`kind` is number, text, boolean, picture, array (its values lie in a file beside), other, or mixed: several."""
 
     name: str
     kind: str
@@ -80,7 +81,7 @@ class Table:
             parts.append(f"cast(c{column:d} as text) = ?")
             values.append(value)
         if sought.contains:
-            texts = [at for at, column in enumerate(self.columns) if column.kind in ("text", "number", "other")]
+            texts = [at for at, column in enumerate(self.columns) if column.kind in (*SORTED, "mixed", "other")]
             parts.append(f"({' or '.join(f'instr(lower(c{at:d}), lower(?)) > 0' for at in texts) or 'false'})")
             values += [sought.contains] * len(texts)
         return " and ".join(parts), values
@@ -131,7 +132,7 @@ def _fill(db: sqlite3.Connection, names: list[str], kinds: list[str], data: list
     about = []
     for column, name, kind in zip(columns, names, kinds, strict=True):
         counts: list[Any] = []
-        if kind in ("number", "text"):
+        if kind in SORTED:
             db.execute(f"create index up_{column} on cell ({column} is null, {column}, id)")
             db.execute(f"create index down_{column} on cell ({column}, id)")
             grouped = f"select {column}, count(*) from cell where {column} is not null group by 1 order by 1 limit ?"
@@ -153,16 +154,19 @@ def _arrays(column_types: Any) -> set[str]:
 
 
 def _kind(values: Iterator[Any]) -> str:
-    for value in values:
-        if isinstance(value, (bool, list)):
-            return "other"
-        if isinstance(value, int | float):
-            return "number"
-        if isinstance(value, str):
-            return "text"
-        if isinstance(value, dict):
-            return "picture" if value.get("_type") == "image-file" else "other"
-    return "other"
+    """What all values of a column are; missing ones are anything."""
+    kinds = {_kind_of(value) for value in values if value is not None}
+    return kinds.pop() if len(kinds) == 1 else "mixed" if kinds else "other"
+
+
+def _kind_of(value: Any) -> str:
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int | float):
+        return "number"
+    if isinstance(value, str):
+        return "text"
+    return "picture" if isinstance(value, dict) and value.get("_type") == "image-file" else "other"
 
 
 def _cell(value: Any) -> Any:

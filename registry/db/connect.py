@@ -44,6 +44,7 @@ class Database:
 
     def __init__(self, path: Path):
         self.path = path
+        self.changes = 0  # transactions since it was opened: whoever watches sees that there is something new
         self._writing = threading.Lock()
         self._writer = _open(path)
         self._readers = threading.local()
@@ -72,6 +73,7 @@ class Database:
             try:
                 yield self._writer
                 self._writer.execute("commit")
+                self.changes += 1
             except BaseException:
                 if self._writer.in_transaction:
                     self._writer.execute("rollback")

@@ -227,10 +227,25 @@ def thinned(db: Connection, run: Row, stream: str, samples: int) -> list[dict[st
 
 def thinned_with(db: Connection, run: Row, key: str, samples: int) -> list[dict[str, Any]]:
     """About `samples` of the history rows that mention a key: one that few rows have is lost among the others."""
-    rows = db.all(THINNED_WITH, run=run["id"], needle=f"{json.dumps(key)}:", samples=samples)
+    rows = db.all(THINNED_WITH, run=run["id"], samples=samples, **_needles(key))
     return [loads(row["body"]) for row in rows]
 
 
+def newest_with(db: Connection, run: Row, key: str, limit: int, offset: int) -> list[dict[str, Any]]:
+    """A page of the history rows that mention a key, the newest first."""
+    found = db.all(NEWEST_WITH, run=run["id"], limit=limit, offset=offset, **_needles(key))
+    return [row for row in (loads(row["body"]) for row in found) if isinstance(dig(row, key), dict)]
+
+
+def _needles(key: str) -> dict[str, str]:
+    """What a row that mentions a key holds, as the SDK writes it and as Python does; of a dotted key the last part."""
+    last = key.rpartition(".")[2]
+    return {"needle": f"{json.dumps(last, ensure_ascii=False)}:", "ascii": f"{json.dumps(last)}:"}
+
+
+MENTIONS = """
+(instr(replace(body, '": ', '":'), :needle) > 0 or instr(replace(body, '": ', '":'), :ascii) > 0)
+"""
 THINNED = """
 select body
   from stream_line
@@ -239,13 +254,22 @@ select body
      or number = (select max(number) from stream_line where run_id = :run and stream = :stream))
  order by number
 """
-THINNED_WITH = """
+THINNED_WITH = f"""
 select body
   from (select body, row_number() over (order by number) as place, count(*) over () as total
           from stream_line
-         where run_id = :run and stream = 'history' and instr(replace(body, '": ', '":'), :needle) > 0)
+         where run_id = :run and stream = 'history' and {MENTIONS})
  where place % max(1, total / :samples) = 0 or place = total
  order by place
+"""
+
+
+NEWEST_WITH = f"""
+select body
+  from stream_line
+ where run_id = :run and stream = 'history' and {MENTIONS}
+ order by number desc
+ limit :limit offset :offset
 """
 
 
@@ -272,8 +296,8 @@ def rows_with(db: Connection, run: Row, spec: dict[str, Any]) -> list[dict[str, 
     found = []
     for body in lines_between(db, run, first, NO_END if last is None else last + 1, None):
         row = loads(body)
-        if all(_dig(row, key) is not None for key in wanted):
-            found.append({key: finite(_dig(row, key)) for key in wanted} if wanted else finite(row))
+        if all(dig(row, key) is not None for key in wanted):
+            found.append({key: finite(dig(row, key)) for key in wanted} if wanted else finite(row))
     return sampled(found, spec.get("samples"))
 
 
@@ -337,7 +361,8 @@ def finite(value: Any) -> Any:
     return [finite(item) for item in value] if isinstance(value, list) else value
 
 
-def _dig(row: dict[str, Any], key: str) -> Any:
+def dig(row: dict[str, Any], key: str) -> Any:
+    """The value under a key, or beneath a dotted one."""
     if key in row:
         return row[key]
     value: Any = row

@@ -9,6 +9,11 @@ def encode(kind: str, number: int) -> str:
     return base64.b64encode(f"{kind}:{number}".encode()).decode()
 
 
+def from_hex(text: str, kind: str) -> int:
+    """The number in an id as references hold it: the hexadecimal digits of its own characters."""
+    return decode(base64.b64encode(bytes.fromhex(text)).decode(), kind)
+
+
 def decode(text: str, *kinds: str) -> int:
     """The number inside an id of one of these kinds."""
     try:

@@ -1,5 +1,6 @@
 """The files of a run, by name. Their contents lie with all others, under their md5."""
 
+import json
 import posixpath
 from typing import Any
 
@@ -34,9 +35,7 @@ def page(
 ) -> list[Row]:
     """A run's files, those of the given names or of a pattern as SQL's `like` has it."""
     if names:
-        wanted = {clean_name(name) for name in names}
-        rows = [row for row in page(db, run_id, None, pattern, -1, 0) if row["name"] in wanted]
-        return rows[offset : offset + limit]
+        return named(db, run_id, [clean_name(name) for name in names], pattern)[offset : offset + limit]
     return db.all(
         """
         select *
@@ -49,6 +48,21 @@ def page(
         pattern=pattern or "%",
         limit=limit,
         offset=offset,
+    )
+
+
+def named(db: Connection, run_id: int, names: list[str], pattern: str | None = None) -> list[Row]:
+    """Those of a run's files that have these names, without a look at the others."""
+    return db.all(
+        """
+        select *
+          from run_file
+         where run_id = :run and name in (select value from json_each(:names)) and name like :pattern
+         order by name
+        """,
+        run=run_id,
+        names=json.dumps(names),
+        pattern=pattern or "%",
     )
 
 

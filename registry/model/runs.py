@@ -161,6 +161,7 @@ def internal_config(run: Row, keys: list[str] | None) -> dict[str, Any]:
 # ---- states ----
 
 
+UNDER_WAY = ("running", "pending", "preempting")
 SILENT = {"running": "crashed", "preempting": "preempted"}
 MOVES = {
     "pending": {"running", "failed", "crashed", "preempted"},
@@ -174,6 +175,12 @@ def state(run: Row) -> str:
         return run["state"]
     silent = datetime.now(UTC) - datetime.fromisoformat(run["heartbeat_at"])
     return SILENT[run["state"]] if silent.total_seconds() > CRASHED_AFTER_SECONDS else run["state"]
+
+
+def seconds(run: Row) -> float:
+    """How long a run went on, as far as it was heard of."""
+    ends = [datetime.fromisoformat(run[name]) for name in ("created_at", "heartbeat_at")]
+    return max(0.0, (ends[1] - ends[0]).total_seconds())
 
 
 def change_state(db: Connection, run: Row, wanted: str) -> None:

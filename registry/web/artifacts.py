@@ -1,23 +1,19 @@
 """A project's artifacts: types and collections, the versions of a collection, and the files of a version."""
 
 import contextlib
-import csv
-import io
-import json
+import re
 from typing import Any
 
 from registry.errors import BadInput, NotFound
-from registry.model import artifacts, collections, listing, memberships, overview
-from registry.web import addresses, compare, find, tables
+from registry.model import access, collections, ids, listing, memberships, overview
+from registry.web import addresses, compare, files, find, tables
 from registry.web import version as versions
 from registry.web.pager import pager
 from registry.web.shell import Content, Moved, Page, Visit
 
 Row = dict[str, Any]
 MANY = 50
-SHOWN = 64 * 2**10  # bytes of a text that its page shows
-SHOWN_ROWS = 200
-PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp")
+REFERENCE = re.compile(r"wandb-artifact://((?:[0-9a-f]{2})+)/(.+)")  # to a file of another version
 
 
 def types(visit: Visit) -> Page:
@@ -28,12 +24,14 @@ def types(visit: Visit) -> Page:
     chosen = visit.path.get("type")
     total = sum(row["collections"] for row in found if chosen in (None, row["name"]))
     if chosen and collections.find_type(visit.db, place["id"], chosen) is None:
-        raise NotFound(f"'{place['entity_name']}/{place['name']}' has no artifacts of type '{chosen}'.")
+        there = find.said([row["name"] for row in found])
+        raise NotFound(f"'{place['entity_name']}/{place['name']}' has no artifacts of type '{chosen}'.{there}")
     pages = pager(visit, total, MANY)
     rows = overview.collections(visit.db, place["id"], chosen, wanted, pages.size, pages.offset)
     for row in rows:
         row["address"] = addresses.of_collection(row, place, row["type_name"])
     shown = {"project": place, "types": found, "chosen": chosen, "collections": rows, "pages": pages, "wanted": wanted}
+    shown |= {"counts": find.counts(visit, place)}
     return Page("artifacts.html", {"title": f"Artifacts of {place['name']}"} | shown)
 
 
@@ -62,8 +60,10 @@ def collection_of(visit: Visit) -> tuple[Row, Row]:
     place = find.project(visit)
     found = collections.find(visit.db, place["id"], visit.path["collection"])
     if found is None:
-        there = f"'{place['entity_name']}/{place['name']}'"
-        raise NotFound(f"'{visit.path['collection']}' was not found in {there}.")
+        rows = overview.collections(visit.db, place["id"], None, "", find.NAMED + 1, 0)
+        where = f"'{place['entity_name']}/{place['name']}'"
+        there = find.said([row["name"] for row in rows])
+        raise NotFound(f"'{visit.path['collection']}' was not found in {where}.{there}")
     return place, found
 
 
@@ -86,82 +86,36 @@ def entry(visit: Visit) -> tuple[Row, Row, Row, Row]:
     return place, collection, membership, found
 
 
-def raw(visit: Visit) -> Content:
-    """The file itself: a picture is shown, all else is a download."""
+def raw(visit: Visit) -> Content | Moved:
+    """The file itself: media are shown, all else is a download."""
     _, _, _, found = entry(visit)
+    if there := _elsewhere(visit, found, "raw"):
+        return there
     if found["md5"] is None:
         raise NotFound(f"'{found['path']}' is a reference to {found['ref']}: its content is not in this registry.")
     return Content(found["md5"], found["path"].rpartition("/")[2])
 
 
-def file(visit: Visit) -> Page:
+def _elsewhere(visit: Visit, found: Row, way: str) -> Moved | None:
+    """Where the file is that an entry refers to in another version; the SDK refers to tables that a run logged."""
+    named = REFERENCE.fullmatch(found["ref"] or "") if found["md5"] is None else None
+    row = access.find_artifact(visit.db, visit.who, ids.from_hex(named[1], "Artifact")) if named else None
+    target = next(iter(find.versions(visit, [row] if row else [])), None)
+    return Moved(files.at(f"{target['address']}/{way}", named[2])) if target and named else None
+
+
+def file(visit: Visit) -> Page | Moved:
     """A file with as much of it as can be shown."""
     place, collection, membership, found = entry(visit)
+    if there := _elsewhere(visit, found, "files"):
+        return there
     kind = collections.type_of(visit.db, collection)["name"]
     number = memberships.version(membership)
     address = addresses.of_version(collection, place, kind, number)
-    files = addresses.version(place["entity_name"], place["name"], kind, collection["name"], number)
+    base = addresses.version(place["entity_name"], place["name"], kind, collection["name"], number)
+    steps = [(f"{collection['name']}:{number}", address), ("Files", f"{address}#files")]
     if found["path"].endswith(tables.SUFFIX) and found["md5"]:
-        steps = [(f"{collection['name']}:{number}", address), ("Files", f"{address}#files")]
         with contextlib.suppress(BadInput):  # one that can't be shown as a table is a file like others
-            return tables.shown(visit, place, found, f"{files}/raw", steps)
-    return Page(
-        "file.html",
-        {
-            "title": found["path"].rpartition("/")[2],
-            "section": "models" if collection["kind"] == "PORTFOLIO" else "projects",
-            "project": place,
-            "collection": collection,
-            "type": kind,
-            "version": number,
-            "address": address,
-            "artifact": artifacts.by_id(visit.db, membership["artifact_id"]),
-            "file": found,
-            "raw": f"{files}/raw{addresses.join(*found['path'].split('/'))}",
-            "preview": preview(visit, found),
-        },
-    )
-
-
-def preview(visit: Visit, found: Row) -> Row:
-    """What can be shown of a file: a picture, rows of a CSV, the beginning of a text; else why nothing is."""
-    name = found["path"].lower()
-    if found["md5"] is None:
-        return {"kind": "none", "why": f"A reference to {found['ref']}: its content is not in this registry."}
-    if name.endswith(PICTURES):
-        return {"kind": "picture"}
-    try:
-        with visit.store.blobs.path(found["md5"]).open("rb") as content:
-            head = content.read(SHOWN)
-    except FileNotFoundError:
-        return {
-            "kind": "none",
-            "why": "Its content is not in the store any more; 'python -m registry check' tells more.",
-        }
-    cut = found["size"] > SHOWN
-    if b"\0" in head:
-        return {"kind": "none", "why": "This file is not a text. Download it to look at it."}
-    text = head.decode("utf-8", errors="replace")
-    if name.endswith((".csv", ".tsv")):
-        rows = _cells(text, "\t" if name.endswith(".tsv") else ",")
-        if rows := rows[:-1] if cut else rows:
-            shown = rows[1 : SHOWN_ROWS + 1]
-            return {"kind": "rows", "head": rows[0], "rows": shown, "cut": cut or len(rows) > len(shown) + 1}
-    if name.endswith(".json") and not cut:
-        text = _pretty(text)
-    return {"kind": "text", "text": text, "cut": cut}
-
-
-def _cells(text: str, delimiter: str) -> list[list[str]]:
-    """The rows of a CSV that have cells; none, if it isn't one."""
-    try:
-        return [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if row]
-    except csv.Error:
-        return []
-
-
-def _pretty(text: str) -> str:
-    try:
-        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
-    except (ValueError, RecursionError):
-        return text
+            return tables.shown(visit, place, found, f"{base}/raw", steps)
+    section = "models" if collection["kind"] == "PORTFOLIO" else "projects"
+    return files.page(visit, place, found, files.at(f"{base}/raw", found["path"]), steps, section)

@@ -1,4 +1,7 @@
-"""A run's metrics as lines over its steps or its time, drawn by the server: what is drawn is in the address."""
+"""A run's metrics as lines over its steps, its time or a metric of its own, drawn by the server.
+
+What is drawn is in the address.
+"""
 
 import math
 from dataclasses import dataclass
@@ -6,12 +9,15 @@ from typing import Any
 
 from registry.model import history
 from registry.web import words
+from registry.web.pager import Pager, pager
 from registry.web.shell import Visit
 
 Row = dict[str, Any]
+Points = list[tuple[float, float]]
 POINTS = 300  # of a line; more can't be told apart at its width
-SPARSE = 40  # points below which a metric is looked for among all rows
 MOST = 24  # charts a page
+MOST_AXES = 4  # metrics that are offered as axes
+HUGE = 1e300  # whole numbers beyond it are no floats
 WIDTH, HEIGHT = 470, 200
 LEFT, RIGHT, TOP, BOTTOM = 56, 458, 12, 168
 AXES = {"step": "_step", "time": "_timestamp"}
@@ -25,7 +31,7 @@ class Line:
     points: str
     raw: str | None
     last: float
-    values: list[tuple[float, float]]
+    values: Points
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,17 @@ class Curves:
     lines: list[Line]
     across: list[tuple[float, str]]  # grid lines: where, and the value there
     along: list[tuple[float, str]]
+    reach: tuple[float, float, float, float]  # the least and the largest of the axis, then of the values
+    lost: int  # values that no line can go through: NaN and infinite ones
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Some of the charts, and which of all they are."""
+
+    charts: list[Curves]
+    pages: Pager
+    wanted: str  # what the names of the shown ones hold
 
 
 def smoothing_of(visit: Visit) -> float:
@@ -46,53 +63,84 @@ def smoothing_of(visit: Visit) -> float:
 
 
 def axis_of(visit: Visit) -> str:
-    return visit.query.get("axis") if visit.query.get("axis") in AXES else "step"  # type: ignore[return-value]
+    """Step, time, or a metric; one that the runs don't have draws nothing, so it means step."""
+    return visit.query.get("axis", "step") or "step"
 
 
-def of_runs(visit: Visit, runs: list[Row], stream: str = "history") -> tuple[list[Curves], int]:
-    """A chart for each metric that any of the runs has, and how many there are in all."""
-    axis, smoothing = axis_of(visit), smoothing_of(visit)
-    read = [(run, history.thinned(visit.db, run, stream, POINTS)) for run in runs]
-    names = list(dict.fromkeys(key for _, rows in read for row in rows for key in row if _is_metric(key, row[key])))
-    if stream == "history":
-        names = list(dict.fromkeys([*names, *(key for run in runs for key in _sparse(run))]))
-    found = []
-    for name in names[:MOST]:
-        drawn = []
-        for run, rows in read:
-            values = _values(rows, name, axis)
-            if stream == "history" and len(values) < SPARSE <= len(rows):
-                values = _values(history.thinned_with(visit.db, run, name, POINTS), name, axis)
-            drawn.append((run["display_name"], values))
-        curves = _drawn(name, drawn, axis, smoothing)
-        if curves:
-            found.append(curves)
-    return found, len(names)
-
-
-def _sparse(run: Row) -> list[str]:
-    """Numbers that the history holds, also those of few rows."""
+def axes(run: Row) -> list[str]:
+    """What can be an axis: step, time, and whole numbers that only ever grow, such as an epoch."""
     known = history.keys(run)["keys"]
-    return [
+    growing = [
         key
         for key, about in known.items()
-        if not key.startswith("_") and any(count.get("type") == "number" for count in about.get("typeCounts", []))
+        if about.get("monotonic") and _is_counted(key, about) and _is_whole(about.get("previousValue"))
     ]
+    return [*AXES, *growing[:MOST_AXES]]
 
 
-def _is_metric(key: str, value: Any) -> bool:
-    return not key.startswith("_") and words.is_number(value)
+def of_runs(visit: Visit, runs: list[Row], stream: str = "history", most: int = MOST) -> Drawn:
+    """Charts of the metrics that any of the runs has, a page of them."""
+    axis, smoothing = _axis(visit, runs), smoothing_of(visit)
+    read = [(run, history.thinned(visit.db, run, stream, POINTS)) for run in runs]
+    names = list(dict.fromkeys(key for _, rows in read for row in rows for key in _metrics(row)))
+    if stream == "history":
+        known = [history.keys(run)["keys"].items() for run in runs]
+        sparse = (key for keys in known for key, about in keys if _is_counted(key, about))
+        names = list(dict.fromkeys([*names, *sparse]))
+    wanted = visit.query.get("metric", "").strip()
+    names = [name for name in names if wanted.lower() in name.lower()]
+    pages = pager(visit, len(names), most, "charts")
+    charts = []
+    for name in names[pages.offset : pages.last]:
+        lines, lost = [], 0
+        for run, rows in read:
+            if stream == "history" and 2 * sum(history.dig(row, name) is not None for row in rows) < len(rows):
+                rows = history.thinned_with(visit.db, run, name, POINTS)  # few rows have it: the thinned ones may not
+            values, bad = _values(rows, name, axis)
+            lines.append((run["display_name"], values))
+            lost += bad
+        charts.append(_drawn(name, lines, axis, smoothing, lost))
+    return Drawn(charts, pages, wanted)
 
 
-def _values(rows: list[Row], name: str, axis: str) -> list[tuple[float, float]]:
-    """(place along the axis, value) of the rows that have both; time counts from the first row of the run."""
-    along = AXES[axis]
+def _axis(visit: Visit, runs: list[Row]) -> str:
+    axis = axis_of(visit)
+    return axis if axis in AXES or any(axis in history.keys(run)["keys"] for run in runs) else "step"
+
+
+def _is_counted(key: str, about: Row) -> bool:
+    """Whether a key of the history holds numbers, be it in few rows."""
+    last = about.get("previousValue")
+    counted = any(count.get("type") == "number" for count in about.get("typeCounts", []))
+    return counted and not key.startswith("_") and not isinstance(last, bool)
+
+
+def _is_whole(value: Any) -> bool:
+    return words.is_number(value) and value % 1 == 0
+
+
+def _metrics(row: Row, path: str = "") -> list[str]:
+    """The names of the numbers of a row, dotted where they lie deeper."""
+    found = []
+    for key, value in row.items():
+        if isinstance(value, dict) and "_type" not in value:
+            found += _metrics(value, f"{path}{key}.")
+        elif words.is_number(value) and (path or not key.startswith("_")):
+            found.append(path + key)
+    return found
+
+
+def _values(rows: list[Row], name: str, axis: str) -> tuple[Points, int]:
+    """(place along the axis, value) of the rows that have both, and how many can't be drawn.
+
+    Time counts from the first row of the run.
+    """
+    along = AXES.get(axis, axis)
     begun = next((row[along] for row in rows if words.is_number(row.get(along))), 0) if axis == "time" else 0
-    return [
-        (row[along] - begun, row[name])
-        for row in rows
-        if words.is_number(row.get(name)) and words.is_number(row.get(along)) and math.isfinite(row[name])
-    ]
+    pairs = [(history.dig(row, along), history.dig(row, name)) for row in rows]
+    pairs = [(x, y) for x, y in pairs if words.is_number(x) and words.is_number(y)]
+    points = [(x - begun, y) for x, y in pairs if abs(x) < HUGE and abs(y) < HUGE]
+    return points, len(pairs) - len(points)
 
 
 def smoothed(values: list[float], weight: float) -> list[float]:
@@ -105,17 +153,17 @@ def smoothed(values: list[float], weight: float) -> list[float]:
     return found
 
 
-def _drawn(name: str, drawn: list[tuple[str, list[tuple[float, float]]]], axis: str, smoothing: float) -> Curves | None:
+def _drawn(name: str, drawn: list[tuple[str, Points]], axis: str, smoothing: float, lost: int) -> Curves:
     every = [point for _, values in drawn for point in values]
     if not every:
-        return None
+        return Curves(name, [], [], [], (0, 1, 0, 1), lost)
     xs, ys = [x for x, _ in every], [y for _, y in every]
     left, right = min(xs), max(max(xs), min(xs) + 1e-9)
     low, high = min(ys), max(ys)
     room = (high - low) * 0.06 or abs(high) * 0.05 or 1.0
     low, high = low - room, high + room
 
-    def place(points: list[tuple[float, float]]) -> str:
+    def place(points: Points) -> str:
         return " ".join(f"{_along(x, left, right):.1f},{_across(y, low, high):.1f}" for x, y in points)
 
     lines = []
@@ -125,18 +173,23 @@ def _drawn(name: str, drawn: list[tuple[str, list[tuple[float, float]]]], axis: 
         soft = smoothed([y for _, y in values], smoothing) if smoothing else None
         shown = [(x, y) for (x, _), y in zip(values, soft, strict=True)] if soft else values
         lines.append(Line(run, place(shown), place(values) if soft else None, values[-1][1], values))
-    digits = max(0, min(6, 1 - math.floor(math.log10(high - low))))
     across = [low + (high - low) * share for share in (0.1, 0.5, 0.9)]
     along = [left + (right - left) * share for share in (0, 0.5, 1)]
     return Curves(
         name,
         lines,
-        [(_across(value, low, high), f"{value:.{digits}f}".replace("-", "−")) for value in across],
-        [
-            (_along(value, left, right), _time(value, right - left) if axis == "time" else f"{value:,.0f}")
-            for value in along
-        ],
+        [(_across(value, low, high), _mark(value, high - low)) for value in across],
+        [(_along(x, left, right), _time(x, right - left) if axis == "time" else _mark(x, right - left)) for x in along],
+        (left, right, low, high),
+        lost,
     )
+
+
+def _mark(value: float, span: float) -> str:
+    """A value at the edge of a chart, with as many digits as tell it from the others."""
+    if max(abs(value), span) >= 1e7 or span < 1e-6:
+        return f"{value:.3g}".replace("-", "−")
+    return f"{value:,.{max(0, min(6, 1 - math.floor(math.log10(span))))}f}".replace("-", "−")
 
 
 def _time(seconds: float, span: float) -> str:

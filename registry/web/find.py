@@ -3,15 +3,17 @@
 An unreadable thing and a missing one look alike.
 """
 
+import json
 from functools import cache
 from typing import Any
 
 from registry.errors import NotFound
-from registry.model import access, collections, memberships, projects
+from registry.model import access, collections, memberships, overview, projects, runsearch
 from registry.web import addresses
 from registry.web.shell import Visit
 
 Row = dict[str, Any]
+NAMED = 6  # of what is there instead
 
 
 def project(visit: Visit) -> Row:
@@ -19,8 +21,27 @@ def project(visit: Visit) -> Row:
     entity, name = visit.path["entity"], visit.path["project"]
     found = access.find_project(visit.db, visit.who, entity, name)
     if found is None:
-        raise NotFound(f"Project '{entity}/{name}' was not found, or '{visit.who.username}' may not see it.")
+        team = access.find_entity(visit.db, visit.who, entity)
+        rows = overview.projects(visit.db, [team["id"]]) if team else []
+        there = said([row["name"] for row in access.visible_projects(visit.db, visit.who, rows)])
+        raise NotFound(f"Project '{entity}/{name}' was not found, or '{visit.who.username}' may not see it.{there}")
     return found
+
+
+def said(names: list[str]) -> str:
+    """What an error says of what is there instead."""
+    return f" There are: {', '.join(names[:NAMED])}{' and others' if len(names) > NAMED else ''}." if names else ""
+
+
+def counts(visit: Visit, place: Row) -> dict[str, int]:
+    """How many runs and collections of artifacts a project has."""
+    return visit.db.row(COUNTS, project=place["id"])
+
+
+COUNTS = """
+select (select count(*) from run where project_id = :project) as runs,
+       (select count(*) from collection where project_id = :project) as artifacts
+"""
 
 
 def run(visit: Visit) -> tuple[Row, Row]:
@@ -28,7 +49,9 @@ def run(visit: Visit) -> tuple[Row, Row]:
     place = project(visit)
     found = access.find_run(visit.db, place, visit.path["run"])
     if found is None:
-        raise NotFound(f"Run '{visit.path['run']}' was not found in '{place['entity_name']}/{place['name']}'.")
+        newest = runsearch.page(visit.db, place["id"], None, "-created_at", NAMED + 1, 0)
+        where = f"'{place['entity_name']}/{place['name']}'"
+        raise NotFound(f"Run '{visit.path['run']}' was not found in {where}.{said([row['name'] for row in newest])}")
     return place, found
 
 
@@ -65,3 +88,28 @@ def runs(visit: Visit, rows: list[Row]) -> list[Row]:
 
 def alias_names(visit: Visit, membership_id: int) -> list[str]:
     return [row["name"] for row in memberships.aliases(visit.db, membership_id)]
+
+
+def with_dvc(visit: Visit, found: list[Row]) -> list[Row]:
+    """Versions with what DVC calls each, as `dvc`: its path, md5, or both; '' where DVC doesn't know it."""
+    aliases = aliases_of(visit, [row["id"] for row in found])
+    return [row | {"dvc": dvc_name(row, aliases.get(row["id"], []))} for row in found]
+
+
+def aliases_of(visit: Visit, ids: list[int]) -> dict[int, list[str]]:
+    """The aliases of versions, wherever these are linked to as far as the account may see it."""
+    places = access.visible(visit.db, visit.who, memberships.of_artifacts(visit.db, ids))
+    held = memberships.aliases_of(visit.db, [place["id"] for place in places])
+    found: dict[int, list[str]] = {}
+    for place in places:
+        found.setdefault(place["artifact_id"], []).extend(row["name"] for row in held.get(place["id"], []))
+    return {number: list(dict.fromkeys(names)) for number, names in found.items()}
+
+
+def dvc_name(row: Row, aliases: list[str]) -> str:
+    """DVC's name of a version's bytes: its path and the beginning of its md5."""
+    metadata = json.loads(row["metadata"] or "{}") if row.get("metadata") else {}
+    dvc = metadata.get("dvc") if isinstance(metadata, dict) else None
+    path = dvc.get("path") if isinstance(dvc, dict) else None
+    md5 = next((name.removeprefix("dvc-") for name in aliases if name.startswith("dvc-")), "")
+    return " ".join(filter(None, (str(path) if path else "", f"{md5[:8]}…" if md5 else "")))

@@ -1,6 +1,5 @@
 """The first page: registered models, projects and recent runs, of one entity or of all; and the search."""
 
-from datetime import datetime
 from typing import Any
 
 from registry.errors import NotFound
@@ -43,10 +42,9 @@ def is_registry(project: Row) -> bool:
 
 
 def _run(row: Row) -> Row:
-    last = datetime.fromisoformat(row["heartbeat_at"])
     return row | {
         "state": runs.state(row),
-        "seconds": (last - datetime.fromisoformat(row["created_at"])).total_seconds(),
+        "seconds": runs.seconds(row),
         "address": addresses.run(row["entity_name"], row["project_name"], row["name"]),
     }
 

@@ -1,6 +1,5 @@
 """Lineage as a graph and as a list: what led to a version or a run and what came of it, or all of a project."""
 
-import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -105,6 +104,7 @@ def _around(visit: Visit, place: Row, start: Node, steps: list[tuple[str, str]],
         for words, key in (("Upstream", "up"), ("Both", "both"), ("Downstream", "down"))
     ]
     asked_for = {"name": name, "steps": steps, "ways": directions, "depths": DEPTHS, "depth": depth, "way": way}
+    asked_for |= {"kept": [(key, visit.query[key]) for key in ("show", "zoom") if key in visit.query]}
     return _page(visit, place, reached(visit, [start], WAYS[str(way)], depth), start, asked_for)
 
 
@@ -118,6 +118,7 @@ def _page(visit: Visit, place: Row, found: Found, start: Node | None, asked_for:
         {
             "title": f"Lineage of {asked_for['name']}",
             "project": place,
+            "counts": find.counts(visit, place),
             "graph": _drawn(layout, cards, start, edges),
             "width": layout.width + 4,
             "height": layout.height + 4,
@@ -125,6 +126,14 @@ def _page(visit: Visit, place: Row, found: Found, start: Node | None, asked_for:
                 cards[node] for node in sorted(nodes, key=lambda node: (layout.places[node][1], layout.places[node][0]))
             ],
             "now": cards[start] if start else None,
+            "beside": [
+                ("Before it", [cards[tail] for tail, head in edges if head == start]),
+                ("After it", [cards[head] for tail, head in edges if tail == start]),
+            ],
+            "numbers": [
+                sum(card["count"] for card in map(cards.get, nodes) if card and card["kind"] == kind)
+                for kind in ("artifact", "run")
+            ],
             "cut": found.cut,
             "zooms": [(f"{zoom} %", _with(visit, zoom=zoom), _zoom(visit) == zoom) for zoom in (50, 75, 100, 150)],
             "zoom": _zoom(visit) / 100,
@@ -146,10 +155,10 @@ def _cards(visit: Visit, nodes: list[Node]) -> dict[Node, Row]:
     """What each node shows: its two names, its address, its kind."""
     cards: dict[Node, Row] = {}
     rows = artifacts.by_ids(visit.db, [number for kind, number in nodes if kind == "artifact"])
-    aliases = _aliases(visit, list(rows))
+    aliases = find.aliases_of(visit, list(rows))
     for row in find.versions(visit, list(rows.values())):
         held = aliases.get(row["id"], [])
-        dvc = _dvc(row, held)
+        dvc = find.dvc_name(row, held)
         shape = row["type"] if row["type"] in ("model", "dataset") else "other"
         cards["artifact", row["id"]] = {
             "kind": "artifact", "words": row["name"], "sub": dvc, "type": row["type"], "shape": shape,
@@ -162,24 +171,6 @@ def _cards(visit: Visit, nodes: list[Node]) -> dict[Node, Row]:
             "address": row["address"], "production": False, "state": runs.state(row), "count": 1, "aliases": [],
         }  # fmt: skip
     return cards
-
-
-def _aliases(visit: Visit, ids: list[int]) -> dict[int, list[str]]:
-    places = access.visible(visit.db, visit.who, memberships.of_artifacts(visit.db, ids))
-    held = memberships.aliases_of(visit.db, [place["id"] for place in places])
-    found: dict[int, list[str]] = {}
-    for place in places:
-        found.setdefault(place["artifact_id"], []).extend(row["name"] for row in held.get(place["id"], []))
-    return {number: list(dict.fromkeys(names)) for number, names in found.items()}
-
-
-def _dvc(row: Row, held: list[str]) -> str:
-    """DVC's name of the same bytes: its path and the beginning of its md5."""
-    metadata = json.loads(row["metadata"] or "{}") if row.get("metadata") else {}
-    dvc = metadata.get("dvc") if isinstance(metadata, dict) else None
-    path = dvc.get("path") if isinstance(dvc, dict) else None
-    md5 = next((name.removeprefix("dvc-") for name in held if name.startswith("dvc-")), "")
-    return " ".join(filter(None, (str(path) if path else "", f"{md5[:8]}…" if md5 else "")))
 
 
 def _stacked(found: Found, cards: dict[Node, Row], start: Node | None) -> tuple[list[Node], list[tuple[Node, Node]]]:
@@ -211,4 +202,22 @@ def _drawn(layout: Layout, cards: dict[Node, Row], start: Node | None, edges: li
         x, y = layout.places[node]
         width, height = PILL if node[0] == "run" else CARD
         boxes.append(cards[node] | {"x": x + 2, "y": y + 2, "width": width, "height": height, "now": node == start})
-    return {"boxes": boxes, "edges": [(layout.edges[edge], start in edge) for edge in edges]}
+    before, after = _led(edges, start)
+    near = [edge[1] in before or edge[0] in after for edge in edges]
+    return {"boxes": boxes, "edges": [(layout.edges[edge], on) for edge, on in zip(edges, near, strict=True)]}
+
+
+def _led(edges: list[tuple[Node, Node]], start: Node | None) -> tuple[set[Node], set[Node]]:
+    """What leads to a node, and what it leads to, each with the node itself."""
+    found = []
+    for tail, head in ((1, 0), (0, 1)):
+        beside: dict[Node, list[Node]] = {}
+        for edge in edges:
+            beside.setdefault(edge[tail], []).append(edge[head])
+        reached, waiting = {start} if start else set(), [start] if start else []
+        while waiting:
+            ahead = [node for node in beside.get(waiting.pop(), []) if node not in reached]
+            reached.update(ahead)
+            waiting += ahead
+        found.append(reached)
+    return found[0], found[1]

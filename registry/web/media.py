@@ -1,50 +1,120 @@
-"""Pictures, tables and plots that a run logged: what its page can show of them."""
+"""Pictures, sounds, films, tables and plots that a run logged: what its pages can show of them."""
 
 import json
 from typing import Any
 
-from registry.model import runfiles
-from registry.web import addresses
+from registry.model import history, runfiles, runs
+from registry.web import addresses, files, overlays
+from registry.web.pager import pager
 from registry.web.shell import Visit
 
 Row = dict[str, Any]
-PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp")
-MOST = 24
+Logged = list[tuple[str, Row]]  # keys and what was logged under each
+MOST = 48  # files a page
+STEPS = 12  # a page of one key
 LARGEST_MATRIX = 256 * 1024  # bytes of a table that is looked at for a confusion matrix
 CONFUSION = ("Actual", "Predicted", "nPredictions")
+LISTS = ("audio", "videos", "html")  # where the SDK puts several files of a key
+OF_EACH = {"captions": "caption", "all_masks": "masks", "all_boxes": "boxes"}
+UNSEEN = {
+    "html": "A page in HTML. Nothing that was uploaded runs here, so its text is shown.",
+    "plotly": "A Plotly figure, which is shown as its JSON.",
+    "bokeh": "A Bokeh figure, which is shown as its JSON.",
+    "object3D": "An object in three dimensions, which no page here can draw.",
+    "molecule": "A molecule, which no page here can draw.",
+}
 
 
 def is_media(value: Any) -> bool:
     return isinstance(value, dict) and "_type" in value
 
 
-def of_run(visit: Visit, run: Row, summary: Row) -> list[Row]:
-    """The last of each picture, table and file that the run logged, by its key."""
-    found = []
-    files = {row["name"]: row for row in runfiles.page(visit.db, run["id"], None, "media/%", 500, 0)}
-    for key, value in summary.items():
-        if not is_media(value) or len(found) >= MOST:
-            continue
-        names = value.get("filenames") or ([value["path"]] if "path" in value else [])
-        for name in names[:MOST]:
-            if name in files:
-                found.append(_shown(visit, key, value, files[name]))
-        if value["_type"] == "histogram":
-            found.append({"kind": "histogram", "key": key, "bars": _bars(value)})
-    return found
+def of_run(visit: Visit, run: Row, logged: Logged) -> list[Row]:
+    """Each file of what a run logged under its keys that is here, and histograms."""
+    asked = [(key, value, item) for key, value in logged for item in _items(value)][:MOST]
+    names = {name for _, _, item in asked for name in [item.get("path"), *_beneath(item, "masks", "boxes")]}
+    there = {row["name"]: row for row in runfiles.named(visit.db, run["id"], [n for n in names if isinstance(n, str)])}
+    found = [
+        _shown(visit, run, key, value, item, there)
+        for key, value, item in asked
+        if isinstance(item.get("path"), str) and item["path"] in there
+    ]
+    return found + [_histogram(key, value) for key, value in logged if value["_type"] == "histogram"]
 
 
-def _shown(visit: Visit, key: str, value: Row, file: Row) -> Row:
+def steps_of(visit: Visit, run: Row, key: str) -> Row:
+    """What a run logged under one key, step by step, newest first."""
+    pages = pager(visit, counts(run).get(key, 0), STEPS)
+    rows = history.newest_with(visit.db, run, key, pages.size, pages.offset)
+    steps = [
+        one | {"step": row.get("_step")} for row in rows for one in of_run(visit, run, [(key, history.dig(row, key))])
+    ]
+    return {"key": key, "media": steps, "pages": pages}
+
+
+def counts(run: Row) -> dict[str, int]:
+    """How often media were logged, by their keys."""
+    known = history.keys(run)["keys"]
+    return {
+        key: sum(kind["count"] for kind in about["typeCounts"])
+        for key, about in known.items()
+        if not {kind["type"] for kind in about["typeCounts"]} & {"number", "string", "list"}
+    }
+
+
+def _items(value: Row) -> list[Row]:
+    """What a logged value has of each of its files: path, caption, masks, boxes."""
+    listed = next((value[name] for name in LISTS if isinstance(value.get(name), list)), None)
+    if listed is None and not isinstance(value.get("filenames"), list):
+        return [value]
+    items = [{**one} for one in listed if isinstance(one, dict)] if listed else []
+    items = items or [{"path": name} for name in value.get("filenames") or []]
+    for many, one in OF_EACH.items():
+        said = value.get(many)
+        for item, words in zip(items, said if isinstance(said, list) else [], strict=False):
+            item[one] = words
+    return items
+
+
+def _beneath(item: Row, *kinds: str) -> list[Any]:
+    """The paths of a picture's masks or boxes."""
+    layers = [layer for kind in kinds if isinstance(item.get(kind), dict) for layer in item[kind].values()]
+    return [layer.get("path") for layer in layers if isinstance(layer, dict)]
+
+
+def _shown(visit: Visit, run: Row, key: str, value: Row, item: Row, there: dict[str, Row]) -> Row:
     base = addresses.join(visit.path["entity"], visit.path["project"], "runs", visit.path["run"])
-    one = {"key": key, "name": file["name"], "size": file["size"]}
-    one["raw"] = f"{base}/raw{addresses.join(*file['name'].split('/'))}"
-    if file["name"].lower().endswith(PICTURES):
-        return one | {"kind": "picture", "caption": value.get("caption")}
-    if file["name"].endswith(".table.json"):
+    file = there[item["path"]]
+    name = file["name"]
+    one = {"key": key, "name": name, "size": file["size"], "caption": str(item.get("caption") or "")}
+    one |= {"raw": files.at(f"{base}/raw", name), "page": files.at(f"{base}/files", name)}
+    kind = files.played_as(name)
+    if kind == "picture":
+        return one | {"kind": kind, "over": _over(visit, run, key, value | item, there, base)}
+    if kind:
+        return one | {"kind": kind}
+    if name.endswith(".table.json"):
         matrix = confusion(visit, file)
-        page = f"{base}/tables{addresses.join(*file['name'].split('/'))}"
-        return one | ({"kind": "matrix", **matrix} if matrix else {"kind": "table"}) | {"page": page}
-    return one | {"kind": "file"}
+        return one | ({"kind": "matrix", **matrix} if matrix else {"kind": "table"})
+    return one | {"kind": "file", "words": UNSEEN.get(str(value["_type"]).removesuffix("-file"), "A file.")}
+
+
+def _over(visit: Visit, run: Row, key: str, value: Row, there: dict[str, Row], base: str) -> Row | None:
+    """The masks and boxes of a picture, if it has any and says how large it is."""
+    width, height = value.get("width"), value.get("height")
+    if not (isinstance(width, int) and isinstance(height, int) and width > 0 and height > 0):
+        return None
+    masks = [files.at(f"{base}/raw", path) for path in _beneath(value, "masks") if path in there]
+    boxes = [
+        box
+        for path in _beneath(value, "boxes")
+        if path in there
+        for box in overlays.boxes(visit.store, there[path], width, height)
+    ]
+    if not masks and not boxes:
+        return None
+    legend = overlays.legend(runs.loads(run["config"]), key) if masks else []
+    return {"width": width, "height": height, "masks": masks, "boxes": boxes, "legend": legend}
 
 
 def confusion(visit: Visit, file: Row) -> Row | None:
@@ -73,12 +143,18 @@ def confusion(visit: Visit, file: Row) -> Row | None:
     return {"classes": classes, "rows": rows}
 
 
-def _bars(value: Row) -> list[tuple[float, float, float]]:
-    """The bars of a histogram as (x, height, width) within 100 × 40."""
+def _histogram(key: str, value: Row) -> Row:
+    """The bars of a histogram as (x, height, width) within 100 × 40, and between which values they lie."""
+    packed = value.get("packedBins") if isinstance(value.get("packedBins"), dict) else {}
+    bins = value.get("bins") if isinstance(value.get("bins"), list) else []
     counts = [float(count) for count in value.get("values") or [] if isinstance(count, int | float)]
-    if not counts or max(counts) <= 0:
-        return []
-    width = 100 / len(counts)
-    return [
-        (round(at * width, 2), round(count / max(counts) * 40, 2), round(width, 2)) for at, count in enumerate(counts)
+    ends = (bins[0], bins[-1]) if bins else None
+    if packed and {"min", "size", "count"} <= packed.keys():
+        ends = (packed["min"], packed["min"] + packed["size"] * packed["count"])
+    width = 100 / max(1, len(counts))
+    bars = [
+        (round(at * width, 2), round(count / max(counts) * 40, 2), round(width, 2))
+        for at, count in enumerate(counts)
+        if max(counts) > 0
     ]
+    return {"kind": "histogram", "key": key, "caption": "", "bars": bars, "ends": ends}

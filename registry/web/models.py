@@ -58,7 +58,9 @@ def _list(visit: Visit) -> Page:
     db, who = visit.db, visit.who
     if "org" in visit.path:
         organization = registries.find_organization(db, who, visit.path["org"])
-        found = [registries.entity_of(db, organization)] if organization else []
+        if organization is None:
+            raise NotFound(f"Organization '{visit.path['org']}' was not found, or '{who.username}' isn't in it.")
+        found = [registries.entity_of(db, organization)]
     elif "entity" in visit.path:
         found = [row for row in [access.find_entity(db, who, visit.path["entity"])] if row]
         if not found:
@@ -68,6 +70,10 @@ def _list(visit: Visit) -> Page:
     places = access.visible_projects(db, who, overview.projects(db, [row["id"] for row in found]))
     if "org" in visit.path:  # one registry of the organization
         places = [place for place in places if place["name"] == projects.REGISTRY_PREFIX + visit.path["name"]]
+        if not places:
+            raise NotFound(
+                f"Organization '{visit.path['org']}' has no registry '{visit.path['name']}' that you may see."
+            )
     wanted = visit.query.get("q", "").strip()
     shown = rows(visit, [place["id"] for place in places], wanted)
     return Page("models.html", {"title": "Model registry", "models": shown, "wanted": wanted})

@@ -2,7 +2,8 @@
 
 from starlette.routing import Route
 
-from registry.web import artifacts, home, lineage, models, run, runs, tables
+from registry.web import artifacts, home, lineage, models, run, runs, runs_compared
+from registry.web.live import Live
 from registry.web.session import Session
 from registry.web.shell import Shell, static
 
@@ -10,7 +11,7 @@ VERSION = "/{entity}/{project}/artifacts/{type}/{collection}/{version}"
 METHODS = ["GET", "POST"]
 
 
-def routes(shell: Shell) -> list[Route]:
+def routes(shell: Shell, live: Live) -> list[Route]:
     session = Session(shell)
     page = shell.page
     return [
@@ -21,6 +22,7 @@ def routes(shell: Shell) -> list[Route]:
         Route("/logout", session.logout, methods=["POST"]),
         Route("/theme", session.theme, methods=["POST"]),
         Route("/search", page(home.search)),
+        Route("/live", live.stream),
         # registered models, as W&B addresses them
         Route("/registry/model", page(models.show, models.change), methods=METHODS),
         Route("/orgs/{org}/registry/{name}", page(models.show, models.change), methods=METHODS),
@@ -38,11 +40,11 @@ def routes(shell: Shell) -> list[Route]:
         Route("/{entity}/{project}", page(runs.project)),
         Route("/{entity}/{project}/runs", page(runs.project)),
         Route("/{entity}/{project}/lineage", page(lineage.of_project)),
-        Route("/{entity}/{project}/compare", page(run.compared)),
+        Route("/{entity}/{project}/compare", page(runs_compared.page)),
         Route("/{entity}/{project}/runs/{run}", page(run.run)),
         Route("/{entity}/{project}/runs/{run}/lineage", page(lineage.of_run)),
         Route("/{entity}/{project}/runs/{run}/{tab}", page(run.run)),
-        Route("/{entity}/{project}/runs/{run}/tables/{path:path}", page(tables.of_run)),
+        Route("/{entity}/{project}/runs/{run}/files/{path:path}", page(run.file)),
         Route("/{entity}/{project}/runs/{run}/raw/{path:path}", page(run.raw)),
         Route("/{entity}/{project}/sweeps/{sweep}", page(runs.of_sweep)),
         Route("/{entity}/{project}/{tab}", page(runs.project)),  # such as W&B's workspace

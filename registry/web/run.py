@@ -3,98 +3,92 @@
 from typing import Any
 
 from registry.errors import NotFound
-from registry.model import history, lineage, runfiles, runs
-from registry.web import addresses, curves, find, media
+from registry.model import accounts, history, lineage, runfiles, runs
+from registry.web import addresses, code, console, curves, files, find, media, overlays, tables
 from registry.web.pager import pager
 from registry.web.shell import Content, Page, Visit
 
 Row = dict[str, Any]
 LINES = 1000  # console lines a page: the last ones, unless the address asks for others
 FILES = 100
-TABS = ("overview", "logs", "system", "files")
+FIRST_CHARTS = 6  # on the overview
+TABS = {
+    "overview": "Overview", "charts": "Charts", "media": "Media", "logs": "Console", "system": "System",
+    "files": "Files", "artifacts": "Artifacts",
+}  # fmt: skip
+ALSO = {"workspace": "overview", "code": "files"}  # what W&B calls some of them
 
 
 def run(visit: Visit) -> Page:
     """The run of the address, and the part of it that the address names."""
     place, found = find.run(visit)
-    tab = visit.path.get("tab", "overview")
+    asked = visit.path.get("tab", "overview")
+    tab = ALSO.get(asked, asked)
     if tab not in TABS:
         raise NotFound(f"A run has no page '{tab}'. There are: {', '.join(TABS)}.")
     state = runs.state(found)
     address = addresses.run(place["entity_name"], place["name"], found["name"])
+    about = code.of_run(visit, found)
     shown = {
         "title": found["display_name"],
         "project": place,
-        "run": found | {"state": state, "tags": runs.loads(found["tags"])},
-        "live": state == "running",
+        "run": found | {"state": state, "tags": runs.loads(found["tags"]), "seconds": runs.seconds(found)},
+        "by": accounts.by_id(visit.db, found["user_id"])["username"] if found["user_id"] else None,
+        "about": about,
+        "live": state in runs.UNDER_WAY,
         "address": address,
+        "compare": addresses.with_query(
+            addresses.join(place["entity_name"], place["name"], "runs"), {"with": found["name"]}
+        ),
         "tab": tab,
         "tabs": _tabs(visit, found, address, tab),
         "group": _group_address(place, found),
     }
-    return Page(
-        "run.html",
-        shown | {"overview": _overview, "logs": _logs, "system": _system, "files": _files}[tab](visit, found),
+    views = {
+        "overview": _overview, "charts": _charts, "media": _media, "logs": _logs, "system": _system,
+        "files": _files, "artifacts": _artifacts,
+    }  # fmt: skip
+    return Page("run.html", shown | views[tab](visit, found))
+
+
+def file(visit: Visit) -> Page:
+    """A file of a run with as much of it as can be shown; a table as a table."""
+    place, found = find.run(visit)
+    row = _file(visit, found)
+    if row["name"].endswith(tables.SUFFIX):
+        return tables.of_run(visit)
+    base = addresses.run(place["entity_name"], place["name"], found["name"])
+    steps = [(found["display_name"], base), ("Files", f"{base}/files")]
+    return files.page(
+        visit, place, row | {"path": row["name"], "ref": None}, files.at(f"{base}/raw", row["name"]), steps
     )
 
 
 def raw(visit: Visit) -> Content:
-    """A file of a run: pictures are shown, all else is downloaded."""
+    """A file of a run: media are shown, all else is downloaded."""
     _, found = find.run(visit)
+    row = _file(visit, found)
+    return Content(row["md5"], row["name"].rpartition("/")[2])
+
+
+def _file(visit: Visit, found: Row) -> Row:
     name = runfiles.clean_name(visit.path["path"])
-    rows = runfiles.page(visit.db, found["id"], [name], None, 1, 0)
+    rows = runfiles.named(visit.db, found["id"], [name])
     if not rows:
         raise NotFound(f"The run '{found['display_name']}' has no file '{name}'.")
-    return Content(rows[0]["md5"], name.rpartition("/")[2])
-
-
-def compared(visit: Visit) -> Page:
-    """Several runs in the same charts, and where their parameters and results differ."""
-    from registry.web.runs import facts
-
-    place = find.project(visit)
-    wanted = list(dict.fromkeys(visit.query.getlist("run")))[:8]
-    rows = [row for name in wanted for row in [_named(visit, place, name)] if row]
-    found = find.runs(visit, rows)
-    all_facts = [facts(row) for row in found]
-    keys = sorted({key for one in all_facts for key in one})
-    charts, total = curves.of_runs(visit, found)
-    return Page(
-        "runs_compared.html",
-        {
-            "title": "Compare runs",
-            "project": place,
-            "runs": [row | {"state": runs.state(row)} for row in found],
-            "facts": [_row(key, [one.get(key) for one in all_facts]) for key in keys],
-            "charts": charts,
-            "total": total,
-            "axis": curves.axis_of(visit),
-            "smoothing": curves.smoothing_of(visit),
-            "kept": [("run", name) for name in wanted],
-            "all": addresses.join(place["entity_name"], place["name"], "runs"),
-        },
-    )
-
-
-def _row(key: str, values: list[Any]) -> tuple[str, list[Any], bool]:
-    """A key, what each run has of it, and whether they differ."""
-    return key, values, any(value != values[0] for value in values)
-
-
-def _named(visit: Visit, place: Row, name: str) -> Row | None:
-    return visit.db.one(
-        "select * from run where project_id = :project and name = :name", project=place["id"], name=name
-    )
+    return rows[0]
 
 
 def _tabs(visit: Visit, found: Row, address: str, tab: str) -> list[tuple]:
     counts = {
+        "media": len(media.counts(found)),
         "logs": history.console_count(visit.db, found),
         "files": runfiles.count(visit.db, found["id"]),
     }
     return [
-        (name.capitalize(), address if name == "overview" else f"{address}/{name}", counts.get(name), name == tab)
-        for name in TABS
+        (words, address if name == "overview" else f"{address}/{name}", counts.get(name), name == tab)
+        for name, words in TABS.items()
+        if name != "media" or counts["media"] or tab == "media"
     ]
 
 
@@ -104,20 +98,26 @@ def _group_address(place: Row, found: Row) -> str | None:
 
 
 def _overview(visit: Visit, found: Row) -> Row:
-    config = {key: entry.get("value") for key, entry in runs.loads(found["config"]).items() if isinstance(entry, dict)}
-    summary = {key: value for key, value in runs.loads(found["summary"]).items() if not key.startswith("_")}
-    charts, total = curves.of_runs(visit, [found])
+    entries = sorted(runs.loads(found["config"]).items(), key=lambda entry: entry[0] == "dvc")  # its md5s come last
+    config = {key: entry.get("value") for key, entry in entries if isinstance(entry, dict)}
+    summary = _summary(found)
     return {
         "config": dict(_flat({key: value for key, value in config.items() if key != "_wandb"})),
-        "summary": {key: value for key, value in _flat(summary) if not media.is_media(value)},
-        "media": media.of_run(visit, found, summary),
-        "charts": charts,
-        "total": total,
-        "axis": curves.axis_of(visit),
-        "smoothing": curves.smoothing_of(visit),
-        "inputs": find.versions(visit, lineage.inputs(visit.db, found["id"])),
-        "outputs": find.versions(visit, lineage.outputs(visit.db, found["id"])),
+        "summary": {key: value for key, value in summary.items() if not media.is_media(value)},
+        "media": media.of_run(visit, found, _logged(summary)),
+        "overlays": overlays.tables(),
+        "counts": media.counts(found),
+        **_drawn(visit, found, curves.of_runs(visit, [found], most=FIRST_CHARTS)),
+        **_artifacts(visit, found),
     }
+
+
+def _summary(found: Row) -> Row:
+    return dict(_flat({key: value for key, value in runs.loads(found["summary"]).items() if not key.startswith("_")}))
+
+
+def _logged(summary: Row) -> media.Logged:
+    return [(key, value) for key, value in summary.items() if media.is_media(value)]
 
 
 def _flat(values: Row, path: str = ""):
@@ -128,22 +128,50 @@ def _flat(values: Row, path: str = ""):
             yield f"{path}{key}", value
 
 
+def _drawn(visit: Visit, found: Row, drawn: curves.Drawn) -> Row:
+    return {
+        "drawn": drawn,
+        "axes": curves.axes(found),
+        "axis": curves.axis_of(visit),
+        "smoothing": curves.smoothing_of(visit),
+    }
+
+
+def _charts(visit: Visit, found: Row) -> Row:
+    return _drawn(visit, found, curves.of_runs(visit, [found]))
+
+
+def _media(visit: Visit, found: Row) -> Row:
+    """The last of all keys, or all steps of one."""
+    shown = {"overlays": overlays.tables(), "counts": media.counts(found), "of_key": None}
+    if key := visit.query.get("key"):
+        return shown | {"media": [], "of_key": media.steps_of(visit, found, key)}
+    return shown | {"media": media.of_run(visit, found, _logged(_summary(found)))}
+
+
+def _artifacts(visit: Visit, found: Row) -> Row:
+    ways = {"inputs": lineage.inputs, "outputs": lineage.outputs}
+    return {
+        name: find.with_dvc(visit, find.versions(visit, read(visit.db, found["id"]))) for name, read in ways.items()
+    }
+
+
 def _logs(visit: Visit, found: Row) -> Row:
     total = history.console_count(visit.db, found)
     pages = pager(visit, total, LINES)
     offset = pages.offset if "page" in visit.query else max(0, total - LINES)  # first its end
-    lines = history.console_lines(visit.db, found, LINES, offset)
+    rows = history.console_lines(visit.db, found, LINES, offset)
+    lines = [row | {"spans": console.spans(row["line"])} for row in rows]
     return {"lines": lines, "first": offset + 1, "lines_total": total, "pages": pages if total > LINES else None}
 
 
 def _system(visit: Visit, found: Row) -> Row:
-    charts, total = curves.of_runs(visit, [found], "events")
-    return {"charts": charts, "total": total, "axis": "time", "metrics": history.system_metrics(visit.db, found)}
+    return {"drawn": curves.of_runs(visit, [found], "events")}
 
 
 def _files(visit: Visit, found: Row) -> Row:
     pages = pager(visit, runfiles.count(visit.db, found["id"]), FILES)
     rows = runfiles.page(visit.db, found["id"], None, None, pages.size, pages.offset)
-    base = addresses.join(visit.path["entity"], visit.path["project"], "runs", visit.path["run"], "raw")
-    shown = [row | {"raw": f"{base}{addresses.join(*row['name'].split('/'))}"} for row in rows]
+    base = addresses.join(visit.path["entity"], visit.path["project"], "runs", visit.path["run"])
+    shown = [row | {way: files.at(f"{base}/{way}", row["name"]) for way in ("files", "raw")} for row in rows]
     return {"rows": shown, "pages": pages}

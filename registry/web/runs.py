@@ -5,17 +5,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from registry.errors import BadInput, NotFound
-from registry.model import runs, runsearch, sweeps
-from registry.web import addresses, find
+from registry.model import runs, runsearch, scores, sweeps
+from registry.web import addresses, find, words
 from registry.web.pager import pager
 from registry.web.shell import Moved, Page, Visit
 
 Row = dict[str, Any]
 MANY = 50  # rows a page
-CHOICES = 60  # columns that are offered
+CHOICES = 100  # columns that are offered
+FIRST = 5  # of them, until someone chooses
+RUNNING = json.dumps({"state": "running"})
 STATES = ("running", "finished", "failed", "crashed", "killed")
-FIXED = {"name": "display_name", "state": "state", "job": "job_type", "group": "group_name", "started": "created_at"}
-ASKED = ("q", "state", "group", "job", "sweep", "key", "is", "value", "sort")
+FIXED = {
+    "name": "display_name", "state": "state", "job": "job_type", "group": "group_name", "commit": "commit",
+    "started": "created_at",
+}  # fmt: skip
+ASKED = ("q", "state", "group", "job", "sweep", "key", "is", "value", "sort", "with")
 KINDS = {"config": "config", "summary": "summary_metrics"}
 OPERATORS = {"=": "$eq", "!=": "$ne", ">": "$gt", ">=": "$gte", "<": "$lt", "<=": "$lte", "contains": "$contains"}
 
@@ -37,17 +42,19 @@ def project(visit: Visit) -> Page:
     problem = wanted = None
     try:
         wanted = _filter(visit)
+        total = runsearch.count(visit.db, place["id"], wanted)
     except BadInput as error:
-        problem = str(error)
-    total = runsearch.count(visit.db, place["id"], wanted)
+        problem, wanted = str(error), None
+        total = runsearch.count(visit.db, place["id"], wanted)
     pages = pager(visit, total, MANY)
     rows = runsearch.page(visit.db, place["id"], wanted, _order(visit), pages.size, pages.offset)
     shown = [_shown(row) for row in find.runs(visit, rows)]
-    chosen = list(dict.fromkeys(visit.query.getlist("column")))
-    offered = sorted({key for row in shown for key in row["facts"]})[:CHOICES]
+    chosen = list(dict.fromkeys(visit.query.getlist("column")))[:CHOICES]
+    offered = sorted({key for row in shown for key in row["facts"]}, key=_rank)[:CHOICES]
     if "column" not in visit.query and "columns" not in visit.query:  # at first: what was measured
-        chosen = [key for key in offered if key.startswith("summary.")][:4]
-    numeric = {key for key in chosen if any(isinstance(row["facts"].get(key), int | float) for row in shown)}
+        chosen = [key for key in offered if _is_measured(key, shown)][:FIRST]
+    numeric = {key for key in chosen if _is_numeric(key, shown)}
+    running = runsearch.count(visit.db, place["id"], RUNNING)
     return Page(
         "runs.html",
         {
@@ -56,8 +63,12 @@ def project(visit: Visit) -> Page:
             "runs": shown,
             "pages": pages,
             "any": total > 0 or bool(visit.query),
+            "counts": find.counts(visit, place),
+            "running": running,
+            "live": running and any(row["state"] in runs.UNDER_WAY for row in shown),
+            "with": visit.query.get("with", ""),
             "problem": problem,
-            "fixed": [_column(visit, key, key.capitalize()) for key in FIXED],
+            "fixed": [_column(visit, key, "Job type" if key == "job" else key.capitalize()) for key in FIXED],
             "columns": [_column(visit, key, key.partition(".")[2], key in numeric) for key in chosen],
             "offered": [(key, key in chosen) for key in [*offered, *(key for key in chosen if key not in offered)]],
             "states": STATES,
@@ -67,6 +78,19 @@ def project(visit: Visit) -> Page:
             "clear": addresses.join(place["entity_name"], place["name"], "runs"),
         },
     )
+
+
+def _is_numeric(key: str, shown: list[Row]) -> bool:
+    return any(words.is_number(row["facts"].get(key)) for row in shown)
+
+
+def _is_measured(key: str, shown: list[Row]) -> bool:
+    return key.startswith("summary.") and _is_numeric(key, shown)
+
+
+def _rank(key: str) -> tuple:
+    """Which columns come first: results before parameters, the usual metrics before others, DVC's md5s last."""
+    return key.startswith("config.dvc."), key.startswith("config."), scores.rank(key.partition(".")[2]), key
 
 
 def of_sweep(visit: Visit) -> Moved:
@@ -96,16 +120,16 @@ def _leaves(path: str, value: Any):
 
 
 def _shown(row: Row) -> Row:
-    return row | {"state": runs.state(row), "facts": facts(row)}
+    return row | {"state": runs.state(row), "seconds": runs.seconds(row), "facts": facts(row)}
 
 
-def _column(visit: Visit, key: str, words: str, numeric: bool = False) -> Column:
+def _column(visit: Visit, key: str, head: str, numeric: bool = False) -> Column:
     sort = visit.query.get("sort", "-started")
     now = {f"+{key}": "ascending", key: "ascending", f"-{key}": "descending"}.get(sort)
     sorts = {name: visit.query.getlist(name) for name in visit.query if name not in ("sort", "page")}
     turned = f"-{key}" if now == "ascending" or (now is None and numeric) else key
     return Column(
-        key, words, addresses.with_query(visit.address.partition("?")[0], sorts | {"sort": turned}), now, numeric
+        key, head, addresses.with_query(visit.address.partition("?")[0], sorts | {"sort": turned}), now, numeric
     )
 
 

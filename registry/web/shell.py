@@ -85,7 +85,7 @@ class Moved:
 
 @dataclass(frozen=True)
 class Content:
-    """A stored content. Pictures are shown; all else is a download, so that nothing uploaded runs as a page."""
+    """A stored content. Media are shown and played; all else is a download, so that nothing uploaded runs as a page."""
 
     md5: str
     name: str

@@ -5,7 +5,7 @@ from typing import Any
 
 from registry.errors import NotFound
 from registry.model import runfiles
-from registry.tables import Sought, Table, open_table
+from registry.tables import SORTED, Sought, Table, open_table
 from registry.web import addresses, find
 from registry.web.pager import pager
 from registry.web.shell import Page, Visit
@@ -44,6 +44,7 @@ def shown(visit: Visit, place: Row, file: Row, raw: str, steps: list[tuple[str, 
                 "title": title,
                 "project": place,
                 "steps": steps,
+                "rows_in_all": table.count(Sought()),
                 "columns": [_head(visit, at, column, sought) for at, column in enumerate(table.columns)],
                 "rows": [
                     (number, [_cell(table, at, value, raw) for at, value in enumerate(cells)]) for number, cells in rows
@@ -80,7 +81,7 @@ def _sought(visit: Visit, table: Table) -> Sought:
 def _head(visit: Visit, at: int, column: Any, sought: Sought) -> Row:
     now = ("descending" if sought.descending else "ascending") if sought.sort == at else None
     sorts = _with(visit, sort=f"-c{at}" if now == "ascending" else f"c{at}")
-    sortable = column.kind in ("number", "text")
+    sortable = column.kind in SORTED
     return {"name": column.name, "kind": column.kind, "order": now, "sorts": sorts if sortable else None}
 
 

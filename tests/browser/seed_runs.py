@@ -9,6 +9,7 @@ file `stop` appears in the folder.
 
 import sys
 import time
+import wave
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,24 @@ def digits() -> wandb.Table:
     return table
 
 
+def media() -> dict:
+    """A picture with a mask and a box, a sound, and two pages in HTML."""
+    mask = np.zeros((28, 28), dtype="uint8")
+    mask[5:20, 5:20] = 1
+    labels = {1: EVIL}
+    box = {"position": {"minX": 0.1, "maxX": 0.5, "minY": 0.1, "maxY": 0.5}, "class_id": 1, "box_caption": EVIL}
+    masks = {"truth": {"mask_data": mask, "class_labels": labels}}
+    boxes = {"found": {"box_data": [box], "class_labels": labels}}
+    with wave.open("beep.wav", "wb") as sound:
+        sound.setparams((1, 2, 8000, 0, "NONE", ""))
+        sound.writeframes(bytes(1600))
+    return {
+        "segments": wandb.Image(np.full((28, 28), 99, dtype="uint8"), masks=masks, boxes=boxes),
+        "beep": wandb.Audio("beep.wav"),
+        "pages": [wandb.Html(f"<script>alert({number})</script>") for number in range(2)],
+    }
+
+
 def fill() -> None:
     for number in range(3):
         config = {"lr": 0.1 / (number + 1), "train": {"epochs": number + 5}, EVIL: EVIL}
@@ -41,7 +60,10 @@ def fill() -> None:
             print(f"said by {number}", EVIL)
             run.log({"last": number, "odd": number % 2 == 1})
             if number == 0:
-                run.log({"digit": picture(3), "table": digits()})
+                run.log({"digit": picture(3), "table": digits(), "deep": {"gain": 0.5}})
+                run.log({"digit": picture(4), "größe": 2.0, **media()})
+                print("\x1b[1;31mred\x1b[0m and plain")
+                print("\r 10 %\r100 %")
                 matrix = wandb.plot.confusion_matrix(y_true=[0, 0, 1, 1], preds=[0, 1, 1, 1], class_names=["cat", EVIL])
                 run.log({"confusion": matrix})
                 data = wandb.Artifact("data", "dataset", metadata={"dvc": {"path": "data/digits", "md5": "a" * 32}})

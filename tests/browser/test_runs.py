@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -23,9 +24,14 @@ PAGES = {
     "no runs like that": "/local/looks/runs?q=nothing",
     "run": RUN,
     "drawn otherwise": f"{RUN}?axis=time&smooth=0.6",
+    "charts": f"{RUN}/charts?metric=s",
+    "media": f"{RUN}/media",
+    "media of a key": f"{RUN}/media?key=digit",
     "logs": f"{RUN}/logs",
     "system": f"{RUN}/system",
     "files": f"{RUN}/files",
+    "a file": f"{RUN}/files/wandb-metadata.json",
+    "artifacts": f"{RUN}/artifacts",
     "compared": "/local/looks/compare?run=run0&run=run1&run=run2",
     "table": TABLE,
     "grid": f"{TABLE}?view=grid",
@@ -89,7 +95,7 @@ def test_columns_are_chosen(runs: Site, window: Window):
 def test_runs_are_compared_in_the_same_charts(runs: Site, window: Window):
     page = window.open("/local/looks/runs")
     for name in ("fit-0", "fit-2"):
-        page.get_by_role("checkbox", name=f"Choose {name}").check()
+        page.get_by_role("checkbox", name=f"Select {name}").check()
     page.get_by_role("button", name="Compare").click()
     loss = page.locator("figure.chart", has=page.locator("figcaption", has_text="loss"))
     expect(loss.locator("polyline")).to_have_count(2)
@@ -116,6 +122,47 @@ def test_a_run_shows_what_it_measured_said_used_and_made(runs: Site, window: Win
     expect(page.locator(".log")).to_contain_text(f"said by 0 {EVIL}")
 
 
+def test_media_are_shown_played_or_named(runs: Site, window: Window):
+    page = window.open(RUN)
+    # lists of sounds and pages, masks and boxes were not shown at all
+    expect(page.get_by_role("img", name="segments with 1 mask and 1 box").locator("image")).to_have_count(2)
+    expect(
+        page.locator("figure", has_text="pages").filter(has_text="Nothing that was uploaded runs here")
+    ).to_have_count(2)
+    sound = page.locator("audio")
+    sound.evaluate("sound => sound.load()")
+    assert page.request.get(window.url + str(sound.get_attribute("src"))).headers["content-type"] == "audio/wav"
+    page.get_by_role("link", name="all 2 steps").click()
+    expect(page.get_by_role("img", name="row")).to_have_count(2)
+    page = window.open(f"{RUN}/files")
+    page.get_by_role("link", name="wandb-metadata.json", exact=True).click()
+    expect(page.locator("pre")).to_contain_text('"host"')
+
+
+def test_every_metric_has_a_chart_that_tells_its_values(runs: Site, window: Window):
+    page = window.open(f"{RUN}/charts")
+    # one beneath another and one with letters beyond ASCII had none
+    for name in ("deep.gain", "größe"):
+        expect(page.get_by_role("img", name=f"{name} by step").locator("circle")).to_have_count(1)
+    page.get_by_role("img", name="accuracy by step").hover()
+    expect(page.locator(".chart .note")).to_contain_text("fit-0: 0.96")
+    page.get_by_label("Metrics by name").fill("acc")
+    page.keyboard.press("Enter")
+    expect(page.locator("figure.chart")).to_have_count(1)
+
+
+def test_the_console_has_the_colours_of_the_terminal_and_links_to_lines(runs: Site, window: Window):
+    page = window.open(f"{RUN}/logs#L2")
+    expect(page.locator(".log .c-red.c-bold")).to_have_text("red")
+    expect(page.locator(".log li", has_text="100 %")).to_have_text(re.compile(r"\d\d:\d\d100 %"))
+    expect(page.locator("li:target")).to_contain_text("red and plain")
+
+
+def test_a_number_that_no_database_holds_is_no_fault(runs: Site, window: Window):
+    page = window.open(f"/local/looks?key=summary.last&is=%3C&value={'9' * 30}")
+    expect(names(page)).to_have_count(3)  # it was a fault of the server
+
+
 def test_a_table_is_paged_sorted_and_filtered_with_its_pictures(runs: Site, window: Window):
     page = window.open(TABLE)
     expect(page.locator(".foot")).to_contain_text("Rows 1–50 of 130")
@@ -140,7 +187,7 @@ def test_the_lineage_is_clicked_through(runs: Site, window: Window):
     expect(graph.get_by_role("link", name="dataset data:v0, data/digits aaaaaaaa…")).to_be_visible()
     graph.get_by_role("link", name="run fit-1").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("fit-1")
-    page.get_by_role("link", name="Lineage graph").click()
+    page.get_by_role("link", name="Lineage", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Lineage of fit-1")
     page.get_by_role("link", name="Upstream").click()
     expect(page.locator(".graph").get_by_role("link", name="run fit-0")).to_be_visible()
@@ -168,12 +215,15 @@ def test_a_training_that_goes_on_grows_without_reloading(runs: Site, window: Win
         page.evaluate("window.here = true")
         seen = page.locator("figure.chart figcaption", has_text="seen").locator("b")
         before = int(seen.inner_text())
+        page.locator("figure.chart summary").first.focus()
+        page.keyboard.press("Enter")
         page.wait_for_function(
             "before => [...document.querySelectorAll('figure.chart figcaption')]"
             ".some(f => f.textContent.includes('seen') && parseInt(f.querySelector('b').textContent) > before + 3)",
             arg=before,
             timeout=60_000,
         )
+        assert page.evaluate("document.activeElement.matches('details[open] > summary')"), "nothing jumped"
         (tmp_path / "stop").touch()
         expect(page.locator(".badge", has_text="finished")).to_be_visible(timeout=60_000)
         assert page.evaluate("window.here"), "the page was not loaded anew"

@@ -155,6 +155,7 @@ DOORS = {
     "/logout": "open",
     "/theme": "open",
     "/search": "session",
+    "/live": "events",
     "/registry/model": "session",
     "/orgs/{org}/registry/{name}": "session",
     "/{entity}/registry/model": "session",
@@ -173,7 +174,7 @@ DOORS = {
     "/{entity}/{project}/runs/{run}": "session",
     "/{entity}/{project}/runs/{run}/lineage": "session",
     "/{entity}/{project}/runs/{run}/{tab}": "session",
-    "/{entity}/{project}/runs/{run}/tables/{path:path}": "session",
+    "/{entity}/{project}/runs/{run}/files/{path:path}": "session",
     "/{entity}/{project}/runs/{run}/raw/{path:path}": "session",
     "/{entity}/{project}/sweeps/{sweep}": "session",
     "/{entity}/{project}/{tab}": "session",
@@ -307,7 +308,7 @@ def test_every_root_field_has_a_rule():
 
 
 def test_every_door_has_a_rule(tmp_path: Path):
-    app = create_app(open_store(tmp_path / "store"), middleware.Activity(), True, None)  # type: ignore[arg-type]
+    app = create_app(open_store(tmp_path / "store"), middleware.Activity(), True, None, None)  # type: ignore[arg-type]
     assert [route.path for route in app.routes] == list(DOORS)  # type: ignore[attr-defined]
 
 

@@ -7,14 +7,39 @@ function say(text) {
   requestAnimationFrame(() => { place.textContent = text; });
 }
 
+// Makes an element like another by changing only where they differ: focus, scrolling, what is ticked and what is open
+// stay. Children with an id are the same wherever they stand.
+function morph(now, next) {
+  if (now.isEqualNode(next)) return;
+  if (now.nodeType !== Node.ELEMENT_NODE || now.nodeName !== next.nodeName) { now.replaceWith(next); return; }
+  for (const { name, value } of next.attributes) if (now.getAttribute(name) !== value) now.setAttribute(name, value);
+  for (const { name } of [...now.attributes]) if (!next.hasAttribute(name) && name !== "open") now.removeAttribute(name);
+  const list = next.matches("tbody, ol, ul");
+  if (list) for (const node of [...now.childNodes, ...next.childNodes]) if (node.nodeType === Node.TEXT_NODE) node.remove();
+  const kept = new Set([...next.children].map((child) => child.id));
+  for (const child of [...now.children]) if (child.id && !kept.has(child.id)) child.remove();
+  const known = new Map([...now.children].map((child) => [child.id, child]));
+  let at = now.firstChild;
+  for (const child of [...next.childNodes]) {
+    const alike = at && !at.id && at.nodeName === child.nodeName ? at : null;
+    const same = child.id ? known.get(child.id) : alike;
+    if (!same) { now.insertBefore(child, at); continue; }
+    if (same !== at) now.insertBefore(same, at);
+    at = same.nextSibling;
+    morph(same, child);
+  }
+  while (at) { const after = at.nextSibling; at.remove(); at = after; }
+}
+
 // Puts what the address answers into this page: the elements of these ids, and the sentence on what was done.
 async function swap(ids, address, options) {
   const answer = await fetch(address, options);
+  if (new URL(answer.url).pathname === "/login") location.assign(answer.url); // the session has ended meanwhile
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   for (const id of ids) {
     const now = document.getElementById(id);
     const next = page.getElementById(id);
-    if (now && next) now.replaceWith(next);
+    if (now && next) morph(now, next);
   }
   const said = page.getElementById("said")?.textContent;
   if (said) say(said);
@@ -81,6 +106,7 @@ document.addEventListener("submit", async (event) => {
     const focus = form.dataset.focus;
     try {
       await swap(form.dataset.swap.split(" "), form.action, { method: "POST", body });
+      form.reset();
     } catch {
       say("The registry doesn't answer. Nothing was changed.");
       return;
@@ -90,32 +116,78 @@ document.addEventListener("submit", async (event) => {
   }
 });
 
+// A chart says what it shows where the pointer is: of each line the point that is nearest along the axis.
+document.addEventListener("pointermove", (event) => {
+  const chart = event.target.closest?.(".chart svg[data-reach]");
+  const shown = document.querySelector(".chart .note");
+  if (shown?.previousElementSibling !== chart) shown?.remove();
+  if (!chart) return;
+  const [left, right, low, high] = chart.dataset.reach.split(" ").map(Number);
+  const box = chart.getBoundingClientRect();
+  const x = ((event.clientX - box.left) / box.width) * 470;
+  const told = [...chart.querySelectorAll("polyline[data-name]")].map((line) => {
+    const points = [...line.points];
+    const at = points.reduce((near, point) => (Math.abs(point.x - x) < Math.abs(near.x - x) ? point : near));
+    const along = left + ((at.x - 56) / 402) * (right - left);
+    const value = low + ((168 - at.y) / 156) * (high - low);
+    return `${line.dataset.name}: ${value.toPrecision(4)} at ${Number(along.toPrecision(6))}`;
+  });
+  const note = chart.nextElementSibling?.matches(".note") ? chart.nextElementSibling : document.createElement("span");
+  note.textContent = told.join("\n");
+  note.className = x > 235 ? "note" : "note end";
+  if (!note.isConnected) chart.after(note);
+});
+
+// A graph that is larger than its box begins where its page is about.
+const graph = document.querySelector(".graph");
+const about = graph?.querySelector("a[aria-current], a");
+if (about) {
+  const [inner, outer] = [about.getBoundingClientRect(), graph.getBoundingClientRect()];
+  graph.scrollLeft = inner.left - outer.left - (outer.width - inner.width) / 2;
+}
+
 // Forms that only say how something is drawn are sent as soon as they change.
 document.addEventListener("change", (event) => event.target.closest("form[data-apply]")?.requestSubmit());
 
-// A page of what still goes on names in data-live what grows; it is asked for anew until it has ended.
-const LIVE_MS = 2000;
+// A page of what still goes on names in data-live what grows. It is told when there is something new, and asks for it.
+const AGAIN_MS = 5000;
+let stream = null;
+let asking = false;
+let more = false;
+
+function follow() {
+  if (stream || document.hidden || !document.querySelector("[data-live]")) return;
+  stream = new EventSource("/live");
+  stream.onmessage = grow;
+  stream.onerror = () => {
+    if (stream?.readyState === EventSource.CLOSED) { leave(); setTimeout(follow, AGAIN_MS); }
+  };
+}
+
+function leave() {
+  stream?.close();
+  stream = null;
+}
 
 async function grow() {
-  const live = document.querySelector("[data-live]");
-  if (!live) return;
+  more = asking; // what is new since the last question may not be in its answer
+  if (asking) return;
+  asking = true;
   const log = document.querySelector("[data-follow]");
-  const follows = !log || log.scrollTop + log.clientHeight >= log.scrollHeight - 8;
-  const before = log?.scrollTop;
-  const opened = [...document.querySelectorAll("main details")].map((details) => details.open);
-  const busy = document.activeElement?.closest("#run-part form");
+  const follows = log && log.scrollTop + log.clientHeight >= log.scrollHeight - 8;
   try {
-    const ids = live.dataset.live.split(" ").filter((id) => !busy || id !== "run-part");
-    await swap(ids, location.href);
+    await swap(document.querySelector("[data-live]").dataset.live.split(" "), location.href);
   } catch {
-    // the registry is away for a moment: asked again below
+    // the registry is away for a moment: its stream comes back when it does
   }
-  [...document.querySelectorAll("main details")].forEach((details, at) => { if (opened[at]) details.open = true; });
-  const now = document.querySelector("[data-follow]");
-  if (now) now.scrollTop = follows ? now.scrollHeight : before;
-  setTimeout(grow, LIVE_MS);
+  asking = false;
+  if (follows) log.scrollTop = log.scrollHeight;
+  if (!document.querySelector("[data-live]")) leave();
+  else if (more) grow();
 }
 
 const log = document.querySelector("[data-follow]");
-if (log) log.scrollTop = log.scrollHeight;
-setTimeout(grow, LIVE_MS);
+if (log && !location.hash) log.scrollTop = log.scrollHeight;
+// a page that nobody sees holds no connection: browsers have few of them for one server
+addEventListener("visibilitychange", () => { if (document.hidden) leave(); else follow(); });
+follow();

@@ -1,0 +1,52 @@
+"""Console lines as a person would have seen them: colours of the terminal, without its other commands."""
+
+import re
+
+ESCAPE = re.compile(r"\x1b\[([0-9;:]*)([A-Za-z])|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b.?")
+COLORS = {1: "red", 2: "green", 3: "yellow", 4: "blue", 5: "blue", 6: "blue"}  # of 30 … 37 and 90 … 97
+LONGEST = 20_000  # characters of a line that are shown
+MOST = 500  # changes of colour in a line
+Spans = list[tuple[str, str]]
+
+
+def spans(line: str) -> Spans:
+    """(classes, text) of each piece of a line. What a progress bar wrote over is gone, as on a screen."""
+    line = line[:LONGEST].rstrip("\r").rpartition("\r")[2]
+    if "\x1b" not in line:
+        return [("", line)]
+    found: Spans = []
+    color, bold, end = "", False, 0
+    for escape in ESCAPE.finditer(line):
+        _add(found, color, bold, line[end : escape.start()])
+        end = escape.end()
+        if escape[2] == "m":
+            color, bold = _after(escape[1], color, bold)
+    _add(found, color, bold, line[end:])
+    return found
+
+
+def _add(found: Spans, color: str, bold: bool, text: str) -> None:
+    if not text:
+        return
+    classes = " ".join(filter(None, (f"c-{color}" if color else "", "c-bold" if bold else "")))
+    if found and (found[-1][0] == classes or len(found) >= MOST):
+        found[-1] = (found[-1][0], found[-1][1] + text)
+    else:
+        found.append((classes, text))
+
+
+def _after(codes: str, color: str, bold: bool) -> tuple[str, bool]:
+    """Colour and weight after a sequence such as `1;31`; colours beyond the terminal's own eight are left out."""
+    numbers = iter(int(code) if code else 0 for code in re.split("[;:]", codes[:60]))
+    for number in numbers:
+        if number == 0:
+            color, bold = "", False
+        elif number in (1, 22):
+            bold = number == 1
+        elif number in (38, 48):
+            for _ in range({5: 1, 2: 3}.get(next(numbers, 0), 0)):
+                next(numbers, None)
+            color = "" if number == 38 else color
+        elif number // 10 in (3, 9):
+            color = COLORS.get(number % 10, "")
+    return color, bold
