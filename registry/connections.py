@@ -1,5 +1,5 @@
 """Connections of clients: each must say what it wants soon and in few bytes, so that those that never do can't keep
-others out. What comes behind a request's head is the gate's to watch.
+others out. What comes behind a request's head is the middleware's to watch.
 """
 
 import asyncio
