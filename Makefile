@@ -23,6 +23,9 @@ mirror: .venv/installed ## make the registry hold what dvc.lock names
 verify: .venv/installed ## prove dvc.lock and the registry equal, or list every difference
 	@python -m lineage verify
 
+# As it was typed: a $ in it means nothing to make
+override export REASON := $(value REASON)
+
 promote: .venv/installed packages.yaml ## run the gate and make the registry agree; DRY=1, VERSION=v3 REASON="…", FROM=registry
 	@python -m lineage promote $(if $(DRY),--dry) $(if $(VERSION),--version "$$VERSION") \
 	  $(if $(FROM),--from "$$FROM") $(if $(REASON),--reason "$$REASON")

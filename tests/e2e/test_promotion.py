@@ -161,11 +161,11 @@ def test_a_person_decides_and_the_gate_respects_it(shop: Shop):
     assert f"production.json would name {bad[:8]} instead of {first[:8]}" in tried.text
     assert shop.git("status", "--porcelain") == ""
 
-    done = shop.make("promote", f"VERSION={shop.version(bad)}", 'REASON=a "demo", no more')
+    done = shop.make("promote", f"VERSION={shop.version(bad)}", 'REASON=a "demo" for $5, no more')
     assert done.text.splitlines()[-1].startswith(f"in production: {TARGET} {bad[:8]} in production.json")
     assert shop.held() == shop.record["model_md5"] == bad
     assert shop.record["decided_by"] == "person"
-    assert shop.record["reason"] == 'a "demo", no more'
+    assert shop.record["reason"] == 'a "demo" for $5, no more'  # make had dropped $5
     assert shop.record["metrics"]["accuracy"] == 600 / 700
     assert shop.settled()
 
