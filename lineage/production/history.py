@@ -102,9 +102,24 @@ def moment(text: str) -> datetime:
 
 
 def before(told: list[Chapter], record: Record) -> Record | None:
-    """The one to roll back to: the last that was in production before and that no person took out since."""
-    out = {record.model_md5, *record.only_by_person, None}
-    return next((one.record for one in reversed(told) if one.record.model_md5 not in out), None)
+    """The one to roll back to: what `record` replaced, or what stood before it where a person took that back since."""
+    standing: list[Record] = []
+    for one in told:
+        if one.record.registered_model == record.registered_model and one.record.model_md5:
+            _stand(standing, one.record)
+    return standing[-2] if len(standing) > 1 else None
+
+
+def _stand(standing: list[Record], record: Record) -> None:
+    """Put a record on those that stand, without what was taken back in between, committed or not."""
+    while any(one.model_md5 == record.replaces for one in standing[:-1]) and standing[-1].model_md5 != record.replaces:
+        standing.pop()
+    models = [one.model_md5 for one in standing]
+    if record.decided_by == production.PERSON and models[-2:-1] == [record.model_md5]:
+        standing.pop()
+    if models and standing[-1].model_md5 == record.model_md5:
+        standing.pop()
+    standing.append(record)
 
 
 def last_known(told: list[Chapter], md5: str) -> Record | None:

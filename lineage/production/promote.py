@@ -266,7 +266,10 @@ def back(where: Place, reason: str | None) -> Record:
     record = _present(where)
     earlier = history.before(history.of_git(where.root, where.path), record)
     if earlier is None or earlier.model_md5 is None:
-        raise LineageError(f"git's history of {where.path} has no model before this one to go back to.")
+        raise LineageError(
+            f"git's history of {where.path} has no model before this one to go back to. `make promote VERSION=v3 "
+            'REASON="…"` puts any other in production.'
+        )
     _check_there(where, alias.of_record(earlier))
     last = alias.candidate(Pipeline(where.root), record.registered_model)
     why = reason or f"rolled back from {str(record.model_md5)[:8]}"

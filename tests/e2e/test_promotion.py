@@ -169,6 +169,10 @@ def test_a_person_decides_and_the_gate_respects_it(shop: Shop):
     assert shop.record["metrics"]["accuracy"] == 600 / 700
     assert shop.settled()
 
+    # "no model before this one": what a person had chosen another over couldn't be gone back to
+    shop.make("rollback")
+    assert shop.held() == shop.record["model_md5"] == first
+
 
 @pytest.mark.soak
 def test_a_rollback_stands_until_a_better_model_or_a_person(shop: Shop):
