@@ -20,7 +20,7 @@ def test_a_model_is_told_once_with_the_reason_that_came_later(tmp_path: Path):
         (project.path / "production.json").write_text(json.dumps(RECORD | {"model_md5": md5, "reason": reason}))
         project.git("add", "production.json")
         project.git("commit", "--quiet", "--allow-empty", "--message", str(reason))
-    told = hihistory.of_git(project.path, "production.json")
+    told = history.of_git(project.path, "production.json")
     assert [(one.record.model_md5, one.record.reason) for one in told] == [("a", "good enough"), ("b", "better")]
     assert told[0].commit == project.git("rev-parse", "HEAD~3").strip()
 
