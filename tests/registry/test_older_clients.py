@@ -14,7 +14,7 @@ from .conftest import Registry
 
 SCRIPT = Path(__file__).with_name("older_client.py")
 # The first and last of each way of asking: Python's own client, introspection, the Go client, generated documents.
-VERSIONS = ("0.17.9", "0.18.7", "0.19.11", "0.20.1", "0.21.4", "0.23.1", "0.25.1")
+VERSIONS = ("0.17.9", "0.18.7", "0.19.11", "0.20.1", "0.21.4", "0.22.3", "0.23.1", "0.25.1")
 
 
 @pytest.fixture(params=VERSIONS)

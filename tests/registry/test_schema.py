@@ -108,6 +108,13 @@ def test_what_is_left_out_is_still_asked_and_still_unknown(name: str):
     assert any(unknown(text) for text in DOCUMENTS[name])
 
 
+# SDK 0.22 was refused the inputs of a run: it selects from them by the name of their type.
+def test_older_sdks_select_from_a_runs_inputs_by_type():
+    fragment = "fragment Page on InputArtifactConnection { totalCount edges { node { id } } }"
+    asked = 'query { project(name: "p") { run(name: "r") { inputArtifacts(first: 5) { ...Page } } } }'
+    assert validate(SCHEMA, parse(asked + fragment)) == []
+
+
 def test_every_root_field_is_answered_or_refused_by_name():
     answered = {(fields.type_name, name) for module in MODULES for fields in module.FIELDS for name in fields.resolvers}
     roots = (root for root in (SCHEMA.query_type, SCHEMA.mutation_type) if root)
