@@ -109,7 +109,8 @@ def resolve_key_id(row, info):
 
 @api_key.field("name")
 def resolve_key_name(row, info):
-    return row["hint"]
+    """A key's first characters; the whole key in the answer that makes it."""
+    return row.get("shown_once") or row["hint"]
 
 
 # ---- entities ----

@@ -77,6 +77,19 @@ def test_a_wrong_question_exits_with_2(registry: Registry):
     assert registry.command("org", "add-member", "lab", "ann", "--role", "king").returncode == 2
 
 
+# The SDK got four characters of the new key, and nobody could ever learn the rest.
+def test_a_key_that_the_sdk_makes_is_handed_out_once(registry: Registry):
+    first = registry.user("keymaker")
+    viewer = first.api().viewer
+    made = viewer.generate_api_key("for the cluster")
+    assert made
+    second = Account(registry.url, "keymaker", made)
+    assert second.api().viewer.username == "keymaker"
+    assert made not in second.api().viewer.api_keys
+    assert viewer.delete_api_key(made)
+    assert second.ask("{viewer{username}}").status == 401
+
+
 def test_a_key_that_was_taken_back_stops_working_and_the_others_go_on(registry: Registry):
     first = registry.user("keyholder")
     made = registry.command("user", "key", "keyholder").stdout
