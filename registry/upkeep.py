@@ -14,7 +14,7 @@ from typing import Any
 from registry.blobs import MD5, md5_of
 from registry.db.connect import Connection
 from registry.errors import BadInput, RegistryError
-from registry.model import accounts, artifacts, events, manifests
+from registry.model import accounts, artifacts, events, manifests, references
 from registry.store import Store
 
 Row = dict[str, Any]
@@ -183,6 +183,7 @@ def collect(store: Store, grace: float = GRACE_SECONDS) -> Removed:
             for version in db.all(EXPIRED):
                 artifacts.delete(db, accounts.OPERATOR, version, with_aliases=True)
                 removed.expired += 1
+            references.release_unreferred(db)
             db.execute("delete from login_token where expires_at < :now", {"now": int(time.time())})
         old = [(md5, path) for md5, path in _contents(store) if _age(path) > grace]
         for start in range(0, len(old), BATCH):

@@ -173,7 +173,8 @@ def resolve_files_by_entries(
 
 @artifact.field("currentManifest")
 def resolve_manifest(row, info):
-    if row["state"] != "COMMITTED":
+    deleted = row["state"] == "DELETED"  # and its files kept, if versions refer to them
+    if row["state"] == "PENDING" or (deleted and not manifests.count(info.context.db, row["id"], None)):
         return None
     path = f"/storage/artifacts/{row['id']}/wandb_manifest.json"
     address = info.context.address("GET", path, DOWNLOAD_SECONDS)

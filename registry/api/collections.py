@@ -2,7 +2,7 @@
 
 from registry.api import paging, together
 from registry.api.binding import Fields
-from registry.model import access, artifacts, collections, ids, memberships, projects, search, tags
+from registry.model import access, artifacts, collections, ids, memberships, projects, references, search, tags
 from registry.model.access import Role
 
 query = Fields("Query")
@@ -103,7 +103,8 @@ def resolve_artifacts(row, info, filters=None, first=None, after=None, order=Non
 @sequence.field("artifactMembership")
 @portfolio.field("artifactMembership")
 def resolve_membership(row, info, alias_name):
-    return memberships.find(info.context.db, row["id"], alias_name)
+    db = info.context.db
+    return memberships.find(db, row["id"], alias_name) or references.place_of_kept(db, row["id"], alias_name)
 
 
 # ---- sequences ----
@@ -183,7 +184,7 @@ def _update(info, text: str, given: dict):
 
 def _delete(info, text: str):
     found = _collection(info, text, Role.MEMBER)
-    collections.delete(info.context.db, info.context.who, found)
+    collections.delete(info.context.db, info.context.who, [found])
     return {"artifact_collection": found | {"state": "DELETED"}}
 
 

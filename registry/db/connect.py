@@ -13,7 +13,7 @@ from typing import Any
 
 from registry.errors import RegistryError
 
-VERSION = 5
+VERSION = 6
 HERE = Path(__file__).parent
 
 

@@ -9,7 +9,18 @@ from typing import Any
 
 from registry.db.connect import Connection
 from registry.errors import BadInput, Conflict
-from registry.model import access, collections, holdings, lineage, manifests, memberships, names, projects, tags
+from registry.model import (
+    access,
+    collections,
+    holdings,
+    lineage,
+    manifests,
+    memberships,
+    names,
+    projects,
+    references,
+    tags,
+)
 from registry.model.access import Role, Who
 
 Row = dict[str, Any]
@@ -160,7 +171,7 @@ def delete(db: Connection, who: Who, artifact: Row, with_aliases: bool) -> Row:
         )
     for place in places:
         memberships.remove(db, who, place, "unlink" if place["kind"] == "PORTFOLIO" else "delete")
-    db.execute("delete from entry where artifact_id = :id", {"id": artifact["id"]})
+    references.release(db, artifact["id"])
     return db.row("update artifact set state = 'DELETED' where id = :id returning *", id=artifact["id"])
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from registry.db.connect import Connection
 from registry.errors import BadInput, Conflict, NotFound
-from registry.model import access, events, memberships, names
+from registry.model import access, events, memberships, names, references
 from registry.model.access import Role, Who
 
 Row = dict[str, Any]
@@ -179,8 +179,14 @@ def change_type(db: Connection, who: Who, collection: Row, name: str) -> Row:
     )
 
 
-def delete(db: Connection, who: Who, collection: Row) -> None:
-    """Removes a portfolio with its links, or a sequence with its versions and all links to them."""
+def delete(db: Connection, who: Who, doomed: list[Row]) -> None:
+    """Removes portfolios with their links, and sequences with their versions and all links to them."""
+    references.refuse_if_referred(db, [collection["id"] for collection in doomed])
+    for collection in doomed:
+        _delete(db, who, collection)
+
+
+def _delete(db: Connection, who: Who, collection: Row) -> None:
     only_here = collection["id"] if collection["kind"] == "PORTFOLIO" else None
     places = db.all("select * from membership where collection_id = :id order by id", id=collection["id"])
     for place in places:

@@ -9,8 +9,13 @@ def encode(kind: str, number: int) -> str:
     return base64.b64encode(f"{kind}:{number}".encode()).decode()
 
 
+def to_hex(kind: str, number: int) -> str:
+    """The id as the SDK writes it into references: the hexadecimal digits of its characters."""
+    return f"{kind}:{number}".encode().hex()
+
+
 def from_hex(text: str, kind: str) -> int:
-    """The number in an id as references hold it: the hexadecimal digits of its own characters."""
+    """The number in an id that stands in a reference."""
     return decode(base64.b64encode(bytes.fromhex(text)).decode(), kind)
 
 

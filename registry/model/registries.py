@@ -121,7 +121,7 @@ def rename(db: Connection, who: Who, entity: str, old: str, new: str) -> Row:
 def delete(db: Connection, who: Who, number: int) -> None:
     """Removes a project or registry with all that lies in it, unless something of that is in production."""
     project = access.project_by_id(db, who, number, Role.ADMIN)
-    for collection in db.all("select * from collection where project_id = :project", project=project["id"]):
-        collections.delete(db, who, collection)
+    inside = db.all("select * from collection where project_id = :project", project=project["id"])
+    collections.delete(db, who, inside)
     events.of_place(db, who, "delete", members.place(project), None, None, None)
     db.execute("delete from project where id = :id", {"id": project["id"]})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import wandb
 from wandb.errors import CommError
@@ -154,6 +155,29 @@ def test_an_entry_can_refer_to_another_version(registry: Registry, tmp_path: Pat
         run.log_artifact(artifact).wait()
     folder = registry.api().artifact("refers/view:latest").download(str(tmp_path))
     assert Path(folder, "copied.txt").read_text() == "one"
+
+
+# A listed version could no longer be downloaded once the version that its entries refer to had been deleted.
+def test_files_that_a_version_refers_to_outlive_their_own_version(registry: Registry, tmp_path: Path):
+    with registry.run("outlived") as run:
+        tables = wandb.Artifact("tables", "dataset")
+        tables.add(wandb.Table(columns=["x", "img"], data=[[1, wandb.Image(np.zeros((2, 2), "uint8"))]]), "digits")
+        logged = run.log_artifact(tables).wait()
+        view = wandb.Artifact("view", "dataset")
+        view.add_reference(logged.get_entry("digits.table.json"), "digits.table.json")
+        run.log_artifact(view).wait()
+    api = registry.api()
+    api.artifact("outlived/tables:v0").delete(delete_aliases=True)
+    assert not api.artifact_exists("outlived/tables:v0")
+    assert registry.command("gc").returncode == 0
+    table = api.artifact("outlived/view:v0").get("digits")
+    assert isinstance(table, wandb.Table)
+    assert [row[0] for row in table.data] == [1]
+    with pytest.raises(CommError, match=r"'view:v0' refers to files in what would be deleted\. Delete that version"):
+        api.artifact_collection("dataset", "outlived/tables").delete()
+    api.artifact("outlived/view:v0").delete(delete_aliases=True)
+    api.artifact_collection("dataset", "outlived/tables").delete()
+    assert registry.command("check").returncode == 0
 
 
 def test_ids_differ_from_store_to_store(store: Path, tmp_path: Path):
