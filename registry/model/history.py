@@ -240,12 +240,10 @@ def newest_with(db: Connection, run: Row, key: str, limit: int, offset: int) -> 
 def _needles(key: str) -> dict[str, str]:
     """What a row that mentions a key holds, as the SDK writes it and as Python does; of a dotted key the last part."""
     last = key.rpartition(".")[2]
-    return {"needle": f"{json.dumps(last, ensure_ascii=False)}:", "ascii": f"{json.dumps(last)}:"}
+    return {"needle": json.dumps(last, ensure_ascii=False), "ascii": json.dumps(last)}
 
 
-MENTIONS = """
-(instr(replace(body, '": ', '":'), :needle) > 0 or instr(replace(body, '": ', '":'), :ascii) > 0)
-"""
+MENTIONS = "(instr(body, :needle) > 0 or (:ascii <> :needle and instr(body, :ascii) > 0))"
 THINNED = """
 select body
   from stream_line
@@ -308,6 +306,7 @@ def system_metrics(db: Connection, run: Row) -> dict[str, Any]:
 
 
 CONSOLE_LINES = "select body from console_line where run_id = :run order by number limit :limit offset :offset"
+LAST_CONSOLE_LINES = "select body from console_line where run_id = :run order by number desc limit :limit"
 # Several writers each count their own lines: the lines' times order those.
 CONSOLE_LINES_BY_TIME = """
 select body
@@ -323,10 +322,16 @@ def console_count(db: Connection, run: Row) -> int:
     return db.value("select count(*) from console_line where run_id = :run", run=run["id"])
 
 
-def console_lines(db: Connection, run: Row, limit: int, offset: int) -> list[Row]:
-    """Console lines with their time and level, whichever of its two forms the SDK sent them in."""
+def console_lines(db: Connection, run: Row, limit: int, offset: int, last: bool = False) -> list[Row]:
+    """Console lines with their time and level, whichever of its two forms the SDK sent them in.
+
+    `last` says that these are the last ones: they are found from the end, however many stand before them.
+    """
     shared = db.value("select exists (select 1 from run_writer where run_id = :run)", run=run["id"])
-    rows = db.all(CONSOLE_LINES_BY_TIME if shared else CONSOLE_LINES, run=run["id"], limit=limit, offset=offset)
+    if last and not shared:
+        rows = db.all(LAST_CONSOLE_LINES, run=run["id"], limit=limit)[::-1]
+    else:
+        rows = db.all(CONSOLE_LINES_BY_TIME if shared else CONSOLE_LINES, run=run["id"], limit=limit, offset=offset)
     return [_console_line(offset + i, row["body"]) for i, row in enumerate(rows)]
 
 

@@ -54,6 +54,11 @@ class Drawn:
     pages: Pager
     wanted: str  # what the names of the shown ones hold
 
+    @property
+    def has_lines(self) -> bool:
+        """Whether there is more to see than one value of each metric, or why there isn't."""
+        return any(chart.lost or any(len(line.values) > 1 for line in chart.lines) for chart in self.charts)
+
 
 def smoothing_of(visit: Visit) -> float:
     try:
@@ -174,7 +179,7 @@ def _drawn(name: str, drawn: list[tuple[str, Points]], axis: str, smoothing: flo
         shown = [(x, y) for (x, _), y in zip(values, soft, strict=True)] if soft else values
         lines.append(Line(run, place(shown), place(values) if soft else None, values[-1][1], values))
     across = [low + (high - low) * share for share in (0.1, 0.5, 0.9)]
-    along = [left + (right - left) * share for share in (0, 0.5, 1)]
+    along = [left + (right - left) * share for share in (0, 0.5, 1)] if max(xs) > min(xs) else [left]
     return Curves(
         name,
         lines,

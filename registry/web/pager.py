@@ -18,6 +18,7 @@ class Pager:
     path: str
     query: dict[str, list[str]]
     parameter: str = "page"
+    unsaid: int = 1  # the page that an address without the parameter means; 0 for none
 
     @property
     def offset(self) -> int:
@@ -56,13 +57,16 @@ class Pager:
         return found
 
     def address(self, number: int) -> str:
-        return addresses.with_query(self.path, {**self.query, self.parameter: number if number > 1 else None})
+        return addresses.with_query(
+            self.path, {**self.query, self.parameter: number if number != self.unsaid else None}
+        )
 
 
-def pager(visit: Visit, total: int, size: int, parameter: str = "page") -> Pager:
+def pager(visit: Visit, total: int, size: int, parameter: str = "page", unsaid: int = 1) -> Pager:
     """The page that the address asks for; the last one, if it asks for more than there are."""
     text = visit.query.get(parameter, "1")
     wanted = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 1
     last = max(1, -(-total // size))
     query = {key: visit.query.getlist(key) for key in visit.query if key != parameter}
-    return Pager(max(1, min(wanted, last)), size, total, visit.address.partition("?")[0], query, parameter)
+    here = visit.address.partition("?")[0]
+    return Pager(max(1, min(wanted, last)), size, total, here, query, parameter, unsaid)

@@ -9,7 +9,7 @@ from registry.web.pager import pager
 from registry.web.shell import Content, Page, Visit
 
 Row = dict[str, Any]
-LINES = 1000  # console lines a page: the last ones, unless the address asks for others
+LINES = 500  # console lines a page: the last ones, unless the address asks for others
 FILES = 100
 FIRST_CHARTS = 6  # on the overview
 TABS = {
@@ -82,7 +82,6 @@ def _file(visit: Visit, found: Row) -> Row:
 def _tabs(visit: Visit, found: Row, address: str, tab: str) -> list[tuple]:
     counts = {
         "media": len(media.counts(found)),
-        "logs": history.console_count(visit.db, found),
         "files": runfiles.count(visit.db, found["id"]),
     }
     return [
@@ -98,11 +97,13 @@ def _group_address(place: Row, found: Row) -> str | None:
 
 
 def _overview(visit: Visit, found: Row) -> Row:
-    entries = sorted(runs.loads(found["config"]).items(), key=lambda entry: entry[0] == "dvc")  # its md5s come last
-    config = {key: entry.get("value") for key, entry in entries if isinstance(entry, dict)}
+    entries = runs.loads(found["config"]).items()
+    config = {key: entry.get("value") for key, entry in entries if isinstance(entry, dict) and key != "_wandb"}
+    in_dvc = config.pop("dvc", None)
     summary = _summary(found)
     return {
-        "config": dict(_flat({key: value for key, value in config.items() if key != "_wandb"})),
+        "config": dict(_flat(config)),
+        "in_dvc": dict(_flat({"dvc": in_dvc})) if in_dvc else {},
         "summary": {key: value for key, value in summary.items() if not media.is_media(value)},
         "media": media.of_run(visit, found, _logged(summary)),
         "overlays": overlays.tables(),
@@ -158,11 +159,18 @@ def _artifacts(visit: Visit, found: Row) -> Row:
 
 def _logs(visit: Visit, found: Row) -> Row:
     total = history.console_count(visit.db, found)
-    pages = pager(visit, total, LINES)
-    offset = pages.offset if "page" in visit.query else max(0, total - LINES)  # first its end
-    rows = history.console_lines(visit.db, found, LINES, offset)
+    pages = pager(visit, total, LINES, unsaid=0)
+    last = "page" not in visit.query  # first its end
+    offset = max(0, total - LINES) if last else pages.offset
+    rows = history.console_lines(visit.db, found, LINES, offset, last)
     lines = [row | {"spans": console.spans(row["line"])} for row in rows]
-    return {"lines": lines, "first": offset + 1, "lines_total": total, "pages": pages if total > LINES else None}
+    return {
+        "lines": lines,
+        "first": offset + 1,
+        "lines_total": total,
+        "pages": pages if total > LINES else None,
+        "last": last,
+    }
 
 
 def _system(visit: Visit, found: Row) -> Row:

@@ -108,14 +108,14 @@ def facts(row: Row) -> dict[str, Any]:
     config = {key: entry.get("value") for key, entry in runs.loads(row["config"]).items() if isinstance(entry, dict)}
     found = dict(_leaves("config", {key: value for key, value in config.items() if key != "_wandb"}))
     summary = {key: value for key, value in runs.loads(row["summary"]).items() if not key.startswith("_")}
-    return found | {key: value for key, value in _leaves("summary", summary) if not isinstance(value, dict)}
+    return found | dict(_leaves("summary", summary))
 
 
 def _leaves(path: str, value: Any):
     if isinstance(value, dict) and value and "_type" not in value:
         for key, inner in value.items():
             yield from _leaves(f"{path}.{key}", inner)
-    elif not (isinstance(value, dict) and "_type" in value):
+    elif not (isinstance(value, dict) and (not value or "_type" in value)):
         yield path, value
 
 

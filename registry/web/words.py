@@ -66,7 +66,7 @@ def value(found: Any) -> str:
 
 def _decimal(number: float) -> str:
     if not math.isfinite(number):
-        return f"{number}".replace("-", "−")
+        return "NaN" if math.isnan(number) else "∞" if number > 0 else "−∞"
     if number and not 1e-4 <= abs(number) < 1e7:
         return f"{number:.3g}".replace("-", "−")
     return f"{number:,.4f}".replace("-", "−")

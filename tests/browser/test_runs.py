@@ -6,10 +6,14 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+import requests
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from registry import daemon
 
 from .conftest import ROOT, Site, Window
 from .seed_runs import EVIL
@@ -230,3 +234,41 @@ def test_a_training_that_goes_on_grows_without_reloading(runs: Site, window: Win
     finally:
         (tmp_path / "stop").touch()
         training.wait(60)
+
+
+RUN_BY_HAND = """
+mutation { upsertBucket(input: {entityName: "local", modelName: "back", name: "r"}) { bucket { id } } }
+"""
+
+
+@pytest.mark.soak  # the port that the server leaves may be taken by another one meanwhile
+def test_a_page_goes_on_when_its_server_came_back(browser: Browser, tmp_path: Path):
+    store = tmp_path / "store"
+
+    def send(path: str, body: dict) -> None:
+        server = daemon.ensure(store)
+        requests.post(server.url + path, json=body, auth=("api", server.api_key), timeout=20).raise_for_status()
+
+    def say(number: int) -> None:
+        send(
+            "/files/local/back/r/file_stream",
+            {"files": {"output.log": {"offset": number, "content": [f"line {number}"]}}},
+        )
+
+    try:
+        send("/graphql", {"query": RUN_BY_HAND})
+        say(0)
+        page = browser.new_page()
+        page.goto(str(daemon.login_url(store)))
+        page.goto(f"{daemon.ensure(store).url}/local/back/runs/r/logs")
+        expect(page.locator(".log li")).to_have_count(1)
+        started = time.monotonic()
+        daemon.stop(store)
+        assert time.monotonic() - started < 5, "an open page doesn't keep the server"
+        say(1)
+        expect(page.locator(".log li")).to_have_count(2, timeout=20_000)
+        say(2)
+        expect(page.locator(".log li").last).to_contain_text("line 2")
+        page.close()
+    finally:
+        daemon.stop(store)
