@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from lineage import retrieve
 from lineage.errors import LineageError, RegistryAway, first_line, in_a_sentence
 from lineage.pipeline import Pipeline
 from lineage.production import Record, alias, promote
@@ -88,9 +90,22 @@ def _copy(where: Place, target: Path) -> None:
         if (where.root / name).is_file():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(where.root / name, target / name)
-    (target / ".dvc").mkdir(exist_ok=True)
-    cache = f"[core]\n    no_scm = true\n[cache]\n    dir = {pipeline.cache_folder.parent.parent}\n"
-    (target / ".dvc" / "config.local").write_text(cache)
+    cache = target / ".dvc" / "cache"
+    cache.mkdir(parents=True, exist_ok=True)
+    (target / ".dvc" / "config.local").write_text(f"[core]\n    no_scm = true\n[cache]\n    dir = {cache}\n")
+    _lend(where, pipeline, cache / "files" / "md5")
+
+
+def _lend(where: Place, pipeline: Pipeline, cache: Path) -> None:
+    """Put the models that a candidate may be held against where a trial finds them, though it asks no registry."""
+    record = where.record()
+    if record is None:
+        return
+    for md5 in filter(None, (record.model_md5, record.replaces)):
+        with contextlib.suppress(LineageError):  # gone: the trial says what that means
+            found = retrieve.find(pipeline, record.registered_model, md5, where.connected)
+            (cache / md5[:2]).mkdir(parents=True, exist_ok=True)
+            (cache / md5[:2] / md5[2:]).symlink_to(found)
 
 
 def _decided_in(copy: Place) -> str:

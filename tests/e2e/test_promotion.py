@@ -138,6 +138,8 @@ def test_a_champion_whose_bytes_are_gone_waits_for_a_person_unless_the_registry_
         assert shop.decision["rule"] == "waits_for_person"
         assert shop.record["model_md5"] == first
         # With the registry back, whoever asks again has it decided by the bytes that it holds
+        tried = shop.make("promote", "DRY=1")  # it had said that it would wait for a person
+        assert f"replaces {first[:8]}" in tried.text
         asked = shop.make("promote")
         assert f"replaces {first[:8]}" in asked.text
         assert shop.decision["champion_accuracy"] == 565 / 600
