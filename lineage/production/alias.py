@@ -134,10 +134,10 @@ def _held(version: Any) -> Held:
     return Held(next(md5s, ""), version.version, version.entity, version.project, collection, version.type)
 
 
-def move(wanted: Wanted) -> Held:
-    """Put the alias on the recorded version, which is returned; does nothing where it is there already.
+def move(wanted: Wanted, record: str) -> Held:
+    """Put the alias on the recorded version, which is returned, and on its `record`: that is how a click is told apart.
 
-    Raises LineageError where the registry doesn't hold that version.
+    What has it already stays as it is. Raises LineageError where the registry doesn't hold the recorded version.
     """
     import wandb
 
@@ -148,10 +148,18 @@ def move(wanted: Wanted) -> Held:
             f"({wanted.md5}); the alias '{ALIAS}' stays where it is. {FILL}"
         )
     version = api.artifact(wanted.version)
-    if ALIAS not in version.aliases:
-        version.aliases.append(ALIAS)
-        version.save()
+    records = [api.artifact(record)] if api.artifact_exists(record) else []
+    for one in (*records, version):  # the record first, for whoever sees the model's alias move
+        if ALIAS not in one.aliases:
+            one.aliases.append(ALIAS)
+            one.save()
     return _held(version)
+
+
+def record_in(connection: Connection, execution: Execution, alias: str = "") -> str:
+    """The version of the record in the registry: the one that `execution` wrote, or the one that has `alias`."""
+    out = execution.out(str(execution.meta["promotes"]))
+    return f"{connection.path}/{out.artifact}:{alias or out.alias}"
 
 
 def may_leave(pipeline: Pipeline, wanted: Wanted, now: Held | None) -> bool:
@@ -176,7 +184,7 @@ def follow(pipeline: Pipeline, execution: Execution, connection: Connection) -> 
     now = held(wanted.registered_model)
     if not may_leave(pipeline, wanted, now):
         return drifted(execution, wanted, now)
-    move(wanted)
+    move(wanted, record_in(connection, execution))
     moved = now is None or now.md5 != wanted.md5
     return f"{wanted} is {ALIAS}{' now' if moved else ''}, in {execution.meta['promotes']} and at {connection.url}"
 
@@ -196,7 +204,7 @@ def fill_in(pipeline: Pipeline, execution: Execution, connection: Connection, un
     if now.md5 == wanted.md5:
         return None
     if unfinished and may_leave(pipeline, wanted, now):
-        move(wanted)
+        move(wanted, record_in(connection, execution))
         return f"{wanted} is {ALIAS} now: a promotion that had stopped before the registry knew is complete"
     return drifted(execution, wanted, now)
 

@@ -164,7 +164,7 @@ def agree(where: Place, seen: set[str | None] | None) -> Held | None:
     now = alias.held(wanted.registered_model)
     if seen is not None and now and now.md5 not in seen | {wanted.md5}:
         return now
-    moved = alias.move(wanted)
+    moved = alias.move(wanted, alias.record_in(connected, execution))
     if now and now.md5 != wanted.md5:
         over = _moved_over(connected, moved)
         if seen is not None and over not in (None, now.version):
@@ -203,17 +203,18 @@ def _adopt(where: Place, faster: Held) -> None:
 
 
 def _record_of(where: Place, md5: str) -> Record | None:
-    """The newest record in the registry that names a model: another clone's, which git will bring."""
+    """The record by which a model became production in the registry: another clone's, which git will bring.
+
+    None for one that a person clicked. Records of experiments and other branches never were in force.
+    """
     import wandb
 
-    out = where.execution(Pipeline(where.root)).out(where.path)
-    connected = where.connected()
-    for version in wandb.Api().artifacts(out.type, f"{connected.path}/{out.artifact}"):
-        path = version.get_entry(Path(where.path).name).download()
-        record = production.read(Path(path))
-        if record.model_md5 == md5:
-            return record
-    return None
+    name = alias.record_in(where.connected(), where.execution(Pipeline(where.root)), ALIAS)
+    api = wandb.Api()
+    if not api.artifact_exists(name):
+        return None
+    record = production.read(Path(api.artifact(name).get_entry(Path(where.path).name).download()))
+    return record if record.model_md5 == md5 else None
 
 
 def _uncommitted(where: Place) -> str:

@@ -265,6 +265,16 @@ def test_another_branch_an_experiment_and_a_pull_request_leave_the_alias_alone(s
     )
     assert "this is a pull request's job" in refused.text
     assert shop.held() == first
+
+    # Somebody clicked the branch's model: `make promote` on main took that for a promotion, and git followed
+    shop.commit("A better model, aside")
+    shop.start_again()
+    shop.click(second)
+    shop.make("promote")
+    assert shop.held() == shop.record["model_md5"] == first
+    shop.git("checkout", "--quiet", "side")
+    shop.run("dvc", "checkout", "--force")
+
     shop.make("promote")  # a person may, anywhere
     assert shop.held() == second
     shop.start_again()
