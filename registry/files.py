@@ -70,7 +70,7 @@ class Doors:
             part = incoming.set_aside(f"part {number}", md5)
         try:
             size = await run_in_threadpool(upload.add, number, part)
-        except BadInput:
+        except Exception:
             self.store.parts.end(id)
             raise
         if size is not None:

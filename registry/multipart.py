@@ -83,10 +83,12 @@ class Upload:
     def _append(self, part: Path) -> None:
         if self._whole is None:
             self._whole = self._files.enter_context(self._blobs.receive())
-        with part.open("rb") as file:
-            while chunk := file.read(CHUNK):
-                self._whole.write(chunk)
-        part.unlink()
+        try:
+            with part.open("rb") as file:
+                while chunk := file.read(CHUNK):
+                    self._whole.write(chunk)
+        finally:
+            part.unlink()
 
 
 class Parts:
@@ -115,5 +117,8 @@ class Parts:
             raise NotFound("This upload in parts is not known any more. Upload the file again.") from None
 
     def end(self, id: str) -> None:
+        """Forgets an upload that is complete or can't be completed, and what is left of it."""
         with self._turn:
-            self._uploads.pop(id, None)
+            upload = self._uploads.pop(id, None)
+        if upload:
+            upload.drop()
