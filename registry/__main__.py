@@ -46,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
 
     serve = commands.add_parser("serve", help="serve the store in the foreground")
     serve.add_argument("--host", default="127.0.0.1", help="address to listen at (default: 127.0.0.1)")
-    serve.add_argument("--port", type=int, help="port (default: the one it had last, or a free one)")
+    serve.add_argument("--port", type=_port, help="port (default: the one it had last, or a free one)")
     serve.add_argument("--idle-exit", type=float, metavar="SECONDS", help="leave after so long without a request")
     serve.add_argument("--lock-fd", type=int, help=argparse.SUPPRESS)
     serve.add_argument("--socket-fd", type=int, help=argparse.SUPPRESS)
@@ -58,6 +58,12 @@ def parser() -> argparse.ArgumentParser:
     accounts.add_to(commands)
     upkeep.add_to(commands)
     return top
+
+
+def _port(text: str) -> int:
+    if text.isascii() and text.isdecimal() and int(text) < 2**16:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"'{text}' is not a port: they go from 0 to 65535.")
 
 
 def _serve(store: Path, options: argparse.Namespace) -> None:

@@ -70,12 +70,16 @@ class Blobs:
             raise BadInput(f"'{md5}' is not an md5.")
         return self.folder / md5[:2] / md5[2:]
 
-    def has(self, md5: str) -> bool:
-        return self.path(md5).exists()
+    def size_of(self, md5: str) -> int | None:
+        """How many bytes of the content are here; None if it isn't."""
+        try:
+            return self.path(md5).stat().st_size
+        except FileNotFoundError:
+            return None
 
     def keep_all(self, contents: dict[str, bytes]) -> None:
         """Puts small contents, whose digests were checked, in their places: all are on disk when this returns."""
-        new = {md5: body for md5, body in contents.items() if not self.touch(md5)}
+        new = {md5: body for md5, body in contents.items() if not self.is_whole(md5, len(body))}
         if not new:
             return
         asides = {md5: self.incoming / secrets.token_hex(16) for md5 in new}
@@ -91,13 +95,24 @@ class Blobs:
             for aside in asides.values():
                 aside.unlink(missing_ok=True)
 
-    def touch(self, md5: str) -> bool:
-        """Whether the content is here; if so, its time says that it was wanted just now, which `gc` respects."""
+    def touch(self, md5: str, size: int) -> bool:
+        """Whether the content is here at full length; if so, its time says that it was wanted just now, which `gc`
+        respects.
+        """
+        if self.size_of(md5) != size:
+            return False
         try:
             os.utime(self.path(md5))
-        except FileNotFoundError:
+        except FileNotFoundError:  # taken away by `gc` just now
             return False
         return True
+
+    def is_whole(self, md5: str, size: int) -> bool:
+        """Whether what just came is here already, undamaged: else it takes the place of what is."""
+        if not self.touch(md5, size):
+            return False
+        with self.path(md5).open("rb") as file:
+            return md5_of(file) == md5
 
     @contextmanager
     def receive(self) -> Iterator["Incoming"]:
@@ -135,7 +150,7 @@ class Incoming:
         check(name, md5, promised)
         self._file.flush()
         target = self._blobs.path(md5)
-        if not self._blobs.touch(md5):
+        if not self._blobs.is_whole(md5, self.size):
             os.fchmod(self._file.fileno(), 0o444)
             os.fsync(self._file.fileno())
             with contextlib.suppress(FileExistsError):

@@ -257,6 +257,7 @@ def _start(store: Path) -> Server:
 
 
 def _listen(store: Path, host: str, port: int | None) -> socket.socket:
+    said = None
     for candidate in [_last_port(store), *FIRST_PORTS, 0] if port is None else [port]:
         listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -271,12 +272,13 @@ def _listen(store: Path, host: str, port: int | None) -> socket.socket:
             return listening
         except OSError as error:
             listening.close()
+            said = error.strerror
             if port is not None:
                 raise DaemonError(
                     f"Port {port} of {host} can't be used: {error.strerror}. "
                     "Choose another with --port, or leave --port away to get a free one."
                 ) from None
-    raise DaemonError(f"No port of {host} is free.")
+    raise DaemonError(f"No port of '{host}' can be used: {said}. Is it an address of this machine?")
 
 
 def _last_port(store: Path) -> int:

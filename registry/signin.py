@@ -3,6 +3,7 @@
 import base64
 import hmac
 import secrets
+import time
 
 from starlette.requests import Request
 
@@ -11,6 +12,7 @@ from registry.model import accounts
 from registry.model.access import Who
 from registry.store import Store
 
+SESSION = "SESSION-2"  # the second form: cookies of the first sign nobody in
 SESSION_SECONDS = 30 * 24 * 3600
 
 
@@ -30,8 +32,9 @@ def who_looks(request: Request, store: Store) -> Who | None:
     found = _session(request, store)
     if found is None:
         return None
+    user, since, _ = found.split("-")
     with store.db.read() as db:
-        return None if accounts.is_ended(db, found) else accounts.who_is(db, int(found.partition("-")[0]))
+        return None if accounts.is_ended(db, found) else accounts.who_is(db, int(user), int(since))
 
 
 def cookie(request: Request) -> str:
@@ -41,7 +44,7 @@ def cookie(request: Request) -> str:
 
 def session(store: Store, who: Who) -> str:
     """The cookie's value for this account."""
-    return store.signer.seal("SESSION", f"{who.user_id}-{secrets.token_hex(8)}", SESSION_SECONDS)
+    return store.signer.seal(SESSION, f"{who.user_id}-{time.time_ns()}-{secrets.token_hex(8)}", SESSION_SECONDS)
 
 
 def sign_out(request: Request, store: Store) -> None:
@@ -62,9 +65,9 @@ def is_own_form(request: Request, store: Store, token: str) -> bool:
 
 
 def _session(request: Request, store: Store) -> str | None:
-    """The session that the cookie names, as USER-NUMBER, if this store gave it out."""
+    """The session that the cookie names, as USER-BEGINNING-NUMBER, if this store gave it out."""
     sealed = request.cookies.get(cookie(request))
-    return store.signer.open("SESSION", sealed) if sealed else None
+    return store.signer.open(SESSION, sealed) if sealed else None
 
 
 def _key(request: Request) -> str | None:

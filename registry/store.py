@@ -11,6 +11,8 @@ from registry.model import accounts, events, teams
 from registry.multipart import Parts
 from registry.signing import Signer
 
+LOG_SINCE = 2  # the version of the schema that brought the activity log
+
 
 @dataclass(frozen=True)
 class Store:
@@ -28,12 +30,11 @@ def open_store(folder: Path) -> Store:
     blobs = Blobs(folder)
     store = Store(
         folder=folder,
-        db=Database(folder / "registry.db"),
+        db=Database(folder / "registry.db", {LOG_SINCE: lambda db: events.begin(db, accounts.OPERATOR)}),
         blobs=blobs,
         parts=Parts(blobs),
         signer=Signer(bytes.fromhex(secret)),
     )
     with store.db.write() as db:
         teams.make_first(db, daemon.key(folder))
-        events.begin(db, accounts.OPERATOR)
     return store

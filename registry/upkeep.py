@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from registry.blobs import MD5, md5_of
+from registry.blobs import MD5, md5_of, to_base64
 from registry.db.connect import Connection
 from registry.errors import BadInput, RegistryError
 from registry.model import accounts, artifacts, events, manifests, references
@@ -66,6 +66,7 @@ class Report:
     events: int = 0
     faults: list[str] = field(default_factory=list)
     orphans: list[str] = field(default_factory=list)
+    young: list[str] = field(default_factory=list)  # of an upload that is under way, or orphans since today
     orphan_bytes: int = 0
 
 
@@ -89,6 +90,8 @@ def check(store: Store) -> Report:
         if md5 not in references and _age(path) > GRACE_SECONDS:
             report.orphans.append(md5)
             report.orphan_bytes += path.stat().st_size
+        elif md5 not in references:
+            report.young.append(md5)
     return report
 
 
@@ -106,6 +109,9 @@ def _version_faults(db: Connection, version: Row) -> list[str]:
         found.append(f"{version['place']}: its files don't give its digest {version['digest']}.")
     if (len(entries), sum(row["size"] for row in entries.values())) != (version["file_count"], version["size"]):
         found.append(f"{version['place']}: its files are not as many or as large as it says.")
+    for path, row in entries.items():
+        if row["md5"] and to_base64(row["md5"]) != row["digest"]:
+            found.append(f"{version['place']}/{path}: its content is recorded as {row['md5']}, its digest is another.")
     if not version["placed"]:
         found.append(f"{version['place']}: it has no place in its collection.")
     return found
@@ -118,6 +124,8 @@ def _content_faults(path: Path, md5: str, rows: list[Row]) -> list[str]:
             size = os.fstat(file.fileno()).st_size
     except FileNotFoundError:
         return [f"{row['place']}: its content (md5 {md5}) is missing." for row in rows]
+    except OSError as error:
+        return [f"{row['place']}: its content (md5 {md5}) can't be read: {error.strerror}." for row in rows]
     if found != md5:
         return [f"{row['place']}: its content is damaged: its md5 is {found}, not {md5}." for row in rows]
     return [
@@ -128,9 +136,9 @@ def _content_faults(path: Path, md5: str, rows: list[Row]) -> list[str]:
 
 
 def _contents(store: Store) -> Iterator[tuple[str, Path]]:
-    for folder in sorted(store.blobs.folder.iterdir()):
+    for folder in sorted(path for path in store.blobs.folder.iterdir() if path.is_dir()):
         for path in sorted(folder.iterdir()):
-            if MD5.fullmatch(folder.name + path.name):
+            if MD5.fullmatch(folder.name + path.name) and path.is_file():
                 yield folder.name + path.name, path
 
 

@@ -262,7 +262,7 @@ def create_artifact(_, info, input):
 def commit_artifact(_, info, input):
     context = info.context
     pending = _writable(info, input["artifact_id"])
-    return {"artifact": artifacts.commit(context.db, context.who, pending, context.store.blobs.has)}
+    return {"artifact": artifacts.commit(context.db, context.who, pending, context.store.blobs.size_of)}
 
 
 @mutation.field("updateArtifact")

@@ -2,13 +2,16 @@
 
 import argparse
 import json
-from contextlib import closing
+import math
+import re
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from registry.commands import command
 from registry.errors import BadInput
 
+ZONE = re.compile(r"(?<=\d)(Z|[+-]\d\d:?\d\d)$")
 EVENT_WORDS = {"log": "logged", "link": "linked", "unlink": "unlinked", "delete": "deleted"}
 
 
@@ -21,7 +24,7 @@ def add_to(commands) -> None:
 
     _command(commands, "check", "prove the store whole: records, contents, activity log", _check)
     gc = _command(commands, "gc", "remove unfinished uploads, expired versions, and what nothing refers to", _gc)
-    gc.add_argument("--grace", type=float, default=24, metavar="HOURS", help="spare what is younger (default: 24)")
+    gc.add_argument("--grace", type=_hours, default=24, metavar="HOURS", help="spare what is younger (default: 24)")
     _command(commands, "backup", "copy the store into a new folder", _backup).add_argument("folder", type=Path)
     protect = _command(commands, "protect", "let only admins of a project or registry move these aliases", _protect)
     protect.add_argument("project", metavar="ENTITY/PROJECT")
@@ -41,17 +44,12 @@ def _in_store(folder: Path, options: argparse.Namespace, run) -> int:
 
 
 def _log(store, options: argparse.Namespace) -> None:
-    from registry.model import collections, events
+    from registry.model import events
 
     with store.db.read() as db:
-        if options.at:
-            time = _utc(options.at)
-            for place, collection in collections.named_anywhere(db, options.name):
-                for alias, version in events.aliases_at(db, collection, time).items():
-                    _print(options.json, {"collection": place, "alias": alias, "version": version, "at": time})
-        else:
-            for event in events.named(db, options.name):
-                _print(options.json, event)
+        rows = events.aliases_at(db, options.name, _utc(options.at)) if options.at else events.named(db, options.name)
+    for row in rows:
+        _print(options.json, row)
 
 
 def _print(as_json: bool, row: dict) -> None:
@@ -74,17 +72,27 @@ def _sentence(event: dict) -> str:
     return " ".join(filter(None, (event["action"], subject, name, change)))
 
 
+def _hours(text: str) -> float:
+    with suppress(ValueError):
+        if 0 <= (hours := float(text)) < math.inf:
+            return hours
+    raise argparse.ArgumentTypeError(f"'{text}' is not a number of hours, 0 or more.")
+
+
 def _utc(text: str) -> str:
-    """A time as the log writes it; without a zone it is UTC, and a day or minute means its end."""
+    """A time as the log writes it; without a zone it is UTC, and a day, hour or minute means its end."""
     try:
         time = datetime.fromisoformat(text)
-    except ValueError:
+        digits = sum(map(str.isdigit, ZONE.sub("", text)))
+        if digits <= len("20261123"):
+            time = time.replace(hour=23)
+        if digits <= len("2026112308"):
+            time = time.replace(minute=59)
+        if digits <= len("202611230800"):
+            time = time.replace(second=59, microsecond=999000)
+        time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise BadInput(f"'{text}' is not a time. Write it like 2026-11-23 or 2026-11-23T08:00.") from None
-    time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-    if len(text) <= len("2026-11-23"):
-        time = time.replace(hour=23, minute=59)
-    if len(text) <= len("2026-11-23T08:00"):
-        time = time.replace(second=59, microsecond=999000)
     return f"{time:%Y-%m-%dT%H:%M:%S}.{time.microsecond // 1000:03}Z"
 
 
@@ -96,6 +104,8 @@ def _check(store, _options: argparse.Namespace) -> int:
         print(fault)
     for md5 in report.orphans:
         print(f"orphan {md5}")
+    for md5 in report.young:
+        print(f"orphan {md5} (since less than a day: an upload may be under way)")
     if report.orphans:
         size = report.orphan_bytes / 2**20
         print(

@@ -6,14 +6,14 @@ connection and one lock, so that rules which read before they write can't be ove
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from registry.errors import RegistryError
 
-VERSION = 6
+VERSION = 7
 HERE = Path(__file__).parent
 
 
@@ -42,7 +42,8 @@ class Connection(sqlite3.Connection):
 class Database:
     """The registry's records, opened for any number of readers and one writer at a time."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, then: dict[int, Callable[[Connection], None]]):
+        """`then` says what is done in the transaction that brings an older store to a version."""
         self.path = path
         self.changes = 0  # transactions since it was opened: whoever watches sees that there is something new
         self._writing = threading.Lock()
@@ -50,7 +51,8 @@ class Database:
         self._readers = threading.local()
         self._writer.execute("pragma journal_mode = wal")
         with self.write() as db:
-            _migrate(db)
+            for version in _migrate(db):
+                then.get(version, _nothing)(db)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -97,19 +99,26 @@ def _as_dict(cursor: sqlite3.Cursor, values: tuple) -> dict[str, Any]:
     return {column[0]: value for column, value in zip(cursor.description, values, strict=True)}
 
 
-def _migrate(db: Connection) -> None:
-    """Brings the schema to VERSION: schema.sql is the first, migrations/0002.sql … follow it."""
+def _migrate(db: Connection) -> range:
+    """Brings the schema to VERSION: schema.sql is the first, 0002.sql … follow it. Answers which were new."""
     found = db.value("pragma user_version")
     if found > VERSION:
         raise RegistryError(
             f"The store was written by a newer registry (its schema is {found}, this one knows {VERSION}). "
             "Update this checkout, or choose another folder with REGISTRY_DIR."
         )
-    for version in range(found + 1, VERSION + 1):
+    new = range(found + 1, VERSION + 1)
+    for version in new:
         file = HERE / "schema.sql" if version == 1 else HERE / "migrations" / f"{version:04}.sql"
         for statement in _statements(file.read_text()):
             db.execute(statement)
-    db.execute(f"pragma user_version = {VERSION:d}")
+    if new:  # else an open store on a full disk would have something to write
+        db.execute(f"pragma user_version = {VERSION:d}")
+    return new
+
+
+def _nothing(_db: Connection) -> None:
+    """Most versions need no more than their script."""
 
 
 def _statements(script: str) -> Iterator[str]:

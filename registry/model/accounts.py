@@ -24,6 +24,13 @@ select account.*, api_key.hash
  where api_key.hash = :hash and account.deleted_at is null
 """
 
+ACCOUNT_OF_SESSION = """
+select account.*
+  from account
+  join user on user.id = account.id
+ where account.id = :id and account.deleted_at is null and user.sessions_since < :since
+"""
+
 REMOVE_USER = (
     "delete from api_key where user_id = :user",
     "delete from login_token where user_id = :user",
@@ -50,9 +57,9 @@ def who(account: Row) -> Who:
     return Who(account["id"], account["username"], account["default_entity"], bool(account["admin"]))
 
 
-def who_is(db: Connection, user_id: int) -> Who | None:
-    """The account of a session, if it still exists."""
-    account = db.one("select * from account where id = :id and deleted_at is null", id=user_id)
+def who_is(db: Connection, user_id: int, since: int) -> Who | None:
+    """The account of a session that began then (in nanoseconds since 1970), if both still are."""
+    account = db.one(ACCOUNT_OF_SESSION, id=user_id, since=since)
     return who(account) if account else None
 
 
@@ -83,20 +90,24 @@ def add_key(db: Connection, user_id: int, key: str, description: str | None = No
 
 def revoke_key(db: Connection, user: Row, start: str) -> str:
     """Ends the one key of a user that begins so. Answers its hint."""
-    keys = [key for key in keys_of(db, user["id"]) if start.startswith(key["hint"]) or key["hint"].startswith(start)]
-    if len(start) < HINT or len(keys) != 1:
+    keys = [key for key in keys_of(db, user["id"]) if start == key["hint"] or _hash(start) == key["hash"]]
+    if len(keys) != 1:
         raise BadInput(
-            f"'{user['username']}' has {len(keys)} keys that begin with '{start}'. Name the first {HINT} characters "
-            "of one: 'python -m registry user list' shows them."
+            f"'{user['username']}' has {len(keys)} keys that '{start[:HINT]}…' may mean. "
+            f"Name the first {HINT} characters of one, as 'python -m registry user list' shows them, or all of it."
         )
-    db.execute("delete from api_key where id = :id", {"id": keys[0]["id"]})
+    remove_key(db, user["id"], keys[0]["id"])
     return keys[0]["hint"]
 
 
 def remove_key(db: Connection, user_id: int, number: int) -> bool:
-    """Ends one key of an account, if it has it."""
+    """Ends one key of an account, if it has it, and all that the account's keys have signed in."""
     sql = "delete from api_key where id = :id and user_id = :user returning id"
-    return db.one(sql, id=number, user=user_id) is not None
+    if db.one(sql, id=number, user=user_id) is None:
+        return False
+    db.execute("delete from login_token where user_id = :user", {"user": user_id})
+    db.execute("update user set sessions_since = :now where id = :user", {"now": time.time_ns(), "user": user_id})
+    return True
 
 
 def new_login_token(db: Connection, user_id: int) -> str:
@@ -117,7 +128,7 @@ def use_login_token(db: Connection, token: str) -> Who | None:
         hash=_hash(token),
         now=int(time.time()),
     )
-    return who_is(db, spent["user_id"]) if spent else None
+    return who_is(db, spent["user_id"], time.time_ns()) if spent else None
 
 
 def end_session(db: Connection, session: str, seconds: int) -> None:
@@ -160,6 +171,8 @@ def add_user(db: Connection, who: Who, name: str, key: str | None, admin: bool =
 def remove_user(db: Connection, who: Who, name: str) -> None:
     """Ends the account: no keys, no memberships. The name stays taken, since runs and versions name it."""
     user = user_named(db, name)
+    if user["id"] == db.value("select min(id) from user"):
+        raise Conflict(f"'{name}' runs this registry, by the key in the store's file 'api-key', and can't be removed.")
     for statement in REMOVE_USER:
         db.execute(statement, {"user": user["id"]})
     events.of_place(db, who, "remove user", name, None, None, None)

@@ -108,16 +108,16 @@ def _insert(db: Connection, who: Who, run: Row | None, sequence: Row, aliases: l
     )
 
 
-def commit(db: Connection, who: Who, artifact: Row, on_disk: Callable[[str], bool]) -> Row:
+def commit(db: Connection, who: Who, artifact: Row, size_on_disk: Callable[[str], int | None]) -> Row:
     """Publishes a version: entries, number, aliases, at once. A committed one stays as it is.
 
-    `on_disk(md5)` says whether the store has a content.
+    `size_on_disk(md5)` says how many bytes of a content the store has.
     """
     if artifact["state"] == "COMMITTED":
         return artifact
     if artifact["state"] == "DELETED":
         raise Conflict("The artifact was deleted before it was committed. Log it again.")
-    settled = manifests.settle(db, artifact, holdings.checker(db, who, artifact["id"], on_disk))
+    settled = manifests.settle(db, artifact, holdings.checker(db, who, artifact["id"], size_on_disk))
     membership = memberships.add(db, who, artifact["collection_id"], artifact["id"], "log")
     committed = db.row(
         """

@@ -8,6 +8,7 @@ import json
 from typing import Any
 
 from registry.db.connect import Connection
+from registry.errors import NotFound
 from registry.model.access import Who
 
 Row = dict[str, Any]
@@ -48,8 +49,8 @@ NOTHING = {"source": None, "run": None, "git_commit": None}
 
 def begin(db: Connection, who: Who) -> None:
     """Begins the log of a store that is older than it with the aliases as they are."""
-    if db.value("select exists (select 1 from event)"):
-        return
+    if db.value("select exists (select 1 from user)"):
+        of_place(db, who, "begin", "activity log", None, None, None)
     for row in db.all(HELD_NOW):
         of_collection(db, who, "alias", row["collection_id"], row["name"], None, row["version"], row["artifact_id"])
 
@@ -113,9 +114,26 @@ NAMED = """
 select *
   from event
  where :name in (subject, name)
-    or subject like '%/' || :name
+    or substr(subject, -length(:name) - 1) = '/' || :name
     or collection_id in (select id from collection where name = :name)
  order by id
+"""
+COLLECTIONS_AT = """
+select collection_id as id, max(id) as last, subject as place
+  from event
+ where at <= :time
+   and collection_id in (select collection_id
+                           from event
+                          where subject = :name or substr(subject, -length(:name) - 1) = '/' || :name
+                          union all
+                         select collection.id
+                           from collection
+                           join project on project.id = collection.project_id
+                           join entity on entity.id = project.entity_id
+                          where :name in (collection.name,
+                                          entity.name || '/' || project.name || '/' || collection.name))
+ group by collection_id
+ order by place
 """
 IN_COLLECTION = """
 select id, at, who, action, name, before, after, source, run, git_commit
@@ -138,7 +156,10 @@ select name, after
 
 def named(db: Connection, name: str) -> list[Row]:
     """What happened to a collection, registry or member, by its name or its address, also under earlier names."""
-    return db.all(NAMED, name=name)
+    found = db.all(NAMED, name=name)
+    if not found:
+        raise NotFound(f"The log tells of nothing named '{name}'.")
+    return found
 
 
 def in_collection(db: Connection, collection_id: int, after: int, limit: int) -> list[Row]:
@@ -146,12 +167,30 @@ def in_collection(db: Connection, collection_id: int, after: int, limit: int) ->
     return db.all(IN_COLLECTION, collection=collection_id, after=after, limit=limit)
 
 
-def aliases_at(db: Connection, collection_id: int, time: str) -> dict[str, str]:
-    """Which version held each alias of a collection then: {'production': 'v3'}."""
-    return {row["name"]: row["after"] for row in db.all(ALIASES_AT, collection=collection_id, time=time)}
+def aliases_at(db: Connection, name: str, time: str) -> list[Row]:
+    """Which version held each alias then, in every collection that has or had this name or address."""
+    named(db, name)
+    return [
+        {"collection": collection["place"], "alias": row["name"], "version": row["after"], "at": time}
+        for collection in db.all(COLLECTIONS_AT, name=name, time=time)
+        for row in db.all(ALIASES_AT, collection=collection["id"], time=time)
+    ]
 
 
 # ---- proof ----
+
+UNTOLD = """
+select entity.name || '/' || project.name || '/' || collection.name as place, 'v' || membership.version_index as version
+  from membership
+  join collection on collection.id = membership.collection_id
+  join project on project.id = collection.project_id
+  join entity on entity.id = project.entity_id
+ where substr(membership.created_at, 1, 19) > coalesce((select substr(at, 1, 19) from event order by id limit 1), '')
+   and (membership.collection_id, 'v' || membership.version_index) not in (
+         select collection_id, name
+           from event
+          where action in ('log', 'link') and collection_id is not null and name is not null)
+"""
 
 
 def faults(db: Connection) -> list[str]:
@@ -164,11 +203,12 @@ def faults(db: Connection) -> list[str]:
         elif seal(previous, event) != event["hash"]:
             found.append(f"Activity log: event {event['id']} was changed.")
         previous, expected = event["hash"], event["id"] + 1
-        if event["action"] == "alias":
+        if event["action"] == "alias" and event["collection_id"]:
             held[event["collection_id"], event["name"]] = event["after"]
     last = db.value("select seq from sqlite_sequence where name = 'event'") or 0
     if expected <= last:
         found.append(f"Activity log: events {expected} to {last} are missing.")
+    found += [f"{row['place']}:{row['version']}: the log doesn't tell where it comes from." for row in db.all(UNTOLD)]
     now = {(row["collection_id"], row["name"]): row["version"] for row in db.all(HELD_NOW)}
     for key in sorted(held.keys() | now.keys()):
         if held.get(key) != now.get(key):

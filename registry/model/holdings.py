@@ -44,20 +44,20 @@ def entity_of(db: Connection, artifact_id: int) -> int:
 
 
 def checker(
-    db: Connection, who: Who, artifact_id: int, on_disk: Callable[[str], bool]
+    db: Connection, who: Who, artifact_id: int, size_on_disk: Callable[[str], int | None]
 ) -> Callable[[str, int | None], int | None]:
     """Answers the size of content that this version may have: its entity's own, or that of a version one may read."""
     entity_id = entity_of(db, artifact_id)
 
     def size_of(md5: str, birth_id: int | None) -> int | None:
-        if not on_disk(md5):
-            return None
-        own = find(db, entity_id, md5)
-        if own:
-            return own["size"]
-        if birth_id and manifests.has_content(db, birth_id, md5) and access.find_artifact(db, who, birth_id):
+        held = find(db, entity_id, md5)
+        if (
+            held is None
+            and birth_id
+            and manifests.has_content(db, birth_id, md5)
+            and access.find_artifact(db, who, birth_id)
+        ):
             held = find(db, entity_of(db, birth_id), md5)
-            return held["size"] if held else None
-        return None
+        return held["size"] if held and held["size"] == size_on_disk(md5) else None
 
     return size_of

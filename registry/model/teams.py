@@ -105,6 +105,8 @@ def organization_named(db: Connection, name: str) -> Row:
 def remove_organization(db: Connection, who: Who, name: str) -> None:
     """Removes an organization and its teams, unless there is anything in them."""
     organization = organization_named(db, name)
+    if name == ORGANIZATION:
+        raise Conflict(f"'{name}' is the registry's own organization: its team '{TEAM}' is where runs go by default.")
     held = db.value(
         """
         select count(*)

@@ -62,6 +62,8 @@ def test_a_viewer_of_an_organization_sees_its_registries_and_changes_nothing(reg
         (("user", "add", "short", "--api-key", "short"), "An API key has at least 40 printable characters"),
         (("user", "add", "no spaces"), "'no spaces' can't be the name of an account"),
         (("user", "rm", "nobody"), "There is no user 'nobody'."),
+        (("user", "rm", "root"), "'root' runs this registry"),
+        (("org", "rm", "local-org"), "'local-org' is the registry's own organization"),
         (("org", "add", "new", "--admin", "nobody"), "There is no user 'nobody'."),
         (("team", "add", "new", "--org", "nowhere", "--member", "root"), "There is no organization 'nowhere'."),
     ],
@@ -75,6 +77,8 @@ def test_what_cannot_be_done_is_said_in_one_sentence(registry: Registry, argumen
 
 def test_a_wrong_question_exits_with_2(registry: Registry):
     assert registry.command("org", "add-member", "lab", "ann", "--role", "king").returncode == 2
+    assert registry.command("user", "add", "ann", "--service", "local", "--admin").returncode == 2
+    assert registry.command("serve", "--port", "99999").returncode == 2
 
 
 # The SDK got four characters of the new key, and nobody could ever learn the rest.
@@ -95,9 +99,14 @@ def test_a_key_that_was_taken_back_stops_working_and_the_others_go_on(registry: 
     made = registry.command("user", "key", "keyholder").stdout
     second = Account(registry.url, "keyholder", made.removeprefix("API key of keyholder, shown only now: ").strip())
     assert second.api().viewer.username == "keyholder"
+    browser = registry.send("POST", "/login", f"key={first.key}".encode(), signed_in=False).headers["set-cookie"]
+    home = {"headers": {"Cookie": browser.partition(";")[0]}, "signed_in": False}
+    assert registry.send("GET", "/", **home).status == 200
+    assert "Name the first 4" in registry.command("user", "key", "keyholder", "--revoke", first.key[:-1] + "?").stderr
     assert "Name the first 4 characters" in registry.command("user", "key", "keyholder", "--revoke", "nope").stderr
     assert registry.command("user", "key", "keyholder", "--revoke", first.key[:4]).returncode == 0
     assert first.ask("{ viewer { id } }").status == 401
+    assert registry.send("GET", "/", **home).status == 303, "nor does what it had signed in"
     assert second.ask("{ viewer { id } }").status == 200
 
 

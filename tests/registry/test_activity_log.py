@@ -51,8 +51,27 @@ def test_the_log_knows_which_version_was_in_production_at_a_time(registry: Regis
     promoted(registry, "Timed", "two")
     assert "local/model-registry/Timed:v0  production" in registry.command("log", "Timed", "--at", moment).stdout
     assert "local/model-registry/Timed:v1  production" in registry.command("log", "Timed", "--at", "2999-01-01").stdout
+    assert "Timed:v1  production" in registry.command("log", "Timed", "--at", f"{moment[:13]}:59Z").stdout
     assert registry.command("log", "Timed", "--at", "2000-01-01").stdout == ""
+    for nobody in ("Time_", "Nowhere"):
+        assert "tells of nothing named" in registry.command("log", nobody).stderr
+    assert registry.command("log", "Timed", "--at", "0001-01-01T00:00+05:00").stderr.count("\n") == 1
     assert registry.command("log", "Timed", "--at", "noon").stderr.startswith("registry: 'noon' is not a time.")
+
+
+def test_the_log_knows_what_was_in_production_of_a_model_that_is_gone(registry: Registry):
+    promoted(registry, "Passing", "one")
+    moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() + 1))
+    time.sleep(1.1)
+    model = registry.api().artifact_collection("model", "local/model-registry/Passing")
+    model.name = "Renamed"
+    model.save()
+    version = registry.api().artifact("model-registry/Renamed:production")
+    version.aliases = ["latest"]
+    version.save()
+    registry.api().artifact_collection("model", "local/model-registry/Renamed").delete()
+    said = registry.command("log", "Passing", "--at", moment).stdout
+    assert "local/model-registry/Passing:v0  production" in said
 
 
 def test_what_is_in_production_is_deleted_only_when_the_request_names_it(registry: Registry):
@@ -105,6 +124,14 @@ def test_a_changed_or_missing_event_is_found(registry: Registry, tmp_path: Path)
         ("update event set after = 'v7' where id = (select max(id) from event)", "was changed."),
         ("delete from event where id = (select max(id) from event)", "are missing."),
         ("delete from event where id = 2", "events 2 to 2 are missing."),
+        (
+            "insert into event values (9000000, '', '', 'alias', '', null, null, null, null, null, null, null, '')",
+            "are missing",
+        ),
+        (
+            "delete from event; delete from sqlite_sequence where name = 'event'",
+            "the log doesn't tell where it comes from",
+        ),
         ("update alias set membership_id = (select min(id) from membership) where name = 'production'", "the log says"),
     ]:
         with closing(sqlite3.connect(copy / "registry.db", isolation_level=None)) as db:
@@ -112,7 +139,7 @@ def test_a_changed_or_missing_event_is_found(registry: Registry, tmp_path: Path)
                 db.execute("update event set who = 'nobody'")
             db.execute("drop trigger event_is_never_changed")
             db.execute("drop trigger event_is_never_removed")
-            db.execute(harm)
+            db.executescript(harm)
         checked = command(copy, "check")
         assert (checked.returncode, found in checked.stdout) == (1, True), checked.stdout
         (copy / "registry.db").write_bytes(whole)

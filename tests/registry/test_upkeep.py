@@ -14,6 +14,7 @@ import pytest
 from registry import daemon
 from registry.db import connect
 
+from . import by_hand
 from .conftest import Account, Registry, command
 from .test_uploads import Upload
 
@@ -61,6 +62,37 @@ def test_missing_and_damaged_contents_are_named_with_their_versions(own: Registr
     assert checked.stdout.endswith("2 faults\n")
 
 
+def test_what_lies_about_in_the_store_does_not_stop_the_check(own: Registry):
+    """One `.DS_Store` in blobs/ ended it before the first content."""
+    uploaded(own, b"unreadable")
+    (own.store / "blobs" / ".DS_Store").write_bytes(b"")
+    blob(own, b"unreadable").unlink()
+    blob(own, b"unreadable").mkdir()
+    assert "/0.bin: its content (md5 c27a659dfa07fce40b066b6b8299cc01) can't be read" in own.command("check").stdout
+    assert own.command("gc").returncode == 0
+
+
+def test_a_file_that_was_given_the_content_of_another_is_found(own: Registry):
+    uploaded(own, b"one", b"two")
+    with sqlite3.connect(own.store / "registry.db") as db:
+        db.execute("update entry set md5 = ? where path = '1.bin'", (hashlib.md5(b"one").hexdigest(),))
+    assert "/1.bin: its content is recorded as " in own.command("check").stdout
+
+
+@pytest.mark.parametrize("left", [b"tr", b"flipped"])
+def test_content_that_the_disk_has_damaged_is_replaced_by_the_next_upload(own: Registry, left: bytes):
+    """A file cut short was taken for whole: new versions were committed on it, and nobody was asked for it again."""
+    uploaded(own, b"content")
+    blob(own, b"content").chmod(0o644)
+    blob(own, b"content").write_bytes(left)
+    if len(left) == len(b"content"):  # nobody looks into what the same owner has already sent
+        other = own.user("other")
+        by_hand.log(other, "p", "m", {"a": b"content"})
+    else:
+        uploaded(own, b"content")
+    assert own.command("check").returncode == 0
+
+
 def test_orphans_are_listed_and_removed_but_only_old_ones(own: Registry):
     uploaded(own, b"kept")
     old, young = Upload(own, {"a": b"never committed"}), Upload(own, {"a": b"under way"})
@@ -68,7 +100,11 @@ def test_orphans_are_listed_and_removed_but_only_old_ones(own: Registry):
     young.put_files()
     aged(blob(own, b"never committed"))
     aged(blob(own, b"kept"))
-    assert f"orphan {hashlib.md5(b'never committed').hexdigest()}\n" in own.command("check").stdout
+    checked = own.command("check").stdout
+    assert f"orphan {hashlib.md5(b'never committed').hexdigest()}\n" in checked
+    assert f"orphan {hashlib.md5(b'under way').hexdigest()} (since less than a day" in checked
+    for grace in ("nan", "-1", "inf"):
+        assert own.command("gc", "--grace", grace).returncode == 2
     assert "1 contents" in own.command("gc").stdout
     assert not blob(own, b"never committed").exists()
     assert blob(own, b"kept").exists()
