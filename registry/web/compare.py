@@ -4,9 +4,9 @@ import json
 from typing import Any
 
 from registry.errors import NotFound
-from registry.model import artifacts, collections, differences, lineage, listing, memberships, scores
+from registry.model import access, artifacts, collections, differences, lineage, listing, memberships, scores
 from registry.model.scores import Score, rank
-from registry.web import addresses, find, textdiff, words
+from registry.web import addresses, curves, find, textdiff, words
 from registry.web import version as versions
 from registry.web.shell import Page, Visit
 
@@ -14,6 +14,7 @@ Row = dict[str, Any]
 CHOICES = 200
 FILES = 100
 FACTS = 500
+CURVES = 3
 
 
 def page(visit: Visit, place: Row, collection: Row) -> Page:
@@ -46,6 +47,7 @@ def page(visit: Visit, place: Row, collection: Row) -> Page:
             "swap": versions.compare_address(collection, place, kind) + f"&from={names[1]}&to={names[0]}",
             "metrics": metrics,
             "measured_by": [next(iter(find.runs(visit, [s.run] if s.run else [])), None) for s in measured],
+            "drawn": _curves(visit, names, pair),
             "files": files,
             "diff": _diff(visit, pair),
             "diff_at": _diff_addresses(visit, names, files),
@@ -128,6 +130,17 @@ def _metrics(measured: list[Score]) -> list[Row]:
         better = None if not change else (change < 0) == scores.smaller_is_better(name)
         found.append({"name": name, "before": before, "after": after, "change": change, "better": better})
     return found
+
+
+def _curves(visit: Visit, names: list[str], pair: list[Row]) -> curves.Drawn | None:
+    """How the runs that made the versions went, in the same charts; None if there is nothing to lay side by side."""
+    makers = [lineage.maker(visit.db, artifact) for artifact in pair]
+    seen = access.visible(visit.db, visit.who, [run for run in makers if run])
+    if len(seen) < 2 or seen[0]["id"] == seen[1]["id"]:
+        return None
+    named = [run | {"display_name": name} for run, name in zip(seen, names, strict=True)]
+    drawn = curves.of_runs(visit, named, most=CURVES)
+    return drawn if drawn.has_lines else None
 
 
 def _inputs(visit: Visit, pair: list[Row]) -> list[Row]:

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from registry.model import history
+from registry.model import history, scores
 from registry.web import words
 from registry.web.pager import Pager, pager
 from registry.web.shell import Visit
@@ -93,7 +93,7 @@ def of_runs(visit: Visit, runs: list[Row], stream: str = "history", most: int = 
         sparse = (key for keys in known for key, about in keys if _is_counted(key, about))
         names = list(dict.fromkeys([*names, *sparse]))
     wanted = visit.query.get("metric", "").strip()
-    names = [name for name in names if wanted.lower() in name.lower()]
+    names = sorted((name for name in names if wanted.lower() in name.lower()), key=scores.rank)
     pages = pager(visit, len(names), most, "charts")
     charts = []
     for name in names[pages.offset : pages.last]:
@@ -184,7 +184,10 @@ def _drawn(name: str, drawn: list[tuple[str, Points]], axis: str, smoothing: flo
         name,
         lines,
         [(_across(value, low, high), _mark(value, high - low)) for value in across],
-        [(_along(x, left, right), _time(x, right - left) if axis == "time" else _mark(x, right - left)) for x in along],
+        [
+            (_along(x, left, right), _time(x, right - left) if axis == "time" else _place(x, right - left))
+            for x in along
+        ],
         (left, right, low, high),
         lost,
     )
@@ -195,6 +198,11 @@ def _mark(value: float, span: float) -> str:
     if max(abs(value), span) >= 1e7 or span < 1e-6:
         return f"{value:.3g}".replace("-", "−")
     return f"{value:,.{max(0, min(6, 1 - math.floor(math.log10(span))))}f}".replace("-", "−")
+
+
+def _place(x: float, span: float) -> str:
+    """A place along an axis, which most often counts in whole numbers."""
+    return f"{x:,.0f}" if x == round(x) and abs(x) < 1e7 else _mark(x, span)
 
 
 def _time(seconds: float, span: float) -> str:
