@@ -248,7 +248,12 @@ def _start(store: Path) -> Server:
                 cwd=store,
                 env=os.environ | {"PYTHONPATH": search, "REGISTRY_DIR": str(store)},
             )
-        url = write_card(store, "127.0.0.1", taken.port, process.pid)
+        try:
+            url = write_card(store, "127.0.0.1", taken.port, process.pid)
+        except OSError:  # a full disk: nobody could find it, or stop it
+            process.kill()
+            process.wait()
+            raise
         process.returncode = 0  # it outlives us on purpose: nobody shall wait for it or warn about it
     finally:
         taken.socket.close()

@@ -186,6 +186,7 @@ def collect(store: Store, grace: float = GRACE_SECONDS) -> Removed:
     """
     removed = Removed()
     with _alone(store):
+        _remove_contents(store, grace, removed)  # first, since on a full disk nothing else can be written before
         with store.db.write() as db:
             removed.pending = len(db.all(REMOVE_STALE, seconds=int(grace)))
             for version in db.all(EXPIRED):
@@ -193,15 +194,20 @@ def collect(store: Store, grace: float = GRACE_SECONDS) -> Removed:
                 removed.expired += 1
             references.release_unreferred(db)
             db.execute("delete from login_token where expires_at < :now", {"now": int(time.time())})
-        old = [(md5, path) for md5, path in _contents(store) if _age(path) > grace]
-        for start in range(0, len(old), BATCH):
-            with store.db.write() as db:
-                for md5, path in old[start : start + BATCH]:
-                    _remove_unneeded(db, md5, path, grace, removed)
+        if removed.expired:
+            _remove_contents(store, grace, removed)
         for leftover in store.blobs.incoming.iterdir():
             if _age(leftover) > max(grace, GRACE_SECONDS):
                 leftover.unlink(missing_ok=True)
     return removed
+
+
+def _remove_contents(store: Store, grace: float, removed: Removed) -> None:
+    old = [(md5, path) for md5, path in _contents(store) if _age(path) > grace]
+    for start in range(0, len(old), BATCH):
+        with store.db.write() as db:
+            for md5, path in old[start : start + BATCH]:
+                _remove_unneeded(db, md5, path, grace, removed)
 
 
 def _remove_unneeded(db: Connection, md5: str, path: Path, grace: float, removed: Removed) -> None:

@@ -1,7 +1,8 @@
 """The commands that keep accounts: users, organizations and teams of a store, also while its server runs."""
 
 import argparse
-from contextlib import closing
+import io
+from contextlib import closing, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -64,14 +65,16 @@ def _action(group, name: str, text: str, run) -> argparse.ArgumentParser:
 
 
 def _in_store(folder: Path, options: argparse.Namespace, run) -> None:
-    """Runs an action in one transaction on the store's records."""
+    """Runs an action in one transaction on the store's records. What it says is said when that is on disk."""
     from registry import model
     from registry.model import accounts
     from registry.store import open_store
 
     store = open_store(folder)
-    with closing(store.db), store.db.write() as db:
+    said = io.StringIO()
+    with closing(store.db), store.db.write() as db, redirect_stdout(said):
         run(model, db, accounts.OPERATOR, options)
+    print(said.getvalue(), end="")
 
 
 def _user_add(model, db, who, options: argparse.Namespace) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from registry import daemon
 
 from .by_hand import data, log
 from .conftest import Registry, command
+from .test_uploads import Upload
 
 STATE = "query State($id: ID!) { artifact(id: $id) { state } }"
 
@@ -38,6 +40,7 @@ def test_a_full_disk_loses_nothing_that_was_acknowledged(small_disk: Path, size:
     server = daemon.ensure(small_disk / "store")
     registry = Registry(server.url, server.entity, server.api_key, small_disk / "store")
     ballast.write_bytes(bytes(os.statvfs(small_disk).f_bavail * os.statvfs(small_disk).f_bsize - 4_000_000))
+    Upload(registry, {"a": bytes(100_000)}).put_files()
     made: list[str] = []
 
     def fill() -> None:
@@ -49,6 +52,15 @@ def test_a_full_disk_loses_nothing_that_was_acknowledged(small_disk: Path, size:
     with pytest.raises(AssertionError):
         log(registry, "full", "weights", {"file": os.urandom(size)})
     assert registry.ask("{ viewer { username } }").status == 200, "reading goes on"
+    with suppress(OSError), (small_disk / "rest").open("wb", buffering=0) as rest:
+        while True:
+            rest.write(bytes(512))
+    refused = command(registry.store, "user", "add", "ann")
+    assert (refused.returncode, refused.stdout) == (1, ""), "no key is shown that nobody has"
+    assert command(registry.store, "check").returncode == 0
+    cleared = command(registry.store, "gc", "--grace", "0")
+    assert (cleared.returncode, "contents (0.1 MiB)" in cleared.stdout) == (0, True), "what is of no use makes room"
+    (small_disk / "rest").unlink()
     ballast.unlink()
     made.append(log(registry, "full", "weights", {"file": os.urandom(size)}))
     assert [data(registry.ask(STATE, id=version))["artifact"]["state"] for version in made] == ["COMMITTED"] * len(made)
