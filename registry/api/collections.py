@@ -28,13 +28,14 @@ def resolve_type_id(row, info):
 
 @artifact_type.field("artifactCollection")
 def resolve_collection_of_type(row, info, name):
-    found = collections.find(info.context.db, row["project_id"], name)
+    found = collections.find(info.context.db, row["project_id"], name) if _open(row, info) else None
     return found if found and found["type_id"] == row["id"] else None
 
 
 @artifact_type.field("artifactCollections")
 def resolve_collections_of_type(row, info, filters=None, first=None, after=None, order=None):
-    found = search.collections(info.context.db, [row["project_id"]], filters, order, type_id=row["id"])
+    places = [row["project_id"]] if _open(row, info) else []
+    found = search.collections(info.context.db, places, filters, order, type_id=row["id"])
     return paging.of_list(found, first, after)
 
 
@@ -53,12 +54,16 @@ def resolve_state(row, info):
     return row.get("state", "READY")
 
 
+@sequence.field("description")
+@portfolio.field("description")
+def resolve_description(row, info):
+    return row["description"] if _open(row, info) else None
+
+
 @sequence.field("project")
 @portfolio.field("project")
 def resolve_project(row, info):
-    """The collection's project, unless the account came here by a link and may not read where it leads to."""
-    found = projects.by_id(info.context.db, row["project_id"])
-    return next(iter(access.visible_projects(info.context.db, info.context.who, [found])), None)
+    return projects.by_id(info.context.db, row["project_id"]) if _open(row, info) else None
 
 
 @sequence.field("defaultArtifactType")
@@ -70,19 +75,22 @@ def resolve_type(row, info):
 @sequence.field("tags")
 @portfolio.field("tags")
 def resolve_tags(row, info):
-    return paging.of_list(tags.of_collection(info.context.db, row["id"]))
+    return paging.of_list(tags.of_collection(info.context.db, row["id"]) if _open(row, info) else [])
 
 
 @sequence.field("aliases")
 @portfolio.field("aliases")
 def resolve_aliases(row, info, first=None, after=None):
-    return paging.of_list(memberships.aliases_of_collection(info.context.db, row["id"]), first, after)
+    found = memberships.aliases_of_collection(info.context.db, row["id"]) if _open(row, info) else []
+    return paging.of_list(found, first, after)
 
 
 @sequence.field("artifacts")
 @portfolio.field("artifacts")
 def resolve_artifacts(row, info, filters=None, first=None, after=None, order=None):
     db = info.context.db
+    if not _open(row, info):
+        return paging.of_list([])
     if filters in (None, "", "{}") and not order:  # a page is all that needs to be read
         found = paging.connection(
             first,
@@ -103,6 +111,8 @@ def resolve_artifacts(row, info, filters=None, first=None, after=None, order=Non
 @sequence.field("artifactMembership")
 @portfolio.field("artifactMembership")
 def resolve_membership(row, info, alias_name):
+    if not _open(row, info):
+        return None
     db = info.context.db
     return memberships.find(db, row["id"], alias_name) or references.place_of_kept(db, row["id"], alias_name)
 
@@ -112,7 +122,7 @@ def resolve_membership(row, info, alias_name):
 
 @sequence.field("latestArtifact")
 def resolve_latest(row, info):
-    membership = memberships.find(info.context.db, row["id"], memberships.LATEST)
+    membership = memberships.find(info.context.db, row["id"], memberships.LATEST) if _open(row, info) else None
     return artifacts.by_id(info.context.db, membership["artifact_id"]) if membership else None
 
 
@@ -163,6 +173,11 @@ def drop_tags(_, info, input):
     found = _named(info, input)
     tags.take_from_collection(info.context.db, found["id"], [tag["tag_name"] for tag in input["tags"]])
     return {"success": True}
+
+
+def _open(row, info) -> bool:
+    """Whether the account may look around here. Who came by a link sees the version it leads to, and no other."""
+    return info.context.may_read(row["project_id"])
 
 
 KINDS = {"SEQUENCE": "ArtifactSequence", "PORTFOLIO": "ArtifactPortfolio"}

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from registry.db.connect import Connection
+from registry.model import access
 from registry.model.access import Who
 from registry.store import Store
 
@@ -29,4 +30,11 @@ class Context:
         key = (read, number)
         if key not in self._read:
             self._read[key] = read(self.db, number)
+        return self._read[key]
+
+    def may_read(self, project_id: int) -> bool:
+        """Whether what lies in a project may be told: a link leads to its version, not to all that lies beside it."""
+        key = (access.readable, project_id)
+        if self.changes or key not in self._read:
+            self._read[key] = access.readable(self.db, self.who, project_id)
         return self._read[key]

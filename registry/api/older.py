@@ -3,6 +3,7 @@
 from registry.api import paging
 from registry.api.artifacts import resolve_files
 from registry.api.binding import Fields
+from registry.api.collections import resolve_collection_of_type
 from registry.model import access, artifacts, collections, runsearch
 from registry.model.access import Role
 
@@ -29,14 +30,14 @@ def resolve_artifact_files(row, info, names=None, first=None, after=None):
 @artifact_type.field("artifact")
 def resolve_artifact_of_type(row, info, name):
     db = info.context.db
-    found = artifacts.named(db, {"id": row["project_id"]}, name)
+    found = artifacts.named(db, {"id": row["project_id"]}, name) if info.context.may_read(row["project_id"]) else None
     return artifacts.by_id(db, found[1]["artifact_id"]) if found and found[0]["type_id"] == row["id"] else None
 
 
 @artifact_type.field("artifactSequence")
 def resolve_sequence_of_type(row, info, name):
-    found = collections.find(info.context.db, row["project_id"], name)
-    return found if found and (found["type_id"], found["kind"]) == (row["id"], "SEQUENCE") else None
+    found = resolve_collection_of_type(row, info, name)
+    return found if found and found["kind"] == "SEQUENCE" else None
 
 
 @mutation.field("createArtifactType")

@@ -88,12 +88,15 @@ def resolve_user_flags(row, info):
 @user.field("teams")
 def resolve_user_teams(row, info):
     own = access.entity_by_id(info.context.db, row["entity_id"])  # counts as a team of one
-    return paging.of_list([own, *teams.teams_of(info.context.db, row["id"])])
+    known = [team for team in teams.teams_of(info.context.db, row["id"]) if _belongs_to(team, info)]
+    return paging.of_list([own, *known])
 
 
 @user.field("organizations")
 def resolve_user_organizations(row, info):
-    return registries.organizations_of_user(info.context.db, row["id"])
+    db, who = info.context.db, info.context.who
+    found = registries.organizations_of_user(db, row["id"])
+    return [organization for organization in found if access.shares_organization(db, who, organization["id"])]
 
 
 @user.field("apiKeys")
@@ -168,11 +171,13 @@ def resolve_never(row, info):
 
 @entity.field("storageBytes")
 def resolve_storage_bytes(row, info):
-    return accounts.stored_bytes(info.context.db, row["id"])
+    return accounts.stored_bytes(info.context.db, row["id"]) if _belongs_to(row, info) else 0
 
 
 @entity.field("members")
 def resolve_members(row, info):
+    if not _belongs_to(row, info):
+        return []
     if row["kind"] != "user":
         return teams.members_of(info.context.db, row["id"])
     return [
@@ -180,6 +185,11 @@ def resolve_members(row, info):
         for own in [accounts.of_entity(info.context.db, row["id"])]
         if own
     ]
+
+
+def _belongs_to(entity, info) -> bool:
+    """Whether the account that asks belongs to an entity, which others may have led it to."""
+    return access.entity_role(info.context.db, info.context.who, entity["id"]) > Role.NONE
 
 
 @member.field("id")

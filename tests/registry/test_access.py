@@ -9,6 +9,7 @@ import json
 import pytest
 from wandb.errors import AuthenticationError, CommError
 
+from . import by_hand
 from .conftest import Account, Registry
 
 MEMBERSHIP = """
@@ -137,6 +138,54 @@ def test_knowing_an_md5_does_not_give_its_content(stranger: Account, secret: dic
         md5=base64.b64encode(hashlib.md5(b"secret").digest()).decode(),
     ).json()["data"]["createArtifactFiles"]["files"]["edges"]
     assert files[0]["node"]["uploadUrl"] is not None, "who has the content must be able to send it"
+
+
+def test_a_link_leads_to_its_version_and_not_to_what_lies_beside_it(registry: Registry):
+    """Whoever could read a registry listed, and fetched, all artifacts of the private project behind any link in it."""
+    owner, reader = registry.user("linker"), registry.user("linkreader")
+    registry.command("org", "add", "links", "--admin", "linker")
+    registry.command("org", "add-member", "links", "linkreader", "--role", "viewer")
+    registry.command("team", "add", "hidden", "--org", "links", "--member", "linker")
+    made = 'mutation { upsertModel(input: {entityName: "links_registry", name: "wandb-registry-model"}) { inserted } }'
+    assert owner.ask(made).status == 200
+    team = Account(registry.url, "hidden", owner.key)
+    by_hand.log(team, "lab", "weights", {"a": b"not linked"})
+    linked = by_hand.log(team, "lab", "weights", {"a": b"linked"})
+    by_hand.log(team, "lab", "other", {"a": b"of another name"})
+    link = """mutation L($id: ID!) { linkArtifact(input: {artifactID: $id, artifactPortfolioName: "M",
+      entityName: "links_registry", projectName: "wandb-registry-model"}) { versionIndex } }"""
+    assert owner.ask(link, id=linked).status == 200
+    beside = """query B($id: ID!) { artifact(id: $id) { digest aliases { artifactCollection { name } }
+      artifactSequence { name project { name } latestArtifact { id } artifactMembership(aliasName: "v0") { id }
+        aliases { edges { node { alias } } } artifacts { edges { node { id } } } }
+      artifactType { name artifactCollection(name: "other") { name } artifactSequence(name: "other") { name }
+        artifact(name: "other:v0") { id } artifactCollections { edges { node { name } } } } } }"""
+    seen, own = (by_hand.data(who.ask(beside, id=linked))["artifact"] for who in (reader, owner))
+    assert own["artifactType"]["artifact"]
+    assert len(own["artifactSequence"]["artifacts"]["edges"]) == 2
+    assert seen["digest"] == own["digest"]
+    assert {alias["artifactCollection"]["name"] for alias in seen["aliases"]} == {"M"}
+    nothing = {"edges": []}
+    assert seen["artifactSequence"] == {"name": "weights", "project": None, "latestArtifact": None,
+        "artifactMembership": None, "aliases": nothing, "artifacts": nothing}  # fmt: skip
+    assert seen["artifactType"] == {"name": "model", "artifactCollection": None, "artifactSequence": None,
+        "artifact": None, "artifactCollections": nothing}  # fmt: skip
+
+
+def test_a_colleague_does_not_show_the_teams_one_is_not_in(registry: Registry):
+    registry.user("between")
+    asker = registry.user("outsider")
+    for organization, others in {"shared": ["outsider"], "elsewhere": []}.items():
+        registry.command("org", "add", organization, "--admin", "between")
+        registry.command("team", "add", f"team-{organization}", "--org", organization, "--member", "between")
+        for other in others:
+            registry.command("team", "add", f"team-{organization}", "--org", organization, "--member", other)
+    known = """{ users(query: "between") { edges { node { organizations { name }
+      teams { edges { node { name members { username } } } } } } } }"""
+    [edge] = by_hand.data(asker.ask(known))["users"]["edges"]
+    assert edge["node"]["organizations"] == [{"name": "shared"}]
+    own, team = (edge["node"] for edge in edge["node"]["teams"]["edges"])
+    assert (own["members"], team["name"]) == ([], "team-shared")
 
 
 def test_a_foreign_host_or_page_is_refused(registry: Registry):
