@@ -41,7 +41,9 @@ def complete_multipart(_, info, input):
     artifact = _pending(info, input["artifact_id"])
     md5 = input["storage_path"].rpartition("/")[2]
     entity_id = holdings.entity_of(info.context.db, artifact["id"])
-    if info.context.store.blobs.size_of(md5) is None or not holdings.find(info.context.db, entity_id, md5):
+    if info.context.store.blobs.size_of(md5) is None or not holdings.find(
+        info.context.db, info.context.who, entity_id, md5
+    ):
         raise BadInput("Not all parts of this upload have arrived. Upload the file again.")
     return {"digest": to_base64(md5)}
 
@@ -55,7 +57,7 @@ def _upload(info, file: dict, seen: dict[str, dict]) -> dict:
     if file.get("digest") not in (None, file["md5"]):
         raise BadInput(f"{file['name']}: only md5 digests are supported.")
     md5 = to_hex(file["md5"])
-    held = holdings.find(db, artifact["entity_id"], md5)
+    held = holdings.find(db, info.context.who, artifact["entity_id"], md5)
     if held and not info.context.store.blobs.touch(md5, held["size"]):
         held = None
     address = (

@@ -283,7 +283,7 @@ create table holding (
   entity_id   integer not null references entity(id) on delete cascade,
   md5         text not null,
   size        integer not null,
-  artifact_id integer not null,                  -- the first artifact it was sent for
+  artifact_id integer not null,                  -- the last artifact it was sent for
   primary key (entity_id, md5)
 ) strict, without rowid;
 

@@ -19,10 +19,21 @@ select project.entity_id
   join project on project.id = collection.project_id
  where artifact.id = :artifact
 """
+HELD = """
+select holding.*, exists (select 1 from artifact where artifact.id = holding.artifact_id) as known
+  from holding
+ where entity_id = :entity and md5 = :md5
+"""
 
 
-def find(db: Connection, entity_id: int, md5: str) -> Row | None:
-    return db.one("select * from holding where entity_id = :entity and md5 = :md5", entity=entity_id, md5=md5)
+def find(db: Connection, who: Who, entity_id: int, md5: str) -> Row | None:
+    """What the entity has, unless it was sent for a version that the account may not read: a project can be closed to
+    members of its entity.
+    """
+    held = db.one(HELD, entity=entity_id, md5=md5)
+    if held and held["known"] and access.find_artifact(db, who, held["artifact_id"]) is None:
+        return None
+    return held
 
 
 def add(db: Connection, artifact_id: int, md5: str, size: int) -> None:
@@ -33,7 +44,7 @@ def add(db: Connection, artifact_id: int, md5: str, size: int) -> None:
     db.execute(
         """
         insert into holding (entity_id, md5, size, artifact_id) values (:entity, :md5, :size, :artifact)
-            on conflict (entity_id, md5) do nothing
+            on conflict (entity_id, md5) do update set artifact_id = excluded.artifact_id
         """,
         {"entity": entity_id, "md5": md5, "size": size, "artifact": artifact_id},
     )
@@ -50,14 +61,14 @@ def checker(
     entity_id = entity_of(db, artifact_id)
 
     def size_of(md5: str, birth_id: int | None) -> int | None:
-        held = find(db, entity_id, md5)
+        held = find(db, who, entity_id, md5)
         if (
             held is None
             and birth_id
             and manifests.has_content(db, birth_id, md5)
             and access.find_artifact(db, who, birth_id)
         ):
-            held = find(db, entity_of(db, birth_id), md5)
+            held = find(db, who, entity_of(db, birth_id), md5)
         return held["size"] if held and held["size"] == size_on_disk(md5) else None
 
     return size_of

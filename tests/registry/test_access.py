@@ -140,6 +140,28 @@ def test_knowing_an_md5_does_not_give_its_content(stranger: Account, secret: dic
     assert files[0]["node"]["uploadUrl"] is not None, "who has the content must be able to send it"
 
 
+def test_knowing_an_md5_does_not_give_its_content_to_a_member_whom_the_project_is_closed_to(registry: Registry):
+    owner, member = registry.user("closer"), registry.user("closedout")
+    registry.command("org", "add", "half", "--admin", "closer")
+    registry.command("org", "add-member", "half", "closedout", "--role", "member")
+    registry.command("team", "add", "halfteam", "--org", "half", "--member", "closer")
+    registry.command("team", "add", "halfteam", "--org", "half", "--member", "closedout")
+    registry.command("team", "add-member", "halfteam", "closedout", "--role", "member")
+    close = (
+        'mutation { upsertModel(input: {entityName: "halfteam", name: "closed", access: "RESTRICTED"}) { inserted } }'
+    )
+    assert owner.ask(close).status == 200
+    for who in (owner, member):  # the member has the same bytes, and has to send them too
+        team, files = Account(registry.url, "halfteam", who.key), {"a": b"behind a closed door"}
+        project = "closed" if who is owner else "open"
+        begun = by_hand.data(team.ask(by_hand.CREATE, entity="halfteam", project=project, name="m", digest="d"))
+        wanted = {"artifactID": begun["createArtifact"]["artifact"]["id"], "name": "a", "md5": by_hand.b64(files["a"])}
+        [edge] = by_hand.data(team.ask(by_hand.FILES, files=[wanted]))["createArtifactFiles"]["files"]["edges"]
+        assert edge["node"]["uploadUrl"]
+        assert by_hand.log(team, project, "m", files)
+    assert member.ask('{ project(name: "closed", entityName: "halfteam") { id } }').json()["data"]["project"] is None
+
+
 def test_a_link_leads_to_its_version_and_not_to_what_lies_beside_it(registry: Registry):
     """Whoever could read a registry listed, and fetched, all artifacts of the private project behind any link in it."""
     owner, reader = registry.user("linker"), registry.user("linkreader")
