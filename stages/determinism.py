@@ -22,11 +22,14 @@ SETTINGS = {
     "KERAS_BACKEND": "tensorflow",
     "TF_USE_LEGACY_KERAS": "0",
 }
+UNSET = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH")  # would end a training before params.yaml says
 
 
 def keras_for(seed: int) -> Any:
     """Import Keras, seeded by `seed`; call it before anything else imports TensorFlow."""
     os.environ.update(SETTINGS)
+    for name in UNSET:
+        os.environ.pop(name, None)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
     import tensorflow as tf

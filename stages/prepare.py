@@ -8,8 +8,10 @@ python -m stages.prepare
 
 from __future__ import annotations
 
+import io
 import shutil
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +34,26 @@ def main() -> None:
         if source.endswith(".npz") and not run.depends_on(source):
             print(f"Add {source} to the deps of prepare in dvc.yaml, else DVC won't see it change.", file=sys.stderr)
 
-        # Save them as the network reads them; uncompressed, since zlib's bytes differ between its builds
+        # Save them as the network reads them
         folder = run.out("mnist")
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         for name, (x, y) in {"train": train, "eval": evaluation}.items():
             pixels = np.expand_dims(x.astype("float32") / 255, -1)
-            np.savez(folder / f"{name}.npz", **{f"x_{name}": pixels, f"y_{name}": y})
+            save_arrays(folder / f"{name}.npz", {f"x_{name}": pixels, f"y_{name}": y})
+
+
+def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """An .npz whose bytes depend on the arrays alone.
+
+    Those of numpy.savez change with Python's patch release (3.11.4 writes other headers than 3.11.2); compressed ones
+    with the build of zlib.
+    """
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, array in arrays.items():
+            file = io.BytesIO()
+            np.save(file, array)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), file.getbuffer())
 
 
 def tables(folder: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from tests.conftest import Clone, clone_into
 
@@ -78,6 +79,11 @@ def test_a_wrong_parameter(bad: Clone, stage: str, name: str, value: object, say
 
 
 def test_a_refused_repro_leaves_the_outputs_that_dvc_removes_before_it_runs_a_stage(bad: Clone):
+    """In a fresh clone, where DVC's cache has nothing of what git keeps, history.csv was gone."""
+    (history,) = [
+        out for out in yaml.safe_load(bad.read("dvc.lock"))["stages"]["train"]["outs"] if "csv" in out["path"]
+    ]
+    (bad.path / ".dvc/cache/files/md5" / history["md5"][:2] / history["md5"][2:]).unlink()
     before = outputs(bad)
     bad.set(train__epochs=0)
     done = bad.run("dvc", "repro", ok=False, env=OFF)
@@ -88,14 +94,24 @@ def test_a_refused_repro_leaves_the_outputs_that_dvc_removes_before_it_runs_a_st
 
 
 def test_a_parameter_that_is_missing(bad: Clone):
+    (bad.path / "params.yaml").write_text(bad.read("params.yaml").replace("optimizer:", "optimiser:"))
+    sentence = refused(bad, "train")
+    assert "params.yaml has no train.optimizer" in sentence
+
+
+def test_a_section_that_is_missing_ends_before_dvc_removes_anything(bad: Clone):
+    """DVC removed the model, and only then saw that the parameters of `train` were not there."""
     text = bad.read("params.yaml")
     (bad.path / "params.yaml").write_text(text[: text.index("\ntrain:")] + text[text.index("\nevaluate:") :])
-    sentence = refused(bad, "train")
-    assert "params.yaml" in sentence
-    assert "train.optimizer" in sentence
+    done = bad.run("dvc", "repro", ok=False, env=OFF)
+    assert done.code != 0
+    assert "Could not find 'train.epochs'" in done.text
+    assert (bad.path / "models/model.h5").exists()
 
 
 def test_params_yaml_that_is_gone_or_broken(bad: Clone):
+    bad.set(registered_model="[a]")
+    assert "Cannot interpolate data of type 'list'" in refused(bad, "train")
     (bad.path / "params.yaml").write_text("train: [unclosed")
     assert "params.yaml" in refused(bad, "train")
     (bad.path / "params.yaml").unlink()
@@ -116,9 +132,23 @@ X, Y = np.zeros((60, 28, 28), "uint8"), np.arange(60) % 10
         ({"x_train": X - 5.0, "y_train": Y}, "x_train holds values from -5.0"),
         ({"x_train": X.astype(str), "y_train": Y}, "x_train is of type <U"),
         ({"x_train": X.astype(complex), "y_train": Y}, "x_train is of type complex"),
+        ({"x_train": X + 1.00001, "y_train": Y}, "x_train holds values from 1.00001 to 1.00001; they must lie in"),
+        ({"x_train": X, "y_train": Y, "x_eval": X}, "may have both x_eval and y_eval"),
         ({"x_train": X[:5], "y_train": Y[:5]}, "own.npz leaves 4 digits for training and 0 for evaluation"),
     ],
-    ids=["names", "nan", "shape", "lengths", "labels", "range", "type", "complex", "few"],
+    ids=[
+        "names",
+        "nan",
+        "shape",
+        "lengths",
+        "labels",
+        "range",
+        "type",
+        "complex",
+        "hardly above 1",
+        "half a pair",
+        "few",
+    ],
 )
 def test_an_npz_that_does_not_hold_digits(bad: Clone, arrays: dict[str, np.ndarray], says: str):
     with io.BytesIO() as file:
@@ -138,6 +168,13 @@ def test_an_npz_that_is_missing_or_no_npz(bad: Clone):
     with (bad.path / "none.npz").open("wb") as file:
         np.save(file, X)
     assert "none.npz can't be read" in refused(bad, "prepare")
+
+
+def test_more_training_digits_than_an_npz_has(bad: Clone):
+    """It said that 0 were left for evaluation, and not which parameter was wrong."""
+    np.savez(bad.path / "own.npz", x_train=X, y_train=Y)
+    bad.set(data__source="own.npz", data__train_size=60)
+    assert "data.train_size is 60, but own.npz has 60 digits, and evaluation needs some" in refused(bad, "prepare")
 
 
 def test_an_npz_of_ones_own(bad: Clone):
@@ -250,7 +287,7 @@ def test_a_disk_that_takes_no_more(bad: Clone):
     before = bad.read("dvc.lock")
     done = bad.run("dvc", "repro", "--force", "--single-item", "prepare", ok=False, under=limited, env=OFF)
     assert done.code != 0
-    assert "prepare: File too large" in done.text
+    assert f"prepare: File too large ({bad.path})" in done.text
     assert "Traceback" not in done.text
     assert bad.read("dvc.lock") == before
     bad.run("dvc", "checkout", "--force")
