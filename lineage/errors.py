@@ -61,8 +61,9 @@ def not_mirrored(stage: str, why: str) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """What the error says, on one line; its kind where it says nothing."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+    """What the error says, on one line; its kind where it says nothing. DVC puts a reason after a colon on the next."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
 
 
 def in_a_sentence(error: Exception) -> str:

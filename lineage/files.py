@@ -134,6 +134,14 @@ def hashed(entry: Any) -> str | None:
     return entry.get_hash().value if entry.exists else None
 
 
+def copy_to(root: Path, content: Content, files: dict[str, Path]) -> None:
+    """Copy the `files` of `content`, by name, to where it lies in a project at `root`."""
+    for name, path in files.items():
+        place = root / content.path / name if content.is_folder else root / content.path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, place)
+
+
 def _written_out(entry: Any) -> Path:
     """The path of what lies in the workspace; what a git revision has is written to a temporary folder."""
     from dvc.fs import GitFileSystem

@@ -6,10 +6,10 @@ artifacts are derived, never looked up.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from urllib.parse import quote, urlsplit
 
 from lineage.errors import NotAtHand, WrongProject, first_line
 from lineage.facts import Content, Execution
-from lineage.files import Files, hashed
+from lineage.files import Files, copy_to, hashed
 from lineage.names import Names
 from lineage.plotted import defined_in
 from lineage.project import project_root, setting
@@ -175,19 +175,19 @@ class Pipeline:
             yield {paths[out["path"]]: out["md5"] for out in made if out["path"] in paths and "md5" in out}
 
     def restore(self, name: str) -> None:
-        """Bring the outputs of stage `name` back as dvc.lock has them, as far as DVC's cache holds them.
+        """Bring the outputs of stage `name` back as dvc.lock has them, as far as DVC's cache or git hold them.
 
         DVC removes them before it runs a stage; one that refuses its input would leave the workspace without.
         """
         for out in self._stage(name).outs:
-            if out.persist or not self._is_cached(out) or hashed(out) == out.hash_info.value:
+            if out.persist or not out.hash_info or hashed(out) == out.hash_info.value:
                 continue
-            cached = self._repo.cache.local.oid_to_path(out.hash_info.value)
-            if out.use_cache:
+            if out.use_cache and self._is_cached(out):
                 out.checkout(force=True)
-            else:  # git keeps it, and the run cache a copy
-                Path(out.fs_path).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(cached, out.fs_path)
+            elif not out.use_cache:  # git keeps it, and the run cache a copy
+                with contextlib.suppress(NotAtHand):
+                    content = self._content(out, now=False)
+                    copy_to(self.root, content, self.files(content))
 
     def metrics(self) -> dict[str, dict[str, Any]]:
         """The metrics by file and dotted name; files that can't be read are left out."""

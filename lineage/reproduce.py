@@ -13,11 +13,11 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from shutil import copyfile
 
 from lineage import distance
 from lineage.errors import LineageError, WrongProject, first_line
 from lineage.facts import Content, Execution
+from lineage.files import copy_to
 from lineage.pipeline import Pipeline
 
 
@@ -57,10 +57,7 @@ def clone(pipeline: Pipeline, folder: Path) -> Path:
         _git(folder / "clone", "submodule", "--quiet", "update", "--init", "--recursive")
     root = folder / "clone" / pipeline.root.resolve().relative_to(top.resolve())
     for content in _given(pipeline):
-        for name, path in pipeline.files(content).items():
-            place = root / content.path / name if content.is_folder else root / content.path
-            place.parent.mkdir(parents=True, exist_ok=True)
-            copyfile(path, place)
+        copy_to(root, content, pipeline.files(content))
     return root
 
 
