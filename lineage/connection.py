@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import wandb
 
 ANSWER_WITHIN = 5.0  # seconds that a registry has for its first answer
+OPEN_WITHIN = 30.0  # seconds until a run is open
 FINISH_WITHIN = 60.0  # seconds that the last uploads of a run have once its artifacts are in
 
 # A registry that dies while a stage runs is given up after some ten seconds, not after the SDK's seven days:
@@ -128,7 +129,9 @@ def open_run(connection: Connection, settings: dict[str, Any] | None = None, **a
         return wandb.init(
             entity=connection.entity,
             project=connection.project,
-            settings=wandb.Settings(silent=True, finish_timeout=FINISH_WITHIN, **PATIENCE, **(settings or {})),
+            settings=wandb.Settings(
+                silent=True, init_timeout=OPEN_WITHIN, finish_timeout=FINISH_WITHIN, **PATIENCE, **(settings or {})
+            ),
             **arguments,
         )
     except (CommError, UsageError, ValueError) as error:  # pydantic's errors are ValueErrors

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,12 @@ import psutil
 
 from lineage import connection
 from lineage.connection import Connection
-from lineage.errors import LineageError
+from lineage.errors import LineageError, RegistryAway
 from lineage.pipeline import Execution, Pipeline
 
 Said = tuple[str, bool]  # a line for the terminal, and whether it tells of a failure
 
+ASK_AGAIN_AFTER = 30.0  # seconds; one that lets each stage wait for an answer would hold up the pipeline
 HARMLESS = {"-q", "--quiet", "-v", "--verbose", "-f", "--force"}  # options that leave no stage out
 
 
@@ -28,6 +30,8 @@ class Shared:
         self._worker = ThreadPoolExecutor(max_workers=1)
         self._connecting = threading.Lock()
         self._connection: Connection | None = None
+        self._away: RegistryAway | None = None
+        self._asked = 0.0
         self.later(self.connected)  # while DVC reads the project
         self._loaded = threading.Event()
         self._pipeline: Pipeline | LineageError | None = None
@@ -58,10 +62,19 @@ class Shared:
         """The registry, found once and brought back where it went away; raises RegistryAway."""
         with self._connecting:
             if self._connection is None:
-                self._connection = connection.connect(self.root)
+                self._connection = self._connect()
             else:
                 connection.still_there(self._connection, self.root)
             return self._connection
+
+    def _connect(self) -> Connection:
+        if self._away and time.monotonic() - self._asked < ASK_AGAIN_AFTER:
+            raise self._away
+        try:
+            return connection.connect(self.root)
+        except RegistryAway as error:
+            self._away, self._asked = error, time.monotonic()
+            raise
 
     def more_comes(self, finished: Execution) -> bool:
         """Whether DVC is sure to go on with a stage that reads what `finished` made."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import signal
+import socket
 import subprocess
 import time
 
@@ -18,7 +21,11 @@ NOBODY = {"WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_API_KEY": "k" * 40}
 
 
 def test_without_a_registry_and_on_one_core_the_lock_is_the_same_and_is_mirrored_later(clone: Clone):
-    done = clone.run("dvc", "repro", under=("taskset", "-c", "0"), env=NOBODY)
+    keras = {
+        "KERAS_MAX_EPOCHS": "1",
+        "KERAS_MAX_STEPS_PER_EPOCH": "2",
+    }  # the model was one that had hardly been trained
+    done = clone.run("dvc", "repro", under=("taskset", "-c", "0"), env={**NOBODY, **keras})
     assert done.ran[:2] == ["prepare", "train"]
     for stage in done.ran:
         lines = [line for line in done.text.splitlines() if line.startswith(f"{stage}: not mirrored")]
@@ -65,6 +72,22 @@ def test_a_registry_that_is_away_costs_one_line_and_never_asks(pipeline: Clone, 
     assert pipeline.git("status", "--porcelain") == ""
     mirrored = pipeline.run("python", "-m", "lineage", "mirror", "--lenient", env={**account(pipeline), **env})
     assert "Traceback" not in mirrored.text
+
+
+@pytest.mark.soak
+def test_a_registry_that_never_answers_is_asked_once_and_not_by_each_stage(pipeline: Clone):
+    with socket.create_server(("127.0.0.1", 0), backlog=50) as mute:
+        away = {**NOBODY, "WANDB_BASE_URL": f"http://127.0.0.1:{mute.getsockname()[1]}"}
+        done = pipeline.run("dvc", "repro", "--force", env=away)
+        mute.setblocking(False)
+        calls = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                calls.append(mute.accept())
+        assert len(re.findall(r"not mirrored: .* doesn't answer \(timed out\)", done.text)) == 5
+        assert len(calls) <= 2  # a slow machine takes longer than the time for which the first answer holds
+        for call, _ in calls:
+            call.close()
 
 
 def heard_until(training: subprocess.Popen[str], words: str) -> str:
