@@ -43,9 +43,9 @@ def tracked_run(stage: str, live: bool = False) -> Iterator[TrackedRun]:
     except KeyboardInterrupt:
         print(f"{stage}: interrupted; its earlier outputs are as they were.", file=sys.stderr)
         raise SystemExit(130) from None
-    except OSError as error:  # a full disk, a folder that can't be written: the error names the file
-        where = f" ({error.filename})" if error.filename else ""
-        raise SystemExit(f"{stage}: {error.strerror or error}{where}. DVC kept what it had.") from None
+    except OSError as error:  # a folder that can't be written: the error names the file; a full disk: it doesn't
+        what = f"{error.strerror or error} ({error.filename or Path.cwd()})"
+        raise SystemExit(f"{stage}: {what}. DVC kept what it had; mend that and run it again.") from None
 
 
 class TrackedRun:
