@@ -87,8 +87,7 @@ def outs(folder: Path) -> list[Path]:
 
 def one_round(base: Path) -> dict[str, object]:
     plain, alone, ours = (clone(base / name) for name in ("plain", "alone", "ours"))
-    shutil.rmtree(alone / "lineage")
-    shutil.copy(ROOT / "benchmarks/untracked.py", alone / "lineage.py")
+    shutil.copy(ROOT / "benchmarks/untracked.py", alone / "lineage/run.py")
     result: dict[str, object] = {
         "plain": timed(plain, "python", "-m", "benchmarks.plain_keras", str(plain)),
         "alone": timed(alone, "dvc", "repro"),

@@ -1,4 +1,4 @@
-"""Takes the place of `lineage` in the benchmark's second contender: the same stages with no mirror, no wandb import.
+"""Takes the place of lineage/run.py in the benchmark's second contender: the same stages, no mirror, no wandb import.
 
 Paths and parameters come from dvc.yaml and params.yaml by plain YAML.
 """
@@ -13,14 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-
-
-class LineageError(Exception):
-    pass
-
-
-def first_line(error: BaseException) -> str:
-    return str(error).splitlines()[0]
 
 
 class TrackedRun:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import Clone
+
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = {f"stages/{name}.py" for name in ("prepare", "train", "register", "evaluate", "promote")}
 FORBIDDEN = {
@@ -38,3 +40,9 @@ def test_imports_flow_one_way(path: Path):
 def test_a_file_can_be_read_in_a_sitting(path: Path):
     lines = len((ROOT / path).read_text().splitlines())
     assert lines <= (120 if path.as_posix() in SCRIPTS else 400)
+
+
+def test_the_benchmarks_contender_without_a_mirror_can_run_every_stage(clone: Clone):
+    """It lacked what `promote` imports, and the benchmark ended at its second contender."""
+    (clone.path / "lineage/run.py").write_text((ROOT / "benchmarks/untracked.py").read_text())
+    clone.run("python", "-c", f"import {', '.join(name[:-3].replace('/', '.') for name in sorted(SCRIPTS))}")
