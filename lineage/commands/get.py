@@ -36,11 +36,13 @@ def run(arguments: argparse.Namespace) -> int:
     name, _, version = arguments.model.partition(":")
     version = version or ALIAS
     target = target_of(where, name)
-    if arguments.at and version != ALIAS:
+    if arguments.at is not None and version != ALIAS:
         raise LineageError(f"--at asks what was in production; leave out ':{version}', or the date.")
+    output = Path(arguments.output)
+    if output.is_dir():
+        raise LineageError(f"{output} is a folder; name the file to write in it, such as {output / 'model.h5'}.")
     md5, said = _recorded(where, target, arguments.at) if version == ALIAS else _held(where, target, version)
     found = retrieve.find(pipeline, target, md5, where.connected)
-    output = Path(arguments.output)
     _write(found, output)
     print(f"{output}: {target} {md5[:8]}, {said}; md5 {md5} checked")
     return 0
@@ -62,7 +64,7 @@ def target_of(where: Place, name: str) -> str:
 def _recorded(where: Place, target: str, date: str | None) -> tuple[str, str]:
     """The md5 of what the record has, or had, in production, and how that is known."""
     record, source = where.record(), where.path
-    if date:
+    if date is not None:
         chapter = history.at(history.of_git(where.root, where.path), history.moment(date))
         record = chapter.record if chapter else None
         source = f"{where.path} at the commit {str(chapter.commit)[:10]}" if chapter else source
