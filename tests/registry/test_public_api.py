@@ -188,7 +188,7 @@ def test_a_team_tells_its_members_and_an_unknown_one_has_none(registry: Registry
     api = registry.api()
     assert [member.username for member in api.team(registry.entity).members] == [api.viewer.username]
     assert api.team("no-such-team").members == []
-    assert registry.user("outsider").api().team(registry.entity).members == [], "nor does it have any for a stranger"
+    assert registry.user("passerby").api().team(registry.entity).members == [], "nor does it have any for a stranger"
 
 
 @pytest.mark.parametrize(
