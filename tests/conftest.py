@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -10,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 import wandb
@@ -42,21 +44,30 @@ class Clone:
     said: dict[str, Done] = field(default_factory=dict)  # what the commands that a fixture ran printed
 
     def run(
-        self, *command: str, ok: bool = True, under: tuple[str, ...] = (), env: dict[str, str] | None = None
+        self,
+        *command: str,
+        ok: bool = True,
+        under: tuple[str, ...] = (),
+        env: dict[str, str] | None = None,
+        stderr: int | None = subprocess.STDOUT,
     ) -> Done:
-        """Run a command in the clone; `ok` says whether it must succeed."""
+        """Run a command in the clone; `ok` says whether it must succeed, `stderr` where that goes (None: to pytest)."""
         done = subprocess.run(
             [*under, *command],
             cwd=self.path,
             env={**self.env, **(env or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=stderr,
             text=True,
             check=False,
         )
         assert not ok or done.returncode == 0, f"{' '.join(command)}: exit {done.returncode}\n{done.stdout}"
         return Done(done.returncode, done.stdout)
+
+    def json(self, *command: str, ok: bool = True, env: dict[str, str] | None = None) -> Any:
+        """What a command writes to stdout, read as a script would: its progress goes another way."""
+        return json.loads(self.run(*command, ok=ok, env=env, stderr=None).text)
 
     def set(self, **params: object) -> None:
         """Change parameters by their dotted names, written with two underscores: set(train__epochs=6)."""

@@ -214,7 +214,7 @@ def test_git_log_and_lineage_history_tell_the_same(shop: Shop):
     assert log.index("Back to the first") < log.index('+  "reason": "customers complained"')
     told = shop.lineage("history", "MNIST-dev")
     assert "git and the registry's activity log tell the same story." in told.text
-    facts = json.loads(shop.lineage("history", "MNIST-dev", "--json").text)
+    facts = shop.json("python", "-m", "lineage", "history", "MNIST-dev", "--json")
     assert facts["differences"] == []
     last = facts["history"][-3:]
     assert [one["model_md5"] for one in last] == [first, second, first]

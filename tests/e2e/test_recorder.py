@@ -17,15 +17,22 @@ from tests.conftest import Clone
 
 
 def recorders(clone: Clone) -> list[psutil.Process]:
-    """The recorders that work in this clone."""
-    found = []
+    """The recorders that work in this clone, without what one of them is just about to start as another program."""
+    found: dict[int, psutil.Process] = {}
     for process in psutil.process_iter():
         try:
             if "lineage.recorder" in process.cmdline() and Path(process.cwd()) == clone.path:
-                found.append(process)
+                found[process.pid] = process
         except psutil.Error:
             continue
-    return found
+    return [process for process in found.values() if parent(process) not in found]
+
+
+def parent(process: psutil.Process) -> int | None:
+    try:
+        return process.ppid()
+    except psutil.Error:
+        return None
 
 
 def eventually(condition: Callable[[], object], seconds: float = 30) -> bool:

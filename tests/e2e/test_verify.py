@@ -18,7 +18,7 @@ MIRROR = ("python", "-m", "lineage", "mirror")
 
 def verified(pipeline: Clone, **env: str) -> dict[str, object]:
     """What verify says, which must be that all agrees."""
-    said = json.loads(pipeline.run(*VERIFY, env=env).text)
+    said = pipeline.json(*VERIFY, env=env)
     assert said["drifts"] == []
     return said
 
@@ -69,7 +69,7 @@ def test_a_click_on_production_is_named_and_promote_mends_it(pipeline: Clone, ap
         with artifact.new_file("model.h5") as file:
             file.write("somebody's own")
         run.link_artifact(run.log_artifact(artifact).wait(), "model-registry/MNIST-dev", aliases=["production"])
-    done = pipeline.run(*VERIFY, ok=False)
+    done = pipeline.run(*VERIFY, ok=False, stderr=None)
     assert done.code == 1
     (drift,) = json.loads(done.text)["drifts"]
     assert (drift["what"], drift["where"]) == ("wrong production", "production.json")

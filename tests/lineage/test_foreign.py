@@ -156,7 +156,7 @@ def test_a_second_mirror_does_nothing_and_verify_agrees(foreign_project: Clone, 
     api.flush()
     assert (len(api.runs("project")), api.artifact("project/folder:latest").version) == (runs, version)
     assert "20 stages, 53 edges, 45 files" in foreign_project.run("python", "-m", "lineage", "verify").text
-    deep = json.loads(foreign_project.run("python", "-m", "lineage", "verify", "--deep", "--json").text)
+    deep = foreign_project.json("python", "-m", "lineage", "verify", "--deep", "--json")
     assert deep["agree"]
     assert deep["downloaded"] == deep["files"] - 5  # references have no bytes here
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from xml.etree import ElementTree
@@ -16,8 +15,7 @@ SHOW = ("python", "-m", "lineage", "show")
 
 def nodes(project: Clone, *arguments: str) -> tuple[set[str], set[str]]:
     """The stages and the paths that a graph has."""
-    done = project.run(*SHOW, *arguments, "--json")
-    told = json.loads(done.text[done.text.index("{") :])
+    told = project.json(*SHOW, *arguments, "--json")
     return {one["stage"] for one in told["stages"]}, {one["path"] for one in told["contents"]}
 
 
@@ -71,8 +69,7 @@ def test_an_unknown_path_is_refused_with_those_that_are_known(history: Clone):
 
 
 def test_across_time_each_model_has_the_commit_of_its_data(history: Clone):
-    done = history.run(*SHOW, "model.txt", "--commits", "--json")
-    states = json.loads(done.text[done.text.index("[") :])
+    states = history.json(*SHOW, "model.txt", "--commits", "--json")
     came_from = [{one["path"]: one["subject"] for one in state["contents"]} for state in states]
     assert [(one["model.txt"], one["raw.csv"]) for one in came_from] == [
         ("More data", "More data"),
@@ -114,7 +111,7 @@ def test_boxes_of_the_picture_do_not_overlap(foreign_project: Clone):
     done = foreign_project.run(*SHOW, "--svg")
     found = re.findall(r'<rect x="([\d.]+)" y="(\d+)" width="(\d+)" height="(\d+)"', done.text)
     boxes = [tuple(map(float, one)) for one in found]
-    told = json.loads(foreign_project.run(*SHOW, "--json").text)
+    told = foreign_project.json(*SHOW, "--json")
     assert len(boxes) == len(told["stages"]) + len(told["contents"])
     for at, (x, y, width, height) in enumerate(boxes):
         for other_x, other_y, _, _ in boxes[at + 1 :]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-
 from tests.conftest import Clone
 
 WHY = ("python", "-m", "lineage", "why")
 
 
 def test_the_data_of_the_last_commit_made_the_model_run_again(history: Clone):
-    found = json.loads(history.run(*WHY, "model.txt", "--json").text)["model.txt"]
+    found = history.json(*WHY, "model.txt", "--json")["model.txt"]
     fit, clean = found["then"]
     assert (fit["stage"], fit["indent"], clean["stage"], clean["indent"]) == ("fit", 0, "clean", 1)
     assert [line.split(":")[0] for line in fit["changed"]] == ["clean.csv"]
