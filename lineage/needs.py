@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from lineage import git
 from lineage.facts import Content, Execution
 from lineage.pipeline import Pipeline
 from lineage.project import name_of, setting
@@ -26,7 +26,7 @@ class Need:
 
 def of_folder(folder: Path) -> Iterator[Need]:
     """What comes before everything else, in a folder that is no DVC project yet."""
-    if not _git(folder, "rev-parse", "--git-dir"):
+    if not git.said(folder, "rev-parse", "--git-dir"):
         yield Need("", ["git init"], "commits are what lineage is told by", optional=False)
     yield Need("", ["dvc init", "dvc stage add …"], "there is no .dvc folder here or above", optional=False)
 
@@ -34,8 +34,8 @@ def of_folder(folder: Path) -> Iterator[Need]:
 def of_project(pipeline: Pipeline) -> Iterator[Need]:
     """What `pipeline` lacks, the necessary first."""
     root = pipeline.root
-    if _git(root, "rev-parse", "--git-dir"):
-        open_to_git = [f"/{name}" for name in IGNORED if not _git(root, "check-ignore", "-q", f"{name}x")]
+    if git.said(root, "rev-parse", "--git-dir"):
+        open_to_git = [f"/{name}" for name in IGNORED if git.said(root, "check-ignore", f"{name}x") is None]
         if open_to_git:
             yield Need(".gitignore", open_to_git, "the embedded registry's data are no part of the project", False)
     else:
@@ -76,7 +76,3 @@ def _of_artifacts(locked: list[Execution]) -> Iterator[Need]:
 def _name(out: Content) -> str:
     """As DVC wants names of artifacts: letters, digits, hyphens and underscores."""
     return (out.artifact.rpartition("--")[0] or out.artifact).replace(".", "_")
-
-
-def _git(folder: Path, *arguments: str) -> bool:
-    return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, check=False).returncode == 0

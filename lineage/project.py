@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from pathlib import Path
 from typing import Any
 
+from lineage import git
 from lineage.errors import WrongProject, first_line
 
 
@@ -46,7 +46,6 @@ def _repository(root: Path) -> str:
     An experiment in a temporary folder belongs to the repository in DVC_ROOT.
     """
     home = Path(os.environ.get("DVC_ROOT") or root).resolve()
-    asked = ["git", "config", "--get", "remote.origin.url"]
-    origin = subprocess.run(asked, cwd=home, capture_output=True, text=True, check=False).stdout.strip()
+    origin = git.said(home, "config", "--get", "remote.origin.url") or ""
     name = re.split(r"[/:]", origin.rstrip("/").removesuffix(".git"))[-1] or home.name
     return re.sub(r"[\s/\\#?%:]+", "-", name)[:128] or "lineage"

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lineage import distance
-from lineage.errors import LineageError, WrongProject, first_line
+from lineage import distance, git
+from lineage.errors import LineageError, first_line
 from lineage.facts import Content, Execution
 from lineage.files import copy_to
 from lineage.pipeline import Pipeline
@@ -138,8 +138,4 @@ def _given(pipeline: Pipeline) -> list[Content]:
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=False)
-    if done.returncode:
-        reason = done.stderr.strip().splitlines()[-1:] or ["git says nothing"]
-        raise WrongProject(f"the commit can't be cloned: {reason[0].removeprefix('fatal: ')}.")
-    return done.stdout.strip()
+    return git.told(folder, *arguments, failing="the commit can't be cloned")

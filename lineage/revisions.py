@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from lineage import git
 from lineage.errors import WrongProject
 
 LOCKS = ("*dvc.lock", "*.dvc")  # a commit that changes none of these has the executions of the one before it
@@ -36,25 +36,25 @@ def of_range(root: Path, commits: str) -> list[Revision]:
 
 def of_tags(root: Path) -> list[Revision]:
     """The tagged commits."""
-    return [Revision(sha) for sha in _git(root, "rev-list", "--no-walk=sorted", "--reverse", "--tags")]
+    return [Revision(sha) for sha in _lines(root, "rev-list", "--no-walk=sorted", "--reverse", "--tags")]
 
 
 def of_experiments(root: Path) -> list[Revision]:
     """The results of DVC's experiments, those in queues and failed ones left out."""
-    found = _git(root, "for-each-ref", "--sort=committerdate", "--format=%(objectname) %(refname)", "refs/exps")
+    found = _lines(root, "for-each-ref", "--sort=committerdate", "--format=%(objectname) %(refname)", "refs/exps")
     return list(_experiments(found))
 
 
 def described(root: Path, commits: str) -> dict[str, tuple[str, str]]:
     """The day and the first line of each commit that `git log` takes `commits` for."""
-    lines = _git(root, "log", "--date=short", "--format=%H %cd %s", "--end-of-options", commits)
+    lines = _lines(root, "log", "--date=short", "--format=%H %cd %s", "--end-of-options", commits)
     told = (line.split(" ", 2) for line in lines)
     return {sha: (date, subject) for sha, date, subject in told}
 
 
 def resolved(root: Path, name: str) -> str:
     """The commit that `name` means."""
-    return _git(root, "rev-parse", "--verify", "--end-of-options", f"{name}^{{commit}}")[0]
+    return _lines(root, "rev-parse", "--verify", "--end-of-options", f"{name}^{{commit}}")[0]
 
 
 def _experiments(lines: list[str]) -> Iterator[Revision]:
@@ -66,12 +66,8 @@ def _experiments(lines: list[str]) -> Iterator[Revision]:
 
 def _listed(root: Path, *commits: str) -> list[Revision]:
     order = ("rev-list", "--reverse", "--date-order", "--full-history")
-    return [Revision(sha) for sha in _git(root, *order, *commits, "--", *LOCKS)]
+    return [Revision(sha) for sha in _lines(root, *order, *commits, "--", *LOCKS)]
 
 
-def _git(root: Path, *arguments: str) -> list[str]:
-    done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
-    if done.returncode:
-        reason = next(iter(done.stderr.strip().splitlines()), "git says nothing").removeprefix("fatal: ")
-        raise WrongProject(f"the history can't be read: {reason}.")
-    return done.stdout.splitlines()
+def _lines(root: Path, *arguments: str) -> list[str]:
+    return git.told(root, *arguments, failing="the history can't be read").splitlines()

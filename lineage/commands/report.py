@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-from lineage import report, revisions
+from lineage import git, report, revisions
 from lineage.commands.show import other_side
 from lineage.errors import LineageError, WrongProject
 from lineage.graph import Graph
@@ -81,5 +80,4 @@ def _commit(root: Path, name: str) -> str:
 
 def _is_committed(root: Path) -> bool:
     """Whether dvc.lock and what it names in git are those of HEAD."""
-    asked = ["git", "diff", "--quiet", "HEAD", "--"]
-    return subprocess.run(asked, cwd=root, capture_output=True, check=False).returncode == 0
+    return git.said(root, "diff", "--quiet", "HEAD", "--") is not None

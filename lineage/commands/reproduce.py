@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-import subprocess
 import sys
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from lineage import reproduce
+from lineage import git, reproduce
 from lineage.draw import short
 from lineage.errors import WrongProject
 from lineage.pipeline import Pipeline, project_root
@@ -68,8 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _changed(root: Path) -> list[str]:
     """The files under git's care that the workspace has otherwise than the commit."""
-    asked = ["git", "diff", "--name-only", "HEAD"]
-    return subprocess.run(asked, cwd=root, capture_output=True, text=True, check=False).stdout.splitlines()
+    return (git.said(root, "diff", "--name-only", "HEAD") or "").splitlines()
 
 
 def _told(result: reproduce.Result) -> list[str]:

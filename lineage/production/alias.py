@@ -9,12 +9,11 @@ it moves only from the model that the recorded one replaces: another holder is s
 from __future__ import annotations
 
 import os
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lineage import production
+from lineage import git, production
 from lineage.connection import Connection
 from lineage.errors import LineageError
 from lineage.pipeline import Execution, Pipeline, setting
@@ -219,7 +218,4 @@ def drifted(execution: Execution, wanted: Wanted, now: Held | None) -> str:
 
 
 def _branch(root: Path) -> str | None:
-    done = subprocess.run(
-        ["git", "symbolic-ref", "--short", "-q", "HEAD"], cwd=root, capture_output=True, text=True, check=False
-    )
-    return done.stdout.strip() or None
+    return git.said(root, "symbolic-ref", "--short", "-q", "HEAD") or None

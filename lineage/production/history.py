@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, replace
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from lineage import production
+from lineage import git, production
 from lineage.connection import ANSWER_WITHIN, Connection, authorization
 from lineage.errors import LineageError, RegistryAway, first_line
 from lineage.production import Record
@@ -59,14 +58,15 @@ def of_git(root: Path, path: str) -> list[Chapter]:
     model; what lies in the workspace comes last.
     """
     told: list[Chapter] = []
-    for line in _git(root, "log", "--reverse", "--first-parent", "--format=%H%x1f%cI%x1f%an", "--", path).splitlines():
+    log = _asked(root, "log", "--reverse", "--first-parent", "--format=%H%x1f%cI%x1f%an", "--", path)
+    for line in log.splitlines():
         commit, at, by = line.split("\x1f")
-        text = _git(root, "show", f"{commit}:./{path}", ok=False)
+        text = git.said(root, "show", f"{commit}:./{path}")
         if text:
             _tell(told, Chapter(_parsed(text, path, commit), commit, datetime.fromisoformat(at), by))
     if (root / path).exists():
         now = datetime.now().astimezone()
-        _tell(told, Chapter(production.read(root / path), None, now, _git(root, "config", "user.name", ok=False)))
+        _tell(told, Chapter(production.read(root / path), None, now, git.said(root, "config", "user.name") or ""))
     return told
 
 
@@ -131,9 +131,9 @@ def making(root: Path, md5: str) -> Making | None:
     """Where a model comes from, by git's history of dvc.lock; None where no commit had it."""
     import yaml
 
-    first = _git(root, "log", "--reverse", "--format=%H", f"-S{md5}", "--", "dvc.lock").split()
+    first = _asked(root, "log", "--reverse", "--format=%H", f"-S{md5}", "--", "dvc.lock").split()
     for commit in first[:1]:
-        stages = (yaml.safe_load(_git(root, "show", f"{commit}:./dvc.lock")) or {}).get("stages") or {}
+        stages = (yaml.safe_load(_asked(root, "show", f"{commit}:./dvc.lock")) or {}).get("stages") or {}
         made = {out["path"] for stage in stages.values() for out in stage.get("outs", [])}
         for stage in stages.values():
             if any(out.get("md5") == md5 for out in stage.get("outs", [])):
@@ -142,11 +142,8 @@ def making(root: Path, md5: str) -> Making | None:
     return None
 
 
-def _git(root: Path, *arguments: str, ok: bool = True) -> str:
-    done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
-    if ok and done.returncode:
-        raise LineageError(f"git can't tell the history of production: {done.stderr.strip().splitlines()[-1]}.")
-    return done.stdout.strip() if done.returncode == 0 else ""
+def _asked(root: Path, *arguments: str) -> str:
+    return git.told(root, *arguments, failing="git can't tell the history of production")
 
 
 # ---- the registry ----

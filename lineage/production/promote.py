@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lineage import connection, mirror, production
+from lineage import connection, git, mirror, production
 from lineage.connection import Connection
 from lineage.errors import LineageError, RegistryAway
 from lineage.holdings import Holdings
@@ -218,9 +218,8 @@ def _record_of(where: Place, md5: str) -> Record | None:
 
 
 def _uncommitted(where: Place) -> str:
-    asked = ["git", "status", "--porcelain", "--", where.path]
-    done = subprocess.run(asked, cwd=where.root, capture_output=True, text=True, check=False)
-    return " (not committed yet)" if done.returncode == 0 and done.stdout.strip() else ""
+    changed = git.said(where.root, "status", "--porcelain", "--", where.path)
+    return " (not committed yet)" if changed else ""
 
 
 # ---- what a person may mean ----

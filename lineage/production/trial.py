@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from lineage import retrieve
+from lineage import git, retrieve
 from lineage.errors import LineageError, RegistryAway, first_line, in_a_sentence
 from lineage.pipeline import Pipeline
 from lineage.production import Record, alias, promote
@@ -73,13 +73,7 @@ def _would_run_first(where: Place) -> list[str]:
 
 def _copy(where: Place, target: Path) -> None:
     """What git would have of the project, and what the stage reads; large files as links, what it writes as copies."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=where.root,
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout
+    listed = git.said(where.root, "ls-files", "-z", "--cached", "--others", "--exclude-standard") or ""
     names = {name for name in listed.split("\0") if name}
     pipeline = Pipeline(where.root)
     for dep in pipeline.running(where.stage).deps:
