@@ -49,7 +49,7 @@ class Downloads:
         except FileNotFoundError:
             raise NotFound(f"The content of '{name}' is not in the store.") from None
         # never shown in the page's origin: an uploaded HTML file is a download, not a page
-        headers = {"content-disposition": f"attachment; filename*=utf-8''{quote(name, safe='')}"}
+        headers = saved_as(name)
         kind = MEDIA_TYPE
         if inline and (medium := _medium(file)):
             kind, headers = medium, KEPT
@@ -75,6 +75,11 @@ class Downloads:
             if md5_of(file) != md5:
                 raise Damaged(name, md5)
             self._proved[md5] = state
+
+
+def saved_as(name: str) -> dict[str, str]:
+    """The header by which browsers save an answer as a file of this name."""
+    return {"content-disposition": f"attachment; filename*=utf-8''{quote(name, safe='')}"}
 
 
 def _medium(file: BufferedReader) -> str | None:

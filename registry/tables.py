@@ -5,12 +5,14 @@ time: each is made again when it is asked for.
 """
 
 import contextlib
+import csv
+import io
 import json
 import os
 import secrets
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +23,21 @@ KEPT = 50  # databases
 MOST_COLUMNS = 200
 FEW = 12  # distinct values that are offered as filters
 LONGEST = 500  # characters of a cell
-VERSION = 3
+VERSION = 4
+EXPORTED = 1000  # rows that are read at once for a CSV
 SORTED = ("number", "text", "boolean")  # kinds that can be sorted, and filtered by where they have few values
 
 
 @dataclass(frozen=True)
 class Column:
-    """`kind` is number, text, boolean, picture, array (its values lie in a file beside), other, or mixed: several."""
+    """`kind` is number, text, boolean, picture, array (its values lie in a file beside), other, or mixed: several.
+
+    `shape` is that of an array, such as 28×28×1, where the table tells it.
+    """
 
     name: str
     kind: str
+    shape: str
     counts: list[tuple[Any, int]]  # of each value, where there are few
 
 
@@ -48,9 +55,10 @@ class Table:
     """One table, opened for reading."""
 
     def __init__(self, path: Path):
-        self._db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        # one thread at a time uses it, but while a CSV is sent not always the same
+        self._db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, check_same_thread=False)
         about = json.loads(self._db.execute("select about from about").fetchone()[0])
-        self.columns = [Column(one["name"], one["kind"], [tuple(pair) for pair in one["counts"]]) for one in about]
+        self.columns = [Column(**one | {"counts": [tuple(pair) for pair in one["counts"]]}) for one in about]
 
     def __enter__(self) -> "Table":
         return self
@@ -74,6 +82,15 @@ class Table:
         )
         return [(row[0], list(row[1:])) for row in found]
 
+    def csv(self, sought: Sought) -> Iterator[str]:
+        """All rows that are sought, under a line of names; arrays are left out, pictures are paths."""
+        kept = [at for at, column in enumerate(self.columns) if column.kind != "array"]
+        yield _line([self.columns[at].name for at in kept])
+        offset = 0
+        while rows := self.rows(sought, EXPORTED, offset):
+            yield "".join(_line([cells[at] for at in kept]) for _, cells in rows)
+            offset += EXPORTED
+
     def _where(self, sought: Sought) -> tuple[str, list[Any]]:
         """SQL made of column numbers alone; every value is bound."""
         parts, values = ["true"], []
@@ -85,6 +102,12 @@ class Table:
             parts.append(f"({' or '.join(f'instr(lower(c{at:d}), lower(?)) > 0' for at in texts) or 'false'})")
             values += [sought.contains] * len(texts)
         return " and ".join(parts), values
+
+
+def _line(cells: list[Any]) -> str:
+    text = io.StringIO()
+    csv.writer(text).writerow(cells)
+    return text.getvalue()
 
 
 def open_table(folder: Path, content: Path, md5: str) -> Table:
@@ -107,50 +130,55 @@ def _make(path: Path, content: Path) -> None:
         raise BadInput("This file is not a table as W&B writes one. Download it to look at it.") from None
     if len(names) > MOST_COLUMNS:
         raise BadInput(f"The table has {len(names)} columns; up to {MOST_COLUMNS} are shown. Download it instead.")
-    arrays = _arrays(table.get("column_types"))
-    kinds = ["array" if name in arrays else _kind(row[at] for row in data) for at, name in enumerate(names)]
+    shapes = _shapes(table.get("column_types"))
+    kinds = ["array" if name in shapes else _kind(row[at] for row in data) for at, name in enumerate(names)]
+    columns = [Column(name, kind, shapes.get(name, ""), []) for name, kind in zip(names, kinds, strict=True)]
     path.parent.mkdir(exist_ok=True)
     _prune(path.parent)
     aside = path.with_suffix(f".{secrets.token_hex(6)}")
     try:
         with contextlib.closing(sqlite3.connect(aside, isolation_level=None)) as db:
-            _fill(db, names, kinds, data)
+            _fill(db, columns, data)
         os.replace(aside, path)
     finally:
         aside.unlink(missing_ok=True)
 
 
-def _fill(db: sqlite3.Connection, names: list[str], kinds: list[str], data: list[list[Any]]) -> None:
-    columns = [f"c{at}" for at in range(len(names))]
+def _fill(db: sqlite3.Connection, columns: list[Column], data: list[list[Any]]) -> None:
+    names = [f"c{at}" for at in range(len(columns))]
     db.execute("pragma journal_mode = off")
     db.execute("pragma synchronous = off")  # made anew if it is lost
     db.execute("begin")
-    db.execute(f"create table cell (id integer primary key, {', '.join(columns)})")
+    db.execute(f"create table cell (id integer primary key, {', '.join(names)})")
     places = ", ".join("?" * (len(names) + 1))
     rows = ((number, *map(_cell, row)) for number, row in enumerate(data, 1))
     db.executemany(f"insert into cell values ({places})", rows)
     about = []
-    for column, name, kind in zip(columns, names, kinds, strict=True):
+    for name, column in zip(names, columns, strict=True):
         counts: list[Any] = []
-        if kind in SORTED:
-            db.execute(f"create index up_{column} on cell ({column} is null, {column}, id)")
-            db.execute(f"create index down_{column} on cell ({column}, id)")
-            grouped = f"select {column}, count(*) from cell where {column} is not null group by 1 order by 1 limit ?"
+        if column.kind in SORTED:
+            db.execute(f"create index up_{name} on cell ({name} is null, {name}, id)")
+            db.execute(f"create index down_{name} on cell ({name}, id)")
+            grouped = f"select {name}, count(*) from cell where {name} is not null group by 1 order by 1 limit ?"
             found = db.execute(grouped, [FEW + 1]).fetchall()
             counts = found if len(found) <= FEW < len(data) else []
-        about.append({"name": name, "kind": kind, "counts": counts})
+        about.append(asdict(column) | {"counts": counts})
     db.execute("create table about (about text)")
     db.execute("insert into about values (?)", [json.dumps(about)])
     db.execute("commit")
 
 
-def _arrays(column_types: Any) -> set[str]:
-    """The columns whose values the SDK wrote to a file of arrays instead."""
+def _shapes(column_types: Any) -> dict[str, str]:
+    """The columns whose values the SDK wrote to a file of arrays instead, with the shape of each value."""
     try:
-        types = column_types["params"]["type_map"]
-        return {name for name, kind in types.items() if "serialization_path" in (kind.get("params") or {})}
+        types = {name: kind.get("params") or {} for name, kind in column_types["params"]["type_map"].items()}
+        return {
+            name: "×".join(map(str, params.get("shape") or []))[:LONGEST]
+            for name, params in types.items()
+            if "serialization_path" in params
+        }
     except (KeyError, TypeError, AttributeError):
-        return set()
+        return {}
 
 
 def _kind(values: Iterator[Any]) -> str:

@@ -68,10 +68,23 @@ IDS = "select run.id from run where run.project_id = :project"
 COUNT = "select count(*) from run where run.project_id = :project"
 
 
-def page(db: Connection, project_id: int, wanted: str | None, order: str | None, limit: int, offset: int) -> list[Row]:
-    """A project's runs that pass the filter, in this order; by default the oldest first."""
+def page(
+    db: Connection,
+    project_id: int,
+    wanted: str | None,
+    order: str | None,
+    limit: int,
+    offset: int,
+    together: str | None = None,
+) -> list[Row]:
+    """A project's runs that pass the filter, in this order; by default the oldest first.
+
+    Runs that have the field `together` alike stand together, those without it behind all others.
+    """
     query = Query(wanted)
     by = query.order(order)
+    if together:
+        by = f"{query.ascending(together)}, {by}"
     found = " ".join((IDS, "and", query.condition, "order by", by, "limit :limit offset :offset"))
     rows = _on(db).all(found, project=project_id, limit=limit, offset=offset, **query.parameters)
     # whole rows only for this page: sorting thousands of them would carry each one's config along
@@ -81,6 +94,15 @@ def page(db: Connection, project_id: int, wanted: str | None, order: str | None,
 def count(db: Connection, project_id: int, wanted: str | None) -> int:
     query = Query(wanted)
     return _on(db).value(" ".join((COUNT, "and", query.condition)), project=project_id, **query.parameters)
+
+
+def tally(db: Connection, project_id: int, wanted: str | None, field: str) -> dict[Any, int]:
+    """How many of a project's runs that pass the filter have each value of a field."""
+    query = Query(wanted)
+    value = query.value(field)
+    found = f"select {value} as value, count(*) as runs from run where run.project_id = :project"
+    rows = _on(db).all(" ".join((found, "and", query.condition, "group by 1")), project=project_id, **query.parameters)
+    return {row["value"]: row["runs"] for row in rows}
 
 
 class Field:
@@ -111,8 +133,17 @@ class Query:
         direction = "desc" if descending else "asc"
         if key in ("created_at", "createdAt"):
             return f"run.id {direction}"  # ids are given in the order of creation, times only to the second
-        value = self._field(key).value
+        value = self.value(key)
         return f"{value} is null, {value} {direction}, run.id {direction}"
+
+    def ascending(self, key: str) -> str:
+        """What stands in `order by` before an order among runs that have a field alike."""
+        value = self.value(key)
+        return f"{value} is null, {value}"
+
+    def value(self, key: str) -> str:
+        """SQL for a field of a run."""
+        return self._field(key).value
 
     def _bind(self, value: Any) -> str:
         if isinstance(value, int) and abs(value) >= LARGEST_INTEGER:

@@ -9,10 +9,11 @@ from registry.model import access, collections, ids, listing, memberships, overv
 from registry.web import addresses, compare, files, find, tables
 from registry.web import version as versions
 from registry.web.pager import pager
-from registry.web.shell import Content, Moved, Page, Visit
+from registry.web.shell import Content, Export, Moved, Page, Visit
 
 Row = dict[str, Any]
 MANY = 50
+NEAR = 500  # files in which the tables beside a table are sought
 REFERENCE = re.compile(r"wandb-artifact://((?:[0-9a-f]{2})+)/(.+)")  # to a file of another version
 
 
@@ -104,7 +105,7 @@ def _elsewhere(visit: Visit, found: Row, way: str) -> Moved | None:
     return Moved(files.at(f"{target['address']}/{way}", named[2])) if target and named else None
 
 
-def file(visit: Visit) -> Page | Moved:
+def file(visit: Visit) -> Page | Moved | Export:
     """A file with as much of it as can be shown."""
     place, collection, membership, found = entry(visit)
     if there := _elsewhere(visit, found, "files"):
@@ -116,6 +117,14 @@ def file(visit: Visit) -> Page | Moved:
     steps = [(f"{collection['name']}:{number}", address), ("Files", f"{address}#files")]
     if found["path"].endswith(tables.SUFFIX) and found["md5"]:
         with contextlib.suppress(BadInput):  # one that can't be shown as a table is a file like others
-            return tables.shown(visit, place, found, f"{base}/raw", steps)
+            return tables.shown(visit, place, found, base, steps, _tables_beside(visit, found))
     section = "models" if collection["kind"] == "PORTFOLIO" else "projects"
     return files.page(visit, place, found, files.at(f"{base}/raw", found["path"]), steps, section)
+
+
+def _tables_beside(visit: Visit, found: Row) -> list[str]:
+    """The tables in the folder of a table, itself among them."""
+    inside = found["path"][: found["path"].rfind("/") + 1]
+    folders = listing.folders(visit.db, found["artifact_id"], inside)
+    rows = listing.files(visit.db, found["artifact_id"], inside, folders, NEAR, 0)
+    return [row["path"] for row in rows if row["path"].endswith(tables.SUFFIX)][: tables.TABS]

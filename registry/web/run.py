@@ -6,7 +6,7 @@ from registry.errors import NotFound
 from registry.model import accounts, history, lineage, runfiles, runs
 from registry.web import addresses, code, console, curves, files, find, media, overlays, tables
 from registry.web.pager import pager
-from registry.web.shell import Content, Page, Visit
+from registry.web.shell import Content, Export, Page, Visit
 
 Row = dict[str, Any]
 LINES = 500  # console lines a page: the last ones, unless the address asks for others
@@ -51,7 +51,7 @@ def run(visit: Visit) -> Page:
     return Page("run.html", shown | views[tab](visit, found))
 
 
-def file(visit: Visit) -> Page:
+def file(visit: Visit) -> Page | Export:
     """A file of a run with as much of it as can be shown; a table as a table."""
     place, found = find.run(visit)
     row = _file(visit, found)

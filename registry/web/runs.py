@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from registry.errors import BadInput, NotFound
@@ -20,7 +21,8 @@ FIXED = {
     "name": "display_name", "state": "state", "job": "job_type", "group": "group_name", "commit": "commit",
     "started": "created_at",
 }  # fmt: skip
-ASKED = ("q", "state", "group", "job", "sweep", "key", "is", "value", "sort", "with")
+GROUPED = {"group": "group", "job": "job type", "state": "state", "commit": "commit"}
+ASKED = ("q", "state", "group", "job", "sweep", "key", "is", "value", "sort", "with", "by")
 KINDS = {"config": "config", "summary": "summary_metrics"}
 OPERATORS = {"=": "$eq", "!=": "$ne", ">": "$gt", ">=": "$gte", "<": "$lt", "<=": "$lte", "contains": "$contains"}
 
@@ -47,7 +49,8 @@ def project(visit: Visit) -> Page:
         problem, wanted = str(error), None
         total = runsearch.count(visit.db, place["id"], wanted)
     pages = pager(visit, total, MANY)
-    rows = runsearch.page(visit.db, place["id"], wanted, _order(visit), pages.size, pages.offset)
+    by = visit.query["by"] if visit.query.get("by") in GROUPED else None
+    rows = runsearch.page(visit.db, place["id"], wanted, _order(visit), pages.size, pages.offset, FIXED.get(by or ""))
     shown = [_shown(row) for row in find.runs(visit, rows)]
     chosen = list(dict.fromkeys(visit.query.getlist("column")))[:CHOICES]
     offered = sorted({key for row in shown for key in row["facts"]}, key=_rank)[:CHOICES]
@@ -60,17 +63,19 @@ def project(visit: Visit) -> Page:
         {
             "title": place["name"],
             "project": place,
-            "runs": shown,
+            "groups": _groups(visit, place, wanted, by, shown),
             "pages": pages,
             "any": total > 0 or bool(visit.query),
             "counts": find.counts(visit, place),
             "running": running,
             "live": running and any(row["state"] in runs.UNDER_WAY for row in shown),
             "with": visit.query.get("with", ""),
+            "named": [row["name"] for row in shown],
             "problem": problem,
             "fixed": [_column(visit, key, "Job type" if key == "job" else key.capitalize()) for key in FIXED],
             "columns": [_column(visit, key, key.partition(".")[2], key in numeric) for key in chosen],
             "offered": [(key, key in chosen) for key in [*offered, *(key for key in chosen if key not in offered)]],
+            "grouped": GROUPED,
             "states": STATES,
             "operators": list(OPERATORS),
             "asked": {key: visit.query.get(key, "") for key in ASKED},
@@ -78,6 +83,18 @@ def project(visit: Visit) -> Page:
             "clear": addresses.join(place["entity_name"], place["name"], "runs"),
         },
     )
+
+
+def _groups(visit: Visit, place: Row, wanted: str | None, by: str | None, shown: list[Row]) -> list[Row]:
+    """The rows of a page under the heads that the form asks for; one group without a head, if it asks for none."""
+    if by is None or not shown:
+        return [{"head": None, "runs": shown}]
+    counts = runsearch.tally(visit.db, place["id"], wanted, FIXED[by])
+    field = "git_commit" if by == "commit" else FIXED[by]
+    return [
+        {"head": str(value or f"no {GROUPED[by]}"), "count": counts.get(value, 0), "runs": list(runs)}
+        for value, runs in groupby(shown, key=lambda row: row[field])
+    ]
 
 
 def _is_numeric(key: str, shown: list[Row]) -> bool:

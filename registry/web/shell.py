@@ -8,7 +8,7 @@ Everything is read at start, so that the server outlives the folder it was start
 import hashlib
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -18,12 +18,12 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 
 from registry import middleware
 from registry.bodies import whole_body
 from registry.db.connect import Connection
-from registry.downloads import Downloads
+from registry.downloads import Downloads, saved_as
 from registry.errors import Fault, Forbidden, NotFound, RegistryError, from_system
 from registry.model.access import Who
 from registry.signin import form_token, is_own_form, who_looks
@@ -91,7 +91,16 @@ class Content:
     name: str
 
 
-View = Callable[[Visit], Page | Moved | Content]
+@dataclass(frozen=True)
+class Export:
+    """A text that is made while it is sent, to be saved as a file."""
+
+    parts: Iterator[str]
+    name: str
+    media_type: str
+
+
+View = Callable[[Visit], Page | Moved | Content | Export]
 Change = Callable[[Visit], Moved]
 
 
@@ -152,6 +161,8 @@ class Shell:
             return answer
         if isinstance(answer, Moved):
             return _moved(answer)
+        if isinstance(answer, Export):
+            return StreamingResponse(answer.parts, media_type=answer.media_type, headers=saved_as(answer.name))
         return self.render(
             request, answer.template, problem.status if problem else answer.status, who=who, **answer.values
         )
@@ -193,9 +204,10 @@ class Shell:
 
     def excuse(self, request: Request, who: Who | None, error: Exception) -> Response:
         """An error as a page that says what is so."""
-        number = None
-        if not isinstance(error, RegistryError):
-            number = secrets.token_hex(3)
+        number = secrets.token_hex(3)
+        if isinstance(error, RegistryError):
+            log.warning("%s %s refused, request %s: %s", request.method, request.url.path, number, error)
+        else:
             log.error("%s %s failed, request %s", request.method, request.url.path, number, exc_info=error)
             error = from_system(error) or Fault()
         shown = {"who": who, "sentence": str(error), "code": error.status, "number": number}

@@ -1,22 +1,24 @@
 """A W&B Table, of a version or of a run: rows with their pictures, sorted, filtered, page by page."""
 
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
 from registry.errors import NotFound
 from registry.model import runfiles
 from registry.tables import SORTED, Sought, Table, open_table
-from registry.web import addresses, find
+from registry.web import addresses, files, find
 from registry.web.pager import pager
-from registry.web.shell import Page, Visit
+from registry.web.shell import Export, Page, Visit
 
 Row = dict[str, Any]
 MANY = 50
 GRID = 200  # pictures a page
+TABS = 20  # of the tables beside this one
 SUFFIX = ".table.json"
 
 
-def of_run(visit: Visit) -> Page:
+def of_run(visit: Visit) -> Page | Export:
     """A table that a run logged."""
     place, run = find.run(visit)
     name = runfiles.clean_name(visit.path["path"])
@@ -24,17 +26,22 @@ def of_run(visit: Visit) -> Page:
     base = addresses.run(place["entity_name"], place["name"], run["name"])
     file = {"path": name, "md5": rows[0]["md5"] if rows else None}
     steps = [(run["display_name"], base), ("Files", f"{base}/files")]
-    return shown(visit, place, file, f"{base}/raw", steps)
+    beside = [row["name"] for row in runfiles.page(visit.db, run["id"], None, f"%{SUFFIX}", TABS, 0)]
+    return shown(visit, place, file, base, steps, beside)
 
 
-def shown(visit: Visit, place: Row, file: Row, raw: str, steps: list[tuple[str, str]]) -> Page:
-    """The page of a table; `raw` is the address under which the files beside it lie."""
+def shown(
+    visit: Visit, place: Row, file: Row, base: str, steps: list[tuple[str, str]], beside: list[str]
+) -> Page | Export:
+    """The page of a table, or its rows as CSV; `base` is the address of what holds it and the tables `beside` it."""
     if file["md5"] is None:
         raise NotFound(f"There is no table '{file['path']}'.")
-    title = PurePosixPath(file["path"]).name.removesuffix(SUFFIX)
+    title, raw = _title(file["path"]), f"{base}/raw"
     grid = visit.query.get("view") == "grid"
-    with open_table(visit.store.folder, visit.store.blobs.path(file["md5"]), file["md5"]) as table:
+    with _opened(visit, file) as table:
         sought = _sought(visit, table)
+        if visit.query.get("view") == "csv":
+            return Export(_csv(visit, file, sought), f"{title}.csv", "text/csv")
         pages = pager(visit, table.count(sought), GRID if grid else MANY)
         rows = table.rows(sought, pages.size, pages.offset)
         pictures = [at for at, column in enumerate(table.columns) if column.kind == "picture"]
@@ -44,6 +51,9 @@ def shown(visit: Visit, place: Row, file: Row, raw: str, steps: list[tuple[str, 
                 "title": title,
                 "project": place,
                 "steps": steps,
+                "tabs": [
+                    (_title(path), files.at(f"{base}/files", path), None, path == file["path"]) for path in beside
+                ],
                 "rows_in_all": table.count(Sought()),
                 "columns": [_head(visit, at, column, sought) for at, column in enumerate(table.columns)],
                 "rows": [
@@ -61,9 +71,23 @@ def shown(visit: Visit, place: Row, file: Row, raw: str, steps: list[tuple[str, 
                 "kept": [(key, value) for key, value in visit.query.multi_items() if key not in ("q", "page")],
                 "clear": visit.address.partition("?")[0],
                 "filtered": bool(sought.equal or sought.contains),
-                "download": f"{raw}{addresses.join(*file['path'].split('/'))}",
+                "download": files.at(raw, file["path"]),
+                "csv": _with(visit, view="csv"),
             },
         )
+
+
+def _title(path: str) -> str:
+    return PurePosixPath(path).name.removesuffix(SUFFIX)
+
+
+def _opened(visit: Visit, file: Row) -> Table:
+    return open_table(visit.store.folder, visit.store.blobs.path(file["md5"]), file["md5"])
+
+
+def _csv(visit: Visit, file: Row, sought: Sought) -> Iterator[str]:
+    with _opened(visit, file) as table:
+        yield from table.csv(sought)
 
 
 def _sought(visit: Visit, table: Table) -> Sought:
@@ -82,7 +106,8 @@ def _head(visit: Visit, at: int, column: Any, sought: Sought) -> Row:
     now = ("descending" if sought.descending else "ascending") if sought.sort == at else None
     sorts = _with(visit, sort=f"-c{at}" if now == "ascending" else f"c{at}")
     sortable = column.kind in SORTED
-    return {"name": column.name, "kind": column.kind, "order": now, "sorts": sorts if sortable else None}
+    kind = f"{column.kind} {column.shape}".strip()
+    return {"name": column.name, "kind": kind, "order": now, "sorts": sorts if sortable else None}
 
 
 def _facet(visit: Visit, at: int, column: Any) -> Row:
@@ -104,5 +129,5 @@ def _with(visit: Visit, **changed: Any) -> str:
 def _cell(table: Table, at: int, value: Any, raw: str) -> Row:
     kind = table.columns[at].kind
     if kind == "picture" and value:
-        return {"kind": kind, "address": f"{raw}{addresses.join(*str(value).split('/'))}"}
+        return {"kind": kind, "address": files.at(raw, str(value))}
     return {"kind": kind, "value": value}

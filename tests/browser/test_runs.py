@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import re
 import subprocess
@@ -85,6 +86,15 @@ def test_runs_are_sorted_searched_and_filtered_by_what_they_measured(runs: Site,
     page.get_by_label("Column to filter by").fill("nonsense")
     page.get_by_role("button", name="Filter").click()
     expect(page.get_by_role("alert")).to_contain_text("Runs have no column 'nonsense'.")
+
+
+def test_runs_stand_in_groups(runs: Site, window: Window):
+    page = window.open("/local/looks/runs")
+    page.get_by_label("Group by").select_option("group")
+    page.get_by_role("button", name="Filter").click()
+    rows = page.locator("table.runs tbody th")
+    expect(rows).to_have_text(["pair 2 runs", "fit-2", "fit-1", "no group 1 run", "fit-0"])
+    window.check_access()
 
 
 def test_columns_are_chosen(runs: Site, window: Window):
@@ -181,6 +191,13 @@ def test_a_table_is_paged_sorted_and_filtered_with_its_pictures(runs: Site, wind
     expect(page.locator("tbody tr").first).to_contain_text("129")
     page.locator(".facet").get_by_role("link", name="even").click()
     expect(page.locator(".foot")).to_contain_text("of 64")
+    with page.expect_download() as saved:
+        page.get_by_role("link", name="Download CSV").click()
+    assert saved.value.suggested_filename == "digits.csv"
+    with saved.value.path().open(newline="") as file:
+        kept = list(csv.DictReader(file))
+    assert len(kept) == 64
+    assert int(kept[0]["number"]) > int(kept[-1]["number"])
     page.get_by_role("link", name="Grid").click()
     expect(page.locator("figure img").first).to_be_visible()
 
