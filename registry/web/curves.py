@@ -104,7 +104,7 @@ def of_runs(visit: Visit, runs: list[Row], stream: str = "history", most: int = 
             values, bad = _values(rows, name, axis)
             lines.append((run["display_name"], values))
             lost += bad
-        charts.append(_drawn(name, lines, axis, smoothing, lost))
+        charts.append(drawn(name, lines, axis, smoothing, lost))
     return Drawn(charts, pages, wanted)
 
 
@@ -158,8 +158,9 @@ def smoothed(values: list[float], weight: float) -> list[float]:
     return found
 
 
-def _drawn(name: str, drawn: list[tuple[str, Points]], axis: str, smoothing: float, lost: int) -> Curves:
-    every = [point for _, values in drawn for point in values]
+def drawn(name: str, series: list[tuple[str, Points]], axis: str, smoothing: float, lost: int) -> Curves:
+    """One chart of lines by their names."""
+    every = [point for _, values in series for point in values]
     if not every:
         return Curves(name, [], [], [], (0, 1, 0, 1), lost)
     xs, ys = [x for x, _ in every], [y for _, y in every]
@@ -172,7 +173,7 @@ def _drawn(name: str, drawn: list[tuple[str, Points]], axis: str, smoothing: flo
         return " ".join(f"{_along(x, left, right):.1f},{_across(y, low, high):.1f}" for x, y in points)
 
     lines = []
-    for run, values in drawn:
+    for run, values in series:
         if not values:
             continue
         soft = smoothed([y for _, y in values], smoothing) if smoothing else None

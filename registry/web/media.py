@@ -1,10 +1,9 @@
 """Pictures, sounds, films, tables and plots that a run logged: what its pages can show of them."""
 
-import json
 from typing import Any
 
 from registry.model import history, runfiles, runs
-from registry.web import addresses, files, overlays
+from registry.web import addresses, files, overlays, plots
 from registry.web.pager import pager
 from registry.web.shell import Visit
 
@@ -12,8 +11,6 @@ Row = dict[str, Any]
 Logged = list[tuple[str, Row]]  # keys and what was logged under each
 MOST = 48  # files a page
 STEPS = 12  # a page of one key
-LARGEST_MATRIX = 256 * 1024  # bytes of a table that is looked at for a confusion matrix
-CONFUSION = ("Actual", "Predicted", "nPredictions")
 LISTS = ("audio", "videos", "html")  # where the SDK puts several files of a key
 OF_EACH = {"captions": "caption", "all_masks": "masks", "all_boxes": "boxes"}
 UNSEEN = {
@@ -94,8 +91,7 @@ def _shown(visit: Visit, run: Row, key: str, value: Row, item: Row, there: dict[
     if kind:
         return one | {"kind": kind}
     if name.endswith(".table.json"):
-        matrix = confusion(visit, file)
-        return one | ({"kind": "matrix", **matrix} if matrix else {"kind": "table"})
+        return one | (plots.of_table(visit, run, key, file) or {"kind": "table"})
     return one | {"kind": "file", "words": UNSEEN.get(str(value["_type"]).removesuffix("-file"), "A file.")}
 
 
@@ -117,44 +113,12 @@ def _over(visit: Visit, run: Row, key: str, value: Row, there: dict[str, Row], b
     return {"width": width, "height": height, "masks": masks, "boxes": boxes, "legend": legend}
 
 
-def confusion(visit: Visit, file: Row) -> Row | None:
-    """A confusion matrix that `wandb.plot` logged as a table of counts; None for any other table."""
-    if file["size"] > LARGEST_MATRIX:
-        return None
-    try:
-        table = json.loads(visit.store.blobs.path(file["md5"]).read_bytes())
-        if tuple(table["columns"]) != CONFUSION:
-            return None
-        counts = {(str(actual), str(predicted)): int(count) for actual, predicted, count in table["data"]}
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    classes = list(dict.fromkeys(actual for actual, _ in counts))
-    most = max((count for (actual, predicted), count in counts.items() if actual != predicted), default=0)
-
-    def shade(actual: str, predicted: str, count: int) -> str:
-        if actual == predicted:
-            return "d"
-        return "" if not count else "h2" if count * 2 > most else "h1"
-
-    rows = []
-    for actual in classes:
-        cells = [(counts.get((actual, predicted), 0), predicted) for predicted in classes]
-        rows.append((actual, [(count, shade(actual, predicted, count)) for count, predicted in cells]))
-    return {"classes": classes, "rows": rows}
-
-
 def _histogram(key: str, value: Row) -> Row:
-    """The bars of a histogram as (x, height, width) within 100 × 40, and between which values they lie."""
+    """The bars of a histogram, and between which values they lie."""
     packed = value.get("packedBins") if isinstance(value.get("packedBins"), dict) else {}
     bins = value.get("bins") if isinstance(value.get("bins"), list) else []
     counts = [float(count) for count in value.get("values") or [] if isinstance(count, int | float)]
     ends = (bins[0], bins[-1]) if bins else None
     if packed and {"min", "size", "count"} <= packed.keys():
         ends = (packed["min"], packed["min"] + packed["size"] * packed["count"])
-    width = 100 / max(1, len(counts))
-    bars = [
-        (round(at * width, 2), round(count / max(counts) * 40, 2), round(width, 2))
-        for at, count in enumerate(counts)
-        if max(counts) > 0
-    ]
-    return {"kind": "histogram", "key": key, "caption": "", "bars": bars, "ends": ends}
+    return {"kind": "histogram", "key": key, "caption": "", "bars": plots.histogram(counts), "ends": ends}

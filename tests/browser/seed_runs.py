@@ -50,6 +50,20 @@ def media() -> dict:
     }
 
 
+def plots() -> dict:
+    """One of each drawing that `wandb.plot` knows by itself."""
+    points = wandb.Table(["at", "value", "of"], [[at, at * at, "ab"[at % 2]] for at in range(8)])
+    named = wandb.Table(["name", "gain"], [["cat", 0.5], [EVIL, -0.25]])
+    return {
+        "lines": wandb.plot.line(points, "at", "value", stroke="of", title="Squares"),
+        "dots": wandb.plot.scatter(points, "at", "value", title="Points"),
+        "gains": wandb.plot.bar(named, "name", "gain", title="Gains"),
+        "spread": wandb.plot.histogram(points, "value", title="Spread"),
+        "roc": wandb.plot.roc_curve([0, 1, 1, 0], [[0.8, 0.2], [0.3, 0.7], [0.6, 0.4], [0.7, 0.3]]),
+        "own": wandb.plot_table("someone/own", points, {"x": "at"}, {}),
+    }
+
+
 def fill() -> None:
     for number in range(3):
         config = {"lr": 0.1 / (number + 1), "train": {"epochs": number + 5}, EVIL: EVIL}
@@ -65,7 +79,7 @@ def fill() -> None:
                 print("\x1b[1;31mred\x1b[0m and plain")
                 print("\r 10 %\r100 %")
                 matrix = wandb.plot.confusion_matrix(y_true=[0, 0, 1, 1], preds=[0, 1, 1, 1], class_names=["cat", EVIL])
-                run.log({"confusion": matrix})
+                run.log({"confusion": matrix, **plots()})
                 data = wandb.Artifact("data", "dataset", metadata={"dvc": {"path": "data/digits", "md5": "a" * 32}})
                 data.add(digits(), "digits")
                 run.log_artifact(data, aliases=["latest", "dvc-" + "a" * 32]).wait()

@@ -177,6 +177,21 @@ def test_a_number_that_no_database_holds_is_no_fault(runs: Site, window: Window)
     expect(names(page)).to_have_count(3)  # it was a fault of the server
 
 
+def test_plots_of_the_sdk_are_drawn_and_one_of_ones_own_is_a_table(runs: Site, window: Window):
+    page = window.open("/local/looks/runs/run0/media")
+
+    def drawn(title: str) -> Locator:
+        return page.locator("figure", has=page.locator("figcaption", has_text=title)).locator("svg")
+
+    expect(drawn("Squares").locator("polyline")).to_have_count(2)
+    expect(drawn("Points").locator("circle")).to_have_count(8)
+    expect(drawn("Gains").locator("text")).to_have_text(["cat", "0.5000", EVIL[:21] + "…", "−0.2500"])
+    expect(drawn("Spread").locator("rect")).to_have_count(20)
+    expect(drawn("ROC").locator("polyline")).to_have_count(2)
+    page.get_by_role("link", name="Open table own_table").click()
+    expect(page.locator(".foot")).to_contain_text("Rows 1–8 of 8")
+
+
 def test_a_table_is_paged_sorted_and_filtered_with_its_pictures(runs: Site, window: Window):
     page = window.open(TABLE)
     expect(page.locator(".foot")).to_contain_text("Rows 1–50 of 130")
