@@ -12,6 +12,7 @@ from typing import Any
 from registry.db.connect import Connection
 from registry.errors import BadInput
 from registry.model import writers
+from registry.model.dotted import leaves
 from registry.model.runs import loads
 
 Row = dict[str, Any]
@@ -120,7 +121,9 @@ def _remember_keys(db: Connection, run: Row, known: dict[str, Any], rows: list[d
     """Keeps up which keys the history has, the types of their values, and the last of them."""
     for row in rows:
         known["lastStep"] = max(known["lastStep"], _step(row) or 0)
-        for key, value in _leaves(row, ""):
+        for key, value in leaves(row):
+            if isinstance(value, dict) and "_type" not in value:
+                continue  # nothing that is measured or shown
             entry = known["keys"].setdefault(key, {"typeCounts": [], "monotonic": True})
             kind = _kind(value)
             for count in entry["typeCounts"]:
@@ -138,15 +141,6 @@ def _remember_keys(db: Connection, run: Row, known: dict[str, Any], rows: list[d
         "update run set history_keys = :keys, last_step = :step where id = :run",
         {"keys": json.dumps(known["keys"]), "step": known["lastStep"], "run": run["id"]},
     )
-
-
-def _leaves(row: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-    """The values of a row under dotted names; media are values too."""
-    for key, value in row.items():
-        if isinstance(value, dict) and "_type" not in value:
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key, value
 
 
 def _kind(value: Any) -> str:

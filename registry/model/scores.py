@@ -7,10 +7,10 @@ from typing import Any
 from registry.db.connect import Connection
 from registry.model import access
 from registry.model.access import Who
+from registry.model.dotted import leaves
 
 Row = dict[str, Any]
 HUGE = 1e300  # no measurement is larger; whole numbers without end are no floats
-DEEPEST = 20
 PREFERRED = ("accuracy", "loss")
 OWN = ("_", "system/")  # summary keys of the SDK itself
 
@@ -76,18 +76,7 @@ def numbers(summary: str) -> dict[str, float]:
 def parameters(config: str) -> dict[str, Any]:
     """A run's config as dotted names, without what the SDK and DVC add to it."""
     values = {key: entry.get("value") for key, entry in json.loads(config).items() if isinstance(entry, dict)}
-    return dict(flattened({key: value for key, value in values.items() if key not in ("_wandb", "dvc")}))
-
-
-def flattened(values: dict[str, Any], prefix: str = "", deepest: int = DEEPEST) -> list[tuple[str, Any]]:
-    """[('train.epochs', 5), …] of {'train': {'epochs': 5}}; an empty or very deep object stays one."""
-    found: list[tuple[str, Any]] = []
-    for key, value in values.items():
-        if isinstance(value, dict) and value and deepest:
-            found += flattened(value, f"{prefix}{key}.", deepest - 1)
-        else:
-            found.append((f"{prefix}{key}", value))
-    return found
+    return dict(leaves({key: value for key, value in values.items() if key not in ("_wandb", "dvc")}))
 
 
 def rank(name: str) -> int:

@@ -5,6 +5,7 @@ from typing import Any
 
 from registry.errors import NotFound
 from registry.model import access, artifacts, collections, differences, lineage, listing, memberships, scores
+from registry.model.dotted import leaves
 from registry.model.scores import Score, rank
 from registry.web import addresses, curves, find, textdiff, words
 from registry.web import version as versions
@@ -116,7 +117,7 @@ def _facts(visit: Visit, artifact: Row) -> Row:
     maker = scores.makers(visit.db, visit.who, [artifact["id"]]).get(artifact["id"])
     parameters = scores.parameters(maker["config"]) if maker else {}
     found = {f"config.{key}": value for key, value in parameters.items()}
-    found |= dict(scores.flattened(json.loads(artifact["metadata"] or "{}")))
+    found |= dict(leaves(json.loads(artifact["metadata"] or "{}")))
     found |= {"description": artifact["description"]} if artifact["description"] else {}
     return found | ({"git.commit": maker["git_commit"]} if maker and maker["git_commit"] else {})
 

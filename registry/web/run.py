@@ -4,6 +4,7 @@ from typing import Any
 
 from registry.errors import NotFound
 from registry.model import accounts, history, lineage, runfiles, runs
+from registry.model.dotted import leaves
 from registry.web import addresses, code, console, curves, files, find, media, overlays, tables
 from registry.web.pager import pager
 from registry.web.shell import Content, Export, Page, Visit
@@ -102,8 +103,8 @@ def _overview(visit: Visit, found: Row) -> Row:
     in_dvc = config.pop("dvc", None)
     summary = _summary(found)
     return {
-        "config": dict(_flat(config)),
-        "in_dvc": dict(_flat({"dvc": in_dvc})) if in_dvc else {},
+        "config": dict(leaves(config)),
+        "in_dvc": dict(leaves({"dvc": in_dvc})) if in_dvc else {},
         "summary": {key: value for key, value in summary.items() if not media.is_media(value)},
         "media": media.of_run(visit, found, _logged(summary)),
         "overlays": overlays.tables(),
@@ -114,19 +115,11 @@ def _overview(visit: Visit, found: Row) -> Row:
 
 
 def _summary(found: Row) -> Row:
-    return dict(_flat({key: value for key, value in runs.loads(found["summary"]).items() if not key.startswith("_")}))
+    return dict(leaves({key: value for key, value in runs.loads(found["summary"]).items() if not key.startswith("_")}))
 
 
 def _logged(summary: Row) -> media.Logged:
     return [(key, value) for key, value in summary.items() if media.is_media(value)]
-
-
-def _flat(values: Row, path: str = ""):
-    for key, value in values.items():
-        if isinstance(value, dict) and value and "_type" not in value:
-            yield from _flat(value, f"{path}{key}.")
-        else:
-            yield f"{path}{key}", value
 
 
 def _drawn(visit: Visit, found: Row, drawn: curves.Drawn) -> Row:

@@ -7,6 +7,7 @@ from typing import Any
 
 from registry.errors import BadInput, NotFound
 from registry.model import runs, runsearch, scores, sweeps
+from registry.model.dotted import leaves
 from registry.web import addresses, find, words
 from registry.web.pager import pager
 from registry.web.shell import Moved, Page, Visit
@@ -123,17 +124,10 @@ def of_sweep(visit: Visit) -> Moved:
 def facts(row: Row) -> dict[str, Any]:
     """A run's config and summary by dotted names: config.train.epochs, summary.accuracy."""
     config = {key: entry.get("value") for key, entry in runs.loads(row["config"]).items() if isinstance(entry, dict)}
-    found = dict(_leaves("config", {key: value for key, value in config.items() if key != "_wandb"}))
+    config.pop("_wandb", None)
     summary = {key: value for key, value in runs.loads(row["summary"]).items() if not key.startswith("_")}
-    return found | dict(_leaves("summary", summary))
-
-
-def _leaves(path: str, value: Any):
-    if isinstance(value, dict) and value and "_type" not in value:
-        for key, inner in value.items():
-            yield from _leaves(f"{path}.{key}", inner)
-    elif not (isinstance(value, dict) and (not value or "_type" in value)):
-        yield path, value
+    every = [*leaves(config, "config."), *leaves(summary, "summary.")]
+    return {key: value for key, value in every if not isinstance(value, dict)}
 
 
 def _shown(row: Row) -> Row:

@@ -1,6 +1,7 @@
 """A version of an artifact, in its own collection or in a registered model: the same page for both, and its forms."""
 
 import json
+from itertools import islice
 from typing import Any
 
 from registry.errors import BadInput, NotFound
@@ -19,6 +20,7 @@ from registry.model import (
     tags,
 )
 from registry.model.access import Role
+from registry.model.dotted import leaves
 from registry.web import activity, addresses, find, usage
 from registry.web.pager import pager
 from registry.web.shell import Moved, Page, Visit
@@ -77,7 +79,7 @@ def page(visit: Visit, place: Row, collection: Row, alias: str) -> Page:
             "proof": proof.of_version(db, artifact),
             "score": score,
             "measured_by": next(iter(find.runs(visit, [score.run] if score.run else [])), None),
-            "metadata": dict(scores.flattened(json.loads(artifact["metadata"] or "{}"))[:FACTS]),
+            "metadata": dict(islice(leaves(json.loads(artifact["metadata"] or "{}")), FACTS)),
             "usage": usage.of(visit, place, collection, kind, number, artifact),
             "files": _files(visit, artifact, files_at),
             "users": find.runs(visit, overview.uses(db, artifact["id"], USERS)),
