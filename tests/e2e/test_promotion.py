@@ -314,13 +314,12 @@ def test_get_brings_the_bytes_from_the_cache_or_the_registry(shop: Shop):
     assert got(f"MNIST-dev:{shop.version(first)}") == first
     assert got("MNIST-dev", "--at", "2099-01-01") == second
     cached = shop.path / ".dvc/cache/files/md5" / first[:2] / first[2:]
-    cached.chmod(0o644)
-    whole = cached.read_bytes()
+    aside = cached.rename(cached.with_suffix(".aside"))  # the registry may have these very bytes, by another link
     cached.write_bytes(b"damaged")
     try:
         assert got(f"{TARGET}:{shop.version(first)}") == first
     finally:
-        cached.write_bytes(whole)
+        aside.replace(cached)
     for words, says in (
         (("MNIST-dev", "--at", "2001-01-01"), "no model of model-registry/MNIST-dev in production at 2001-01-01"),
         (("MNIST-dev", "--at", "yesterday"), "'yesterday' is no date"),
