@@ -62,8 +62,16 @@ def not_mirrored(stage: str, why: str) -> str:
 
 def first_line(error: BaseException) -> str:
     """What the error says, on one line; its kind where it says nothing. DVC puts a reason after a colon on the next."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
+    lines = (_answered(error) or str(error)).strip().splitlines() or [type(error).__name__]
     return " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
+
+
+def _answered(error: BaseException) -> str:
+    """What the registry's refusal says, where the SDK tells its status and address alone."""
+    try:
+        return str(error.response.json()["error"])  # type: ignore[attr-defined]
+    except (AttributeError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def in_a_sentence(error: Exception) -> str:
