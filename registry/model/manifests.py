@@ -12,7 +12,7 @@ from typing import Any
 
 from registry import blobs
 from registry.db.connect import Connection
-from registry.errors import BadInput, NotFound
+from registry.errors import BadInput, Conflict, NotFound
 from registry.model import ids
 
 Row = dict[str, Any]
@@ -103,10 +103,19 @@ def _entries_of(db: Connection, artifact: Row) -> dict[str, dict[str, Any]]:
         raise BadInput("The artifact's manifest was not uploaded. It was not committed; log it again.")
     if arrived[-1]["kind"] == "FULL":
         return _parse(arrived[-1]["body"])
-    entries = _as_manifest(entries_of(db, artifact["base_id"])) if arrived[-1]["kind"] == "INCREMENTAL" else {}
+    entries = _of_base(db, artifact["base_id"]) if arrived[-1]["kind"] == "INCREMENTAL" else {}
     for manifest in arrived:
         entries |= _parse(manifest["body"])
     return entries
+
+
+def _of_base(db: Connection, base_id: int | None) -> dict[str, dict[str, Any]]:
+    """What an incremental version starts from: what was `latest` when it was announced, if anything was."""
+    base = db.one("select file_count from artifact where id = :id", id=base_id)
+    rows = entries_of(db, base_id)
+    if base and len(rows) < base["file_count"]:
+        raise Conflict("The version that this one adds to was deleted meanwhile. It was not committed; log it again.")
+    return _as_manifest(rows)
 
 
 def _parse(body: bytes) -> dict[str, dict[str, Any]]:

@@ -16,7 +16,7 @@ from registry.db import connect
 
 from . import by_hand
 from .conftest import Account, Registry, command
-from .test_uploads import Upload
+from .test_uploads import DELETE, Upload
 
 
 @pytest.fixture
@@ -118,10 +118,7 @@ def test_orphans_are_listed_and_removed_but_only_old_ones(own: Registry):
 
 def test_content_that_was_asked_for_just_now_is_not_removed(own: Registry):
     first = uploaded(own, b"shared")
-    delete = (
-        "mutation D($id: ID!) { deleteArtifact(input: {artifactID: $id, deleteAliases: true}) { artifact { id } } }"
-    )
-    assert own.ask(delete, id=first.id).status == 200
+    assert own.ask(DELETE, id=first.id).status == 200
     aged(blob(own, b"shared"))
     second = Upload(own, {"b": b"shared"})
     assert second.addresses() == [None]

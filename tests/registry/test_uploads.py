@@ -13,6 +13,7 @@ import psutil
 import pytest
 import wandb
 
+from .by_hand import log
 from .conftest import Answer, Registry
 
 CREATE = """
@@ -27,12 +28,13 @@ mutation Files($files: [CreateArtifactFileSpecInput!]!) {
 }
 """
 MANIFEST = """
-mutation Manifest($artifact: ID!, $digest: String!) {
+mutation Manifest($artifact: ID!, $digest: String!, $type: ArtifactManifestType) {
   createArtifactManifest(input: {artifactID: $artifact, name: "wandb_manifest.json", digest: $digest,
-    entityName: "local", projectName: "uploads-by-hand", runName: "", type: FULL}) {
+    entityName: "local", projectName: "uploads-by-hand", runName: "", type: $type}) {
     artifactManifest { id file { uploadUrl } } }
 }
 """
+DELETE = "mutation D($id: ID!) { deleteArtifact(input: {artifactID: $id, deleteAliases: true}) { artifact { id } } }"
 COMMIT = "mutation Commit($artifact: ID!) { commitArtifact(input: {artifactID: $artifact}) { artifact { id digest } } }"
 
 
@@ -50,10 +52,11 @@ def artifact_digest(entries: dict[str, dict]) -> str:
 class Upload:
     """A version uploaded step by step, so that each step can be done wrongly."""
 
-    def __init__(self, registry: Registry, files: dict[str, bytes], digest: str | None = None):
+    def __init__(self, registry: Registry, files: dict[str, bytes], digest: str | None = None, name: str | None = None):
         self.registry, self.files = registry, files
         self.entries = {path: {"digest": b64(content), "size": len(content)} for path, content in files.items()}
-        made = registry.ask(CREATE, name=f"a{uuid.uuid4().hex}", digest=digest or artifact_digest(self.entries))
+        name = name or f"a{uuid.uuid4().hex}"
+        made = registry.ask(CREATE, name=name, digest=digest or artifact_digest(self.entries))
         self.id = made.json()["data"]["createArtifact"]["artifact"]["id"]
 
     def addresses(self) -> list[str | None]:
@@ -69,10 +72,10 @@ class Upload:
             if address:
                 assert self.put(address, content).status == 200
 
-    def put_manifest(self, text: bytes | None = None, announced: str | None = None) -> Answer:
+    def put_manifest(self, text: bytes | None = None, announced: str | None = None, type: str = "FULL") -> Answer:
         manifest = {"version": 1, "storagePolicy": "wandb-storage-policy-v1", "contents": self.entries}
         text = text or json.dumps(manifest).encode()
-        made = self.registry.ask(MANIFEST, artifact=self.id, digest=announced or b64(text)).json()
+        made = self.registry.ask(MANIFEST, artifact=self.id, digest=announced or b64(text), type=type).json()
         return self.put(made["data"]["createArtifactManifest"]["artifactManifest"]["file"]["uploadUrl"], text)
 
     def commit(self) -> Answer:
@@ -164,6 +167,17 @@ def test_a_file_of_a_version_that_is_gone_meanwhile_is_refused(registry: Registr
     assert registry.ask(delete, id=of["data"]["artifact"]["artifactSequence"]["id"]).status == 200
     assert address
     assert "was deleted while this file was on its way" in upload.put(address, upload.files["a"]).text
+
+
+def test_a_version_that_adds_to_one_that_is_deleted_meanwhile_is_refused(registry: Registry):
+    """It was committed with its own files alone: those of the version before were lost without a word."""
+    name = f"a{uuid.uuid4().hex}"
+    base = log(registry, "uploads-by-hand", name, {"old": some_bytes()})
+    adds = Upload(registry, {"new": some_bytes()}, name=name)
+    adds.put_files()
+    adds.put_manifest(type="INCREMENTAL")
+    assert registry.ask(DELETE, id=base).status == 200
+    assert "was deleted meanwhile" in adds.commit().text
 
 
 def test_a_size_that_the_content_has_not_is_refused(registry: Registry):
