@@ -4,7 +4,6 @@ A file appears under its md5 only when all its bytes are there, checked and on d
 """
 
 import base64
-import contextlib
 import ctypes
 import hashlib
 import os
@@ -15,6 +14,7 @@ from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
 
+from registry.daemon import sync
 from registry.errors import BadInput
 
 FEW = 4  # files that are synced one by one
@@ -79,18 +79,20 @@ class Blobs:
 
     def keep_all(self, contents: dict[str, bytes]) -> None:
         """Puts small contents, whose digests were checked, in their places: all are on disk when this returns."""
-        new = {md5: body for md5, body in contents.items() if not self.is_whole(md5, len(body))}
-        if not new:
+        if not contents:
             return
+        new = {md5: body for md5, body in contents.items() if not self.is_whole(md5, len(body))}
         asides = {md5: self.incoming / secrets.token_hex(16) for md5 in new}
+        folders = {self.path(md5).parent for md5 in contents}
         try:
             files = [_write_aside(asides[md5], body) for md5, body in new.items()]
             sync_all(files, self.incoming)
-            for folder in {self.path(md5).parent for md5 in new}:
+            for folder in folders:
                 folder.mkdir(exist_ok=True)
             for md5, aside in asides.items():
                 aside.replace(self.path(md5))
-            sync_all({self.folder, *(self.path(md5).parent for md5 in new)}, self.folder)
+            # also for what was here: whoever brought it may not have come so far
+            sync_all({self.folder, *folders}, self.folder)
         finally:
             for aside in asides.values():
                 aside.unlink(missing_ok=True)
@@ -153,11 +155,9 @@ class Incoming:
         if not self._blobs.is_whole(md5, self.size):
             os.fchmod(self._file.fileno(), 0o444)
             os.fsync(self._file.fileno())
-            with contextlib.suppress(FileExistsError):
-                target.parent.mkdir()
-                _sync(self._blobs.folder)
+            target.parent.mkdir(exist_ok=True)
             self._path.replace(target)
-            _sync(target.parent)
+        sync_all([target.parent, self._blobs.folder], self._blobs.folder)
         return md5
 
 
@@ -175,7 +175,7 @@ def sync_all(paths: Iterable[Path], folder: Path) -> None:
     paths = list(paths)
     if len(paths) < FEW or not _sync_file_system(folder):
         for path in paths:
-            _sync(path)
+            sync(path)
 
 
 def _sync_file_system(folder: Path) -> bool:
@@ -188,13 +188,5 @@ def _sync_file_system(folder: Path) -> bool:
             code = ctypes.get_errno()
             raise OSError(code, os.strerror(code), str(folder))
         return True
-    finally:
-        os.close(descriptor)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
     finally:
         os.close(descriptor)

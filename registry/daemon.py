@@ -142,7 +142,9 @@ def key(store: Path) -> str:
 def prepare(store: Path) -> None:
     """Makes the store's folder, for this user only and unknown to git."""
     try:
-        store.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not store.is_dir():
+            store.mkdir(mode=0o700, parents=True, exist_ok=True)
+            sync(store.parent)  # else a power cut could take the whole store
         ignore = store / ".gitignore"
         if not ignore.exists():
             ignore.write_text("*\n")
@@ -152,6 +154,15 @@ def prepare(store: Path) -> None:
             f"The registry can't write to its folder {store}: {error.strerror}. "
             "Make it writable, or choose another with REGISTRY_DIR."
         ) from None
+
+
+def sync(path: Path) -> None:
+    """Returns when a file's bytes, or a folder's names, are on disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def private_text(path: Path, make: Callable[[], str]) -> str:
