@@ -2,6 +2,7 @@
 
 import secrets
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from registry import daemon
@@ -11,7 +12,7 @@ from registry.model import accounts, events, teams
 from registry.multipart import Parts
 from registry.signing import Signer
 
-LOG_SINCE = 2  # the version of the schema that brought the activity log
+LOG_SINCE, SEALED_SINCE = 2, 8  # the versions of the schema that brought the activity log, and the seal of its end
 
 
 @dataclass(frozen=True)
@@ -27,13 +28,14 @@ def open_store(folder: Path) -> Store:
     """Opens the store of a folder and makes what a new one lacks, down to the first account."""
     daemon.prepare(folder)
     secret = daemon.private_text(folder / "secret", lambda: secrets.token_hex(32))
-    blobs = Blobs(folder)
+    signer, blobs = Signer(bytes.fromhex(secret)), Blobs(folder)
+    then = {LOG_SINCE: lambda db: events.begin(db, accounts.OPERATOR), SEALED_SINCE: events.seal_end}
     store = Store(
         folder=folder,
-        db=Database(folder / "registry.db", {LOG_SINCE: lambda db: events.begin(db, accounts.OPERATOR)}),
+        db=Database(folder / "registry.db", partial(signer.mark, "LOG"), then),
         blobs=blobs,
         parts=Parts(blobs),
-        signer=Signer(bytes.fromhex(secret)),
+        signer=signer,
     )
     with store.db.write() as db:
         teams.make_first(db, daemon.key(folder))

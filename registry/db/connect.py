@@ -13,7 +13,7 @@ from typing import Any
 
 from registry.errors import RegistryError
 
-VERSION = 7
+VERSION = 8
 HERE = Path(__file__).parent
 
 
@@ -42,12 +42,15 @@ class Connection(sqlite3.Connection):
 class Database:
     """The registry's records, opened for any number of readers and one writer at a time."""
 
-    def __init__(self, path: Path, then: dict[int, Callable[[Connection], None]]):
-        """`then` says what is done in the transaction that brings an older store to a version."""
-        self.path = path
+    def __init__(self, path: Path, seal: Callable[[str], str], then: dict[int, Callable[[Connection], None]]):
+        """`seal` is what SQL calls by this name: a hash of a text that nobody can make who only has the database.
+
+        `then` says what is done in the transaction that brings an older store to a version.
+        """
+        self.path, self._seal = path, seal
         self.changes = 0  # transactions since it was opened: whoever watches sees that there is something new
         self._writing = threading.Lock()
-        self._writer = _open(path)
+        self._writer = self._open()
         self._readers = threading.local()
         self._writer.execute("pragma journal_mode = wal")
         with self.write() as db:
@@ -58,7 +61,7 @@ class Database:
     def read(self) -> Iterator[Connection]:
         """This thread's reader, looking at one moment: what is committed meanwhile isn't seen in the block."""
         if not hasattr(self._readers, "connection"):
-            self._readers.connection = _open(self.path)
+            self._readers.connection = self._open()
             self._readers.connection.execute("pragma query_only = on")
         reader = self._readers.connection
         reader.execute("begin")
@@ -86,13 +89,14 @@ class Database:
         with self._writing:
             self._writer.close()
 
-
-def _open(path: Path) -> Connection:
-    connection = sqlite3.connect(path, factory=Connection, isolation_level=None, check_same_thread=False, timeout=30)
-    connection.row_factory = _as_dict
-    connection.execute("pragma foreign_keys = on")
-    connection.execute("pragma synchronous = full")
-    return connection
+    def _open(self) -> Connection:
+        options: dict[str, Any] = {"isolation_level": None, "check_same_thread": False, "timeout": 30}
+        connection = sqlite3.connect(self.path, factory=Connection, **options)
+        connection.row_factory = _as_dict
+        connection.create_function("seal", 1, self._seal, deterministic=True)
+        connection.execute("pragma foreign_keys = on")
+        connection.execute("pragma synchronous = full")
+        return connection
 
 
 def _as_dict(cursor: sqlite3.Cursor, values: tuple) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The activity log: who did what to a version, a link, an alias or a member, and when.
 
-An event is written in the transaction that does the thing, and never changed. Each holds the hash of the one before.
+An event is written in the transaction that does the thing, and never changed. Each holds the hash of the one before,
+and the last one is sealed with the store's secret.
 """
 
 import hashlib
@@ -18,6 +19,10 @@ HASHED = ("at", "who", "action", "subject", "collection_id", "name", "before", "
 INSERT = """
 insert into event (at, who, action, subject, collection_id, name, before, after, source, run, git_commit, hash)
 values (:at, :who, :action, :subject, :collection_id, :name, :before, :after, :source, :run, :git_commit, :hash)
+"""
+LAST = "select id, hash from event order by id desc limit 1"
+SEAL_END = """
+insert into event_end (one, seal) values (1, seal(:end)) on conflict do update set seal = excluded.seal
 """
 PLACE = """
 select entity.name || '/' || project.name || '/' || collection.name
@@ -99,11 +104,22 @@ def _record(
         "before": before,
         "after": after,
     }
-    previous = db.value("select hash from event order by id desc limit 1") or FIRST
-    db.execute(INSERT, event | {"hash": seal(previous, event)})
+    last = db.one(LAST)
+    db.execute(INSERT, event | {"hash": hash_of(last["hash"] if last else FIRST, event)})
+    seal_end(db)
 
 
-def seal(previous: str, event: Row) -> str:
+def seal_end(db: Connection) -> None:
+    """Seals the log as it is: what is taken from its end later shows."""
+    last = db.one(LAST)
+    db.execute(SEAL_END, {"end": _end(last["id"], last["hash"]) if last else _end(0, FIRST)})
+
+
+def _end(number: int, hash: str) -> str:
+    return f"{number} {hash}"
+
+
+def hash_of(previous: str, event: Row) -> str:
     """The hash that an event has behind this one."""
     return hashlib.sha256(json.dumps([previous, *(event[key] for key in HASHED)]).encode()).hexdigest()
 
@@ -191,6 +207,7 @@ select entity.name || '/' || project.name || '/' || collection.name as place, 'v
            from event
           where action in ('log', 'link') and collection_id is not null and name is not null)
 """
+ENDS_SO = "select 1 from event_end where seal = seal(:end)"
 
 
 def faults(db: Connection) -> list[str]:
@@ -200,7 +217,7 @@ def faults(db: Connection) -> list[str]:
     for event in db.execute("select * from event order by id"):
         if event["id"] != expected:
             found.append(f"Activity log: events {expected} to {event['id'] - 1} are missing.")
-        elif seal(previous, event) != event["hash"]:
+        elif hash_of(previous, event) != event["hash"]:
             found.append(f"Activity log: event {event['id']} was changed.")
         previous, expected = event["hash"], event["id"] + 1
         if event["action"] == "alias" and event["collection_id"]:
@@ -208,6 +225,13 @@ def faults(db: Connection) -> list[str]:
     last = db.value("select seq from sqlite_sequence where name = 'event'") or 0
     if expected <= last:
         found.append(f"Activity log: events {expected} to {last} are missing.")
+    if not db.value(
+        "select exists (select 1 from event_end where seal = seal(:end))", end=_end(expected - 1, previous)
+    ):
+        found.append(
+            f"Activity log: it doesn't end with event {expected - 1} as it is here. Events were changed or removed by "
+            "hand, or the store's file 'secret' is another one."
+        )
     found += [f"{row['place']}:{row['version']}: the log doesn't tell where it comes from." for row in db.all(UNTOLD)]
     now = {(row["collection_id"], row["name"]): row["version"] for row in db.all(HELD_NOW)}
     for key in sorted(held.keys() | now.keys()):

@@ -188,3 +188,17 @@ def test_accounts_and_memberships_are_in_the_log_and_in_its_proof(store: Path):
     checked = command(store, "check")
     assert checked.returncode == 1
     assert "was changed" in checked.stdout
+
+
+def test_an_end_that_was_cut_off_by_somebody_who_knows_how_is_found(store: Path):
+    """With the counter of the events set back too, the removal of a member left no trace."""
+    for arguments in (("user", "add", "eve"), ("team", "add", "red", "--org", "local-org", "--member", "eve")):
+        assert command(store, *arguments).returncode == 0
+    assert command(store, "team", "rm-member", "red", "eve").returncode == 0
+    with closing(sqlite3.connect(store / "registry.db", isolation_level=None)) as db:
+        db.execute("drop trigger event_is_never_removed")
+        db.execute("delete from event where id = (select max(id) from event)")
+        db.execute("update sqlite_sequence set seq = seq - 1 where name = 'event'")
+    checked = command(store, "check")
+    assert (checked.returncode, checked.stdout.count("\n")) == (1, 2)
+    assert "it doesn't end with event" in checked.stdout
