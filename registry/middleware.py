@@ -16,7 +16,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from registry.errors import Fault, Forbidden, NotFound, RegistryError, from_system
 
 log = logging.getLogger("registry")
-PATIENCE = 120.0  # seconds that a client may take to send or to read the next piece
+PATIENCE = 120.0  # seconds that a client may take to send the next PACE bytes, or to read the next piece
+PACE = 64 * 2**10  # half a KiB a second: the slowest line is faster
 LOOPBACK_NAMES = {"127.0.0.1", "localhost", "::1"}
 SECURITY_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -87,18 +88,25 @@ def _parts(address: str) -> SplitResult:
 
 
 def _impatient(receive: Receive, patience: float) -> Receive:
-    """A body that stops coming counts as hung up; what waits behind a whole body, for the client to go, may wait."""
-    whole = False
+    """A body that stops coming, or trickles, counts as hung up: of all the waiting for it, only so much is allowed for
+    each PACE bytes. What waits behind a whole body, for the client to go, may wait.
+    """
+    left, came, whole = patience, 0, False
 
     async def receive_in_time() -> Message:
-        nonlocal whole
+        nonlocal left, came, whole
         if whole:
             return await receive()
+        began = time.monotonic()
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(left):
                 message = await receive()
         except TimeoutError:
             return {"type": "http.disconnect"}
+        left -= time.monotonic() - began
+        came += len(message.get("body", b""))
+        if came >= PACE:
+            left, came = patience, 0
         whole = not message.get("more_body", False)
         return message
 
