@@ -5,6 +5,7 @@ given out before connections to it are accepted (they wait in the queue while th
 kernel lets go of both when the server ends, however it ends.
 """
 
+import errno
 import fcntl
 import json
 import os
@@ -22,6 +23,7 @@ from http.client import HTTPResponse
 from pathlib import Path
 
 TEAM = "local"  # the team entity that runs go to, unless they name another
+KEY = "api-key"  # the file with the API key of the person who runs the registry
 FIRST_PORTS = range(8090, 8100)
 START_SECONDS = 60
 ANSWER_SECONDS = 10
@@ -77,7 +79,8 @@ def ensure(store: Path, wait: bool = True) -> Server:
                 if wait:
                     _wait_for_answer(store, server)
     except OSError as error:
-        raise DaemonError(f"The registry of {store} can't be started: {error.strerror or error}.") from None
+        todo = " Free some space on its disk." if error.errno == errno.ENOSPC else ""
+        raise DaemonError(f"The registry of {store} can't be started: {error.strerror or error}.{todo}") from None
     return server
 
 
@@ -133,7 +136,14 @@ def login_url(store: Path) -> str | None:
 
 def key(store: Path) -> str:
     """The API key of the person who runs the registry, made with the store."""
-    return private_text(Path(store) / "api-key", lambda: secrets.token_hex(20))
+    return private_text(Path(store) / KEY, _new_key)
+
+
+def replace_key(store: Path) -> str:
+    """Another API key in place of that person's, which opens nothing any more."""
+    made = _new_key()
+    _private_file(store / KEY, made).replace(store / KEY)
+    return made
 
 
 # ---- for the server itself ----
@@ -171,11 +181,7 @@ def private_text(path: Path, make: Callable[[], str]) -> str:
         return path.read_text().strip()
     except FileNotFoundError:
         pass
-    aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(make() + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    aside = _private_file(path, make())
     with suppress(FileExistsError):  # unlike a rename, a link fails when another process was first
         os.link(aside, path)
     aside.unlink()
@@ -239,6 +245,20 @@ def alone(store: Path) -> Iterator[None]:
 
 
 # ---- inside ----
+
+
+def _new_key() -> str:
+    return secrets.token_hex(20)
+
+
+def _private_file(path: Path, text: str) -> Path:
+    """A file beside this one, on disk, that only this user may read."""
+    aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    return aside
 
 
 def _start(store: Path) -> Server:

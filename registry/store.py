@@ -7,7 +7,7 @@ from pathlib import Path
 
 from registry import daemon
 from registry.blobs import Blobs
-from registry.db.connect import Database
+from registry.db.connect import Connection, Database
 from registry.model import accounts, events, teams
 from registry.multipart import Parts
 from registry.signing import Signer
@@ -39,4 +39,11 @@ def open_store(folder: Path) -> Store:
     )
     with store.db.write() as db:
         teams.make_first(db, daemon.key(folder))
+        keep_key(db, folder)
     return store
+
+
+def keep_key(db: Connection, folder: Path) -> None:
+    """Sees to it that the key in the store's file 'api-key' works: one that was taken back is replaced by another."""
+    if not accounts.is_key(db, daemon.key(folder)):
+        accounts.add_key(db, accounts.operator(db), daemon.replace_key(folder))

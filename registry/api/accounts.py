@@ -4,6 +4,7 @@ from registry.api.binding import Fields
 from registry.errors import BadInput, Forbidden, NotFound
 from registry.model import access, accounts, ids, names, teams
 from registry.model.access import Role
+from registry.store import keep_key
 
 mutation = Fields("Mutation")
 FIELDS = (mutation,)
@@ -22,6 +23,7 @@ def delete_key(_, info, input):
     number = ids.decode(input["id"], "ApiKey")
     if not accounts.remove_key(info.context.db, info.context.who.user_id, number):
         raise NotFound("The API key was not found among yours.")
+    keep_key(info.context.db, info.context.store.folder)
     return {"success": True}
 
 

@@ -68,12 +68,13 @@ def _in_store(folder: Path, options: argparse.Namespace, run) -> None:
     """Runs an action in one transaction on the store's records. What it says is said when that is on disk."""
     from registry import model
     from registry.model import accounts
-    from registry.store import open_store
+    from registry.store import keep_key, open_store
 
     store = open_store(folder)
     said = io.StringIO()
     with closing(store.db), store.db.write() as db, redirect_stdout(said):
         run(model, db, accounts.OPERATOR, options)
+        keep_key(db, folder)
     print(said.getvalue(), end="")
 
 

@@ -46,11 +46,21 @@ REMOVE_USER = (
 
 def sign_in(db: Connection, key: str) -> Who:
     """The account of a key."""
-    hashed = _hash(key)
-    found = db.one(ACCOUNT_OF_KEY, hash=hashed)
-    if found is None or not hmac.compare_digest(found["hash"], hashed):
+    found = _of_key(db, key)
+    if found is None:
         raise NotSignedIn("No account of this registry has this API key. Check WANDB_API_KEY and WANDB_BASE_URL.")
     return who(found)
+
+
+def is_key(db: Connection, key: str) -> bool:
+    """Whether any account has it."""
+    return _of_key(db, key) is not None
+
+
+def _of_key(db: Connection, key: str) -> Row | None:
+    hashed = _hash(key)
+    found = db.one(ACCOUNT_OF_KEY, hash=hashed)
+    return found if found and hmac.compare_digest(found["hash"], hashed) else None
 
 
 def who(account: Row) -> Who:
@@ -171,11 +181,16 @@ def add_user(db: Connection, who: Who, name: str, key: str | None, admin: bool =
 def remove_user(db: Connection, who: Who, name: str) -> None:
     """Ends the account: no keys, no memberships. The name stays taken, since runs and versions name it."""
     user = user_named(db, name)
-    if user["id"] == db.value("select min(id) from user"):
+    if user["id"] == operator(db):
         raise Conflict(f"'{name}' runs this registry, by the key in the store's file 'api-key', and can't be removed.")
     for statement in REMOVE_USER:
         db.execute(statement, {"user": user["id"]})
     events.of_place(db, who, "remove user", name, None, None, None)
+
+
+def operator(db: Connection) -> int:
+    """The account of the person who runs the registry: the first that was made."""
+    return db.value("select min(id) from user")
 
 
 def user_named(db: Connection, name: str) -> Row:

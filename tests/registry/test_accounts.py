@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+from pathlib import Path
 
 import pytest
 from wandb.errors import AuthenticationError
 
-from .conftest import Account, Registry
+from registry import daemon
+
+from .conftest import Account, Registry, command
 
 
 def test_a_new_users_key_is_printed_once_and_works(registry: Registry):
@@ -109,6 +112,25 @@ def test_a_key_that_was_taken_back_stops_working_and_the_others_go_on(registry: 
     assert first.ask("{ viewer { id } }").status == 401
     assert registry.send("GET", "/", **home).status == 303, "nor does what it had signed in"
     assert second.ask("{ viewer { id } }").status == 200
+
+
+def test_who_runs_the_registry_can_take_back_the_key_that_it_runs_by(store: Path):
+    """It could not be served any more: the key in its folder opened nothing."""
+    asked = "{ viewer { username apiKeys { edges { node { id } } } } }"
+    delete = "mutation D($id: String!) { deleteApiKey(input: {id: $id}) { success } }"
+
+    def as_found() -> Account:
+        server = daemon.ensure(store)
+        return Account(server.url, server.entity, server.api_key)
+
+    first = as_found()
+    viewer = first.ask(asked).json()["data"]["viewer"]
+    revoked = command(store, "user", "key", viewer["username"], "--revoke", first.key)
+    assert (revoked.returncode, first.ask(asked).status) == (0, 401)
+    second = as_found()
+    [edge] = second.ask(asked).json()["data"]["viewer"]["apiKeys"]["edges"]
+    assert second.ask(delete, id=edge["node"]["id"]).status == 200
+    assert (second.ask(asked).status, as_found().ask(asked).status) == (401, 200)
 
 
 def test_a_service_account_logs_to_its_team(registry: Registry):
