@@ -1,5 +1,7 @@
 """The server's doors: which address leads to which function, and what every request passes on its way."""
 
+import asyncio
+from collections import defaultdict
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
@@ -20,6 +22,7 @@ from registry.web.live import Live
 from registry.web.shell import Shell
 
 LARGEST_QUERY = 32 * 2**20
+MOST_AT_ONCE = 4  # questions of one account that are being answered: who asks much waits, and not the others
 
 
 def create_app(
@@ -35,13 +38,15 @@ def create_app(
     """
     executor = Executor(store)
     shell = Shell(store)
+    turns: dict[int, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(MOST_AT_ONCE))
 
     async def graphql(request: Request) -> Response:
         who = await run_in_threadpool(who_asks, request, store)
         body = await json_body(request, LARGEST_QUERY)
         from_pipeline = request.headers.get("user-agent", "").startswith("wandb-core")
         base_url = str(request.base_url).rstrip("/")
-        answer = await run_in_threadpool(executor.run, who, body, base_url, from_pipeline)
+        async with turns[who.user_id]:
+            answer = await run_in_threadpool(executor.run, who, body, base_url, from_pipeline)
         return JSONResponse(answer.body, answer.status)
 
     async def nothing(_request: Request) -> Response:

@@ -13,6 +13,7 @@ MOST_FIELDS = 5_000  # with each fragment counted wherever it is spread; fifty v
 MOST_FIELDS_OF_SCHEMA = 500  # each stands for hundreds of types
 OF_SCHEMA = ("__schema", "__type")
 MOST_OBJECTS = 500_000  # in one answer
+MOST_OBJECTS_OF_CHANGE = 100_000  # nobody else can write meanwhile; 10,000 files that are announced at once are 40,000
 
 
 @dataclass(frozen=True)

@@ -54,12 +54,13 @@ class Asked:
         self._variables = variables
         self._arguments: dict[int, dict[str, Any]] = {}
         self._objects = 0
+        self._most = limits.MOST_OBJECTS_OF_CHANGE if context.changes else limits.MOST_OBJECTS
 
     def count_object(self) -> None:
         """Refuses an answer without end: lists within lists multiply."""
         self._objects += 1
-        if self._objects > limits.MOST_OBJECTS:
-            raise BadInput(f"The answer would hold more than {limits.MOST_OBJECTS} objects. Ask for smaller pages.")
+        if self._objects > self._most:
+            raise BadInput(f"The answer would hold more than {self._most} objects. Ask for smaller pages.")
 
     def arguments(self, field: GraphQLField, node: FieldNode) -> dict[str, Any]:
         found = self._arguments.get(id(node))

@@ -7,10 +7,12 @@ import base64
 import gzip
 import itertools
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -77,7 +79,7 @@ def test_the_schema_is_told_within_limits(registry: Registry):
 def test_lists_within_lists_end(registry: Registry):
     """Ten lines of GraphQL once asked for a list of all versions for each version of each version, and got it."""
     for n in range(80):
-        log(registry, "lists", "m", {"a": str(n).encode()})
+        version = log(registry, "lists", "m", {"a": str(n).encode()})
     inside = "id"
     for _ in range(3):
         inside = "artifactSequence { artifacts { edges { node { " + inside + " } } } }"
@@ -85,6 +87,30 @@ def test_lists_within_lists_end(registry: Registry):
         '{ project(name: "lists", entityName: "local") { artifact(name: "m:v0") { ' + inside + " } } }"
     )
     assert "more than 500000 objects" in refused.text
+    change = "mutation($id: ID!) { updateArtifact(input: {artifactID: $id}) { artifact { " + inside + " } } }"
+    assert "more than 100000 objects" in registry.ask(change, id=version).text, "others wait to write meanwhile"
+
+
+@pytest.mark.soak
+def test_who_asks_for_much_at_once_does_not_hold_up_others(store: Path):
+    """Sixty long questions of one account took all threads of the server: nobody else got an answer for a minute."""
+    server = daemon.ensure(store)
+    registry = Registry(server.url, server.entity, server.api_key, store)
+    other = registry.user("other")
+    for n in range(40):
+        log(registry, "lists", "m", {"a": str(n).encode()})
+    inside = "id"
+    for _ in range(3):
+        inside = "artifactSequence { artifacts { edges { node { " + inside + " } } } }"
+    question = '{ project(name: "lists", entityName: "local") { artifact(name: "m:v0") { ' + inside + " } } }"
+    with ThreadPoolExecutor(60) as many:
+        asking = [many.submit(registry.ask, question) for _ in range(60)]
+        wait(asking, return_when=FIRST_COMPLETED)
+        started = time.monotonic()
+        answered = other.ask("{ viewer { username } }").status
+        took = time.monotonic() - started
+        os.kill(server.pid, signal.SIGKILL)
+    assert (answered, took < 3) == (200, True)
 
 
 def test_clients_that_stop_in_the_middle_do_not_hold_up_others(registry: Registry):
