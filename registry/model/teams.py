@@ -207,7 +207,7 @@ def teams_of(db: Connection, user_id: int) -> list[Row]:
 
 
 def members_of(db: Connection, entity_id: int) -> list[Row]:
-    """The members of a team, as `api.team` shows them."""
+    """The members of a team, as `api.team` shows them. The SDK takes the last for one that it has just made."""
     return db.all(
         """
         select account.id, account.username, account.username as name, account.email, account.admin,
@@ -217,7 +217,7 @@ def members_of(db: Connection, entity_id: int) -> list[Row]:
           join user on user.id = team_member.user_id
           join account on account.id = team_member.user_id
          where team_member.entity_id = :entity
-         order by account.username
+         order by account.id
         """,
         entity=entity_id,
     )

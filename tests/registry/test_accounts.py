@@ -138,7 +138,11 @@ def test_a_service_account_logs_to_its_team(registry: Registry):
     robot = Account(registry.url, "local", said.rpartition(": ")[2].strip())
     start = 'mutation U { upsertBucket(input: {modelName: "robots", name: "r"}) { bucket { project { entityName } } } }'
     assert robot.ask(start).json()["data"]["upsertBucket"]["bucket"]["project"] == {"entityName": "local"}
-    assert registry.command("user", "rm", "robot").returncode == 0
+    made = registry.api().team("local").create_service_account("a cron job")
+    assert made, "the SDK takes the last member for it, and was given the last by name"
+    assert (made.username, made.account_type) == ("local-a-cron-job", "SERVICE")
+    for machine in ("robot", made.username):
+        assert registry.command("user", "rm", machine).returncode == 0
 
 
 def test_who_leaves_an_organization_leaves_its_teams(registry: Registry):
