@@ -67,7 +67,7 @@ def _print(as_json: bool, row: dict) -> None:
 def _sentence(event: dict) -> str:
     subject, name, before, after = (event[key] for key in ("subject", "name", "before", "after"))
     if event["action"] in EVENT_WORDS:
-        return f"{EVENT_WORDS[event['action']]} {subject}:{name}"
+        return f"{EVENT_WORDS[event['action']]} {subject}{f':{name}' if name else ''}"
     change = f"{before or 'nothing'} → {after or 'nothing'}" if before or after else ""
     return " ".join(filter(None, (event["action"], subject, name, change)))
 

@@ -131,6 +131,7 @@ select *
   from event
  where :name in (subject, name)
     or substr(subject, -length(:name) - 1) = '/' || :name
+    or substr(subject, -length(:name) - 16) = '/wandb-registry-' || :name
     or collection_id in (select id from collection where name = :name)
  order by id
 """

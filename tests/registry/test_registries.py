@@ -37,7 +37,7 @@ def linked(boss: Account) -> Iterator[str]:
     registry.delete()
 
 
-def test_a_registry_is_made_changed_renamed_and_deleted(boss: Account):
+def test_a_registry_is_made_changed_renamed_and_deleted(registry: Registry, boss: Account):
     api = boss.api()
     made = api.create_registry("plain", "organization", ORG, description="first")
     assert (made.description, made.visibility, made.allow_all_artifact_types) == ("first", "organization", True)
@@ -52,6 +52,8 @@ def test_a_registry_is_made_changed_renamed_and_deleted(boss: Account):
     found.delete()
     with pytest.raises(ValueError, match="Failed to load registry 'better'"):
         api.registry("better", ORG)
+    # the log knew registries by 'wandb-registry-better' alone, and ended with 'deleted …:None'
+    assert registry.command("log", "better").stdout.endswith("deleted works_registry/wandb-registry-better\n")
 
 
 def test_a_registry_takes_only_the_types_it_was_made_for(boss: Account):
