@@ -4,21 +4,22 @@ A filter is compiled once into a function of a field reader: `reader("config.lr"
 """
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from registry.errors import BadInput
+from registry.model import patterns
 
 Reader = Callable[[str], Any]
 Test = Callable[[Reader], bool]
 DEEPEST = 20
+MOST_CLAUSES = 500
 
 
 def compile_filter(text: str | None) -> Test | None:
     """The test that a JSON filter describes; None if every row passes."""
     tree = parsed(text)
-    return _all_of(tree, DEEPEST) if tree else None
+    return _Filter().all_of(tree) if tree else None
 
 
 def parsed(text: str | None) -> Any:
@@ -48,68 +49,73 @@ def _comparable(value: Any) -> tuple[int, Any]:
     return (0, float(value)) if isinstance(value, (int, float)) else (1, str(value))
 
 
-def _all_of(tree: Any, depth: int) -> Test:
-    if not isinstance(tree, Mapping):
-        raise BadInput("A filter is a JSON object.")
+class _Filter:
+    """One filter: what its clauses share."""
+
+    def __init__(self):
+        self._clauses = 0
+        self._search = patterns.Search()
+
+    def all_of(self, tree: Any, depth: int = DEEPEST) -> Test:
+        if not isinstance(tree, Mapping):
+            raise BadInput("A filter is a JSON object.")
+        tests = [self._clause(key, value, deeper(depth)) for key, value in tree.items()]
+        return lambda read: all(test(read) for test in tests)
+
+    def _clause(self, key: str, value: Any, depth: int) -> Test:
+        self._clauses += 1
+        if self._clauses > MOST_CLAUSES:
+            raise BadInput(f"The filter has more than {MOST_CLAUSES} clauses.")
+        if key in ("$and", "$or", "$nor"):
+            if not isinstance(value, list):
+                raise BadInput(f"{key} takes a list of filters.")
+            parts = [self.all_of(part, depth) for part in value]
+            if key == "$and":
+                return lambda read: all(part(read) for part in parts)
+            if key == "$or":
+                return lambda read: any(part(read) for part in parts)
+            return lambda read: not any(part(read) for part in parts)
+        if key == "$not":
+            part = self.all_of(value, depth)
+            return lambda read: not part(read)
+        if key.startswith("$"):
+            raise BadInput(f"The filter operator '{key}' is not known here.")
+        accepts = self._condition(value, depth)
+        return lambda read: accepts(read(key))
+
+    def _condition(self, value: Any, depth: int) -> Callable[[Any], bool]:
+        if not isinstance(value, Mapping) or not any(key.startswith("$") for key in value):
+            return lambda found: _equal(found, value)
+        tests = [self._operator(name, operand, deeper(depth)) for name, operand in value.items()]
+        return lambda found: all(test(found) for test in tests)
+
+    def _operator(self, name: str, operand: Any, depth: int) -> Callable[[Any], bool]:
+        if name == "$not":
+            accepts = self._condition(operand, depth)
+            return lambda found: not accepts(found)
+        if name in ("$regex", "$contains"):
+            if not isinstance(operand, str):
+                raise BadInput(f"{name} takes a text.")
+            return self._matches(operand) if name == "$regex" else lambda found: operand in _texts(found)
+        if name in LISTS:
+            if not isinstance(operand, list):
+                raise BadInput(f"{name} takes a list.")
+            holds = LISTS[name]
+            return lambda found: holds(found, operand)
+        if name in COMPARISONS:
+            compare = COMPARISONS[name]
+            return lambda found: compare(found, operand)
+        raise BadInput(f"The filter operator '{name}' is not known here.")
+
+    def _matches(self, operand: str) -> Callable[[Any], bool]:
+        patterns.reach(operand)  # refused where nothing is looked at, too
+        return lambda found: any(self._search(operand, text) for text in _texts(found, whole=True))
+
+
+def deeper(depth: int) -> int:
     if depth == 0:
         raise BadInput("The filter is nested too deeply.")
-    tests = [_clause(key, value, depth - 1) for key, value in tree.items()]
-    return lambda read: all(test(read) for test in tests)
-
-
-def _clause(key: str, value: Any, depth: int) -> Test:
-    if key in ("$and", "$or", "$nor"):
-        if not isinstance(value, list):
-            raise BadInput(f"{key} takes a list of filters.")
-        parts = [_all_of(part, depth) for part in value]
-        if key == "$and":
-            return lambda read: all(part(read) for part in parts)
-        if key == "$or":
-            return lambda read: any(part(read) for part in parts)
-        return lambda read: not any(part(read) for part in parts)
-    if key == "$not":
-        part = _all_of(value, depth)
-        return lambda read: not part(read)
-    if key.startswith("$"):
-        raise BadInput(f"The filter operator '{key}' is not known here.")
-    accepts = _condition(value, depth)
-    return lambda read: accepts(read(key))
-
-
-def _condition(value: Any, depth: int) -> Callable[[Any], bool]:
-    if not isinstance(value, Mapping) or not any(key.startswith("$") for key in value):
-        return lambda found: _equal(found, value)
-    if depth == 0:
-        raise BadInput("The filter is nested too deeply.")
-    tests = [_operator(name, operand, depth - 1) for name, operand in value.items()]
-    return lambda found: all(test(found) for test in tests)
-
-
-def _operator(name: str, operand: Any, depth: int) -> Callable[[Any], bool]:
-    if name == "$not":
-        accepts = _condition(operand, depth)
-        return lambda found: not accepts(found)
-    if name in ("$regex", "$contains"):
-        if not isinstance(operand, str):
-            raise BadInput(f"{name} takes a text.")
-        return _matches(operand) if name == "$regex" else lambda found: operand in _texts(found)
-    if name in LISTS:
-        if not isinstance(operand, list):
-            raise BadInput(f"{name} takes a list.")
-        holds = LISTS[name]
-        return lambda found: holds(found, operand)
-    if name in COMPARISONS:
-        compare = COMPARISONS[name]
-        return lambda found: compare(found, operand)
-    raise BadInput(f"The filter operator '{name}' is not known here.")
-
-
-def _matches(pattern: str) -> Callable[[Any], bool]:
-    try:
-        search = re.compile(pattern).search
-    except re.error as error:
-        raise BadInput(f"The filter's pattern '{pattern}' can't be read: {error}.") from None
-    return lambda found: any(search(text) for text in _texts(found, whole=True))
+    return depth - 1
 
 
 def _texts(found: Any, whole: bool = False) -> Any:

@@ -6,22 +6,18 @@ Everything that a client writes is bound as a parameter; the text of the query i
 
 import json
 import math
-import re
+import sqlite3
 import sys
 from collections.abc import Mapping
-from re import _parser as patterns  # type: ignore[attr-defined]  # to look into a pattern before it is run
 from typing import Any
 
 from registry.db.connect import Connection
 from registry.errors import BadInput
-from registry.model import filters
+from registry.model import filters, patterns
 from registry.model.runs import CRASHED_AFTER_SECONDS
 
 Row = dict[str, Any]
-MOST_CLAUSES = 500
 LARGEST_INTEGER = 2**63  # what SQLite holds as one; beyond it numbers are floats
-LONGEST_PATTERN = 200
-SEARCHED_CHARACTERS = 300
 FIRST = "+created_at"
 LIMITS = {"Infinity": sys.float_info.max, "-Infinity": -sys.float_info.max}
 
@@ -65,7 +61,7 @@ DOCUMENTS = {"config": CONFIG, "summary_metrics": SUMMARY, "summaryMetrics": SUM
 COMPARISONS = {"$lt": "<", "$lte": "<=", "$gt": ">", "$gte": ">="}
 
 IDS = "select run.id from run where run.project_id = :project"
-COUNT = "select count(*) from run where run.project_id = :project"
+COUNT = "select count(*) as count from run where run.project_id = :project"
 
 
 def page(
@@ -86,14 +82,15 @@ def page(
     if together:
         by = f"{query.ascending(together)}, {by}"
     found = " ".join((IDS, "and", query.condition, "order by", by, "limit :limit offset :offset"))
-    rows = _on(db).all(found, project=project_id, limit=limit, offset=offset, **query.parameters)
+    rows = _ask(db, found, project=project_id, limit=limit, offset=offset, **query.parameters)
     # whole rows only for this page: sorting thousands of them would carry each one's config along
     return [db.row("select * from run where id = :id", id=row["id"]) for row in rows]
 
 
 def count(db: Connection, project_id: int, wanted: str | None) -> int:
     query = Query(wanted)
-    return _on(db).value(" ".join((COUNT, "and", query.condition)), project=project_id, **query.parameters)
+    [row] = _ask(db, " ".join((COUNT, "and", query.condition)), project=project_id, **query.parameters)
+    return row["count"]
 
 
 def tally(db: Connection, project_id: int, wanted: str | None, field: str) -> dict[Any, int]:
@@ -155,12 +152,12 @@ class Query:
     def _all_of(self, tree: Any, depth: int) -> str:
         if not isinstance(tree, Mapping):
             raise BadInput("A filter is a JSON object.")
-        return self._joined(" and ", [self._clause(key, value, _deeper(depth)) for key, value in tree.items()])
+        return self._joined(" and ", [self._clause(key, value, filters.deeper(depth)) for key, value in tree.items()])
 
     def _joined(self, word: str, parts: list[str]) -> str:
         self.clauses += len(parts)
-        if self.clauses > MOST_CLAUSES:
-            raise BadInput(f"The filter has more than {MOST_CLAUSES} clauses.")
+        if self.clauses > filters.MOST_CLAUSES:
+            raise BadInput(f"The filter has more than {filters.MOST_CLAUSES} clauses.")
         return f"({word.join(parts)})" if parts else "true" if word == " and " else "false"
 
     def _clause(self, key: str, value: Any, depth: int) -> str:
@@ -178,7 +175,7 @@ class Query:
     def _condition(self, field: Field, value: Any, depth: int) -> str:
         if not isinstance(value, Mapping) or not any(key.startswith("$") for key in value):
             return self._equal(field, value)
-        tests = [self._operator(field, name, operand, _deeper(depth)) for name, operand in value.items()]
+        tests = [self._operator(field, name, operand, filters.deeper(depth)) for name, operand in value.items()]
         return self._joined(" and ", tests)
 
     def _operator(self, field: Field, name: str, operand: Any, depth: int) -> str:
@@ -231,7 +228,8 @@ class Query:
         if name == "$contains":
             text = self._bind(operand)
             return f"(ifnull(instr({field.value}, {text}) > 0, false) or {field.any_member(f'value = {text}')})"
-        pattern = self._bind(_checked(operand))
+        patterns.reach(operand)  # refused where nothing is looked at, too
+        pattern = self._bind(operand)
         return f"(matches({pattern}, {field.value}) or {field.any_member(f'matches({pattern}, value)')})"
 
     def _field(self, name: str) -> Field:
@@ -267,56 +265,19 @@ def _json_path(keys: list[str], beneath: str | None) -> str:
     return "$" + "".join(f'."{key}"' for key in [keys[0], *([beneath] if beneath else []), *keys[1:]])
 
 
-def _deeper(depth: int) -> int:
-    if depth == 0:
-        raise BadInput("The filter is nested too deeply.")
-    return depth - 1
-
-
 # ---- functions that SQL lends from Python ----
 
 
-def _on(db: Connection) -> Connection:
-    db.create_function("matches", 2, _matches, deterministic=True)
+def _ask(db: Connection, sql: str, **parameters: Any) -> list[Row]:
+    search = patterns.Search()
+    db.create_function("matches", 2, search, deterministic=True)
     db.create_function("strict_json", 1, _strict, deterministic=True)
-    return db
+    try:
+        return db.all(sql, **parameters)
+    except sqlite3.OperationalError as error:  # which is what SQLite makes of any error in a function that it borrows
+        raise search.refusal or error from None
 
 
 def _strict(text: str) -> str:
     """JSON without the bare NaN and Infinity that the SDK writes and SQLite can't read."""
     return json.dumps(json.loads(text, parse_constant=lambda word: LIMITS.get(word)))
-
-
-def _matches(pattern: str, value: Any) -> bool:
-    return value is not None and re.search(pattern, str(value)[:SEARCHED_CHARACTERS]) is not None
-
-
-def _checked(pattern: str) -> str:
-    """The pattern, if it can be read and can't take forever."""
-    try:
-        tree = patterns.parse(pattern)
-    except (re.error, RecursionError) as error:
-        raise BadInput(f"The filter's pattern '{pattern[:80]}' can't be read: {error}.") from None
-    if len(pattern) > LONGEST_PATTERN or _repeats(tree) > 3:
-        raise BadInput(
-            f"The filter's pattern '{pattern[:80]}' is too costly: at most {LONGEST_PATTERN} characters and three "
-            "repetitions such as '.*', none inside another."
-        )
-    return pattern
-
-
-def _repeats(tree: Any) -> int:
-    """How many repetitions a pattern holds; one inside another counts as many."""
-    total = 0
-    for code, argument in tree:
-        inner = [item for item in _flat(argument) if isinstance(item, patterns.SubPattern)]
-        within = sum(_repeats(item) for item in inner)
-        repeats = code in (patterns.MAX_REPEAT, patterns.MIN_REPEAT) and argument[1] > 1
-        total += within + repeats + (100 if repeats and within else 0)
-    return total
-
-
-def _flat(argument: Any) -> list[Any]:
-    if isinstance(argument, (tuple, list)):
-        return [item for part in argument for item in _flat(part)]
-    return [argument]

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import gzip
 import itertools
+import json
 import os
 import signal
 import socket
@@ -250,6 +251,26 @@ def test_what_the_database_cannot_hold_is_refused_with_a_sentence(registry: Regi
     kind = "JSONString" if "filters" in asked else "String"
     runs = f'project(name: "odd", entityName: "local") {{ runs(first: 1, {asked}) {{ totalCount }} }}'
     assert registry.ask(f"query($v: {kind}) {{ {runs} }}", v=value).status == 400
+
+
+NAME = "a" * 40 + "!"
+
+
+@pytest.mark.parametrize("listed", ["runs", "artifactCollections"])
+@pytest.mark.parametrize("pattern", ["(a+)+$", "(a|aa)+$", "a?" * 30 + "a" * 30 + "b", "(a?){40}b"])
+def test_a_pattern_that_never_ends_is_refused(registry: Registry, listed: str, pattern: str):
+    """One name of forty letters and one such filter kept the server from answering anybody, for good."""
+    log(registry, "patterns", NAME, {"a": b"1"})
+    start = 'mutation($n: String) { upsertBucket(input: {modelName: "patterns", name: $n}) { inserted } }'
+    assert registry.ask(start, n=NAME).status == 200
+    question = f'project(name: "patterns", entityName: "local") {{ {listed}(first: 1, filters: $v) {{ totalCount }} }}'
+
+    def found(pattern: str) -> str:
+        wanted = json.dumps({"name": {"$regex": pattern}})
+        return registry.ask(f"query($v: JSONString) {{ {question} }}", v=wanted).text
+
+    assert "is too costly" in found(pattern)
+    assert '"totalCount":1' in found("^a+.*(x|!)$")
 
 
 @pytest.mark.parametrize("header", ["Host", "Origin"])
