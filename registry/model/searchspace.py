@@ -3,10 +3,13 @@
 Source: https://docs.wandb.ai/models/sweeps/sweep-config-keys
 """
 
+import json
 import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
+from types import NoneType
 from typing import Any
 
 import yaml
@@ -15,6 +18,8 @@ from registry.errors import BadInput, NotSupported
 
 METHODS = ("grid", "random")
 MOST_TRIALS = 10**6
+LONGEST = 100_000
+KINDS = {"name": str, "description": str, "program": str, "metric": dict}
 Path = tuple[str, ...]
 
 
@@ -66,11 +71,8 @@ def read(text: str) -> Space:
         BadInput: a part is missing or can't be.
         NotSupported: a search that needs W&B's own servers, such as `bayes`.
     """
-    try:
-        config = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError):
-        raise BadInput("The configuration of a sweep is YAML.") from None
-    if not isinstance(config, dict) or not config.get("parameters"):
+    config = _config(text)
+    if not config.get("parameters"):
         raise BadInput("The configuration of a sweep is a mapping with 'method' and 'parameters'.")
     method = config.get("method")
     if method not in METHODS:
@@ -89,6 +91,41 @@ def read(text: str) -> Space:
         raise BadInput(f"The grid has more than {MOST_TRIALS:,} points: use 'random', or set 'run_cap'.")
     space.values(0)  # what can't be drawn is said now, not to the first agent
     return space
+
+
+def _config(text: str) -> dict[str, Any]:
+    """What the YAML says, in values that JSON can hold."""
+    if len(text) > LONGEST:
+        raise BadInput(f"The configuration of a sweep has more than {LONGEST:,} characters.")
+    try:
+        read = yaml.safe_load(text)
+        if _unfolded(read, {}) > LONGEST:
+            raise BadInput(f"The configuration of a sweep unfolds to more than {LONGEST:,} values.")
+        config = json.loads(json.dumps(read, default=_date))
+    except (yaml.YAMLError, RecursionError, ValueError, TypeError):
+        raise BadInput("The configuration of a sweep is YAML of texts, numbers, lists and mappings.") from None
+    for key, kind in KINDS.items():
+        if isinstance(config, dict) and not isinstance(config.get(key), (kind, NoneType)):
+            raise BadInput(f"'{key}' of a sweep is a {'mapping' if kind is dict else 'text'}, not {config[key]!r:.80}.")
+    return config if isinstance(config, dict) else {}
+
+
+def _date(value: Any) -> str:
+    """A date as its text; nothing else that YAML may hold has one."""
+    if not isinstance(value, date):
+        raise TypeError
+    return value.isoformat()
+
+
+def _unfolded(value: Any, known: dict[int, float]) -> float:
+    """How many values there are when each alias is written out: ten lines of YAML can stand for 10^10."""
+    if not isinstance(value, (dict, list, tuple)):
+        return 1
+    if id(value) not in known:
+        known[id(value)] = math.inf  # if it holds itself
+        inside = value.values() if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(_unfolded(part, known) for part in inside)
+    return known[id(value)]
 
 
 def _parameters(above: Path, given: Any):

@@ -138,6 +138,30 @@ def test_a_search_that_cannot_be_is_refused_in_one_sentence(registry: Registry, 
         made(registry, config, "refused")
 
 
+def unfolding(text: str) -> str:
+    """YAML of ten lines with this value, each but the first of ten times the one before."""
+    lines = [f"a0: &a0 [{text}]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9))]
+    return "\n".join([*lines, "method: grid", "parameters: {x: {values: *a8}}"])
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        (
+            unfolding("1"),
+            "unfolds to more than 100,000 values",
+        ),  # told to an agent it took 12 GB
+        ("method: grid\nparameters: {x: {value: &a [*a]}}", "unfolds to more than"),
+        ("method: grid\nparameters: {x: {value: !!binary aGk=}}", "is YAML of texts, numbers"),
+        ("method: grid\nname: [1]\nparameters: {x: {value: 1}}", "'name' of a sweep is a text, not [1]"),
+        ("method: grid\nparameters: {x: {values: [2026-01-31]}}", '"name":'),
+    ],
+)
+def test_a_configuration_that_no_agent_could_be_told_is_refused(registry: Registry, config: str, said: str):
+    start = 'mutation U($c: String) { upsertSweep(input: {projectName: "unfolds", config: $c}) { sweep { name } } }'
+    assert said in registry.ask(start, c=config).text
+
+
 def test_a_run_of_a_sweep_that_is_not_there_is_refused(registry: Registry):
     said = registry.ask(
         'mutation U($e: String!) { upsertBucket(input: {entityName: $e, modelName: "refused", name: "r", sweep: "no"}) '
