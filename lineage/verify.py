@@ -14,7 +14,7 @@ from lineage.facts import Content, Execution
 from lineage.files import md5_of
 from lineage.holdings import Holdings, Version
 from lineage.pipeline import Pipeline
-from lineage.production import alias, history
+from lineage.production import alias, history, registered
 
 
 @dataclass
@@ -99,7 +99,7 @@ def _other_stories(pipeline: Pipeline, connection: Connection, execution: Execut
     """Where git and the registry's activity log tell different histories of production: it can't be mended."""
     wanted = alias.recorded(pipeline, execution)
     held = alias.held(wanted.registered_model) if wanted else None
-    moves = history.of_registry(connection, held) if held else None
+    moves = registered.moves(connection, held) if held else None
     if not moves:
         return []
     told = history.of_git(pipeline.root, execution.meta["promotes"])

@@ -11,9 +11,9 @@ from typing import Any
 from lineage import retrieve
 from lineage.errors import LineageError
 from lineage.pipeline import Pipeline, project_root
-from lineage.production import alias, history, promote
-from lineage.production.alias import ALIAS
+from lineage.production import history, promote, registered
 from lineage.production.promote import Place
+from lineage.production.registered import ALIAS
 
 
 def add(commands: Any) -> None:
@@ -77,7 +77,7 @@ def _recorded(where: Place, target: str, date: str | None) -> tuple[str, str]:
 def _held(where: Place, target: str, version: str) -> tuple[str, str]:
     """The md5 of a version, named by its number or an alias, and its number in the registry."""
     where.connected()
-    held = alias.held(target, version)
+    held = registered.held(target, version)
     if held is None:
         raise LineageError(f"{target} has no version or alias '{version}' in the registry.")
     if not held.md5:

@@ -11,9 +11,10 @@ from typing import Any
 from lineage.commands.get import target_of
 from lineage.errors import RegistryAway, in_a_sentence
 from lineage.pipeline import Pipeline, project_root
-from lineage.production import alias, history, promote
-from lineage.production.history import Chapter, Move
+from lineage.production import history, promote, registered
+from lineage.production.history import Chapter
 from lineage.production.promote import Place
+from lineage.production.registered import Move
 
 TIME = "%Y-%m-%d %H:%M"
 
@@ -57,10 +58,10 @@ def _moves(where: Place, target: str) -> tuple[list[Move] | None, str | None]:
         connection = where.connected()
     except RegistryAway as error:
         return None, in_a_sentence(error)
-    held = alias.held(target) or alias.held(target, "latest")
+    held = registered.held(target) or registered.held(target, "latest")
     if held is None:
         return None, f"the registry has no version of {target}"
-    moves = history.of_registry(connection, held)
+    moves = registered.moves(connection, held)
     return moves, None if moves is not None else f"the registry at {connection.url} has no activity log to read"
 
 

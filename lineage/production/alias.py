@@ -17,20 +17,22 @@ from lineage import git, production
 from lineage.connection import Connection
 from lineage.errors import LineageError
 from lineage.pipeline import Execution, Pipeline, setting
-from lineage.production import Record
+from lineage.production import Record, registered
+from lineage.production.registered import ALIAS, Held, held
 
-ALIAS = "production"
 FILL = "`python -m lineage mirror --all-commits` fills the registry with what git and DVC have of the past."
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the record says is in production: a model by its md5, in a registered model, and what it replaced."""
+    """What the record says is in production: a model by its md5, in a registered model."""
 
-    registered_model: str
+    record: Record
     md5: str
-    replaces: str | None = None
-    by_person: bool = False
+
+    @property
+    def registered_model(self) -> str:
+        return self.record.registered_model
 
     @property
     def version(self) -> str:
@@ -38,21 +40,6 @@ class Wanted:
 
     def __str__(self) -> str:
         return f"{self.registered_model} {self.md5[:8]}"
-
-
-@dataclass(frozen=True)
-class Held:
-    """The version that has the alias in the registry; `md5` is "" for one that DVC doesn't know."""
-
-    md5: str
-    version: str
-    entity: str
-    project: str
-    collection: str
-    type: str
-
-    def __str__(self) -> str:
-        return f"{self.md5[:8] or 'a model that DVC does not know'} ({self.version})"
 
 
 def recorded(pipeline: Pipeline, execution: Execution) -> Wanted | None:
@@ -70,8 +57,7 @@ def recorded(pipeline: Pipeline, execution: Execution) -> Wanted | None:
 
 def of_record(record: Record) -> Wanted | None:
     """None where nothing is in production."""
-    by_person = record.decided_by == production.PERSON
-    return Wanted(record.registered_model, record.model_md5, record.replaces, by_person) if record.model_md5 else None
+    return Wanted(record, record.model_md5) if record.model_md5 else None
 
 
 def candidate(pipeline: Pipeline, target: str) -> str | None:
@@ -113,30 +99,17 @@ def why_not_here(pipeline: Pipeline, execution: Execution) -> str | None:
 # ---- the alias ----
 
 
-def held(target: str, alias: str = ALIAS) -> Held | None:
-    """The version of the registered model `target` that has the alias now; None where none has."""
-    import wandb
-
-    api, name = wandb.Api(), f"{target}:{alias}"
-    return _held(api.artifact(name)) if api.artifact_exists(name) else None
-
-
 def holder(wanted: Wanted) -> str | None:
     """The md5 of the model that has the alias in the registry now; "" for one that DVC doesn't know."""
     found = held(wanted.registered_model)
     return found.md5 if found else None
 
 
-def _held(version: Any) -> Held:
-    md5s = (alias.removeprefix("dvc-") for alias in version.aliases if alias.startswith("dvc-"))
-    collection = version.name.rpartition(":")[0]
-    return Held(next(md5s, ""), version.version, version.entity, version.project, collection, version.type)
+def move(connection: Connection, execution: Execution, wanted: Wanted, now: Held | None) -> Held:
+    """Put the alias on the recorded version from where it is `now`, after putting it on the record of that.
 
-
-def move(wanted: Wanted, record: str) -> Held:
-    """Put the alias on the recorded version, which is returned, and on its `record`: that is how a click is told apart.
-
-    What has it already stays as it is. Raises LineageError where the registry doesn't hold the recorded version.
+    Returns who has it then: another one where somebody was faster, who keeps it. Raises LineageError where the registry
+    doesn't hold the recorded version.
     """
     import wandb
 
@@ -147,45 +120,86 @@ def move(wanted: Wanted, record: str) -> Held:
             f"({wanted.md5}); the alias '{ALIAS}' stays where it is. {FILL}"
         )
     version = api.artifact(wanted.version)
-    records = [api.artifact(record)] if api.artifact_exists(record) else []
-    for one in (*records, version):  # the record first, for whoever sees the model's alias move
-        if ALIAS not in one.aliases:
-            one.aliases.append(ALIAS)
-            one.save()
-    return _held(version)
+    ours = registered.of_version(version)
+    earlier = registered.log(connection, ours.place) or []
+    _announce(
+        api,
+        f"{registered.record_path(connection, execution)}:{execution.out(execution.meta['promotes']).alias}",
+        anew=ALIAS not in version.aliases,
+    )
+    _put_on(version)
+    later = registered.log(connection, ours.place, after=earlier[-1]["id"] if earlier else 0) or []
+    first = later[0] if later else {"before": now and now.version, "after": ours.version}
+    winner = first["after"] if first["after"] != ours.version else first["before"]
+    if (first["before"], first["after"]) == (now and now.version, ours.version) or winner is None:
+        return ours
+    faster = registered.held(wanted.registered_model, winner)
+    if faster and later[-1]["after"] == ours.version:
+        _give_back(api, connection, execution, wanted.registered_model, faster)
+    return faster or ours
 
 
-def record_in(connection: Connection, execution: Execution, alias: str = "") -> str:
-    """The version of the record in the registry: the one that `execution` wrote, or the one that has `alias`."""
-    out = execution.out(str(execution.meta["promotes"]))
-    return f"{connection.path}/{out.artifact}:{alias or out.alias}"
+def _give_back(api: Any, connection: Connection, execution: Execution, target: str, faster: Held) -> None:
+    """Let who was faster have the alias again, and its record."""
+    if behind := registered.behind(connection, execution, faster):
+        _announce(api, f"{registered.record_path(connection, execution)}:{behind[0]}", anew=True)
+    _put_on(api.artifact(f"{target}:{faster.version}"))
 
 
-def may_leave(pipeline: Pipeline, wanted: Wanted, now: Held | None) -> bool:
+def _announce(api: Any, name: str, anew: bool) -> None:
+    """Put the alias on a record, `anew` where it has it already: by the order in the log a click is told apart."""
+    if not api.artifact_exists(name):
+        return
+    record = api.artifact(name)
+    if anew and ALIAS in record.aliases:
+        record.aliases.remove(ALIAS)
+        record.save()
+    _put_on(record)
+
+
+def _put_on(version: Any) -> None:
+    if ALIAS not in version.aliases:
+        version.aliases.append(ALIAS)
+        version.save()
+
+
+def may_leave(
+    pipeline: Pipeline, execution: Execution, connection: Connection, wanted: Wanted, now: Held | None, decided: bool
+) -> bool:
     """Whether the alias may go to the recorded model by itself from where it is `now`.
 
     From nowhere, or from the model that the gate compared with, or that a person replaced. Not where the gate let
-    everything be: then the alias was moved by somebody.
+    everything be, nor where the alias has followed this record before, unless the stage has `decided` so again:
+    then somebody moved it since.
     """
     if now is None or now.md5 == wanted.md5:
         return True
-    just_promoted = wanted.by_person or candidate(pipeline, wanted.registered_model) == wanted.md5
-    return just_promoted and now.md5 == wanted.replaces
+    by_person = wanted.record.decided_by == production.PERSON
+    if now.md5 != wanted.record.replaces:
+        return False
+    if not by_person and candidate(pipeline, wanted.registered_model) != wanted.md5:
+        return False
+    return decided or not registered.arrived(connection, execution, wanted.record, wanted.version)
 
 
-def follow(pipeline: Pipeline, execution: Execution, connection: Connection) -> str | None:
-    """Make the registry agree with the record where that is allowed; one sentence on what came of it."""
+def follow(pipeline: Pipeline, execution: Execution, connection: Connection, decided: bool = False) -> str | None:
+    """Make the registry agree with the record where that is allowed; one sentence on what came of it.
+
+    `decided` says that the record changed while the stage ran.
+    """
     wanted = recorded(pipeline, execution)
     if wanted is None:
         return "nothing is in production" if execution.meta.get("promotes") else None
     if reason := why_not_here(pipeline, execution):
         return f"the record names {wanted}; the alias '{ALIAS}' stays where it is: {reason}"
     now = held(wanted.registered_model)
-    if not may_leave(pipeline, wanted, now):
+    if not may_leave(pipeline, execution, connection, wanted, now, decided):
         return drifted(execution, wanted, now)
-    move(wanted, record_in(connection, execution))
-    moved = now is None or now.md5 != wanted.md5
-    return f"{wanted} is {ALIAS}{' now' if moved else ''}, in {execution.meta['promotes']} and at {connection.url}"
+    moved = move(connection, execution, wanted, now)
+    if moved.md5 != wanted.md5:
+        return drifted(execution, wanted, moved)
+    already = now and now.md5 == wanted.md5
+    return f"{wanted} is {ALIAS}{'' if already else ' now'}, in {execution.meta['promotes']} and at {connection.url}"
 
 
 def fill_in(pipeline: Pipeline, execution: Execution, connection: Connection, unfinished: bool = False) -> str | None:
@@ -202,8 +216,9 @@ def fill_in(pipeline: Pipeline, execution: Execution, connection: Connection, un
         return follow(pipeline, execution, connection)
     if now.md5 == wanted.md5:
         return None
-    if unfinished and may_leave(pipeline, wanted, now):
-        move(wanted, record_in(connection, execution))
+    if unfinished and may_leave(pipeline, execution, connection, wanted, now, decided=False):
+        now = move(connection, execution, wanted, now)
+    if now.md5 == wanted.md5:
         return f"{wanted} is {ALIAS} now: a promotion that had stopped before the registry knew is complete"
     return drifted(execution, wanted, now)
 

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import urllib.error
-import urllib.request
 from dataclasses import dataclass, replace
 from datetime import datetime, time
 from difflib import SequenceMatcher
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
 
 from lineage import git, production
-from lineage.connection import ANSWER_WITHIN, Connection, authorization
-from lineage.errors import LineageError, RegistryAway, first_line
+from lineage.errors import LineageError
 from lineage.production import Record
-from lineage.production.alias import ALIAS, Held
+from lineage.production.registered import ALIAS, Move
 
 
 @dataclass(frozen=True)
@@ -35,17 +29,6 @@ class Making:
 
     commit: str
     read: dict[str, str]
-
-
-@dataclass(frozen=True)
-class Move:
-    """The alias moved in the registry: `md5` is "" for a version that DVC doesn't know, None where it was taken off."""
-
-    md5: str | None
-    version: str | None
-    before: str | None
-    at: datetime
-    by: str
 
 
 # ---- git ----
@@ -127,6 +110,35 @@ def last_known(told: list[Chapter], md5: str) -> Record | None:
     return next((one.record for one in reversed(told) if one.record.model_md5 == md5), None)
 
 
+def overcome(root: Path, path: str, record: Record) -> list[Record]:
+    """The records that `record` was chosen over, as git has it: none of another branch, none that isn't in git.
+
+    A gate chooses over the record that it compared with, and so over those that this one had been chosen over. A person
+    chooses over all there were before, and so does who takes an earlier record back.
+    """
+    found, told = [record], _all_told(root, path, "HEAD")
+    while True:
+        decided = next((commit for commit, one in told if one == record), None)
+        if decided:
+            told = [(commit, one) for commit, one in _all_told(root, path, decided) if commit != decided]
+        if record.decided_by == production.PERSON or any(one == record for _, one in told):
+            return found + [one for _, one in told]
+        earlier = next((one for _, one in told if one.model_md5 == record.replaces), None)
+        if earlier is None or record.replaces is None:
+            return found
+        record = earlier
+        found.append(record)
+
+
+def _all_told(root: Path, path: str, tip: str) -> list[tuple[str, Record]]:
+    """What each commit that leads to `tip` made of the record, newest first; what a merge took over isn't its own."""
+    if git.said(root, "rev-parse", "--verify", "--quiet", tip) is None:  # no git, or nothing committed yet
+        return []
+    log = _asked(root, "log", "--full-history", "--no-merges", "--topo-order", "--format=%H", tip, "--", path)
+    shown = ((commit, git.said(root, "show", f"{commit}:./{path}")) for commit in log.split())
+    return [(commit, _parsed(text, path, commit)) for commit, text in shown if text]
+
+
 def making(root: Path, md5: str) -> Making | None:
     """Where a model comes from, by git's history of dvc.lock; None where no commit had it."""
     import yaml
@@ -144,59 +156,6 @@ def making(root: Path, md5: str) -> Making | None:
 
 def _asked(root: Path, *arguments: str) -> str:
     return git.told(root, *arguments, failing="git can't tell the history of production")
-
-
-# ---- the registry ----
-
-
-def of_registry(connection: Connection, held: Held) -> list[Move] | None:
-    """Where the alias was, oldest first; None where the registry has no log that can be read, as W&B's own."""
-    events = _events(connection, held)
-    if events is None:
-        return None
-    md5s = _md5s(held)
-    return [
-        Move(
-            md5s.get(event["after"], "") if event["after"] else None,
-            event["after"],
-            event["before"],
-            datetime.fromisoformat(event["at"]).astimezone(),
-            event["who"],
-        )
-        for event in events
-        if event["action"] == "alias" and event["name"] == ALIAS
-    ]
-
-
-def _events(connection: Connection, held: Held) -> list[dict[str, Any]] | None:
-    found: list[dict[str, Any]] = []
-    address = "/".join(quote(part, safe="") for part in (held.entity, held.project, held.collection))
-    while True:
-        url = f"{connection.url}/activity/{address}?after={found[-1]['id'] if found else 0}"
-        try:
-            request = urllib.request.Request(url, headers=authorization(connection.url))
-            with urllib.request.urlopen(request, timeout=ANSWER_WITHIN) as answer:
-                page = json.load(answer)
-            found += page["events"]
-        except (urllib.error.HTTPError, ValueError, KeyError, TypeError):
-            return None
-        except OSError as error:
-            raise RegistryAway(f"the registry at {connection.url} doesn't answer ({first_line(error)})") from None
-        if not page["more"]:
-            return found
-
-
-def _md5s(held: Held) -> dict[str, str]:
-    """The md5 of each version that DVC knows: {'v0': '4788…'}."""
-    import wandb
-
-    versions = wandb.Api().artifacts(held.type, f"{held.entity}/{held.project}/{held.collection}")
-    return {
-        version.version: alias.removeprefix("dvc-")
-        for version in versions
-        for alias in version.aliases
-        if alias.startswith("dvc-")
-    }
 
 
 # ---- both ----

@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,10 +21,12 @@ from lineage.connection import Connection
 from lineage.errors import LineageError, RegistryAway
 from lineage.holdings import Holdings
 from lineage.pipeline import Execution, Pipeline
-from lineage.production import Record, alias, history
-from lineage.production.alias import ALIAS, Held, Wanted
+from lineage.production import Record, alias, history, registered
+from lineage.production.alias import Wanted
+from lineage.production.registered import ALIAS, Held
 from lineage.recorder import line
 
+TAKE_OVER = "`git pull` or `make promote FROM=registry` takes it over; then decide again if you still mean it."
 TRIES = 3  # times that the gate runs because somebody else was faster
 
 
@@ -74,37 +77,37 @@ def place(pipeline: Pipeline) -> Place:
 
 def by_gate(where: Place) -> None:
     """Let the stage decide, then make the registry agree; again where another clone was faster."""
-    before = where.record()
-    seen = {one.record.model_md5 for one in history.of_git(where.root, where.path)} if before else set()
-    seen |= _clicked(where, before)
+    before, clicked = where.record(), by_click(where)
     for _ in range(TRIES):
         repro(where)
         print(decision(where))
-        faster = agree(where, seen)
+        faster = agree(where, lambda now: now == clicked or chosen_over(where, where.record(), now))
         if faster is None:
             return
-        print(
-            f"Another promotion was faster: {faster} is {ALIAS} in the registry, which this one was not compared with. "
-            "Deciding again.",
-            flush=True,
-        )
-        seen.add(faster.md5)
-        _adopt(where, faster)
+        theirs = taken_over(where, before, where.record(), faster)
+        print(deciding_again(faster), flush=True)
+        production.write(where.file, theirs)
     raise LineageError(f"production moves in the registry again and again; it was left alone after {TRIES} tries.")
 
 
 def by_person(where: Place, record: Record) -> None:
-    """Write a person's decision, have the stage take it up, and make the registry agree."""
-    before = where.record()
+    """Write a person's decision, have the stage take it up, and make the registry agree.
+
+    Where somebody else decided meanwhile, neither knew of the other: the first stands, and this one is taken back.
+    """
+    before, expected = _present(where), holder(where)
     production.write(where.file, record)
     try:
         repro(where, alone=True)
     except LineageError:
-        if before:
-            production.write(where.file, before)
+        production.write(where.file, before)
         raise
     print(decision(where))
-    agree(where, None)
+    faster = agree(where, lambda now: now == expected)
+    if faster:
+        production.write(where.file, before)
+        repro(where, alone=True)
+        raise LineageError(f"{_meanwhile(where, faster)} Your decision was taken back; {TAKE_OVER}")
 
 
 def repro(where: Place, alone: bool = False) -> None:
@@ -147,10 +150,10 @@ def _decided(where: Place) -> dict[str, Any]:
 # ---- the registry's side ----
 
 
-def agree(where: Place, seen: set[str | None] | None) -> Held | None:
-    """Put the alias where the record has it, from one of `seen` or from anywhere, and say what is in production.
+def agree(where: Place, may_leave: Callable[[Held], bool]) -> Held | None:
+    """Put the alias where the record has it, from nowhere or from what it `may_leave`, and say what is in production.
 
-    Returns who has it where that is none of `seen`: then nothing was moved, or it was moved over somebody's decision.
+    Returns who has it where it may not, or where somebody else was faster: that one keeps it.
     """
     pipeline, connected = Pipeline(where.root), where.connected()
     execution = where.execution(pipeline)
@@ -161,60 +164,87 @@ def agree(where: Place, seen: set[str | None] | None) -> Held | None:
     if wanted is None:
         print(f"nothing is in production, by {where.path}")
         return None
-    now = alias.held(wanted.registered_model)
-    if seen is not None and now and now.md5 not in seen | {wanted.md5}:
+    now = registered.held(wanted.registered_model)
+    if now and now.md5 != wanted.md5 and not may_leave(now):
         return now
-    moved = alias.move(wanted, alias.record_in(connected, execution))
+    moved = alias.move(connected, execution, wanted, now)
+    if moved.md5 != wanted.md5:
+        return moved
     if now and now.md5 != wanted.md5:
-        over = _moved_over(connected, moved)
-        if seen is not None and over not in (None, now.version):
-            return alias.held(wanted.registered_model, str(over))
         print(f"{ALIAS} moved from {now} to {moved} in the registry.")
     print(f"in production: {wanted} in {where.path}{_uncommitted(where)}, and {moved.version} at {connected.url}")
     return None
 
 
-def _moved_over(connected: Connection, moved: Held) -> str | None:
-    """The version from which the alias came to `moved`, as the registry's log has it; None where that isn't known."""
-    moves = history.of_registry(connected, moved) or []
-    return next((move.before for move in reversed(moves) if move.version == moved.version), None)
-
-
-def _clicked(where: Place, record: Record | None) -> set[str | None]:
-    """The model that a person made production in the registry by hand: one that no record there names.
+def by_click(where: Place) -> Held | None:
+    """What a person made production in the registry by hand: no record there tells of it.
 
     A person who runs the gate has the registry follow git. Nothing is known of it while the registry is away.
     """
+    now = holder(where)
+    return now if now and _record_behind(where, now) is None else None
+
+
+def chosen_over(where: Place, record: Record | None, now: Held) -> bool:
+    """Whether `record` was chosen over what is production in the registry `now`.
+
+    By git's history; or directly, by a decision of which the registry has not heard yet.
+    """
+    if record is None or record.model_md5 is None:
+        return False
+    if _record_behind(where, now) in history.overcome(where.root, where.path, record):
+        return True
+    return now.md5 == record.replaces and not _arrived(where, record)
+
+
+def taken_over(where: Place, before: Record | None, mine: Record | None, faster: Held) -> Record:
+    """The record of who was faster, from the registry where it has it; `mine` was decided on `before`.
+
+    Raises LineageError where mine is a person's decision: nobody knows which of the two is meant.
+    """
+    assert mine is not None, "a gate that promoted has a record"
+    if mine == before and mine.decided_by == production.PERSON and not _arrived(where, mine):
+        raise LineageError(
+            f"{_meanwhile(where, faster)} {where.path} has a person's decision that doesn't know of it "
+            f"({mine.reason}), so the registry was left as it is; {TAKE_OVER}"
+        )
+    theirs = _record_behind(where, faster)
+    theirs = theirs or (before or mine).by_person(faster.md5, "moved in the registry", None, None)
+    barred = dict.fromkeys([*theirs.only_by_person, *mine.only_by_person])
+    return replace(theirs, only_by_person=tuple(one for one in barred if one != faster.md5))
+
+
+def deciding_again(faster: Held) -> str:
+    return (
+        f"Another promotion was faster: {faster} is {ALIAS} in the registry, which this one was not compared with. "
+        "Deciding again."
+    )
+
+
+def _meanwhile(where: Place, faster: Held) -> str:
+    record = _record_behind(where, faster)
+    return f"meanwhile {faster} became {ALIAS} in the registry ({record.reason if record else 'somebody moved it'})."
+
+
+def holder(where: Place) -> Held | None:
+    """Who has the alias; None also while the registry is away."""
+    record = where.record()
     try:
         where.connected()
-        now = alias.held(record.registered_model) if record else None
-        return {now.md5} if now and _record_of(where, now.md5) is None else set()
-    except LineageError:
-        return set()
-
-
-def _adopt(where: Place, faster: Held) -> None:
-    """Take over the record of who was faster, from the registry where it has it."""
-    mine = where.record()
-    assert mine is not None, "a gate that promoted has a record"
-    theirs = _record_of(where, faster.md5) or mine.by_person(faster.md5, "moved in the registry", None, None)
-    barred = dict.fromkeys([*theirs.only_by_person, *mine.only_by_person])
-    production.write(where.file, replace(theirs, only_by_person=tuple(one for one in barred if one != faster.md5)))
-
-
-def _record_of(where: Place, md5: str) -> Record | None:
-    """The record by which a model became production in the registry: another clone's, which git will bring.
-
-    None for one that a person clicked. Records of experiments and other branches never were in force.
-    """
-    import wandb
-
-    name = alias.record_in(where.connected(), where.execution(Pipeline(where.root)), ALIAS)
-    api = wandb.Api()
-    if not api.artifact_exists(name):
+    except RegistryAway:
         return None
-    record = production.read(Path(api.artifact(name).get_entry(Path(where.path).name).download()))
-    return record if record.model_md5 == md5 else None
+    return registered.held(record.registered_model) if record else None
+
+
+def _record_behind(where: Place, now: Held) -> Record | None:
+    """The record by which it became production in the registry: maybe another clone's, which git will bring."""
+    found = registered.behind(where.connected(), Pipeline(where.root).running(where.stage), now)
+    return found[1] if found else None
+
+
+def _arrived(where: Place, record: Record) -> bool:
+    wanted, execution = alias.of_record(record), Pipeline(where.root).running(where.stage)
+    return wanted is not None and registered.arrived(where.connected(), execution, record, wanted.version)
 
 
 def _uncommitted(where: Place) -> str:
@@ -229,6 +259,7 @@ def version(where: Place, name: str, reason: str) -> Record:
     """The record once a person has put `name`, a version or an alias of the registered model, in production."""
     before = _present(where)
     where.connected()
+    _check_known(where, before)
     return chosen(where, _in_registry(before.registered_model, name), reason)
 
 
@@ -251,12 +282,12 @@ def from_registry(where: Place, reason: str | None) -> Record:
     """The record once git follows the registry: whoever moved the alias there has decided."""
     before = _present(where)
     connected = where.connected()
-    now = alias.held(before.registered_model)
+    now = registered.held(before.registered_model)
     if now is None:
         raise LineageError(
             f"no version of {before.registered_model} is {ALIAS} in the registry; there is none to follow."
         )
-    moves = history.of_registry(connected, now) or []
+    moves = registered.moves(connected, now) or []
     by = f" by {moves[-1].by}" if moves else ""
     return chosen(where, now, reason or f"moved in the registry{by}")
 
@@ -271,9 +302,17 @@ def back(where: Place, reason: str | None) -> Record:
             'REASON="…"` puts any other in production.'
         )
     _check_there(where, alias.of_record(earlier))
+    _check_known(where, record)
     last = alias.candidate(Pipeline(where.root), record.registered_model)
     why = reason or f"rolled back from {str(record.model_md5)[:8]}"
     return record.by_person(earlier.model_md5, why, earlier, last)
+
+
+def _check_known(where: Place, record: Record) -> None:
+    """Raises LineageError where another clone has promoted since: who decides here doesn't know of it."""
+    now = holder(where)
+    if now and now.md5 != record.model_md5 and _record_behind(where, now) and not chosen_over(where, record, now):
+        raise LineageError(f"{_meanwhile(where, now)} Nothing was changed; {TAKE_OVER}")
 
 
 def _check_there(where: Place, wanted: Wanted | None) -> None:
@@ -282,7 +321,7 @@ def _check_there(where: Place, wanted: Wanted | None) -> None:
         where.connected()
     except RegistryAway:
         return
-    if wanted and alias.held(wanted.registered_model, f"dvc-{wanted.md5}") is None:
+    if wanted and registered.held(wanted.registered_model, f"dvc-{wanted.md5}") is None:
         raise LineageError(
             f"the registry has no version of {wanted.registered_model} with the bytes of {wanted.md5}, so nothing was "
             f"changed. {alias.FILL}"
@@ -297,7 +336,7 @@ def _present(where: Place) -> Record:
 
 
 def _in_registry(target: str, name: str) -> Held:
-    found = alias.held(target, name)
+    found = registered.held(target, name)
     if found is None:
         import wandb
 

@@ -5,6 +5,7 @@ The stage that promotes writes it, and so do people's commands; git's history of
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -79,6 +80,11 @@ def write(path: Path, record: Record) -> None:
     write_facts(path, asdict(record))
 
 
+def md5_of(record: Record) -> str:
+    """The md5 of the file that `write` makes."""
+    return hashlib.md5(_text(asdict(record)).encode()).hexdigest()
+
+
 def read_facts(path: Path, *keys: str) -> dict[str, Any]:
     """A JSON file that holds `keys`; raises LineageError where it doesn't."""
     return facts_in(path.read_text(), path.name, *keys)
@@ -87,8 +93,12 @@ def read_facts(path: Path, *keys: str) -> dict[str, Any]:
 def write_facts(path: Path, facts: dict[str, Any]) -> None:
     """Whole or not at all: a kill leaves no half of a file."""
     new = path.with_name(f".{path.name}.new")
-    new.write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
+    new.write_text(_text(facts))
     new.replace(path)
+
+
+def _text(facts: dict[str, Any]) -> str:
+    return json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
 
 
 def facts_in(text: str, name: str, *keys: str) -> dict[str, Any]:

@@ -163,7 +163,9 @@ class Recording:
         self._go_on(live)
         assert self._run is not None
         record.log_outputs(self._run, self._shared.pipeline, finished)
-        said = alias.follow(self._shared.pipeline, finished, connected)
+        path = finished.meta.get("promotes")
+        decided = bool(path) and self._begun.out(path).md5 != finished.out(path).md5
+        said = alias.follow(self._shared.pipeline, finished, connected, decided)
         record.mark_complete(self._run, finished)
         return said
 

@@ -141,12 +141,16 @@ def test_a_kill_after_a_persons_decision_was_written_is_mended(shop: Shop):
     assert shop.settled()
 
 
-@pytest.fixture
-def colleague(shop: Shop, tmp_path: Path) -> Shop:
+def another_clone(shop: Shop, tmp_path: Path) -> Shop:
     """Another clone of the same commit, with the same registry."""
     path = tmp_path / "colleague"
     shutil.copytree(shop.path, path, ignore=shutil.ignore_patterns("tmp", ".registry"))
     return Shop(path, shop.env, base=shop.base)
+
+
+@pytest.fixture
+def colleague(shop: Shop, tmp_path: Path) -> Shop:
+    return another_clone(shop, tmp_path)
 
 
 @pytest.mark.parametrize("theirs", ["worse than ours", "better than ours"])
@@ -159,7 +163,14 @@ def test_of_two_promotions_at_once_the_second_is_held_against_the_first(shop: Sh
     assert f"replaces {first[:8]}" in done.text
     assert f"but in the registry {shop.model[:8]}" in done.text
     assert shop.held() == shop.model
+    # A person's decision moved the alias over a promotion that neither that person nor their git knew of
+    person = colleague.make("promote", f"VERSION={shop.version(first)}", "REASON=mine", ok=False)
+    assert f"meanwhile {shop.model[:8]} ({shop.version(shop.model)}) became production" in person.text
+    assert shop.held() == shop.model
+    tried = colleague.make("promote", "DRY=1")
     asked = colleague.make("promote")
+    assert f"Another promotion was faster: {shop.model[:8]}" in tried.text  # said of production that it would move
+    assert [line for line in tried.text.splitlines() if line in asked.text.splitlines()][1].startswith("Another")
     assert f"Another promotion was faster: {shop.model[:8]}" in asked.text
     if theirs.startswith("worse"):
         assert f"{shop.model[:8]} stays production" in asked.text
@@ -173,7 +184,8 @@ def test_of_two_promotions_at_once_the_second_is_held_against_the_first(shop: Sh
     assert colleague.settled()
 
 
-def test_two_people_at_once_in_one_clone_end_with_one_winner_and_one_who_hears_of_it(shop: Shop):
+@pytest.mark.parametrize("clones", [1, 2])
+def test_two_people_at_once_end_with_one_winner_and_one_who_hears_of_it(shop: Shop, tmp_path: Path, clones: int):
     first = shop.model
     shop.repro(BETTER)
     second = shop.model
@@ -181,25 +193,98 @@ def test_two_people_at_once_in_one_clone_end_with_one_winner_and_one_who_hears_o
     shop.repro(BEST)
     best = shop.model
     shop.commit("The best model")
+    both = (shop, another_clone(shop, tmp_path) if clones == 2 else shop)
     commands = [
         subprocess.Popen(
             [*MAKE, "promote", f"VERSION={shop.version(md5)}", "REASON=mine"],
-            cwd=shop.path,
+            cwd=place.path,
             env=shop.env,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
-        for md5 in (first, second)
+        for place, md5 in zip(both, (first, second), strict=True)
     ]
     said = [command.communicate()[0] for command in commands]
     assert sorted(command.returncode == 0 for command in commands) == [False, True], said
-    winner = (first, second)[[command.returncode for command in commands].index(0)]
+    won = [command.returncode for command in commands].index(0)
+    winner = (first, second)[won]
     loser = next(text for text, command in zip(said, commands, strict=True) if command.returncode)
-    assert f"meanwhile {winner[:8]} became production (mine)" in loser
-    assert shop.held() == shop.record["model_md5"] == winner
-    assert shop.record["replaces"] == best
-    assert shop.settled()
+    assert f"meanwhile {winner[:8]}" in loser
+    assert "(mine)" in loser
+    assert both[won].held() == both[won].record["model_md5"] == winner
+    assert both[won].record["replaces"] == best
+    assert all(place.settled() for place in both)
+    if clones == 2:  # the second had won, and nobody was told
+        assert both[1 - won].record["model_md5"] == best
+        assert both[1 - won].git("status", "--porcelain") == ""
+
+
+def test_of_two_that_move_the_alias_in_the_same_moment_the_first_keeps_it(shop: Shop, colleague: Shop):
+    first = shop.model
+    colleague.repro(BEST, env=NOBODY)
+    colleague.git("checkout", "--quiet", "-b", "side")
+    colleague.lineage("mirror")
+    colleague.git("checkout", "--quiet", "main")
+    late = """if True:
+        from lineage.pipeline import Pipeline, project_root
+        from lineage.production import alias, promote, registered
+        where = promote.place(Pipeline(project_root()))
+        connection, pipeline = where.connected(), Pipeline(where.root)
+        execution = where.execution(pipeline)
+        wanted = alias.recorded(pipeline, execution)
+        now = registered.held(wanted.registered_model)
+        print("it is", now.md5, flush=True)
+        input()
+        print(alias.move(connection, execution, wanted, now).md5)"""
+    process = subprocess.Popen(
+        ["python", "-c", late], cwd=colleague.path, env=shop.env, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stdout.readline() == f"it is {first}\n"
+    shop.repro(BETTER)
+    said, _ = process.communicate("\n")
+    assert said.strip() == shop.held() == shop.model != first
+    assert "moved" not in shop.make("promote").text
+    assert colleague.make("promote", "DRY=1").text.count("Another promotion was faster") == 1
+
+
+def test_a_rollback_or_a_click_is_not_undone_by_a_clone_that_does_not_know_of_it(shop: Shop, tmp_path: Path):
+    first = shop.model
+    shop.repro(BETTER)
+    second = shop.model
+    shop.commit("A better model")
+    colleague = another_clone(shop, tmp_path)
+
+    # The alias came back with the next run of a stage whose record had been in force before
+    shop.click(first)
+    again = ("dvc", "repro", "--force", "--single-item", "promote")
+    assert f"in the registry {first[:8]}" in colleague.run(*again).text
+    assert shop.held() == first
+    shop.make("promote")
+    assert shop.held() == second
+
+    shop.make("rollback", "REASON=customers complained")
+    assert f"in the registry {first[:8]}" in colleague.run(*again).text
+    assert shop.held() == first
+    asked = colleague.make("promote")
+    assert f"Another promotion was faster: {first[:8]}" in asked.text
+    assert "only a person promotes it" in asked.text
+    assert colleague.held() == first
+    assert colleague.read("production.json") == shop.read("production.json")
+
+
+def test_a_model_that_was_clicked_away_and_back_is_a_click_not_a_promotion(shop: Shop, colleague: Shop):
+    first = shop.model
+    colleague.repro(BETTER)
+    second = colleague.model
+    shop.click(first)
+    shop.click(second)
+    asked = shop.make("promote")
+    assert "Another promotion was faster" not in asked.text  # its record counted still
+    assert f"production moved from {second[:8]}" in asked.text
+    assert shop.held() == shop.record["model_md5"] == first
 
 
 def test_git_log_and_lineage_history_tell_the_same(shop: Shop):

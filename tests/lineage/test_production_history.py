@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lineage import production
 from lineage.production import GATE, PERSON, Record, history
 from tests.lineage.conftest import project_in
 
@@ -49,3 +50,37 @@ def test_a_rollback_goes_to_what_was_there_before_and_not_to_what_a_person_took_
             told.append(history.Chapter(now, None, history.moment("2026-11-01"), "t"))
     found = history.before(told, now)
     assert (found and found.model_md5) == back
+
+
+def test_what_a_record_was_chosen_over_follows_what_it_replaced_and_stops_at_other_branches(tmp_path: Path):
+    project = project_in(tmp_path / "project")
+    project.git("init", "--quiet", "--initial-branch=main")
+    file = project.path / "production.json"
+
+    def decide(md5: str, replaces: str | None = None, by: str = GATE) -> Record:
+        record = Record("model-registry/Best", md5, decided_by=by, replaces=replaces)
+        production.write(file, record)
+        project.git("add", "production.json")
+        project.git("commit", "--quiet", "--message", md5)
+        return record
+
+    def models(record: Record) -> set[str | None]:
+        return {one.model_md5 for one in history.overcome(project.path, "production.json", record)}
+
+    first = decide("a")
+    project.git("checkout", "--quiet", "-b", "side")
+    decide("b", "a")
+    theirs = decide("c", "b")
+    project.git("checkout", "--quiet", "main")
+    ours = decide("m", "a")
+    project.git("merge", "--quiet", "--strategy-option", "theirs", "side")
+    assert production.read(file) == theirs
+    assert models(theirs) == {"c", "b", "a"}  # not m: the alias had gone from it to a model never compared with it
+    assert models(ours) == {"m", "a"}
+    person = decide("p", "c", by=PERSON)
+    assert models(person) == {"p", "c", "b", "a", "m"}
+    assert models(decide("g", "p")) == {"g", "p", "c", "b", "a", "m"}
+    production.write(file, first)  # taken back, as `git revert` does
+    project.git("commit", "--quiet", "--all", "--message", "back")
+    assert models(first) == {"a", "g", "p", "c", "b", "m"}
+    assert models(Record("model-registry/Best", "n", decided_by=GATE, replaces="x")) == {"n"}
