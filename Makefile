@@ -23,12 +23,14 @@ mirror: .venv/installed ## make the registry hold what dvc.lock names
 verify: .venv/installed ## prove dvc.lock and the registry equal, or list every difference
 	@python -m lineage verify
 
+# A person decides by what is typed behind `make promote`: a VERSION of the environment, as CI has it, is nobody's decision
+typed = $(and $(filter command,$(origin $(1))),$(value $(1)))
 # As it was typed: a $ in it means nothing to make
-override export REASON := $(value REASON)
+override export REASON := $(if $(call typed,REASON),$(value REASON))
 
 promote: .venv/installed packages.yaml ## run the gate and make the registry agree; DRY=1, VERSION=v3 REASON="…", FROM=registry
-	@python -m lineage promote $(if $(DRY),--dry) $(if $(VERSION),--version "$$VERSION") \
-	  $(if $(FROM),--from "$$FROM") $(if $(REASON),--reason "$$REASON")
+	@python -m lineage promote $(if $(DRY),--dry) $(if $(call typed,VERSION),--version "$$VERSION") \
+	  $(if $(call typed,FROM),--from "$$FROM") $(if $(REASON),--reason "$$REASON")
 
 rollback: .venv/installed ## put the model before back in production; REASON="…", DRY=1
 	@python -m lineage rollback $(if $(DRY),--dry) $(if $(REASON),--reason "$$REASON")

@@ -342,6 +342,9 @@ def test_what_is_wrong_ends_in_a_sentence_and_changes_nothing(shop: Shop):
         done = shop.make("promote", *words, ok=False)
         assert says in done.text
         assert "Traceback" not in done.text
+    # A VERSION that CI has in its environment was taken for a person's decision
+    asked = shop.make("promote", env={"VERSION": "v99", "REASON": "x", "FROM": "here"})
+    assert asked.text.splitlines()[-1].startswith("in production: ")
     assert shop.read("production.json") == before
     assert json.loads(before)["model_md5"] == shop.held()
     assert shop.git("status", "--porcelain") == ""
