@@ -79,19 +79,24 @@ def compare(actual: np.ndarray, champion: np.ndarray, challenger: np.ndarray) ->
 
 def thresholds(rule: Rule, accuracy: float, loss: float) -> Verdict:
     """Whether a model is good enough for production at all."""
-    bounds = {
-        f"accuracy {accuracy:.6g} {'≥' if accuracy >= rule.min_accuracy else '<'} {rule.min_accuracy!r}": (
-            accuracy >= rule.min_accuracy
-        ),
-        f"loss {loss:.6g} {'≤' if loss <= rule.max_loss else '>'} {rule.max_loss!r}": loss <= rule.max_loss,
-    }
-    return Verdict(all(bounds.values()), "thresholds", " and ".join(bounds))
+    right, sure = accuracy >= rule.min_accuracy, loss <= rule.max_loss
+    why = (
+        f"accuracy {shown(accuracy, '.6g', rule.min_accuracy)} {'≥' if right else '<'} {rule.min_accuracy!r} and "
+        f"loss {shown(loss, '.6g', rule.max_loss)} {'≤' if sure else '>'} {rule.max_loss!r}"
+    )
+    return Verdict(right and sure, "thresholds", why)
+
+
+def shown(number: float, form: str, bound: float) -> str:
+    """A number as short as it still reads on its side of `bound`."""
+    short = format(number, form)
+    return short if (float(short) < bound, float(short) > bound) == (number < bound, number > bound) else repr(number)
 
 
 def against_champion(rule: Rule, found: Comparison) -> Verdict:
     """Whether the challenger may take the champion's place."""
     p, certain = found.p_value, found.p_value <= rule.significance
-    chance = f"p = {p:.3g} {'≤' if certain else '>'} {rule.significance!r}"
+    chance = f"p = {shown(p, '.3g', rule.significance)} {'≤' if certain else '>'} {rule.significance!r}"
     alone = f"it alone is right on {found.only_challenger} digits, the champion alone on {found.only_champion}"
     if rule.require == "better":
         passes = certain and found.gain > 0
@@ -101,7 +106,7 @@ def against_champion(rule: Rule, found: Comparison) -> Verdict:
         return Verdict(False, "not_worse", f"{alone}: worse ({chance})")
     # As counts of digits: 0.9 - 0.89 is a little more than 0.01
     if -found.gain * found.digits > rule.tolerated_drop * found.digits + 1e-9:
-        drop = f"accuracy drops by {-found.gain:.4f} > {rule.tolerated_drop!r}"
+        drop = f"accuracy drops by {shown(-found.gain, '.4f', rule.tolerated_drop)} > {rule.tolerated_drop!r}"
         return Verdict(False, "not_worse", f"{alone}: {drop}")
     return Verdict(True, "not_worse", f"{alone}: not worse ({chance})")
 

@@ -111,3 +111,13 @@ def test_a_persons_decision_stands_against_the_gate():
     later = record.by_gate("d" * 32, "e" * 32, {}, "better")
     assert later.only_by_person == record.only_by_person
     assert later.by_person("a" * 32, "after all", None, "d" * 32).only_by_person == ("c" * 32, "d" * 32)
+
+
+@given(st.integers(0, 700), st.integers(0, 700))
+def test_a_comparison_in_the_sentence_reads_true_however_near_the_two_numbers_are(right: int, least: int):
+    rule = Rule(least / 700, right / 700, "not_worse", 0.05, 0)
+    words = gate.thresholds(rule, right / 700, least / 700).why.split()
+    assert words[:1] + words[4:6] == ["accuracy", "and", "loss"]
+    for value, sign, bound in (words[1:4], words[6:9]):  # was 0.938571 ≥ 0.9385714285714286
+        holds = {"≥": float.__ge__, "<": float.__lt__, "≤": float.__le__, ">": float.__gt__}[sign]
+        assert holds(float(value), float(bound))
