@@ -100,9 +100,10 @@ def _other_stories(pipeline: Pipeline, connection: Connection, execution: Execut
     wanted = alias.recorded(pipeline, execution)
     held = alias.held(wanted.registered_model) if wanted else None
     moves = registered.moves(connection, held) if held else None
-    if not moves:
+    if wanted is None or not moves or history.cut_off(pipeline.root):
         return []
     told = history.of_git(pipeline.root, execution.meta["promotes"])
+    told = [one for one in told if one.record.registered_model == wanted.registered_model]
     return [f"{said}." for said in history.differences(told, moves)]
 
 

@@ -34,10 +34,13 @@ def add(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     where = promote.place(Pipeline(project_root()))
     target = target_of(where, arguments.model)
-    told = [one for one in history.of_git(where.root, where.path) if one.record.registered_model == target]
+    everything = history.of_git(where.root, where.path)
+    of_target = [at for at, one in enumerate(everything) if one.record.registered_model == target]
+    told, ends = [everything[at] for at in of_target], [(everything[at + 1 :] or [None])[0] for at in of_target]
     moves, silent = _moves(where, target)
-    found = history.differences(told, moves) if moves is not None else []
-    chapters = [_facts(where, told, at, moves or []) for at in range(len(told))]
+    cut = history.cut_off(where.root)
+    found = history.differences(told, moves) if moves is not None and not cut else []
+    chapters = [_facts(where, told, at, ends[at], moves or []) for at in range(len(told))]
     if arguments.json:
         print(json.dumps({"model": target, "history": chapters, "differences": found, "registry": silent}, indent=2))
         return 1 if found else 0
@@ -45,9 +48,11 @@ def run(arguments: argparse.Namespace) -> int:
         print(_text(chapter))
     for said in found:
         print(f"difference: {said}.")
+    if cut:
+        print(f"Not all is told: {cut}.", file=sys.stderr)
     if silent:
         print(f"Told by git alone: {silent}.", file=sys.stderr)
-    elif not found:
+    elif not found and not cut:
         print("git and the registry's activity log tell the same story.")
     return 1 if found else 0
 
@@ -65,8 +70,8 @@ def _moves(where: Place, target: str) -> tuple[list[Move] | None, str | None]:
     return moves, None if moves is not None else f"the registry at {connection.url} has no activity log to read"
 
 
-def _facts(where: Place, told: list[Chapter], at: int, moves: list[Move]) -> dict[str, Any]:
-    one, later = told[at], told[at + 1] if at + 1 < len(told) else None
+def _facts(where: Place, told: list[Chapter], at: int, later: Chapter | None, moves: list[Move]) -> dict[str, Any]:
+    one = told[at]
     record = one.record
     made = history.making(where.root, record.model_md5) if record.model_md5 else None
     same = [move for move in moves if move.md5 == record.model_md5]

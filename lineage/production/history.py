@@ -44,9 +44,8 @@ def of_git(root: Path, path: str) -> list[Chapter]:
     log = _asked(root, "log", "--reverse", "--first-parent", "--format=%H%x1f%cI%x1f%an", "--", path)
     for line in log.splitlines():
         commit, at, by = line.split("\x1f")
-        text = git.said(root, "show", f"{commit}:./{path}")
-        if text:
-            _tell(told, Chapter(_parsed(text, path, commit), commit, datetime.fromisoformat(at), by))
+        if record := _at(root, path, commit):
+            _tell(told, Chapter(record, commit, datetime.fromisoformat(at), by))
     if (root / path).exists():
         now = datetime.now().astimezone()
         _tell(told, Chapter(production.read(root / path), None, now, git.said(root, "config", "user.name") or ""))
@@ -55,17 +54,30 @@ def of_git(root: Path, path: str) -> list[Chapter]:
 
 def _tell(told: list[Chapter], chapter: Chapter) -> None:
     last = told[-1] if told else None
-    if last is None or chapter.record.model_md5 != last.record.model_md5:
+    if last is None or _model(chapter.record) != _model(last.record):
         told.append(chapter)
     elif not last.record.reason:
         told[-1] = replace(last, record=chapter.record)
 
 
-def _parsed(text: str, path: str, commit: str) -> Record:
+def _model(record: Record) -> tuple[str, str | None]:
+    return record.registered_model, record.model_md5
+
+
+def cut_off(root: Path) -> str | None:
+    """That git has not all of the history here, and how to get it; None where it has."""
+    if git.said(root, "rev-parse", "--is-shallow-repository") != "true":
+        return None
+    return "this clone is shallow: git's history is cut off; `git fetch --unshallow` brings the rest"
+
+
+def _at(root: Path, path: str, commit: str) -> Record | None:
+    """The record at a commit; None where none can be read, as with the marks of a merge conflict in it."""
+    text = git.said(root, "show", f"{commit}:./{path}")
     try:
-        return production.parse(text, path)
-    except LineageError as error:
-        raise LineageError(f"at the commit {commit[:10]}, {error}") from None
+        return production.parse(text, path) if text else None
+    except LineageError:
+        return None
 
 
 def at(told: list[Chapter], moment: datetime) -> Chapter | None:
@@ -135,8 +147,8 @@ def _all_told(root: Path, path: str, tip: str) -> list[tuple[str, Record]]:
     if git.said(root, "rev-parse", "--verify", "--quiet", tip) is None:  # no git, or nothing committed yet
         return []
     log = _asked(root, "log", "--full-history", "--no-merges", "--topo-order", "--format=%H", tip, "--", path)
-    shown = ((commit, git.said(root, "show", f"{commit}:./{path}")) for commit in log.split())
-    return [(commit, _parsed(text, path, commit)) for commit, text in shown if text]
+    found = ((commit, _at(root, path, commit)) for commit in log.split())
+    return [(commit, record) for commit, record in found if record]
 
 
 def making(root: Path, md5: str) -> Making | None:

@@ -14,6 +14,23 @@ from tests.lineage.conftest import project_in
 RECORD = {"registered_model": "model-registry/Best", "eval_md5": "e", "metrics": {}, "decided_by": "gate"}
 
 
+def test_a_model_under_another_registered_model_is_another_chapter_and_a_broken_record_none(tmp_path: Path):
+    project = project_in(tmp_path / "project")
+    project.git("init", "--quiet", "--initial-branch=main")
+    texts = [json.dumps(RECORD | {"model_md5": md5}) for md5 in "ab"]
+    texts.insert(
+        1, f"<<<<<<< HEAD\n{texts[0]}\n=======\n{texts[1]}\n>>>>>>> side\n"
+    )  # no rollback was possible ever after
+    texts.append(texts[-1].replace("/Best", "/Other"))  # `lineage history` knew nothing of it
+    for text in texts:
+        (project.path / "production.json").write_text(text)
+        project.git("add", "production.json")
+        project.git("commit", "--quiet", "--message", "next")
+    told = [one.record for one in history.of_git(project.path, "production.json")]
+    names = [(one.registered_model.rpartition("/")[2], one.model_md5) for one in told]
+    assert names == [("Best", "a"), ("Best", "b"), ("Other", "b")]
+
+
 def test_a_model_is_told_once_with_the_reason_that_came_later(tmp_path: Path):
     project = project_in(tmp_path / "project")
     project.git("init", "--quiet", "--initial-branch=main")
