@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lineage import retrieve
-from lineage.errors import LineageError
+from lineage.errors import LineageError, RegistryAway, in_a_sentence
 from lineage.pipeline import Pipeline, project_root
 from lineage.production import history, promote, registered
 from lineage.production.promote import Place
@@ -70,13 +70,17 @@ def _recorded(where: Place, target: str, date: str | None) -> tuple[str, str]:
         source = f"{where.path} at the commit {str(chapter.commit)[:10]}" if chapter else source
     if record is None or record.registered_model != target or record.model_md5 is None:
         when = f" at {date}" if date else ""
-        raise LineageError(f"{where.path} has no model of {target} in production{when}.")
+        cut = history.cut_off(where.root) if date else None
+        raise LineageError(f"{where.path} has no model of {target} in production{when}{f'; {cut}' if cut else ''}.")
     return record.model_md5, f"in production by {source}"
 
 
 def _held(where: Place, target: str, version: str) -> tuple[str, str]:
     """The md5 of a version, named by its number or an alias, and its number in the registry."""
-    where.connected()
+    try:
+        where.connected()
+    except RegistryAway as error:
+        raise LineageError(f"{in_a_sentence(error)}, and only the registry knows what '{version}' is.") from None
     held = registered.held(target, version)
     if held is None:
         raise LineageError(f"{target} has no version or alias '{version}' in the registry.")

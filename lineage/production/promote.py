@@ -18,7 +18,7 @@ from typing import Any
 
 from lineage import connection, git, mirror, production
 from lineage.connection import Connection
-from lineage.errors import LineageError, RegistryAway
+from lineage.errors import LineageError, RegistryAway, in_a_sentence
 from lineage.holdings import Holdings
 from lineage.pipeline import Execution, Pipeline
 from lineage.production import Record, alias, history, registered
@@ -155,6 +155,17 @@ def agree(where: Place, may_leave: Callable[[Held], bool]) -> Held | None:
 
     Returns who has it where it may not, or where somebody else was faster: that one keeps it.
     """
+    try:
+        return _agree(where, may_leave)
+    except RegistryAway as error:
+        record = where.record()
+        raise LineageError(
+            f"in production: {(record and alias.of_record(record)) or 'nothing'} in {where.path}{_uncommitted(where)}; "
+            f"the registry was not told: {in_a_sentence(error)}. `make promote` tells it when it is back."
+        ) from None
+
+
+def _agree(where: Place, may_leave: Callable[[Held], bool]) -> Held | None:
     pipeline, connected = Pipeline(where.root), where.connected()
     execution = where.execution(pipeline)
     wanted = alias.recorded(pipeline, execution)
@@ -258,7 +269,7 @@ def _uncommitted(where: Place) -> str:
 def version(where: Place, name: str, reason: str) -> Record:
     """The record once a person has put `name`, a version or an alias of the registered model, in production."""
     before = _present(where)
-    where.connected()
+    _asked(where)
     _check_known(where, before)
     return chosen(where, _in_registry(before.registered_model, name), reason)
 
@@ -280,8 +291,7 @@ def chosen(where: Place, found: Held, reason: str) -> Record:
 
 def from_registry(where: Place, reason: str | None) -> Record:
     """The record once git follows the registry: whoever moved the alias there has decided."""
-    before = _present(where)
-    connected = where.connected()
+    before, connected = _present(where), _asked(where)
     now = registered.held(before.registered_model)
     if now is None:
         raise LineageError(
@@ -297,6 +307,8 @@ def back(where: Place, reason: str | None) -> Record:
     record = _present(where)
     earlier = history.before(history.of_git(where.root, where.path), record)
     if earlier is None or earlier.model_md5 is None:
+        if cut := history.cut_off(where.root):
+            raise LineageError(f"the model before is not known: {cut}.")
         raise LineageError(
             f"git's history of {where.path} has no model before this one to go back to. `make promote VERSION=v3 "
             'REASON="…"` puts any other in production.'
@@ -306,6 +318,17 @@ def back(where: Place, reason: str | None) -> Record:
     last = alias.candidate(Pipeline(where.root), record.registered_model)
     why = reason or f"rolled back from {str(record.model_md5)[:8]}"
     return record.by_person(earlier.model_md5, why, earlier, last)
+
+
+def _asked(where: Place) -> Connection:
+    """The registry, which alone knows what is meant."""
+    try:
+        return where.connected()
+    except RegistryAway as error:
+        raise LineageError(
+            f"{in_a_sentence(error)}, and only the registry knows which model that is. Nothing was changed; run this "
+            "again when it is back."
+        ) from None
 
 
 def _check_known(where: Place, record: Record) -> None:

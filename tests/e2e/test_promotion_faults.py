@@ -48,7 +48,11 @@ def test_a_registry_that_is_away_costs_nothing_but_the_alias(shop: Shop):
     asked = shop.make("promote", ok=False, env=NOBODY)
     assert asked.code != 0
     assert "http://127.0.0.1:9 doesn't answer" in asked.text
+    assert f"in production: {TARGET} {second[:8]} in production.json" in asked.text
     assert "Traceback" not in asked.text
+    for words in (("VERSION=v0", "REASON=x"), ("FROM=registry",)):
+        refused = shop.make("promote", *words, ok=False, env=NOBODY)
+        assert "only the registry knows which model that is. Nothing was changed" in refused.text
     later = shop.lineage("mirror")
     assert f"{TARGET} {second[:8]} is production now: a promotion that had stopped" in later.text
     assert shop.held() == second
@@ -57,6 +61,7 @@ def test_a_registry_that_is_away_costs_nothing_but_the_alias(shop: Shop):
     shop.commit("A better model")
     back = shop.make("rollback", ok=False, env=NOBODY)
     assert "Traceback" not in back.text
+    assert "`make promote` tells it" in back.text  # "run this again" would have gone back once more
     assert shop.record["model_md5"] == first
     assert shop.held() == second
     assert shop.settled()
@@ -315,6 +320,12 @@ def test_git_log_and_lineage_history_tell_the_same(shop: Shop):
     }
     got = shop.lineage("get", "MNIST-dev", "--at", "2001-01-01", "-o", "x.h5", ok=False)
     assert "no model" in got.text
+
+    # A clone that has the last commit alone, as CI makes it, said that there was no model before
+    shallow = Shop(shop.path.parent / f"{shop.path.name}-shallow", shop.env)
+    shop.git("clone", "--quiet", "--depth=1", f"file://{shop.path}", str(shallow.path))
+    for words in (("rollback",), ("history", "MNIST-dev"), ("get", "MNIST-dev", "--at", "2001-01-01", "-o", "x.h5")):
+        assert "`git fetch --unshallow` brings the rest" in shallow.lineage(*words, ok=False).text
 
     # A click that was taken back is in the registry's log and not in git
     shop.click(second)
