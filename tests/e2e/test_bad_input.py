@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,20 +94,22 @@ def test_a_refused_repro_leaves_the_outputs_that_dvc_removes_before_it_runs_a_st
     assert bad.git("status", "--porcelain").split() == ["M", "params.yaml"]
 
 
-def test_a_parameter_that_is_missing(bad: Clone):
-    (bad.path / "params.yaml").write_text(bad.read("params.yaml").replace("optimizer:", "optimiser:"))
-    sentence = refused(bad, "train")
-    assert "params.yaml has no train.optimizer" in sentence
-
-
-def test_a_section_that_is_missing_ends_before_dvc_removes_anything(bad: Clone):
+@pytest.mark.parametrize("name", ["  optimizer", "train", "seed"])
+def test_a_parameter_or_section_that_is_missing_ends_before_dvc_removes_anything(bad: Clone, name: str):
     """DVC removed the model, and only then saw that the parameters of `train` were not there."""
-    text = bad.read("params.yaml")
-    (bad.path / "params.yaml").write_text(text[: text.index("\ntrain:")] + text[text.index("\nevaluate:") :])
+    (bad.path / "params.yaml").write_text(bad.read("params.yaml").replace(f"\n{name}:", f"\n{name}s:"))
+    before = outputs(bad)
     done = bad.run("dvc", "repro", ok=False, env=OFF)
     assert done.code != 0
-    assert "Could not find 'train.epochs'" in done.text
-    assert (bad.path / "models/model.h5").exists()
+    assert re.search(r"'stages.params_yaml.matrix' .* Could not find '(train.optimizer|seed)'", done.text)
+    assert outputs(bad) == before
+    assert "Could not find" in refused(bad, "train")
+
+
+def test_every_parameter_of_a_stage_is_among_those_that_dvc_looks_for_first(bad: Clone):
+    stages = yaml.safe_load(bad.read("dvc.yaml"))["stages"]
+    looked_for = {name for row in stages.pop("params_yaml")["matrix"]["read"] for name in row}
+    assert looked_for == {f"${{{name}}}" for one in stages.values() for name in one["params"] if isinstance(name, str)}
 
 
 def test_params_yaml_that_is_gone_or_broken(bad: Clone):
