@@ -21,11 +21,12 @@ from lineage import embedded
 from lineage.errors import RegistryAway, first_line
 from lineage.files import temporary_folder
 from lineage.project import name_of
+from lineage.waiting import in_background
 
 if TYPE_CHECKING:
     import wandb
 
-ANSWER_WITHIN = 5.0  # seconds that a registry has for its first answer
+ANSWER_WITHIN = 5.0  # seconds that a registry has to say who we are
 OPEN_WITHIN = 30.0  # seconds until a run is open
 FINISH_WITHIN = 60.0  # seconds that the last uploads of a run have once its artifacts are in
 
@@ -144,10 +145,12 @@ def _account(url: str) -> dict[str, Any]:
     """The account that the registry at `url` knows us as."""
     headers = {"Content-Type": "application/json", **authorization(url)}
     body = json.dumps({"query": "query Viewer { viewer { id entity username } }"}).encode()
-    try:
-        request = urllib.request.Request(f"{url}/graphql", data=body, headers=headers)
-        with urllib.request.urlopen(request, timeout=ANSWER_WITHIN) as answer:
-            viewer = json.load(answer)["data"]["viewer"]
+    request = urllib.request.Request(f"{url}/graphql", data=body, headers=headers)
+    try:  # in a thread of its own: urllib's limit holds for each piece of an answer that comes byte by byte
+        answer = in_background(lambda: _answer(request)).result(timeout=ANSWER_WITHIN)
+        viewer = json.loads(answer)["data"]["viewer"]
+    except TimeoutError:
+        raise RegistryAway(f"the registry at {url} doesn't answer within {ANSWER_WITHIN:g} seconds") from None
     except urllib.error.HTTPError as error:
         if error.code in (401, 403):
             viewer = None
@@ -161,6 +164,11 @@ def _account(url: str) -> dict[str, Any]:
     if not viewer:
         raise RegistryAway(f"the registry at {url} refuses the API key; check WANDB_API_KEY")
     return viewer
+
+
+def _answer(request: urllib.request.Request) -> bytes:
+    with urllib.request.urlopen(request, timeout=2 * ANSWER_WITHIN) as answer:
+        return answer.read()
 
 
 def authorization(url: str) -> dict[str, str]:

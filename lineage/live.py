@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-import threading
+from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from lineage import waiting
 from lineage.errors import in_a_sentence
 from lineage.pipeline import Execution
 from lineage.recorder.line import Line
@@ -20,44 +22,48 @@ class Live:
 
     def __init__(self, root: Path, recorder: Line, execution: Execution) -> None:
         self._root, self._recorder, self._execution = root, recorder, execution
-        self._run: wandb.Run | None = None
+        self._opening = waiting.in_background(self._open)
         self._missing: str | None = None
-        self._thread = threading.Thread(target=self._open, daemon=True)
-        self._thread.start()
 
     def opened(self) -> wandb.Run:
         """The run; one that goes nowhere while the registry is away."""
-        self._thread.join()
-        if self._run is None:
+        run = self._result(self._opening)
+        if run is None:
             import wandb
 
             from lineage import record
 
-            self._run = wandb.init(
+            run = wandb.init(
                 mode="offline" if os.environ.get("WANDB_MODE") == "offline" else "disabled",
                 settings=wandb.Settings(silent=True),
                 **record.described(self._execution),
             )
-        return self._run
+        return run
 
     def close(self, exit_code: int) -> tuple[str | None, str | None]:
         """End the run here: its id where the recorder can go on in it, else the reason why it can't."""
-        self._thread.join()
-        if self._run is None or self._missing:
-            return None, self._missing
+        run = self._result(self._opening)
+        if run is not None:
+            self._result(waiting.in_background(partial(self._finish, run, exit_code)))
+        return (None, self._missing) if run is None or self._missing else (run.id, None)
+
+    def _result(self, work: Future[Any]) -> Any:
+        """What `work` gives; None where it fails: whatever the registry or the SDK may raise, the stage goes on."""
         try:
-            self._recorder.ask("connection")  # which brings a registry back that went away since
-            self._run.finish(exit_code=exit_code)
+            return None if self._missing else waiting.result(work, lambda: self._recorder.ask("look"))
         except Exception as error:
-            return None, in_a_sentence(error)
-        return self._run.id, None
-
-    def _open(self) -> None:
-        try:
-            from lineage import connection, record
-
-            connected = self._recorder.ask("connection")
-            connection.enter(self._root)
-            self._run = connection.open_run(connected, **record.described(self._execution))
-        except Exception as error:  # whatever the registry or the SDK may raise, the stage goes on
             self._missing = in_a_sentence(error)
+            if not work.done():
+                waiting.end_helper()
+            return None
+
+    def _open(self) -> wandb.Run:
+        from lineage import connection, record
+
+        connected = self._recorder.ask("connection")
+        connection.enter(self._root)
+        return connection.open_run(connected, **record.described(self._execution))
+
+    def _finish(self, run: wandb.Run, exit_code: int) -> None:
+        self._recorder.ask("connection")  # which brings a registry back that went away since
+        run.finish(exit_code=exit_code)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from lineage import connection, mirror, record, retrieve
 from lineage.connection import Connection
-from lineage.errors import LineageError, first_line, in_a_sentence, not_mirrored
+from lineage.errors import LineageError, RegistryAway, first_line, in_a_sentence, not_mirrored
 from lineage.holdings import Holdings
 from lineage.pipeline import Content, Execution, Pipeline
 from lineage.production import alias
@@ -44,13 +45,22 @@ class Recording:
     def on_connection(self) -> Connection:
         return self._shared.connected()
 
+    def on_look(self) -> None:
+        self._shared.look()
+
     def on_use_model(self, content: Content) -> str | None:
         """Where the model lies as the registry served it; None while the registry is away."""
-        return self._shared.later(self._attempt, self._use_model, content).result()
+        try:
+            return self._shared.result(self._shared.later(self._attempt, self._use_model, content))
+        except RegistryAway:
+            return None
 
     def on_find_model(self, target: str, md5: str) -> str | None:
         """Where a model of the past lies; None where nothing has its bytes."""
-        return self._shared.later(self._find_model, target, md5).result()
+        try:
+            return self._shared.result(self._shared.later(self._find_model, target, md5))
+        except RegistryAway:  # what lies here needs no registry
+            return self._find_model(target, md5)
 
     def on_complete(self, console: str, live: Live) -> list[Said]:
         """Log the outputs, and end the run; waits for it where no other stage is going to."""
@@ -61,9 +71,11 @@ class Recording:
         finished = pipeline.running(stage)
         pipeline.hold(finished.outs)
         self._over = True
+        self._shared.handed_over(stage)
         done = self._shared.later(self._complete, finished, console, live)
         if not self._shared.more_comes(finished):
-            done.result()
+            with contextlib.suppress(RegistryAway):  # which was told
+                self._shared.result(done)
         return self._shared.heard()
 
     def on_abandon(self, console: str, live: Live) -> list[Said]:
@@ -71,7 +83,8 @@ class Recording:
         self._over = self._failed = True
         if self._execution is not None:
             self._restore()
-            self._shared.later(self._close, console, live, 1).result()
+            with contextlib.suppress(RegistryAway):
+                self._shared.result(self._shared.later(self._close, console, live, 1))
         return self._shared.heard()
 
     def hung_up(self) -> None:
@@ -151,9 +164,10 @@ class Recording:
         run, missing = self._run, self._missing
         self._close(console, live, 0)
         if self._missing or run is None:
-            self._shared.say(not_mirrored(self._stage, missing or self._missing or ""), failed=True)
+            line = not_mirrored(self._stage, missing or self._missing or "")
         else:
-            self._shared.say(f"{self._stage}: mirrored as {self._shared.connected().project_url}/runs/{run.id}")
+            line = f"{self._stage}: mirrored as {self._shared.connected().project_url}/runs/{run.id}"
+        self._shared.tell(self._stage, line, failed=bool(self._missing or run is None))
         if said:
             self._shared.say(f"{self._stage}: {said}")
 

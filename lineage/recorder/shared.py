@@ -11,9 +11,9 @@ from typing import Any
 
 import psutil
 
-from lineage import connection
+from lineage import connection, waiting
 from lineage.connection import Connection
-from lineage.errors import LineageError, RegistryAway
+from lineage.errors import LineageError, RegistryAway, in_a_sentence, not_mirrored
 from lineage.pipeline import Execution, Pipeline
 
 Said = tuple[str, bool]  # a line for the terminal, and whether it tells of a failure
@@ -32,6 +32,8 @@ class Shared:
         self._connection: Connection | None = None
         self._away: RegistryAway | None = None
         self._asked = 0.0
+        self.hangs: RegistryAway | None = None
+        self._untold: list[str] = []  # stages whose outputs were handed over, and of which nothing was said yet
         self.later(self.connected)  # while DVC reads the project
         self._loaded = threading.Event()
         self._pipeline: Pipeline | LineageError | None = None
@@ -41,6 +43,27 @@ class Shared:
     def later(self, work: Any, *arguments: Any) -> Future[Any]:
         """Have the SDK's thread do `work` once it has done all before it."""
         return self._worker.submit(work, *arguments)
+
+    def result(self, work: Future[Any]) -> Any:
+        """What the SDK's thread made of `work`; raises RegistryAway where the registry no longer answers.
+
+        The SDK goes on asking for minutes then, and its thread has time for no stage that comes after.
+        """
+        if self.hangs:
+            raise self.hangs
+        return waiting.result(work, self.look)
+
+    def look(self) -> None:
+        """Raises RegistryAway where the registry that was found doesn't answer any more."""
+        if self._connection is None:  # being looked for
+            return
+        try:
+            self.connected().check()
+        except RegistryAway as error:
+            self.hangs = error
+            for stage in self._untold[:]:
+                self.tell(stage, self._not_mirrored(stage), failed=True)
+            raise
 
     def load(self) -> None:
         """Have DVC read the project, for `pipeline`."""
@@ -61,6 +84,8 @@ class Shared:
     def connected(self) -> Connection:
         """The registry, found once and brought back where it went away; raises RegistryAway."""
         with self._connecting:
+            if self.hangs:
+                raise self.hangs
             if self._connection is None:
                 self._connection = self._connect()
             else:
@@ -80,6 +105,23 @@ class Shared:
         """Whether DVC is sure to go on with a stage that reads what `finished` made."""
         return self._whole and self.pipeline.goes_on_after(finished)
 
+    def handed_over(self, stage: str) -> None:
+        """What becomes of the outputs of `stage` will be told."""
+        if self.hangs:
+            self.say(self._not_mirrored(stage), failed=True)
+        else:
+            self._untold.append(stage)
+
+    def tell(self, stage: str, line: str, failed: bool = False) -> None:
+        """Say what became of the outputs of `stage`, once."""
+        if stage in self._untold:
+            self._untold.remove(stage)
+            self.say(line, failed)
+
+    def _not_mirrored(self, stage: str) -> str:
+        assert self.hangs is not None
+        return not_mirrored(stage, in_a_sentence(self.hangs))
+
     def say(self, line: str, failed: bool = False) -> None:
         self._said.append((line, failed))
 
@@ -89,8 +131,9 @@ class Shared:
         return said
 
     def end(self) -> None:
-        """Return when all that was asked for is done."""
-        self._worker.shutdown(wait=True)
+        """Return when all that was asked for is done, as far as it can be."""
+        if self.hangs is None:
+            self._worker.shutdown(wait=True)
 
 
 def _runs_whole_pipeline(pid: int) -> bool:

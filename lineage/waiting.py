@@ -1,0 +1,49 @@
+"""Waiting for what the SDK does in another thread, for as long as the registry answers.
+
+The SDK asks a registry that hangs again and again, for minutes; nobody else has to wait for that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from typing import TypeVar
+
+import psutil
+
+T = TypeVar("T")
+LOOK_EVERY = 1.0  # seconds
+
+
+def in_background(work: Callable[[], T]) -> Future[T]:
+    """What `work` returns or raises, in a thread that doesn't keep the process from ending."""
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return future
+
+
+def result(work: Future[T], look: Callable[[], object]) -> T:
+    """The result of `work`; raises what `look` does where that finds, meanwhile, that waiting is of no use."""
+    while not wait([work], timeout=LOOK_EVERY).done:
+        look()
+    return work.result()
+
+
+def end_helper() -> None:
+    """End the SDK's helper process: the SDK waits for it when this process ends, however long a registry hangs."""
+    import wandb
+
+    for child in psutil.Process().children():
+        if "wandb" in child.name():
+            child.kill()
+    with contextlib.suppress(Exception, SystemExit):  # to find it gone
+        wandb.teardown()
