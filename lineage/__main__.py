@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from lineage.commands import get, history, init, mirror, promote, report, reproduce, rollback, show, verify, why
-from lineage.errors import LineageError, RegistryAway, WrongProject, in_a_sentence
+from lineage.errors import LineageError, RegistryAway, WrongProject, in_a_sentence, is_of_sdk
 from lineage.pipeline import project_root
 from lineage.recorder import line
 
@@ -32,6 +32,10 @@ def main() -> int:
         print(f"lineage: {error}", file=sys.stderr)
     except BrokenPipeError:  # such as `| head`: who reads has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Exception as error:
+        if not is_of_sdk(error):
+            raise
+        print(f"lineage: {in_a_sentence(error)}.", file=sys.stderr)
     except KeyboardInterrupt:
         print("lineage: interrupted; run it again to go on where it stopped.", file=sys.stderr)
     return 1

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from lineage import embedded
-from lineage.errors import RegistryAway, first_line
+from lineage.errors import RegistryAway, first_line, in_a_sentence
 from lineage.files import temporary_folder
 from lineage.project import name_of
 from lineage.waiting import in_background
@@ -73,7 +73,7 @@ def connect(root: Path, sdk: bool = True) -> Connection:
     url = (os.environ.get("WANDB_BASE_URL") or "https://api.wandb.ai").rstrip("/")
     viewer = _account(url)
     if sdk:
-        _start_sdk()
+        start_sdk()
     return Connection(
         url=url,
         entity=os.environ.get("WANDB_ENTITY") or viewer["entity"],
@@ -85,7 +85,7 @@ def connect(root: Path, sdk: bool = True) -> Connection:
 def enter(root: Path) -> None:
     """Let the SDK of this process talk to the registry that another process of the same stage has found."""
     _settle_environment(root)
-    _start_sdk()
+    start_sdk()
 
 
 def still_there(connection: Connection, root: Path) -> None:
@@ -114,11 +114,14 @@ def _settle_environment(root: Path) -> bool:
     return own
 
 
-def _start_sdk() -> None:
-    """Import the SDK and start its helper process, which takes half a second of waiting."""
+def start_sdk() -> None:
+    """Import the SDK and start its helper process, which takes half a second of waiting. Raises RegistryAway."""
     import wandb
 
-    wandb.setup()
+    try:
+        wandb.setup()
+    except ValueError as error:  # of what it finds in the environment
+        raise RegistryAway(in_a_sentence(error)) from None
 
 
 def open_run(connection: Connection, settings: dict[str, Any] | None = None, **arguments: Any) -> wandb.Run:
@@ -126,6 +129,7 @@ def open_run(connection: Connection, settings: dict[str, Any] | None = None, **a
     import wandb
     from wandb.errors import CommError, UsageError
 
+    start_sdk()
     try:
         return wandb.init(
             entity=connection.entity,
@@ -135,7 +139,7 @@ def open_run(connection: Connection, settings: dict[str, Any] | None = None, **a
             ),
             **arguments,
         )
-    except (CommError, UsageError, ValueError) as error:  # pydantic's errors are ValueErrors
+    except (CommError, UsageError, ValueError) as error:
         raise RegistryAway(
             f"no run can be opened in {connection.path} at {connection.url}: {first_line(error)}"
         ) from None

@@ -10,7 +10,9 @@ LineageError             one sentence: what happened, why, what to do; exit 1
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Any
 
 
 class LineageError(Exception):
@@ -74,8 +76,23 @@ def _answered(error: BaseException) -> str:
         return ""
 
 
+def is_of_sdk(error: Exception) -> bool:
+    """Whether the SDK says that the registry did not take something, or that its own settings are wrong."""
+    return type(error).__module__.partition(".")[0] in ("wandb", "pydantic_core")
+
+
 def in_a_sentence(error: Exception) -> str:
     """The error as a part of a sentence: one line, no full stop."""
     if type(error).__module__.startswith("wandb"):
         return f"the registry did not take it: {first_line(error)}".rstrip(".")
+    if is_of_sdk(error):
+        return _wrong_setting(error)
     return (str(error) if isinstance(error, LineageError) else first_line(error)).rstrip(".")
+
+
+def _wrong_setting(error: Any) -> str:
+    """Which variable of the environment the SDK can't use, out of pydantic's error."""
+    wrong = error.errors()[0]
+    names = [name for name, value in os.environ.items() if name.startswith("WANDB_") and value == wrong["input"]]
+    name = " or ".join(names) or wrong["loc"][0]
+    return f"the W&B SDK can't use {name}, which is {wrong['input']!r}: {wrong['msg']}"

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lineage import compare, embedded, media, record
-from lineage.connection import Connection, open_run
+from lineage.connection import Connection, open_run, start_sdk
 from lineage.errors import LineageError, RegistryAway, WrongProject, in_a_sentence
 from lineage.facts import Content, Execution
 from lineage.holdings import Holdings, Record
@@ -308,6 +308,7 @@ def _end_what_was_killed(pipeline: Pipeline, connection: Connection) -> None:
         return
     import wandb
 
+    start_sdk()
     with contextlib.suppress(ValueError):  # killed before there was a project
         if any(run.state != "finished" for run in wandb.Api().runs(connection.path, {"name": note.read_text()})):
             with _run(pipeline, connection, id=note.read_text()):

@@ -62,9 +62,10 @@ def test_without_a_registry_and_on_one_core_the_lock_is_the_same_and_is_mirrored
         ({"WANDB_MODE": "disabled"}, "WANDB_MODE is disabled"),
         (NOBODY, "doesn't answer"),
         ({"WANDB_BASE_URL": "nonsense"}, "check WANDB_BASE_URL"),
+        ({"WANDB_INIT_TIMEOUT": "soon"}, "WANDB_INIT_TIMEOUT, which is 'soon'"),  # "1 validation error for Settings"
         ({"WANDB_ENTITY": "nobody"}, "no run can be opened in nobody/"),
     ],
-    ids=["wrong key", "no key", "offline", "disabled", "closed port", "no address", "no such entity"],
+    ids=["wrong key", "no key", "offline", "disabled", "closed port", "no address", "no number", "no such entity"],
 )
 def test_a_registry_that_is_away_costs_one_line_and_never_asks(pipeline: Clone, env: dict[str, str], reason: str):
     done = pipeline.run("python", "-m", "stages.register", env={**account(pipeline), **env})
