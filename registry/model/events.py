@@ -226,9 +226,7 @@ def faults(db: Connection) -> list[str]:
     last = db.value("select seq from sqlite_sequence where name = 'event'") or 0
     if expected <= last:
         found.append(f"Activity log: events {expected} to {last} are missing.")
-    if not db.value(
-        "select exists (select 1 from event_end where seal = seal(:end))", end=_end(expected - 1, previous)
-    ):
+    if not db.value(ENDS_SO, end=_end(expected - 1, previous)):
         found.append(
             f"Activity log: it doesn't end with event {expected - 1} as it is here. Events were changed or removed by "
             "hand, or the store's file 'secret' is another one."

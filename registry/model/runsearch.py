@@ -98,7 +98,7 @@ def tally(db: Connection, project_id: int, wanted: str | None, field: str) -> di
     query = Query(wanted)
     value = query.value(field)
     found = f"select {value} as value, count(*) as runs from run where run.project_id = :project"
-    rows = _on(db).all(" ".join((found, "and", query.condition, "group by 1")), project=project_id, **query.parameters)
+    rows = _ask(db, " ".join((found, "and", query.condition, "group by 1")), project=project_id, **query.parameters)
     return {row["value"]: row["runs"] for row in rows}
 
 
