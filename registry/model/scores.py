@@ -35,6 +35,13 @@ select run.id, run.project_id, run.name, run.display_name, run.job_type, run.sum
   join run on run.id = artifact.run_id
  where artifact.id in (select value from json_each(:artifacts))
 """
+WEIGHING = """
+select *
+  from run
+ where project_id = :project and instr(summary, :one) > 0 and instr(summary, :other) > 0
+ order by id desc
+ limit 1
+"""
 
 
 @dataclass(frozen=True)
@@ -77,6 +84,11 @@ def parameters(config: str) -> dict[str, Any]:
     """A run's config as dotted names, without what the SDK and DVC add to it."""
     values = {key: entry.get("value") for key, entry in json.loads(config).items() if isinstance(entry, dict)}
     return dict(leaves({key: value for key, value in values.items() if key not in ("_wandb", "dvc")}))
+
+
+def weighing(db: Connection, project_id: int, md5s: list[str]) -> Row | None:
+    """The newest run of a project whose summary names both contents: it held the one against the other."""
+    return db.one(WEIGHING, project=project_id, one=md5s[0], other=md5s[1])
 
 
 def rank(name: str) -> int:

@@ -4,10 +4,10 @@ import json
 from typing import Any
 
 from registry.errors import NotFound
-from registry.model import access, artifacts, collections, differences, lineage, listing, memberships, scores
+from registry.model import access, artifacts, collections, differences, lineage, listing, memberships, runs, scores
 from registry.model.dotted import leaves
 from registry.model.scores import Score, rank
-from registry.web import addresses, curves, find, textdiff, words
+from registry.web import addresses, curves, find, media, overlays, textdiff, words
 from registry.web import version as versions
 from registry.web.shell import Page, Visit
 
@@ -56,6 +56,8 @@ def page(visit: Visit, place: Row, collection: Row) -> Page:
             "facts": [(key, facts[0].get(key), facts[1].get(key)) for key in differing[:FACTS]],
             "same_facts": len(keys) - len(differing),
             "inputs": _inputs(visit, pair),
+            "weighed": _weighed(visit, pair),
+            "overlays": overlays.tables(),
         },
     )
 
@@ -142,6 +144,22 @@ def _curves(visit: Visit, names: list[str], pair: list[Row]) -> curves.Drawn | N
     named = [run | {"display_name": name} for run, name in zip(seen, names, strict=True)]
     drawn = curves.of_runs(visit, named, most=CURVES)
     return drawn if drawn.has_lines else None
+
+
+def _weighed(visit: Visit, pair: list[Row]) -> Row | None:
+    """What a run said and showed that held one version against the other, found by their md5s in its summary."""
+    aliases = find.aliases_of(visit, [row["id"] for row in pair])
+    md5s = [find.md5_among(aliases.get(row["id"], [])) for row in pair]
+    maker = lineage.maker(visit.db, pair[1])
+    if not maker or not all(md5s) or md5s[0] == md5s[1]:
+        return None
+    found = scores.weighing(visit.db, maker["project_id"], md5s)
+    run = next(iter(find.runs(visit, [found] if found else [])), None)
+    if run is None:
+        return None
+    summary = dict(leaves({key: value for key, value in runs.loads(run["summary"]).items() if not key.startswith("_")}))
+    said = {key: value for key, value in summary.items() if value is not None and not media.is_media(value)}
+    return {"run": run, "said": said, "media": media.of_run(visit, run, media.among(summary))}
 
 
 def _inputs(visit: Visit, pair: list[Row]) -> list[Row]:

@@ -45,14 +45,14 @@ select (select count(*) from run where project_id = :project) as runs,
 
 
 def run(visit: Visit) -> tuple[Row, Row]:
-    """The project and the run of the address."""
+    """The project and the run of the address, with its `address`."""
     place = project(visit)
     found = access.find_run(visit.db, place, visit.path["run"])
     if found is None:
         newest = runsearch.page(visit.db, place["id"], None, "-created_at", NAMED + 1, 0)
         where = f"'{place['entity_name']}/{place['name']}'"
         raise NotFound(f"Run '{visit.path['run']}' was not found in {where}.{said([row['name'] for row in newest])}")
-    return place, found
+    return place, found | {"address": addresses.run(place["entity_name"], place["name"], found["name"])}
 
 
 def versions(visit: Visit, rows: list[Row]) -> list[Row]:
@@ -106,10 +106,15 @@ def aliases_of(visit: Visit, ids: list[int]) -> dict[int, list[str]]:
     return {number: list(dict.fromkeys(names)) for number, names in found.items()}
 
 
+def md5_among(aliases: list[str]) -> str:
+    """DVC's md5 of a version's bytes, by the alias of its content; '' where it has none."""
+    return next((name.removeprefix("dvc-") for name in aliases if name.startswith("dvc-")), "")
+
+
 def dvc_name(row: Row, aliases: list[str]) -> str:
     """DVC's name of a version's bytes: its path and the beginning of its md5."""
     metadata = json.loads(row["metadata"] or "{}") if row.get("metadata") else {}
     dvc = metadata.get("dvc") if isinstance(metadata, dict) else None
     path = dvc.get("path") if isinstance(dvc, dict) else None
-    md5 = next((name.removeprefix("dvc-") for name in aliases if name.startswith("dvc-")), "")
+    md5 = md5_among(aliases)
     return " ".join(filter(None, (str(path) if path else "", f"{md5[:8]}…" if md5 else "")))

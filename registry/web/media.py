@@ -3,7 +3,7 @@
 from typing import Any
 
 from registry.model import history, runfiles, runs
-from registry.web import addresses, files, overlays, plots
+from registry.web import files, overlays, plots
 from registry.web.pager import pager
 from registry.web.shell import Visit
 
@@ -24,6 +24,11 @@ UNSEEN = {
 
 def is_media(value: Any) -> bool:
     return isinstance(value, dict) and "_type" in value
+
+
+def among(summary: Row) -> Logged:
+    """The media of a run's summary."""
+    return [(key, value) for key, value in summary.items() if is_media(value)]
 
 
 def of_run(visit: Visit, run: Row, logged: Logged) -> list[Row]:
@@ -80,7 +85,7 @@ def _beneath(item: Row, *kinds: str) -> list[Any]:
 
 
 def _shown(visit: Visit, run: Row, key: str, value: Row, item: Row, there: dict[str, Row]) -> Row:
-    base = addresses.join(visit.path["entity"], visit.path["project"], "runs", visit.path["run"])
+    base = run["address"]
     file = there[item["path"]]
     name = file["name"]
     one = {"key": key, "name": name, "size": file["size"], "caption": str(item.get("caption") or "")}

@@ -28,7 +28,7 @@ def run(visit: Visit) -> Page:
     if tab not in TABS:
         raise NotFound(f"A run has no page '{tab}'. There are: {', '.join(TABS)}.")
     state = runs.state(found)
-    address = addresses.run(place["entity_name"], place["name"], found["name"])
+    address = found["address"]
     about = code.of_run(visit, found)
     shown = {
         "title": found["display_name"],
@@ -58,7 +58,7 @@ def file(visit: Visit) -> Page | Export:
     row = _file(visit, found)
     if row["name"].endswith(tables.SUFFIX):
         return tables.of_run(visit)
-    base = addresses.run(place["entity_name"], place["name"], found["name"])
+    base = found["address"]
     steps = [(found["display_name"], base), ("Files", f"{base}/files")]
     return files.page(
         visit, place, row | {"path": row["name"], "ref": None}, files.at(f"{base}/raw", row["name"]), steps
@@ -106,7 +106,7 @@ def _overview(visit: Visit, found: Row) -> Row:
         "config": dict(leaves(config)),
         "in_dvc": dict(leaves({"dvc": in_dvc})) if in_dvc else {},
         "summary": {key: value for key, value in summary.items() if not media.is_media(value)},
-        "media": media.of_run(visit, found, _logged(summary)),
+        "media": media.of_run(visit, found, media.among(summary)),
         "overlays": overlays.tables(),
         "counts": media.counts(found),
         **_drawn(visit, found, curves.of_runs(visit, [found], most=FIRST_CHARTS)),
@@ -116,10 +116,6 @@ def _overview(visit: Visit, found: Row) -> Row:
 
 def _summary(found: Row) -> Row:
     return dict(leaves({key: value for key, value in runs.loads(found["summary"]).items() if not key.startswith("_")}))
-
-
-def _logged(summary: Row) -> media.Logged:
-    return [(key, value) for key, value in summary.items() if media.is_media(value)]
 
 
 def _drawn(visit: Visit, found: Row, drawn: curves.Drawn) -> Row:
@@ -140,7 +136,7 @@ def _media(visit: Visit, found: Row) -> Row:
     shown = {"overlays": overlays.tables(), "counts": media.counts(found), "of_key": None}
     if key := visit.query.get("key"):
         return shown | {"media": [], "of_key": media.steps_of(visit, found, key)}
-    return shown | {"media": media.of_run(visit, found, _logged(_summary(found)))}
+    return shown | {"media": media.of_run(visit, found, media.among(_summary(found)))}
 
 
 def _artifacts(visit: Visit, found: Row) -> Row:
@@ -173,6 +169,7 @@ def _system(visit: Visit, found: Row) -> Row:
 def _files(visit: Visit, found: Row) -> Row:
     pages = pager(visit, runfiles.count(visit.db, found["id"]), FILES)
     rows = runfiles.page(visit.db, found["id"], None, None, pages.size, pages.offset)
-    base = addresses.join(visit.path["entity"], visit.path["project"], "runs", visit.path["run"])
-    shown = [row | {way: files.at(f"{base}/{way}", row["name"]) for way in ("files", "raw")} for row in rows]
+    shown = [
+        row | {way: files.at(f"{found['address']}/{way}", row["name"]) for way in ("files", "raw")} for row in rows
+    ]
     return {"rows": shown, "pages": pages}

@@ -23,7 +23,7 @@ def of_run(visit: Visit) -> Page | Export:
     place, run = find.run(visit)
     name = runfiles.clean_name(visit.path["path"])
     rows = runfiles.page(visit.db, run["id"], [name], None, 1, 0)
-    base = addresses.run(place["entity_name"], place["name"], run["name"])
+    base = run["address"]
     file = {"path": name, "md5": rows[0]["md5"] if rows else None}
     steps = [(run["display_name"], base), ("Files", f"{base}/files")]
     beside = [row["name"] for row in runfiles.page(visit.db, run["id"], None, f"%{SUFFIX}", TABS, 0)]

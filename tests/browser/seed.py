@@ -11,6 +11,7 @@ import json
 import os
 import urllib.request
 
+import numpy as np
 import wandb
 
 PROJECT = "vision"
@@ -92,7 +93,9 @@ def odd() -> None:
                 with odd.new_file(name) as file:
                     file.write(text)
             odd.add_reference("https://elsewhere.example/file", "reference", checksum=False)
-            run.log_artifact(odd).wait()
+            run.log_artifact(odd, aliases=["latest", f"dvc-{version}{'a' * 31}"]).wait()
+        differ = wandb.Image(np.zeros((28, 28), np.uint8))
+        run.log({"champion": f"0{'a' * 31}", "candidate": f"1{'a' * 31}", "p_value": 0.25, "differ": differ})
         run.log({"huge": 10**400, "nan": float("nan"), "infinite": float("inf"), "nothing": None})
 
 

@@ -148,6 +148,16 @@ def test_what_changed_between_versions_is_told_file_by_file(window: Window):
     )
 
 
+def test_a_run_that_held_two_versions_against_each_other_is_shown_with_them(window: Window):
+    page = window.open("/local/odd/artifacts/model/odd/compare?from=v0&to=v1")
+    section = page.get_by_role("region", name="Held against each other")
+    expect(section.get_by_text("0.2500")).to_be_visible()
+    picture = section.get_by_role("img", name="differ")
+    picture.scroll_into_view_if_needed()
+    expect(picture).to_have_js_property("naturalWidth", 28)
+    window.check_access()
+
+
 def test_the_lines_that_changed_in_a_text_are_shown(window: Window):
     page = window.open("/local/vision/artifacts/dataset/digits/compare?from=v0&to=v1")
     page.get_by_role("link", name="Lines of labels.csv that changed").click()
