@@ -24,7 +24,13 @@ def add_to(commands) -> None:
 
     _command(commands, "check", "prove the store whole: records, contents, activity log", _check)
     gc = _command(commands, "gc", "remove unfinished uploads, expired versions, and what nothing refers to", _gc)
-    gc.add_argument("--grace", type=_hours, default=24, metavar="HOURS", help="spare what is younger (default: 24)")
+    gc.add_argument(
+        "--grace",
+        type=_hours,
+        default=24,
+        metavar="HOURS",
+        help="spare what is younger (default: 24); with 0, uploads that are under way have to be repeated",
+    )
     _command(commands, "backup", "copy the store into a new folder", _backup).add_argument("folder", type=Path)
     protect = _command(commands, "protect", "let only admins of a project or registry move these aliases", _protect)
     protect.add_argument("project", metavar="ENTITY/PROJECT")
