@@ -20,6 +20,8 @@ STREAMS = {"wandb-history.jsonl": "history", "wandb-events.jsonl": "events"}
 SUMMARY = "wandb-summary.json"
 CONSOLE = "output.log"
 PLAIN_LINE = re.compile(r"(?P<error>ERROR )?(?P<at>\d{4}-\d\d-\d\dT[\d:.]+Z?) (?P<said>.*)", re.DOTALL)
+MOST_KEYS = 10_000  # as many as W&B advises to log at most
+LONGEST_VALUE = 100
 NO_END = 2**62  # above any step
 
 INSERT_LINE = """
@@ -118,12 +120,17 @@ def recount(db: Connection, run: Row) -> list[dict]:
 
 
 def _remember_keys(db: Connection, run: Row, known: dict[str, Any], rows: list[dict]) -> None:
-    """Keeps up which keys the history has, the types of their values, and the last of them."""
+    """Keeps up which keys the history has, the types of their values, and the last of them.
+
+    All of it is written with each request, while nobody else writes: so there are MOST_KEYS of them, and no long texts.
+    """
     for row in rows:
         known["lastStep"] = max(known["lastStep"], _step(row) or 0)
         for key, value in leaves(row):
             if isinstance(value, dict) and "_type" not in value:
                 continue  # nothing that is measured or shown
+            if key not in known["keys"] and len(known["keys"]) >= MOST_KEYS:
+                continue
             entry = known["keys"].setdefault(key, {"typeCounts": [], "monotonic": True})
             kind = _kind(value)
             for count in entry["typeCounts"]:
@@ -133,7 +140,8 @@ def _remember_keys(db: Connection, run: Row, known: dict[str, Any], rows: list[d
             else:
                 entry["typeCounts"].append({"type": kind, "count": 1})
             if kind in ("number", "string"):
-                before, now = entry.get("previousValue", value), finite(value)
+                now: Any = value[:LONGEST_VALUE] if isinstance(value, str) else finite(value)
+                before = entry.get("previousValue", now)
                 numbers = isinstance(before, (int, float)) and isinstance(now, (int, float))
                 entry["monotonic"] = entry["monotonic"] and numbers and before <= now
                 entry["previousValue"] = now

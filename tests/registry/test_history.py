@@ -47,6 +47,22 @@ def test_values_of_every_kind_read_back(registry: Registry):
     assert kinds["said"] == [{"type": "string", "count": 1}]
 
 
+def test_only_so_many_keys_are_known_of_a_run_and_all_values_are_kept(registry: Registry):
+    """Each row of a run with 200,000 keys kept all others from writing for three seconds."""
+    start = 'mutation { upsertBucket(input: {modelName: "keys", name: "r"}) { inserted } }'
+    assert registry.ask(start).status == 200
+    wide = {f"k{number:05}": number for number in range(10_100)} | {"said": "x" * 10_000, "_step": 0}
+    lines = [json.dumps(wide), json.dumps({"late": 1, "_step": 1})]
+    body = {"files": {"wandb-history.jsonl": {"offset": 0, "content": lines}}}
+    sent = registry.send("POST", f"/files/{registry.entity}/keys/r/file_stream", json.dumps(body).encode())
+    assert sent.status == 200
+    found = registry.api().run("keys/r")
+    known = found.history_keys
+    assert (len(known["keys"]), known["lastStep"], len(json.dumps(known)) < 2**21) == (10_000, 1, True)
+    first, second = found.scan_history()
+    assert (first["k10099"], len(first["said"]), second["late"]) == (10_099, 10_000, 1)
+
+
 def test_media_and_tables_read_back(registry: Registry, tmp_path):
     pixels = np.arange(48, dtype="uint8").reshape(4, 4, 3)
     table = wandb.Table(columns=["n", "word"], data=[[1, "one"], [2, "two"]])
