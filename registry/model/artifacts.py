@@ -31,6 +31,15 @@ select *
  where collection_id = :collection and digest = :digest and state = 'COMMITTED'
  order by id desc
 """
+# An announcement that is sent again may find that another writer has committed the same content meanwhile.
+NAME = """
+insert into client_id (id, artifact_id) values (:id, :artifact)
+    on conflict (id) do update set artifact_id = excluded.artifact_id
+ where exists (select 1
+                 from artifact named
+                 join artifact twin on twin.collection_id = named.collection_id
+                where named.id = client_id.artifact_id and named.state = 'PENDING' and twin.id = excluded.artifact_id)
+"""
 PENDING_OF_GROUP = """
 select * from artifact where collection_id = :collection and distributed_id = :group and state = 'PENDING'
 """
@@ -49,10 +58,7 @@ def create(db: Connection, who: Who, given: dict[str, Any]) -> Row:
     found = _existing(db, sequence, given)
     artifact = found or _insert(db, who, run, sequence, aliases, given)
     if given.get("client_id"):
-        db.execute(
-            "insert into client_id (id, artifact_id) values (:id, :artifact) on conflict do nothing",
-            {"id": given["client_id"], "artifact": artifact["id"]},
-        )
+        db.execute(NAME, {"id": given["client_id"], "artifact": artifact["id"]})
     tags.add_to_artifact(db, artifact["id"], [tag["tag_name"] for tag in given.get("tags") or []])
     if run:
         lineage.make(db, run["id"], artifact["id"])

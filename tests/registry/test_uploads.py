@@ -13,7 +13,7 @@ import psutil
 import pytest
 import wandb
 
-from .by_hand import log
+from . import by_hand
 from .conftest import Answer, Registry
 
 CREATE = """
@@ -172,12 +172,24 @@ def test_a_file_of_a_version_that_is_gone_meanwhile_is_refused(registry: Registr
 def test_a_version_that_adds_to_one_that_is_deleted_meanwhile_is_refused(registry: Registry):
     """It was committed with its own files alone: those of the version before were lost without a word."""
     name = f"a{uuid.uuid4().hex}"
-    base = log(registry, "uploads-by-hand", name, {"old": some_bytes()})
+    base = by_hand.log(registry, "uploads-by-hand", name, {"old": some_bytes()})
     adds = Upload(registry, {"new": some_bytes()}, name=name)
     adds.put_files()
     adds.put_manifest(type="INCREMENTAL")
     assert registry.ask(DELETE, id=base).status == 200
     assert "was deleted meanwhile" in adds.commit().text
+
+
+def test_an_announcement_that_is_sent_again_names_what_another_writer_has_committed_meanwhile(registry: Registry):
+    """The name that the SDK has for it led to the version that was never finished: what linked by it failed."""
+    files, name, client = {"a": some_bytes()}, f"a{uuid.uuid4().hex}", uuid.uuid4().hex
+    told = {"entity": "local", "project": "uploads-by-hand", "name": name, "client": client}
+    for _ in range(2):
+        made = registry.ask(by_hand.CREATE, digest=by_hand.artifact_digest(files), aliases=[], **told)
+        other = by_hand.log(registry, "uploads-by-hand", name, files)
+    assert made.json()["data"]["createArtifact"]["artifact"]["id"] == other
+    asked = registry.ask("query($id: ID!) { clientIDMapping(clientID: $id) { serverID } }", id=client).json()
+    assert asked["data"]["clientIDMapping"]["serverID"] == other
 
 
 def test_a_size_that_the_content_has_not_is_refused(registry: Registry):
