@@ -217,8 +217,11 @@ def write_card(store: Path, host: str, port: int, pid: int) -> str:
     shown = "127.0.0.1" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
     url = f"http://{shown}:{port}"
     aside = store / f"server.json.{os.getpid()}"
-    aside.write_text(json.dumps({"url": url, "port": port, "pid": pid}) + "\n")
-    aside.replace(store / "server.json")
+    try:
+        aside.write_text(json.dumps({"url": url, "port": port, "pid": pid}) + "\n")
+        aside.replace(store / "server.json")
+    finally:
+        aside.unlink(missing_ok=True)  # on a full disk
     return url
 
 
