@@ -14,7 +14,7 @@ from typing import Any
 from registry.blobs import MD5, md5_of, to_base64
 from registry.db.connect import Connection
 from registry.errors import BadInput, RegistryError
-from registry.model import accounts, artifacts, events, manifests, references
+from registry.model import accounts, artifacts, events, manifests, memberships, references
 from registry.store import Store
 
 Row = dict[str, Any]
@@ -190,8 +190,9 @@ def collect(store: Store, grace: float = GRACE_SECONDS) -> Removed:
         with store.db.write() as db:
             removed.pending = len(db.all(REMOVE_STALE, seconds=int(grace)))
             for version in db.all(EXPIRED):
-                artifacts.delete(db, accounts.OPERATOR, version, with_aliases=True)
-                removed.expired += 1
+                if not memberships.in_production(db, version["id"]):
+                    artifacts.delete(db, accounts.OPERATOR, version, with_aliases=True)
+                    removed.expired += 1
             references.release_unreferred(db)
             db.execute("delete from login_token where expires_at < :now", {"now": int(time.time())})
         if removed.expired:

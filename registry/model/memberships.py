@@ -146,10 +146,14 @@ select collection.name || ':v' || membership.version_index as version, alias.nam
 """
 
 
+def in_production(db: Connection, artifact_id: int, collection_id: int | None = None) -> Row | None:
+    """By which version and alias it is in production, anywhere or in one collection."""
+    return db.one(IN_PRODUCTION, artifact=artifact_id, collection=collection_id)
+
+
 def refuse_in_production(db: Connection, artifact_id: int, collection_id: int | None = None) -> None:
-    """Refuses to take away what is in production, anywhere or in one collection, by a request that doesn't name it."""
-    found = db.one(IN_PRODUCTION, artifact=artifact_id, collection=collection_id)
-    if found:
+    """Refuses to take away what is in production by a request that doesn't name it."""
+    if found := in_production(db, artifact_id, collection_id):
         raise Conflict(
             f"'{found['version']}' is '{found['alias']}'. Take this alias from it first, or delete the version itself "
             "with delete_aliases=True."

@@ -127,8 +127,9 @@ def test_content_that_was_asked_for_just_now_is_not_removed(own: Registry):
     assert second.commit().status == 200
 
 
-def test_a_version_whose_time_is_over_goes_unless_it_is_linked(own: Registry):
+def test_a_version_whose_time_is_over_goes_unless_it_is_linked_or_in_production(own: Registry):
     ends, linked = uploaded(own, b"ends"), uploaded(own, b"linked")
+    promoted = by_hand.log(own, "p", "m", {"a": b"promoted"}, aliases=("latest", "production"))
     link = """
     mutation L($id: ID!) { linkArtifact(input: {artifactID: $id, entityName: "local", projectName: "model-registry",
       artifactPortfolioName: "Kept"}) { versionIndex } }
@@ -137,13 +138,14 @@ def test_a_version_whose_time_is_over_goes_unless_it_is_linked(own: Registry):
     limit = (
         "mutation T($id: ID!) { updateArtifact(input: {artifactID: $id, ttlDurationSeconds: 1}) { artifact { id } } }"
     )
-    for upload in (ends, linked):
-        assert own.ask(limit, id=upload.id).status == 200
+    versions = (ends.id, linked.id, promoted)
+    for version in versions:
+        assert own.ask(limit, id=version).status == 200
     time.sleep(2.1)
     assert "1 expired versions" in own.command("gc").stdout
     state = "query S($id: ID!) { artifact(id: $id) { state } }"
-    states = [own.ask(state, id=upload.id).json()["data"]["artifact"]["state"] for upload in (ends, linked)]
-    assert states == ["DELETED", "COMMITTED"]
+    states = [own.ask(state, id=version).json()["data"]["artifact"]["state"] for version in versions]
+    assert states == ["DELETED", "COMMITTED", "COMMITTED"]
 
 
 def test_a_backup_serves_the_same_versions(own: Registry, tmp_path: Path):
