@@ -86,7 +86,7 @@ class _Filter:
     def _condition(self, value: Any, depth: int) -> Callable[[Any], bool]:
         if not isinstance(value, Mapping) or not any(key.startswith("$") for key in value):
             return lambda found: _equal(found, value)
-        tests = [self._operator(name, operand, deeper(depth)) for name, operand in value.items()]
+        tests = [self._operator(name, operand, deeper(depth)) for name, operand in operators(value)]
         return lambda found: all(test(found) for test in tests)
 
     def _operator(self, name: str, operand: Any, depth: int) -> Callable[[Any], bool]:
@@ -110,6 +110,17 @@ class _Filter:
     def _matches(self, operand: str) -> Callable[[Any], bool]:
         patterns.reach(operand)  # refused where nothing is looked at, too
         return lambda found: any(self._search(operand, text) for text in _texts(found, whole=True))
+
+
+def operators(condition: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """The operators of a condition; the options of a pattern become a part of it."""
+    options, pattern = condition.get("$options"), condition.get("$regex")
+    if options is None:
+        return list(condition.items())
+    if not isinstance(options, str) or not isinstance(pattern, str) or not set(options) <= set("imsx"):
+        raise BadInput("$options stands beside a $regex, with any of the letters 'imsx'.")
+    flagged = {"$regex": f"(?{options}){pattern}" if options else pattern}
+    return [(name, operand) for name, operand in {**condition, **flagged}.items() if name != "$options"]
 
 
 def deeper(depth: int) -> int:

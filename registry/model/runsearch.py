@@ -175,7 +175,8 @@ class Query:
     def _condition(self, field: Field, value: Any, depth: int) -> str:
         if not isinstance(value, Mapping) or not any(key.startswith("$") for key in value):
             return self._equal(field, value)
-        tests = [self._operator(field, name, operand, filters.deeper(depth)) for name, operand in value.items()]
+        depth = filters.deeper(depth)
+        tests = [self._operator(field, name, operand, depth) for name, operand in filters.operators(value)]
         return self._joined(" and ", tests)
 
     def _operator(self, field: Field, name: str, operand: Any, depth: int) -> str:
