@@ -155,9 +155,11 @@ def agree(where: Place, may_leave: Callable[[Held], bool]) -> Held | None:
 
     Returns who has it where it may not, or where somebody else was faster: that one keeps it.
     """
+    from wandb.errors import Error
+
     try:
         return _agree(where, may_leave)
-    except RegistryAway as error:
+    except (RegistryAway, Error) as error:
         record = where.record()
         raise LineageError(
             f"in production: {(record and alias.of_record(record)) or 'nothing'} in {where.path}{_uncommitted(where)}; "
