@@ -53,8 +53,10 @@ def of_record(where: Place, after: Record | None) -> Iterator[str]:
     """What would move if `after` became the record."""
     before = where.record()
     names = [record.model_md5 if record else None for record in (before, after)]
-    if names[0] == names[1]:
+    if before == after:
         yield f"{where.path} would stay as it is: {_short(names[0])} in production."
+    elif after and names[0] == names[1]:
+        yield f"{where.path} would name {_short(names[1])} still, instead of {_short(after.replaces)}: {after.reason}."
     else:
         yield f"{where.path} would name {_short(names[1])} instead of {_short(names[0])}."
     wanted = alias.of_record(after) if after else None
