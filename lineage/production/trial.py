@@ -92,8 +92,7 @@ def _would_run_first(where: Place) -> list[str]:
 
 def _copy(where: Place, target: Path) -> None:
     """What git would have of the project, and what the stage reads; large files as links, what it writes as copies."""
-    listed = git.said(where.root, "ls-files", "-z", "--cached", "--others", "--exclude-standard") or ""
-    names = {name for name in listed.split("\0") if name}
+    names = _names(where.root)
     pipeline = Pipeline(where.root)
     for dep in pipeline.running(where.stage).deps:
         path = where.root / dep.path
@@ -106,6 +105,16 @@ def _copy(where: Place, target: Path) -> None:
     cache = target / ".dvc" / "cache"
     cache.mkdir(parents=True, exist_ok=True)
     (target / ".dvc" / "config.local").write_text(f"[core]\n    no_scm = true\n[cache]\n    dir = {cache}\n")
+
+
+def _names(root: Path) -> set[str]:
+    """The files that git has or would take; without git all but the hidden ones, and DVC's settings."""
+    listed = git.said(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    if listed is not None:
+        return {name for name in listed.split("\0") if name}
+    shown = [path for path in root.glob("[!.]*") if path.is_file()]
+    shown += [file for folder in root.glob("[!.]*/") for file in folder.rglob("*") if file.is_file()]
+    return {path.relative_to(root).as_posix() for path in shown} | {".dvc/config", ".dvcignore"}
 
 
 def _lend(where: Place, copy: Place) -> None:

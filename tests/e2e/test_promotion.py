@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -348,3 +349,14 @@ def test_what_is_wrong_ends_in_a_sentence_and_changes_nothing(shop: Shop):
     assert shop.read("production.json") == before
     assert json.loads(before)["model_md5"] == shop.held()
     assert shop.git("status", "--porcelain") == ""
+
+
+@pytest.mark.soak
+def test_a_project_without_git_promotes_and_foresees_it(shop: Shop, tmp_path: Path):
+    bare = Shop(tmp_path / "bare", shop.env | {"REGISTRY_DIR": shop.env.get("REGISTRY_DIR", f"{shop.path}/.registry")})
+    shutil.copytree(shop.path, bare.path, ignore=shutil.ignore_patterns(".git", "tmp", ".registry"))
+    (bare.path / ".dvc/config.local").write_text("[core]\n    no_scm = true\n")
+    tried = bare.make("promote", "DRY=1")  # failed: 'dvc.yaml' does not exist
+    assert "production.json would stay as it is" in tried.text
+    assert bare.make("promote").text.splitlines()[-1].startswith("in production: ")
+    assert "not a git repository" in bare.make("rollback", ok=False).text
