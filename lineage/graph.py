@@ -65,14 +65,22 @@ class Graph:
         return [key for key in self.contents if key not in self.makers]
 
     def find(self, name: str) -> list[Key]:
-        """The nodes that `name` means: a path, a file in a folder out, or the outs (else deps) of a stage."""
+        """The nodes that `name` means: a path, a file in a folder out, or the outs of a stage."""
         name = name.rstrip("/")
         found = [key for key in self.contents if key[0] == name]
         found = found or [key for key in self.contents if name.startswith(f"{key[0]}/")]
         if not found:
             for one in self.executions:
-                found += [key_of(content) for content in one.outs or one.deps] if one.stage == name else []
+                found += [key_of(content) for content in one.outs] if one.stage == name else []
         return found
+
+    def ends(self, name: str) -> list[Execution]:
+        """The executions that `name` means where it is a stage without outs: no node stands for them."""
+        return [one for one in self.executions if one.stage == name and not one.outs]
+
+    def leading_to(self, execution: Execution) -> Graph:
+        """The execution, and what it comes from."""
+        return self.upstream(map(key_of, execution.deps)).joined(Graph([execution]))
 
     def upstream(self, keys: Iterable[Key]) -> Graph:
         """What `keys` come from: their makers, what those read, and so on."""

@@ -5,14 +5,16 @@ A file that can't be read as one is mirrored like every other, and shown as noth
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from lineage import plots
-from lineage.pipeline import Execution, Pipeline
+from lineage.pipeline import Content, Execution, Pipeline
 
 PICTURES = {".png", ".jpg", ".jpeg", ".gif"}
+MANY = 100  # pictures that a run shows at most; its artifacts hold them all
 STEPS = ("step", "epoch")  # a table whose first column is one of these is a history
 
 
@@ -27,22 +29,53 @@ def summary(pipeline: Pipeline, execution: Execution) -> dict[str, Any]:
     return found
 
 
-def history(pipeline: Pipeline, execution: Execution) -> Iterator[dict[str, Any]]:
-    """The rows of the plots that hold a training's history, named as W&B's Keras callback names them."""
+def history(pipeline: Pipeline, execution: Execution) -> list[dict[str, Any]]:
+    """The rows of the plots that hold a training's history, named as W&B's Keras callback names them.
+
+    Tables of a folder are named after their files. What several tables say of one step is one row.
+    """
+    found: dict[tuple[Any, int], dict[str, Any]] = {}
+    for out, name, path in _plot_files(pipeline, execution):
+        rows = _read_table(path)
+        first = next(iter(rows[0]), "") if rows else ""
+        if first in STEPS:
+            times: Counter[Any] = Counter()  # a step may have several rows in one table
+            for row in rows:
+                step = row.get(first) if isinstance(row.get(first), int | float) else repr(row.get(first))
+                found.setdefault((step, times[step]), {}).update(
+                    {_column(out, name, first, column): value for column, value in row.items()}
+                )
+                times[step] += 1
+    numbered = not any(isinstance(step, str) for step, _ in found)
+    return [found[at] for at in (sorted(found) if numbered else found)]
+
+
+def _column(out: Content, name: str, first: str, column: str) -> str:
+    if not out.is_folder or column == first:
+        return f"{first}/{column}"
+    table = PurePosixPath(name).with_suffix("")
+    return str(table if column == table.name else table / column)
+
+
+def _plot_files(pipeline: Pipeline, execution: Execution) -> Iterator[tuple[Content, str, Path]]:
+    """The files of the plots of `execution`: the out, the file's name within it, and where it lies."""
     for out in execution.outs:
-        if out.kind == "plots" and not out.is_folder:
-            rows = _read_table(pipeline.at_hand(out))
-            first = next(iter(rows[0]), "") if rows else ""
-            if first in STEPS:
-                yield from ({f"{first}/{name}": value for name, value in row.items()} for row in rows)
+        if out.kind == "plots":
+            place = pipeline.at_hand(out)
+            for name in sorted(pipeline.files(out)):
+                yield out, name, place / name if out.is_folder else place
 
 
 def pictures(pipeline: Pipeline, execution: Execution) -> dict[str, Any]:
     """The pictures and confusion matrices among the plots of `execution`, as W&B's media by name."""
+    files = [one for one in _plot_files(pipeline, execution) if PurePosixPath(one[1]).suffix.lower() in PICTURES]
+    short = Counter(str(PurePosixPath(name).with_suffix("")) for _, name, _ in files)
     found: dict[str, Any] = {}
-    for out in execution.outs:
-        if out.kind == "plots" and Path(out.path).suffix in PICTURES:
-            found |= _picture(pipeline.at_hand(out))
+    for out, name, path in files[:MANY]:
+        key = str(PurePosixPath(name).with_suffix(""))
+        if short[key] > 1:
+            key = f"{out.path}/{name}" if out.is_folder else out.path
+        found |= _picture(key, path)
     for name, plot in pipeline.plots().items():
         x, y = plot.get("x"), plot.get("y")
         if plot.get("template") != "confusion" or not isinstance(x, str) or not isinstance(y, dict):
@@ -55,11 +88,11 @@ def pictures(pipeline: Pipeline, execution: Execution) -> dict[str, Any]:
     return found
 
 
-def _picture(path: Path) -> dict[str, Any]:
+def _picture(name: str, path: Path) -> dict[str, Any]:
     import wandb
 
     try:
-        return {path.stem: wandb.Image(str(path))}
+        return {name: wandb.Image(str(path))}
     except (OSError, ValueError):
         return {}
 

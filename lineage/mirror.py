@@ -158,8 +158,7 @@ def _sources(pipeline: Pipeline, connection: Connection, holdings: Holdings, con
     for source in sources:
         if any(True for _ in compare.of_content(pipeline, holdings, source, prove=False)):
             try:
-                if source.kind != "reference":
-                    pipeline.files(source)
+                record.files_of(pipeline, source)
                 missing.append(source)
             except LineageError as error:
                 left.append(Left(source.path, in_a_sentence(error)))
@@ -220,8 +219,7 @@ def _at_hand(pipeline: Pipeline, holdings: Holdings, execution: Execution) -> tu
     outs = []
     for out in execution.outs:
         try:
-            if out.kind != "reference":
-                pipeline.files(out)
+            record.files_of(pipeline, out)
             outs.append(out)
         except LineageError as error:
             lost.append(error)
@@ -247,7 +245,7 @@ def _make(
     number = next(one for one in (name, *(f"{name}-{n}" for n in range(2, 100))) if one not in taken)
     with _run(pipeline, connection, id=number, **{**record.described(execution), "group": experiment}) as run:
         record.use_inputs(run, at_hand)
-        rows = list(media.history(pipeline, at_hand))
+        rows = media.history(pipeline, at_hand)
         for row in rows[run.step :]:  # an interrupted mirror has logged the first ones
             run.log(row)
         record.log_outputs(run, pipeline, at_hand)

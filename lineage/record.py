@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Iterable
+from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 from lineage import media
@@ -28,11 +29,14 @@ if TYPE_CHECKING:
 def config(execution: Execution) -> dict[str, Any]:
     """The run's config: the stage's parameters, and what DVC knows of the execution under `dvc`."""
     nested: dict[str, Any] = {}
-    for file, values in sorted(execution.params.items()):
-        place = nested if file == "params.yaml" else nested.setdefault(file.removesuffix(".yaml"), {})
+    of_params = {key.partition(".")[0] for key in execution.params.get("params.yaml", {})}
+    for file, values in execution.params.items():
+        short = file.removesuffix(".yaml")
+        within = short if short not in {"dvc", *of_params} else file
         for key, value in values.items():
-            *parents, last = key.split(".")
-            inner = place
+            at_top = file == "params.yaml" and key.partition(".")[0] != "dvc"
+            *parents, last = key.split(".") if at_top else [within, *key.split(".")]
+            inner = nested
             for parent in parents:
                 inner = inner.setdefault(parent, {})
             inner[last] = value
@@ -91,6 +95,19 @@ def mark_complete(run: wandb.Run, execution: Execution) -> None:
     run.tags = tuple(dict.fromkeys([*(run.tags or ()), execution.given_tag, execution.tag]))
 
 
+def files_of(pipeline: Pipeline, content: Content) -> dict[str, Path]:
+    """The files of `content` by name; raises LineageError where bytes aren't at hand, or the SDK refuses a name."""
+    files = {} if content.kind == "reference" else pipeline.files(content)
+    for name in files:
+        on_windows = PureWindowsPath(name)
+        if on_windows.anchor or ".." in on_windows.parts:
+            raise LineageError(
+                f"in {content.path} is a file named {name!r}, and W&B takes none whose name would lead out of its "
+                "folder on Windows; give it another name"
+            )
+    return files
+
+
 def log_contents(run: wandb.Run, pipeline: Pipeline, contents: Iterable[Content], views: str | None = None) -> None:
     """Log each of `contents` as a version under its content alias, all uploads at once, and wait for them."""
     artifacts = [(_artifact(pipeline, content, views), content.alias) for content in contents if content.md5]
@@ -118,7 +135,7 @@ def _artifact(pipeline: Pipeline, content: Content, views: str | None) -> wandb.
 
 def _add_files(artifact: wandb.Artifact, pipeline: Pipeline, content: Content) -> None:
     """Add the files of `content`; raises Damaged where one isn't what dvc.lock says."""
-    files = pipeline.files(content)
+    files = files_of(pipeline, content)
     expected = expected_files(pipeline, content) or {}
     for name, path in files.items():
         entry = artifact.add_file(str(path), name, skip_cache=True, policy="immutable")

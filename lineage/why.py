@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from lineage import changes, past
 from lineage.facts import Execution
-from lineage.graph import Graph, Key, key_of
+from lineage.graph import Graph, key_of
 from lineage.pipeline import Pipeline
 
 
@@ -33,18 +33,14 @@ class Answer:
     now: list[Reason]
 
 
-def answer(pipeline: Pipeline, key: Key) -> Answer | None:
-    """Why the content `key` of dvc.lock is as it is; None for what no stage makes."""
-    current = Graph(pipeline.locked())
-    maker = current.makers.get(key)
-    if maker is None:
-        return None
+def answer(pipeline: Pipeline, current: Graph, maker: Execution) -> Answer:
+    """Why `maker`, an execution of dvc.lock, is as it is; `current` has all that dvc.lock holds."""
     history = list(past.commits(pipeline))
     at, made = _last_change(history, maker)
     old = history[at - 1] if at else None
     then = _reasons(Graph(old.executions) if old else Graph([]), Graph(history[at].executions), made)
     known = old if old and any(one.stage == maker.stage for one in old.executions) else None
-    return Answer(maker.stage, history[at], known, then, _since(pipeline, current, key))
+    return Answer(maker.stage, history[at], known, then, _since(pipeline, current, maker))
 
 
 def _last_change(history: list[past.Commit], maker: Execution) -> tuple[int, Execution]:
@@ -69,10 +65,10 @@ def _reasons(before: Graph, after: Graph, execution: Execution, indent: int = 0)
     return found
 
 
-def _since(pipeline: Pipeline, current: Graph, key: Key) -> list[Reason]:
-    """What the workspace has otherwise than dvc.lock, for each stage upstream of `key`."""
+def _since(pipeline: Pipeline, current: Graph, maker: Execution) -> list[Reason]:
+    """What the workspace has otherwise than dvc.lock, for `maker` and each stage upstream of it."""
     found = []
-    for one in current.upstream([key]).executions:
+    for one in current.leading_to(maker).executions:
         if not one.stage.endswith(".dvc"):  # an import stays as it is until `dvc update`
             now = pipeline.running(one.stage)
             changed = changes.between(one, now)

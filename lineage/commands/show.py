@@ -46,11 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
         return _across_time(pipeline, arguments)
     graph = Graph(pipeline.locked(), pipeline.added())
     if arguments.path is not None:
-        keys = found_in(graph, arguments.path, pipeline.root)
-        both = arguments.upstream == arguments.downstream
-        parts = [graph.upstream(keys)] if both or arguments.upstream else []
-        parts += [graph.downstream(keys)] if both or arguments.downstream else []
-        graph = parts[0].joined(parts[-1])
+        graph = _connected(graph, arguments, pipeline.root)
     registry = other_side(pipeline, graph)
     if arguments.json:
         print(json.dumps(draw.facts(graph, registry), indent=2))
@@ -61,6 +57,18 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print(draw.text(graph, registry, shutil.get_terminal_size((80, 24)).columns))
     return 0
+
+
+def _connected(graph: Graph, arguments: argparse.Namespace, root: Path) -> Graph:
+    """What the file, folder or stage that was asked for is connected with."""
+    both = arguments.upstream == arguments.downstream
+    if ends := graph.ends(arguments.path):
+        parts = [graph.leading_to(one) if both or arguments.upstream else Graph([one]) for one in ends]
+    else:
+        keys = found_in(graph, arguments.path, root)
+        parts = [graph.upstream(keys)] if both or arguments.upstream else []
+        parts += [graph.downstream(keys)] if both or arguments.downstream else []
+    return parts[0].joined(parts[-1])
 
 
 def found_in(graph: Graph, name: str, root: Path) -> list[Key]:

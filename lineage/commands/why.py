@@ -28,8 +28,9 @@ def add(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     pipeline = Pipeline(project_root())
     graph = Graph(pipeline.locked(), pipeline.added())
-    keys = found_in(graph, arguments.path, pipeline.root)
-    found = {path: why.answer(pipeline, (path, md5)) for path, md5 in keys}
+    asked = {one.stage: one for one in graph.ends(arguments.path)}
+    asked = asked or {key[0]: graph.makers.get(key) for key in found_in(graph, arguments.path, pipeline.root)}
+    found = {name: why.answer(pipeline, graph, maker) if maker else None for name, maker in asked.items()}
     if arguments.json:
         print(json.dumps({path: _facts(one) if one else None for path, one in found.items()}, indent=2))
     else:

@@ -84,7 +84,7 @@ stages:
   score:
     cmd: python code/score.py
     deps: [code, models/eu.txt, vendored/lib.txt]
-    params: [seed, conf/other.toml: [deep.value]]
+    params: [seed, dvc.depth, conf/other.toml: [deep.value]]
     metrics:
       - scores.json: {cache: false}
     plots:
@@ -110,8 +110,15 @@ stages:
     plots:
       - broken.csv
       - broken.png
+      - live
+      - near/pic.png
+      - far/pic.png
       - ragged.csv
       - pairs.json: {cache: false, template: confusion, x: actual, y: predicted}
+
+  say:
+    desc: Neither reads nor makes anything
+    cmd: echo said
 
   idle:
     desc: Makes a folder without files
@@ -157,17 +164,22 @@ open("curve.csv", "w").write("epoch,loss\\n0,3.5\\n1,2.5\\n2,1.5\\n")
 """
 
 TOLD = """
-import pathlib
+import base64, pathlib
+PIC = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
 for name, content in {
     "told.toml": b"day = 2026-01-02\\n[share]\\nof = 0.25\\n",
     "notes.json": b"no JSON",
     "marks/first.yaml": b"1: 0.5\\n",
     "broken.csv": b"\\xff\\xfe,b\\n1,2\\n",
     "broken.png": b"no picture",
+    "live/train/loss.tsv": b"step\\tloss\\n0\\t4\\n1\\t2\\n",
+    "live/loss.tsv": b"step\\tloss\\n1\\t3\\n",
+    "near/pic.png": base64.b64decode(PIC),
+    "far/pic.png": base64.b64decode(PIC),
     "ragged.csv": b"epoch,loss\\n0,1,2\\n1\\n",
     "pairs.json": b'[{"actual": "a", "predicted": "b"},\\n {"actual": "b", "predicted": "b"}]',
 }.items():
-    pathlib.Path(name).parent.mkdir(exist_ok=True)
+    pathlib.Path(name).parent.mkdir(parents=True, exist_ok=True)
     pathlib.Path(name).write_bytes(content)
 """
 
@@ -218,7 +230,7 @@ def make(clone: Clone, web: str) -> None:
     clone.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", "../library", "vendored")
     write("conf/vars.yaml", f"web: {web}\noutside: {outside}\n")
     write("conf/other.toml", "[deep]\nvalue = 3\n")
-    write("params.yaml", "seed: 7\nregions:\n  eu: {rate: 0.1}\n  us: {rate: 0.2}\n")
+    write("params.yaml", "seed: 7\ndvc: {depth: 3}\nregions:\n  eu: {rate: 0.1}\n  us: {rate: 0.2}\n")
     write("raw.csv", "c,d\n3,4\n")
     write("code/folder.py", MAKE_FOLDER.format(names=ODD_NAMES))
     write("code/score.py", SCORE)

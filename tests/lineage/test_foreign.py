@@ -14,6 +14,7 @@ import wandb
 import yaml
 
 from tests.conftest import Clone, api_of
+from tests.lineage.conftest import project_in
 from tests.lineage.foreign import ODD_NAMES, WEB
 
 LOCKS = ("", "sub/", "sub-two/deeper/")
@@ -80,7 +81,7 @@ def test_every_out_has_its_files_and_md5s(foreign_project: Clone, api: wandb.Api
             else:
                 assert {n: hexed(d) for n, d in held.items()} == {Path(out["path"]).name: out["md5"]}
             seen += 1
-    assert seen == 26
+    assert seen == 29
 
 
 def test_every_edge_is_there_and_no_other(foreign_project: Clone, api: wandb.Api):
@@ -106,6 +107,8 @@ def test_a_run_says_what_dvc_lock_says_of_its_execution(foreign_project: Clone, 
         assert runs[stage].state == "finished"
     assert runs["train@us"].config["regions"] == {"us": {"rate": 0.2}}
     assert runs["score"].config["conf/other.toml"] == {"deep": {"value": 3}}
+    # A parameter named dvc was hidden by what DVC knows
+    assert runs["score"].config["params"] == {"dvc": {"depth": 3}}
     assert runs["sub/dvc.yaml:prepare"].config["sub/params"] == {"subseed": 1}
     assert runs["score"].summary["accuracy"] == 0.5
     rows = [row for row in runs["score"].scan_history() if row.get("epoch/loss") is not None]
@@ -155,7 +158,7 @@ def test_a_second_mirror_does_nothing_and_verify_agrees(foreign_project: Clone, 
     assert "mirroring" not in again.text
     api.flush()
     assert (len(api.runs("project")), api.artifact("project/folder:latest").version) == (runs, version)
-    assert "20 stages, 53 edges, 45 files" in foreign_project.run("python", "-m", "lineage", "verify").text
+    assert "21 stages, 56 edges, 49 files" in foreign_project.run("python", "-m", "lineage", "verify").text
     deep = foreign_project.json("python", "-m", "lineage", "verify", "--deep", "--json")
     assert deep["agree"]
     assert deep["downloaded"] == deep["files"] - 5  # references have no bytes here
@@ -178,6 +181,9 @@ def test_metrics_and_plots_are_shown_in_every_format_and_mirrored_though_they_ar
     assert told.summary["1"] == 0.5
     (prepare,) = (run for run in api.runs("project") if run.name == "sub/dvc.yaml:prepare")
     assert [row["step/loss"] for row in prepare.scan_history()] == [2, 1]
+    # The tables of a folder were left out, and of two pictures with one name the first was
+    assert [(row.get("loss"), row.get("train/loss")) for row in told.scan_history()][:2] == [(None, 4), (3, 2)]
+    assert {"near/pic.png", "far/pic.png"} <= {*told.summary.keys()}
     page = foreign_project.run("python", "-m", "lineage", "report").text
     assert "The loss below: loss ends at 1" in page  # files of a section in a subfolder were looked for in the root
     assert "Taken for (rows: actual" in page
@@ -214,3 +220,22 @@ def test_a_clone_is_mirrored_to_a_second_registry_from_the_cache_and_git(
         assert second.artifact("project/folder:latest").file_count == len(ODD_NAMES) + 1
     finally:
         clone.run("python", "-m", "registry", "stop", ok=False)
+
+
+def test_a_name_that_the_sdk_refuses_is_told_and_all_else_is_mirrored(tmp_path: Path):
+    """`Invalid artifact path: 'a:b'.` was all that was said, and no output of the stage was mirrored."""
+    project = project_in(tmp_path / "drives")
+    project.run("dvc", "init", "--no-scm", "--quiet")
+    (project.path / "dvc.yaml").write_text(
+        "stages: {make: {cmd: 'mkdir folder && echo 1 > folder/a:b && echo 2 > two', outs: [folder, two]}}"
+    )
+    project.run("dvc", "repro", "--quiet")
+    try:
+        done = project.run("python", "-m", "lineage", "mirror", ok=False)
+        assert done.code == 1
+        assert "make was not mirrored: in folder is a file named 'a:b'" in done.text
+        assert "two:v0" in done.text
+        differences = project.json("python", "-m", "lineage", "verify", "--json", ok=False)["drifts"]
+        assert {one["where"] for one in differences} == {"folder", "make"}
+    finally:
+        project.run("python", "-m", "registry", "stop", ok=False)

@@ -61,6 +61,13 @@ def test_a_path_is_found_from_a_subfolder_too(foreign_project: Clone):
     assert nodes(below, "prepared.csv", "--upstream")[0] >= {"sub/dvc.yaml:prepare", "fetch"}
 
 
+def test_a_stage_that_neither_reads_nor_makes_anything_is_found(foreign_project: Clone):
+    # `dvc.lock has nothing called 'say'`, though it has
+    assert foreign_project.run(*SHOW, "say").text.startswith("say · run say-")
+    assert "say last ran for" in foreign_project.run("python", "-m", "lineage", "why", "say").text
+    assert "check · run check-" in foreign_project.run(*SHOW, "check", "--upstream").text
+
+
 def test_an_unknown_path_is_refused_with_those_that_are_known(history: Clone):
     done = history.run(*SHOW, "modle.txt", ok=False)
     assert done.code == 1
@@ -89,7 +96,7 @@ def test_mermaid_has_every_node_and_edge_once_and_its_labels_are_safe(foreign_pr
     assert head == "flowchart TD"
     assert len({name for name, _ in declared}) == len(declared)
     assert {end for edge in edges for end in edge} <= {name for name, _ in declared}
-    assert len(edges) == len(set(edges)) == 53
+    assert len(edges) == len(set(edges)) == 56
     for _, label in declared:
         assert re.fullmatch(r"([\w /.\-:…]|#\d+;|<br>)+", label), label
 
