@@ -1,4 +1,4 @@
-"""One process of a project at a time, also among experiments in temporary folders."""
+"""One process at a time, of all that share a registry on this machine or a project."""
 
 from __future__ import annotations
 
@@ -8,14 +8,18 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from lineage import embedded
+
 
 @contextlib.contextmanager
 def alone(root: Path, work: str) -> Iterator[None]:
-    """No other process does the same `work` on this project meanwhile; the kernel lets go however we end.
+    """No other process does the same `work` meanwhile; the kernel lets go however we end.
 
-    Experiments in temporary folders share the locks of the repository that they belong to.
+    Clones that share an embedded registry take turns, so do experiments in temporary folders: equal contents that are
+    logged at one time would become two versions.
     """
-    with (folder_of(root) / f"lineage-{work}.lock").open("w") as lock:
+    store = embedded.store_of(root)
+    with ((store if os.access(store, os.W_OK) else folder_of(root)) / f"lineage-{work}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

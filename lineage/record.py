@@ -111,7 +111,7 @@ def files_of(pipeline: Pipeline, content: Content) -> dict[str, Path]:
 def log_contents(run: wandb.Run, pipeline: Pipeline, contents: Iterable[Content], views: str | None = None) -> None:
     """Log each of `contents` as a version under its content alias, all uploads at once, and wait for them."""
     artifacts = [(_artifact(pipeline, content, views), content.alias) for content in contents if content.md5]
-    with alone(pipeline.root, "logs"):  # equal contents logged at one time would become two versions
+    with alone(pipeline.root, "logs"):
         logged = [run.log_artifact(artifact, aliases=[alias]) for artifact, alias in artifacts]
         for artifact in logged:
             artifact.wait()

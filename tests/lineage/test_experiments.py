@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,6 +35,8 @@ with tracked_run("make") as run:
 """
 TRAIN = """
 import json
+import shutil
+import subprocess
 from lineage import tracked_run
 with tracked_run("train") as run:
     n = run.params_in("params.yaml")["n"]
@@ -93,3 +97,27 @@ def test_what_is_applied_or_branched_off_is_the_experiments_own(
     assert "mirroring" not in project.run("python", "-m", "lineage", "mirror").text
     api = api_of(project, monkeypatch, tmp_path)
     assert [run.name for run in api.runs("tries", filters={"group": "taken"})] == ["train"]
+
+
+def test_two_clones_that_share_a_registry_are_mirrored_at_once_and_nothing_is_doubled(
+    project: Clone, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    # Either found nothing there, and logged everything: two versions of each, one of them without an alias
+    store = str(tmp_path / "shared")
+    daemon.ensure(Path(store))
+    other = Clone(project.path.parent / "copy" / "tries", {**project.env})
+    shutil.copytree(project.path, other.path)
+    mirrors = [
+        subprocess.Popen(["python", "-m", "lineage", "mirror"], cwd=one.path, env={**one.env, "REGISTRY_DIR": store})
+        for one in (project, other)
+    ]
+    try:
+        assert [one.wait() for one in mirrors] == [0, 0]
+        api = api_of(project, monkeypatch, tmp_path, store)
+        collections = [one for kind in api.artifact_types("tries") for one in kind.collections()]
+        assert {one.name: len(list(one.artifacts())) for one in collections} == dict.fromkeys(
+            ["data.txt", "make.py", "model.txt", "score.json", "train.py"], 1
+        )
+        assert len(list(api.runs("tries"))) == 3
+    finally:
+        daemon.stop(Path(store))
