@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lineage.console import Copied
-from lineage.errors import LineageError, RecorderGone, in_a_sentence, not_mirrored
+from lineage.errors import LineageError, RecorderGone, WrongProject, first_line, in_a_sentence, not_mirrored
 from lineage.live import Live
-from lineage.pipeline import Content, Execution, project_root
+from lineage.pipeline import Content, Execution, Pipeline, project_root
 from lineage.recorder.line import Line
 
 if TYPE_CHECKING:
@@ -54,11 +54,11 @@ class TrackedRun:
     def __init__(self, stage: str, live: bool) -> None:
         self._stage = stage
         self._root = project_root()
-        self._recorder = Line(self._root)
         try:
+            self._recorder = Line(self._root)
             self._execution = self._begin(live)
         except BaseException:
-            self._recorder.close()
+            _bring_back(self._root, stage)
             raise
         self._live = Live(self._root, self._recorder, self._execution) if live else None
 
@@ -155,6 +155,17 @@ class TrackedRun:
             known = ", ".join(content.path for content in contents)
             raise LineageError(f"dvc.yaml: no single '{name}' among the {where} of stage '{self._stage}': {known}.")
         return found[0]
+
+
+def _bring_back(root: Path, stage: str) -> None:
+    """Restore the outputs that DVC removed before it started a stage that can't begin."""
+    try:
+        Pipeline(root).restore(stage)
+    except WrongProject:  # which DVC would have seen before
+        pass
+    except Exception as error:
+        why = first_line(error)
+        print(f"{stage}: `dvc checkout` brings its earlier outputs back (here that failed: {why}).", file=sys.stderr)
 
 
 def _program() -> str:
