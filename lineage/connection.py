@@ -149,8 +149,9 @@ def _account(url: str) -> dict[str, Any]:
     """The account that the registry at `url` knows us as."""
     headers = {"Content-Type": "application/json", **authorization(url)}
     body = json.dumps({"query": "query Viewer { viewer { id entity username } }"}).encode()
-    request = urllib.request.Request(f"{url}/graphql", data=body, headers=headers)
-    try:  # in a thread of its own: urllib's limit holds for each piece of an answer that comes byte by byte
+    try:
+        request = urllib.request.Request(f"{url}/graphql", data=body, headers=headers)
+        # In a thread of its own: urllib's limit holds for each piece of an answer that comes byte by byte
         answer = in_background(lambda: _answer(request)).result(timeout=ANSWER_WITHIN)
         viewer = json.loads(answer)["data"]["viewer"]
     except TimeoutError:
