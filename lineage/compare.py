@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from lineage.facts import Content, Execution
-from lineage.holdings import File, Holdings, Record, Version
+from lineage.holdings import File, Holdings, Run, Version
 from lineage.pipeline import Pipeline
 
 MIRROR = "python -m lineage mirror"
@@ -106,9 +106,9 @@ def not_repeatable(holdings: Holdings, execution: Execution) -> list[str]:
     """Sentences on outs for which the same command, dependencies and parameters once gave other bytes."""
     now = {out.path: out.md5 for out in execution.outs}
     found = []
-    for record in holdings.given_the_same(execution):
-        other = {path: md5 for path, md5 in record.outs.items() if path in now and md5 != now[path]}
-        found += [f"{path} was {md5} in the run {record.id}, now it is {now[path]}" for path, md5 in other.items()]
+    for run in holdings.given_the_same(execution):
+        other = {path: md5 for path, md5 in run.outs.items() if path in now and md5 != now[path]}
+        found += [f"{path} was {md5} in the run {run.id}, now it is {now[path]}" for path, md5 in other.items()]
     return sorted(set(found))
 
 
@@ -134,27 +134,27 @@ def _differing(content: Content, expected: dict[str, File] | None, there: dict[s
 def _of_run(pipeline: Pipeline, holdings: Holdings, execution: Execution) -> list[Drift]:
     """What the runs that stand for `execution` lack, and what they use that DVC doesn't know."""
     side = f"{execution.stage}, execution {execution.key}"
-    records = holdings.records(execution)
-    if not records:
+    runs = holdings.runs(execution)
+    if not runs:
         return [Drift("no run", execution.stage, side, f"no run has the tag {execution.tag}")]
     found = []
-    if all(missing := [_missing(holdings, execution, record) for record in records]):
-        run, lacking = min(zip(records, missing, strict=True), key=lambda pair: len(pair[1]))
+    if all(missing := [_missing(holdings, execution, run) for run in runs]):
+        run, lacking = min(zip(runs, missing, strict=True), key=lambda pair: len(pair[1]))
         found += [
             Drift("missing edge", execution.stage, f"{execution.stage} {verb} {path}", f"the run {run.id} doesn't")
             for verb, path in lacking
         ]
-    for record in records:
-        for name in unknown_inputs(pipeline, holdings, execution, record):
-            there = f"the run {record.id} uses {name}"
+    for run in runs:
+        for name in unknown_inputs(pipeline, holdings, execution, run):
+            there = f"the run {run.id} uses {name}"
             found.append(Drift("extra input", execution.stage, f"{execution.stage} doesn't use {name}", there))
     return found
 
 
-def _missing(holdings: Holdings, execution: Execution, record: Record) -> list[tuple[str, str]]:
-    """The edges of `execution` that `record` lacks, among contents that have a version."""
+def _missing(holdings: Holdings, execution: Execution, run: Run) -> list[tuple[str, str]]:
+    """The edges of `execution` that `run` lacks, among contents that have a version."""
     found = []
-    for verb, contents, known in (("uses", execution.deps, record.inputs), ("makes", execution.outs, record.outputs)):
+    for verb, contents, known in (("uses", execution.deps, run.inputs), ("makes", execution.outs, run.outputs)):
         for content in contents:
             version = holdings.found(content.mirrored)
             if version and version.id not in known and not _used_in_part(holdings, content, known):
@@ -162,14 +162,14 @@ def _missing(holdings: Holdings, execution: Execution, record: Record) -> list[t
     return found
 
 
-def unknown_inputs(pipeline: Pipeline, holdings: Holdings, execution: Execution, record: Record) -> list[str]:
-    """The versions that `record` uses and `execution` doesn't."""
+def unknown_inputs(pipeline: Pipeline, holdings: Holdings, execution: Execution, run: Run) -> list[str]:
+    """The versions that `run` uses and `execution` doesn't."""
     versions = (holdings.found(dep.mirrored) for dep in execution.deps)
     known = {version.id for version in versions if version}
     parts = [dep for dep in execution.deps if dep.within]
     return sorted(
         name
-        for number, name in record.inputs.items()
+        for number, name in run.inputs.items()
         if number not in known and not any(_used_in_part(holdings, dep, {number: name}) for dep in parts)
     )
 
@@ -202,10 +202,10 @@ def _of_links(holdings: Holdings, execution: Execution) -> list[Drift]:
 def _what_is_there(holdings: Holdings, content: Content, execution: Execution | None) -> str:
     """What is known of a version that has no content alias."""
     nothing = f"{content.artifact} has no version with the alias {content.alias}"
-    for record in holdings.records(execution) if execution else []:
-        for name in record.outputs.values():
+    for run in holdings.runs(execution) if execution else []:
+        for name in run.outputs.values():
             if name.rpartition(":")[0] == content.artifact:
-                return f"{nothing}; {name}, which the run {record.id} logged, has lost it"
+                return f"{nothing}; {name}, which the run {run.id} logged, has lost it"
     return nothing
 
 

@@ -42,7 +42,7 @@ class File:
 
 
 @dataclass(frozen=True)
-class Record:
+class Run:
     """A run that says which execution it holds."""
 
     id: str
@@ -60,7 +60,7 @@ class Holdings:
         self._questions = Questions(connection)
         self._versions: dict[Content, Version | None] = {}
         self._files: dict[str, dict[str, File]] = {}
-        self._records: dict[str, list[Record]] = {}  # by tag
+        self._runs: dict[str, list[Run]] = {}  # by tag
 
     @property
     def requests(self) -> int:
@@ -73,21 +73,21 @@ class Holdings:
         names = [f"{one.artifact}:{one.alias}" for one in wanted]
         for content, found in zip(wanted, self._questions.memberships(names), strict=True):
             self._versions[content] = _version(found["artifact"]) if found else None
-        tags = [name for one in executions for name in (one.tag, one.given_tag) if name not in self._records]
-        self._records |= {name: [] for name in tags}
+        tags = [name for one in executions for name in (one.tag, one.given_tag) if name not in self._runs]
+        self._runs |= {name: [] for name in tags}
         for node in self._questions.runs(list(dict.fromkeys(tags))):
-            record = _record(node)
-            for name in record.tags & self._records.keys():
-                if record not in self._records[name]:
-                    self._records[name].append(record)
+            run = _run(node)
+            for name in run.tags & self._runs.keys():
+                if run not in self._runs[name]:
+                    self._runs[name].append(run)
 
     def forget(self, contents: Iterable[Content], execution: Execution | None = None) -> None:
         """These were changed just now: ask again next time."""
         for content in contents:
             self._versions.pop(content, None)
         if execution:
-            self._records.pop(execution.tag, None)
-            self._records.pop(execution.given_tag, None)
+            self._runs.pop(execution.tag, None)
+            self._runs.pop(execution.given_tag, None)
 
     def found(self, content: Content) -> Version | None:
         """The version under the content alias of `content`, whatever it holds; None where there is none."""
@@ -106,11 +106,11 @@ class Holdings:
         known = (version for version in self._versions.values() if version and version.dvc.get("md5") == md5)
         return any((project, collection, alias) in version.places for version in known)
 
-    def records(self, execution: Execution) -> list[Record]:
+    def runs(self, execution: Execution) -> list[Run]:
         """The runs that hold all of `execution`."""
         return self._tagged(execution.tag, execution)
 
-    def given_the_same(self, execution: Execution) -> list[Record]:
+    def given_the_same(self, execution: Execution) -> list[Run]:
         """The runs with the same command, dependencies and parameters."""
         return self._tagged(execution.given_tag, execution)
 
@@ -142,10 +142,10 @@ class Holdings:
         found = self._questions.md5s([addresses.get(name, "") for name in files])
         return {name: (md5, served) for (name, md5), served in zip(files.items(), found, strict=True)}
 
-    def _tagged(self, name: str, execution: Execution) -> list[Record]:
-        if name not in self._records:
+    def _tagged(self, name: str, execution: Execution) -> list[Run]:
+        if name not in self._runs:
             self.load([], [execution])
-        return self._records[name]
+        return self._runs[name]
 
 
 def _version(node: dict[str, Any]) -> Version:
@@ -175,10 +175,10 @@ def _said_of_dvc(text: str | None) -> dict[str, Any]:
     return said if isinstance(said, dict) else {}
 
 
-def _record(node: dict[str, Any]) -> Record:
+def _run(node: dict[str, Any]) -> Run:
     said = json.loads(node.get("config") or "{}").get("dvc", {})
     said = said.get("value", said) if isinstance(said, dict) else {}
-    return Record(
+    return Run(
         id=node["name"],
         state=node["state"],
         tags=frozenset(node["tags"] or ()),

@@ -20,7 +20,7 @@ from lineage import compare, embedded, media, record
 from lineage.connection import Connection, open_run, start_sdk
 from lineage.errors import LineageError, RegistryAway, WrongProject, in_a_sentence
 from lineage.facts import Content, Execution
-from lineage.holdings import Holdings, Record
+from lineage.holdings import Holdings, Run
 from lineage.locks import alone, folder_of
 from lineage.pipeline import Pipeline
 from lineage.revisions import Revision
@@ -199,7 +199,7 @@ def _mend(
     Raises LineageError, once the rest is mirrored, where bytes are nowhere to be had.
     """
     records = []
-    for found in holdings.records(execution):
+    for found in holdings.runs(execution):
         if compare.unknown_inputs(pipeline, holdings, execution, found):
             _set_aside(connection, found, execution)
         else:
@@ -255,7 +255,7 @@ def _make(
             run.config.update(record.config(execution), allow_val_change=True)
 
 
-def _go_on(pipeline: Pipeline, connection: Connection, holdings: Holdings, at_hand: Execution, found: Record) -> None:
+def _go_on(pipeline: Pipeline, connection: Connection, holdings: Holdings, at_hand: Execution, found: Run) -> None:
     """Give a run what it lacks of an execution, as far as it is `at_hand`."""
     wrong = [
         out
@@ -272,7 +272,7 @@ def _go_on(pipeline: Pipeline, connection: Connection, holdings: Holdings, at_ha
         record.link(run, at_hand)
 
 
-def _set_aside(connection: Connection, found: Record, execution: Execution) -> None:
+def _set_aside(connection: Connection, found: Run, execution: Execution) -> None:
     """Take the tag off a run that uses what DVC doesn't know: it no longer stands for `execution`."""
     import wandb
 

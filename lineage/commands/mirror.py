@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not past or arguments.all_commits:
         added = [] if arguments.targets else pipeline.added()
         promoting = [one for one in executions if one.meta.get("promotes")]
-        unfinished = {one.key for one in promoting if not holdings.records(one)}
+        unfinished = {one.key for one in promoting if not holdings.runs(one)}
         left += mirror.make_up(pipeline, connection, holdings, executions, added, runs=runs)
         left += _follow(pipeline, connection, holdings, promoting, unfinished)
     if past:

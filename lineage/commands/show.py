@@ -88,7 +88,7 @@ def other_side(pipeline: Pipeline, graph: Graph) -> draw.Registry:
         holdings = Holdings(connection)
         holdings.load([content for content in graph.contents.values() if content.md5], graph.executions)
         versions = {key: holdings.version(content) for key, content in graph.contents.items() if content.md5}
-        runs = {one.key: holdings.records(one) for one in graph.executions}
+        runs = {one.key: holdings.runs(one) for one in graph.executions}
     except RegistryAway as error:
         print(f"lineage: DVC's names only: {in_a_sentence(error)}.", file=sys.stderr)
         return draw.Registry()
