@@ -44,7 +44,10 @@ class Content:
 
 @dataclass(frozen=True)
 class Execution:
-    """One stage at the md5s of its dependencies and outputs: an entry of dvc.lock."""
+    """One stage at the md5s of its dependencies and outputs: an entry of dvc.lock.
+
+    One that `goes_on` keeps an output from run to run (`persist: true`) and may build on what it made before.
+    """
 
     stage: str
     cmd: str
@@ -54,6 +57,7 @@ class Execution:
     outs: tuple[Content, ...]
     params: dict[str, dict[str, Any]]
     meta: dict[str, Any] = field(default_factory=dict)
+    goes_on: bool = False
 
     @property
     def key(self) -> str:

@@ -240,6 +240,7 @@ class Pipeline:
                 if dep.hash_name == "params"
             },
             meta=meta,
+            goes_on=any(out.persist for out in stage.outs),
         )
 
     def _is_locked(self, stage: Any) -> bool:
