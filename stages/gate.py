@@ -97,7 +97,8 @@ def against_champion(rule: Rule, found: Comparison) -> Verdict:
     """Whether the challenger may take the champion's place."""
     p, certain = found.p_value, found.p_value <= rule.significance
     chance = f"p = {shown(p, '.3g', rule.significance)} {'≤' if certain else '>'} {rule.significance!r}"
-    alone = f"it alone is right on {found.only_challenger} digits, the champion alone on {found.only_champion}"
+    digits = "1 digit" if found.only_challenger == 1 else f"{found.only_challenger} digits"
+    alone = f"it alone is right on {digits}, the champion alone on {found.only_champion}"
     if rule.require == "better":
         passes = certain and found.gain > 0
         judged = "better" if passes else "worse" if certain else "no difference that is more than chance"
