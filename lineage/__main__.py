@@ -32,6 +32,9 @@ def main() -> int:
         print(f"lineage: {error}", file=sys.stderr)
     except BrokenPipeError:  # such as `| head`: who reads has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:  # a file or folder that the machine refuses: a full disk, a HOME that is none
+        place = f"{error.filename} can't be used: {error.strerror}" if error.filename else in_a_sentence(error)
+        print(f"lineage: {place}.", file=sys.stderr)
     except Exception as error:
         if not is_of_sdk(error):
             raise

@@ -63,3 +63,10 @@ def test_a_source_is_made_by_no_stage(history: Clone):
 def test_an_out_of_the_first_commit_ran_for_the_first_time(foreign_project: Clone):
     shown = foreign_project.run(*WHY, "models/eu.txt").text
     assert "All the shapes\n  for the first time" in shown
+
+
+def test_a_home_that_is_no_folder_ends_in_a_sentence(history: Clone):
+    done = history.run(*WHY, "model.txt", env={"HOME": "/dev/null/home"}, ok=False)
+    assert done.code == 1
+    assert "/dev/null/home" in done.text
+    assert "Traceback" not in done.text
