@@ -1,5 +1,6 @@
 """The address of everything that has a page: those that the SDK prints, and those within the registry."""
 
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -9,7 +10,12 @@ MODEL_REGISTRY = "model-registry"
 
 def join(*parts: str) -> str:
     """An address of names, whatever characters they hold."""
-    return "".join(f"/{quote(part, safe='')}" for part in parts)
+    return "".join(f"/{_quoted(part)}" for part in parts)
+
+
+@lru_cache(4096)  # a page holds hundreds of addresses of few names
+def _quoted(part: str) -> str:
+    return quote(part, safe="")
 
 
 def project(entity: str, name: str) -> str:
