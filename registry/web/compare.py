@@ -158,8 +158,9 @@ def _weighed(visit: Visit, pair: list[Row]) -> Row | None:
     if run is None:
         return None
     summary = dict(leaves({key: value for key, value in runs.loads(run["summary"]).items() if not key.startswith("_")}))
-    said = {key: value for key, value in summary.items() if value is not None and not media.is_media(value)}
-    return {"run": run, "said": said, "media": media.of_run(visit, run, media.among(summary))}
+    said = [(key, value) for key, value in summary.items() if value is not None and not media.is_media(value)]
+    said.sort(key=lambda fact: (" " not in str(fact[1]), fact[0]))  # sentences first
+    return {"run": run, "said": dict(said), "media": media.of_run(visit, run, media.among(summary))}
 
 
 def _inputs(visit: Visit, pair: list[Row]) -> list[Row]:
