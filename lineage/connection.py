@@ -85,7 +85,6 @@ def connect(root: Path, sdk: bool = True) -> Connection:
 def enter(root: Path) -> None:
     """Let the SDK of this process talk to the registry that another process of the same stage has found."""
     _settle_environment(root)
-    start_sdk()
 
 
 def still_there(connection: Connection, root: Path) -> None:

@@ -83,10 +83,10 @@ def is_of_sdk(error: Exception) -> bool:
 
 def in_a_sentence(error: Exception) -> str:
     """The error as a part of a sentence: one line, no full stop."""
-    if type(error).__module__.startswith("wandb"):
-        return f"the registry did not take it: {first_line(error)}".rstrip(".")
-    if is_of_sdk(error):
+    if type(error).__module__.startswith("pydantic_core"):
         return _wrong_setting(error)
+    if is_of_sdk(error):
+        return f"the registry did not take it: {first_line(error)}".rstrip(".")
     return (str(error) if isinstance(error, LineageError) else first_line(error)).rstrip(".")
 
 

@@ -11,7 +11,7 @@ from lineage.errors import WrongProject
 def said(folder: Path, *arguments: str) -> str | None:
     """What git prints in `folder`; None where it refuses: there is no repository, no such commit, no git."""
     done = _run(folder, arguments)
-    return None if done is None or done.returncode else done.stdout.strip()
+    return None if done is None or done.returncode else done.stdout.rstrip("\n")
 
 
 def told(folder: Path, *arguments: str, failing: str) -> str:
@@ -23,7 +23,7 @@ def told(folder: Path, *arguments: str, failing: str) -> str:
         lines = done.stderr.strip().splitlines() or ["git says nothing"]
         reason = next((line for line in lines if line.startswith("fatal: ")), lines[-1])
         raise WrongProject(f"{failing}: {reason.removeprefix('fatal: ').rstrip('.')}.")
-    return done.stdout.strip()
+    return done.stdout.rstrip("\n")
 
 
 def _run(folder: Path, arguments: tuple[str, ...]) -> subprocess.CompletedProcess[str] | None:

@@ -205,10 +205,11 @@ class Shell:
     def excuse(self, request: Request, who: Who | None, error: Exception) -> Response:
         """An error as a page that says what is so."""
         number = secrets.token_hex(3)
+        path = address_of(request).partition("?")[0]  # quoted, so that nothing in it can act on a terminal
         if isinstance(error, RegistryError):
-            log.warning("%s %s refused, request %s: %s", request.method, request.url.path, number, error)
+            log.warning("%s %s refused, request %s: %r", request.method, path, number, str(error))
         else:
-            log.error("%s %s failed, request %s", request.method, request.url.path, number, exc_info=error)
+            log.error("%s %s failed, request %s", request.method, path, number, exc_info=error)
             error = from_system(error) or Fault()
         shown = {"who": who, "sentence": str(error), "code": error.status, "number": number}
         return self.render(request, "error.html", error.status, **shown)
