@@ -13,12 +13,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import wandb
 
 from registry import daemon
 
 ROOT = Path(__file__).resolve().parent.parent
+# Hypothesis fails an example that takes 200 ms, as any may on a busy machine; speed is measured in benchmarks/.
+hypothesis.settings.register_profile("tests", deadline=None)
+hypothesis.settings.load_profile("tests")
 BIN = Path(sys.executable).parent  # `dvc` and `python` of the environment that runs the tests
 
 

@@ -174,7 +174,6 @@ def check_rules(store: Path, examples: int, steps: int) -> None:
         settings=settings(
             max_examples=examples,
             stateful_step_count=steps,
-            deadline=None,
             database=None,
             suppress_health_check=[HealthCheck.too_slow],
         ),
