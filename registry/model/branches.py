@@ -49,9 +49,7 @@ def fork(db: Connection, run: Row) -> None:
 
 def _settle(db: Connection, run: Row) -> None:
     """Makes keys and summary follow from the lines that are left."""
-    summary: dict[str, Any] = {}
-    for row in history.recount(db, run):
-        summary |= row
+    summary = history.recount(db, run)
     kept = {key: value for key, value in loads(run["summary"]).items() if key == "_wandb"}
     db.execute(
         "update run set summary = :summary where id = :id", {"summary": json.dumps(kept | summary), "id": run["id"]}

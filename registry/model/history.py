@@ -16,6 +16,7 @@ from registry.model.dotted import leaves
 from registry.model.runs import loads
 
 Row = dict[str, Any]
+Numbered = tuple[int, Row, str]  # a line's number, what it says, and the line as it is kept
 STREAMS = {"wandb-history.jsonl": "history", "wandb-events.jsonl": "events"}
 SUMMARY = "wandb-summary.json"
 CONSOLE = "output.log"
@@ -68,28 +69,25 @@ def _parts(files: Any) -> Iterator[tuple[str, int, list[str]]]:
 
 
 def _append(db: Connection, run: Row, writer: Row | None, stream: str, offset: int, lines: list[str]) -> None:
+    """Stores lines one by one: an offline run sends all of them in one request, too many to hold them parsed."""
     if writer:
         lines = writers.fresh(db, writer, stream, offset, lines)
         offset = line_count(db, run, stream)
-    rows = [_object(line, stream) for line in lines]
-    if writer and stream == "history":
-        lines = writers.with_steps(run, rows)
-        rows = [loads(line) for line in lines]
-    numbered = [(offset + i, row, line) for i, (row, line) in enumerate(zip(rows, lines, strict=True))]
-    if stream == "history" and not writer and offset >= line_count(db, run, stream):
-        numbered = [item for item in numbered if not _was_sent(db, run, item[1])]
     cut = db.execute(CUT, {"run": run["id"], "stream": stream, "offset": offset}).rowcount
-    db.executemany(
-        INSERT_LINE,
-        [
-            {"run": run["id"], "stream": stream, "number": number, "step": _step(row), "body": line}
-            for number, row, line in numbered
-        ],
-    )
+    numbered: Iterator[Numbered] = ((n, _object(line, stream), line) for n, line in enumerate(lines, offset))
+    known = keys(run)
+    if stream == "history":
+        if writer:
+            numbered = writers.with_steps(run, numbered)
+        elif not cut:
+            numbered = (item for item in numbered if not _was_sent(db, run, item[1]))
+        numbered = _learning(known, numbered)
+    values = {"run": run["id"], "stream": stream}
+    db.executemany(INSERT_LINE, (values | {"number": n, "step": _step(row), "body": body} for n, row, body in numbered))
     if stream == "history" and cut:
         recount(db, run)
     elif stream == "history":
-        _remember_keys(db, run, keys(run), [row for _, row, _ in numbered])
+        _remember(db, run, known)
 
 
 def _was_sent(db: Connection, run: Row, row: dict[str, Any]) -> bool:
@@ -112,39 +110,54 @@ def _object(line: str, stream: str) -> dict[str, Any]:
     return row
 
 
-def recount(db: Connection, run: Row) -> list[dict]:
-    """Learns the keys of the history from its lines alone, after some were taken away; answers the lines."""
-    rows = [loads(body) for body in _bodies(db, run, "history")]
-    _remember_keys(db, run, {"keys": {}, "lastStep": -1}, rows)
-    return rows
+def recount(db: Connection, run: Row) -> Row:
+    """Learns the keys of the history from its lines alone, after some were taken away; answers their last values."""
+    known: dict[str, Any] = {"keys": {}, "lastStep": -1}
+    last: Row = {}
+    for line in db.execute(BODIES, {"run": run["id"], "stream": "history"}):
+        row = loads(line["body"])
+        _learn(known, row)
+        last |= row
+    _remember(db, run, known)
+    return last
 
 
-def _remember_keys(db: Connection, run: Row, known: dict[str, Any], rows: list[dict]) -> None:
-    """Keeps up which keys the history has, the types of their values, and the last of them.
+def _learning(known: dict[str, Any], numbered: Iterator[Numbered]) -> Iterator[Numbered]:
+    """The lines, whose keys are known when they have gone by."""
+    for item in numbered:
+        _learn(known, item[1])
+        yield item
+
+
+def _learn(known: dict[str, Any], row: Row) -> None:
+    """Keeps up which keys the history has, the types of their values, and the last of them."""
+    known["lastStep"] = max(known["lastStep"], _step(row) or 0)
+    for key, value in leaves(row):
+        if isinstance(value, dict) and "_type" not in value:
+            continue  # nothing that is measured or shown
+        if key not in known["keys"] and len(known["keys"]) >= MOST_KEYS:
+            continue
+        entry = known["keys"].setdefault(key, {"typeCounts": [], "monotonic": True})
+        kind = _kind(value)
+        for count in entry["typeCounts"]:
+            if count["type"] == kind:
+                count["count"] += 1
+                break
+        else:
+            entry["typeCounts"].append({"type": kind, "count": 1})
+        if kind in ("number", "string"):
+            now: Any = value[:LONGEST_VALUE] if isinstance(value, str) else finite(value)
+            before = entry.get("previousValue", now)
+            numbers = isinstance(before, (int, float)) and isinstance(now, (int, float))
+            entry["monotonic"] = entry["monotonic"] and numbers and before <= now
+            entry["previousValue"] = now
+
+
+def _remember(db: Connection, run: Row, known: dict[str, Any]) -> None:
+    """Writes down the keys.
 
     All of it is written with each request, while nobody else writes: so there are MOST_KEYS of them, and no long texts.
     """
-    for row in rows:
-        known["lastStep"] = max(known["lastStep"], _step(row) or 0)
-        for key, value in leaves(row):
-            if isinstance(value, dict) and "_type" not in value:
-                continue  # nothing that is measured or shown
-            if key not in known["keys"] and len(known["keys"]) >= MOST_KEYS:
-                continue
-            entry = known["keys"].setdefault(key, {"typeCounts": [], "monotonic": True})
-            kind = _kind(value)
-            for count in entry["typeCounts"]:
-                if count["type"] == kind:
-                    count["count"] += 1
-                    break
-            else:
-                entry["typeCounts"].append({"type": kind, "count": 1})
-            if kind in ("number", "string"):
-                now: Any = value[:LONGEST_VALUE] if isinstance(value, str) else finite(value)
-                before = entry.get("previousValue", now)
-                numbers = isinstance(before, (int, float)) and isinstance(now, (int, float))
-                entry["monotonic"] = entry["monotonic"] and numbers and before <= now
-                entry["previousValue"] = now
     db.execute(
         "update run set history_keys = :keys, last_step = :step where id = :run",
         {"keys": json.dumps(known["keys"]), "step": known["lastStep"], "run": run["id"]},

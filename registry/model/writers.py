@@ -5,6 +5,7 @@ steps that the run has come to; what a writer sends again is known by its number
 """
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from registry.db.connect import Connection
@@ -45,9 +46,11 @@ def fresh(db: Connection, writer: Row, stream: str, offset: int, lines: list[str
     return lines[sent_before:]
 
 
-def with_steps(run: Row, rows: list[dict[str, Any]]) -> list[str]:
-    """History rows as lines, each with the step after the one before it."""
-    return [json.dumps(row | {"_step": run["last_step"] + 1 + i}) for i, row in enumerate(rows)]
+def with_steps(run: Row, numbered: Iterator[tuple[int, Row, str]]) -> Iterator[tuple[int, Row, str]]:
+    """History lines, each with the step after the one before it."""
+    for step, (number, row, _) in enumerate(numbered, run["last_step"] + 1):
+        stepped = row | {"_step": step}
+        yield number, stepped, json.dumps(stepped)
 
 
 def console_number(writer: Row, offset: int) -> int:
