@@ -21,7 +21,10 @@ class Connection(sqlite3.Connection):
     """A connection that answers in dicts and takes named parameters."""
 
     def all(self, sql: str, **parameters: Any) -> list[dict[str, Any]]:
-        return self.execute(sql, parameters).fetchall()
+        cursor = self.execute(sql, parameters)
+        cursor.row_factory = None  # the columns are named once here, not once a row
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, values, strict=True)) for values in cursor]
 
     def one(self, sql: str, **parameters: Any) -> dict[str, Any] | None:
         return self.execute(sql, parameters).fetchone()
