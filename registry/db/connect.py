@@ -13,7 +13,7 @@ from typing import Any
 
 from registry.errors import RegistryError
 
-VERSION = 8
+VERSION = 9
 HERE = Path(__file__).parent
 
 

@@ -186,7 +186,7 @@ ARTIFACT = """
 select artifact.*, collection.project_id
   from artifact
   join collection on collection.id = artifact.collection_id
- where artifact.id = :id
+ where artifact.id = coalesce((select artifact_id from twin where id = :id), :id)
 """
 ARTIFACTS = """
 select artifact.*, collection.project_id

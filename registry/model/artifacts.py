@@ -20,17 +20,12 @@ from registry.model import (
     projects,
     references,
     tags,
+    twins,
 )
 from registry.model.access import Role, Who
 
 Row = dict[str, Any]
 
-COMMITTED_TWIN = """
-select *
-  from artifact
- where collection_id = :collection and digest = :digest and state = 'COMMITTED'
- order by id desc
-"""
 # An announcement that is sent again may find that another writer has committed the same content meanwhile.
 NAME = """
 insert into client_id (id, artifact_id) values (:id, :artifact)
@@ -77,8 +72,8 @@ def _collection_name(given: dict[str, Any]) -> str:
 
 def _existing(db: Connection, sequence: Row, given: dict[str, Any]) -> Row | None:
     """The same content, or this very announcement sent again, or what other writers of a group began."""
-    if given.get("enable_digest_deduplication") and not given.get("distributed_id"):
-        twin = db.one(COMMITTED_TWIN, collection=sequence["id"], digest=given["digest"])
+    if _deduplicates(given):
+        twin = twins.find(db, sequence["id"], given["digest"])
         if twin:
             return twin
     again = of_client_id(db, given.get("client_id"))
@@ -89,15 +84,19 @@ def _existing(db: Connection, sequence: Row, given: dict[str, Any]) -> Row | Non
     return None
 
 
+def _deduplicates(given: dict[str, Any]) -> bool:
+    return bool(given.get("enable_digest_deduplication")) and not given.get("distributed_id")
+
+
 def _insert(db: Connection, who: Who, run: Row | None, sequence: Row, aliases: list[str], given: dict[str, Any]) -> Row:
     latest = memberships.find(db, sequence["id"], memberships.LATEST)
     return db.row(
         """
         insert into artifact
                (collection_id, digest, description, metadata, ttl, run_id, user_id, history_step,
-                distributed_id, aliases, base_id)
+                distributed_id, deduplicate, aliases, base_id)
         values (:collection, :digest, :description, :metadata, :ttl, :run, :user, :history_step,
-                :distributed_id, :aliases, :base)
+                :distributed_id, :deduplicate, :aliases, :base)
         returning *
         """,
         collection=sequence["id"],
@@ -109,6 +108,7 @@ def _insert(db: Connection, who: Who, run: Row | None, sequence: Row, aliases: l
         user=who.user_id,
         history_step=given.get("history_step"),
         distributed_id=given.get("distributed_id"),
+        deduplicate=_deduplicates(given),
         aliases=json.dumps(aliases),
         base=latest["artifact_id"] if latest else None,
     )
@@ -124,6 +124,11 @@ def commit(db: Connection, who: Who, artifact: Row, size_on_disk: Callable[[str]
     if artifact["state"] == "DELETED":
         raise Conflict("The artifact was deleted before it was committed. Log it again.")
     settled = manifests.settle(db, artifact, holdings.checker(db, who, artifact["id"], size_on_disk))
+    twin = twins.find(db, artifact["collection_id"], settled["digest"]) if artifact["deduplicate"] else None
+    if twin:
+        twins.fold(db, artifact, twin)
+        _give_aliases(db, who, memberships.own(db, twin), json.loads(artifact["aliases"]))
+        return twin
     membership = memberships.add(db, who, artifact["collection_id"], artifact["id"], "log")
     committed = db.row(
         """

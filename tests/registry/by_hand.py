@@ -57,7 +57,20 @@ def log(
     client: str | None = None,
 ) -> str:
     """Logs a version of a collection and answers its id once it is committed."""
-    created = data(
+    created = announce(account, project, name, files, aliases, client)
+    return created["id"] if created["state"] == "COMMITTED" else complete(account, created["id"], files)
+
+
+def announce(
+    account: Account,
+    project: str,
+    name: str,
+    files: dict[str, bytes],
+    aliases: tuple[str, ...] = ("latest",),
+    client: str | None = None,
+) -> dict[str, str]:
+    """Says what will come, and answers the version's id and state."""
+    return data(
         account.ask(
             CREATE,
             entity=account.entity,
@@ -68,9 +81,11 @@ def log(
             client=client,
         )
     )["createArtifact"]["artifact"]
-    if created["state"] == "COMMITTED":
-        return created["id"]
-    wanted = [{"artifactID": created["id"], "name": path, "md5": b64(content)} for path, content in files.items()]
+
+
+def complete(account: Account, artifact: str, files: dict[str, bytes]) -> str:
+    """Sends what was announced, and answers the version's id once it is committed."""
+    wanted = [{"artifactID": artifact, "name": path, "md5": b64(content)} for path, content in files.items()]
     edges = data(account.ask(FILES, files=wanted))["createArtifactFiles"]["files"]["edges"]
     missing = {edge["node"]["uploadUrl"]: content for edge, content in zip(edges, files.values(), strict=True)}
     for address, content in missing.items():
@@ -79,7 +94,7 @@ def log(
             assert sent.status == 200, sent.text
     contents = {path: {"digest": b64(content), "size": len(content)} for path, content in files.items()}
     manifest = json.dumps({"version": 1, "storagePolicy": "wandb-storage-policy-v1", "contents": contents}).encode()
-    made = data(account.ask(MANIFEST, artifact=created["id"], digest=b64(manifest)))
+    made = data(account.ask(MANIFEST, artifact=artifact, digest=b64(manifest)))
     address = made["createArtifactManifest"]["artifactManifest"]["file"]["uploadUrl"]
     assert account.send("PUT", address, manifest, signed_in=False).status == 200
-    return data(account.ask(COMMIT, artifact=created["id"]))["commitArtifact"]["artifact"]["id"]
+    return data(account.ask(COMMIT, artifact=artifact))["commitArtifact"]["artifact"]["id"]

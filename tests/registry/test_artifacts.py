@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from wandb.errors import CommError
 
 from registry import daemon
 
+from . import by_hand
 from .by_hand import log
 from .conftest import Account, Registry
 
@@ -39,6 +42,30 @@ def test_the_same_bytes_from_a_second_run_give_that_run_its_edge(registry: Regis
     assert maker
     assert maker.id == first.id
     assert [made.name for made in registry.api().run(f"edges/{second.id}").logged_artifacts()] == ["weights:v0"]
+
+
+def test_the_same_bytes_announced_before_any_writer_is_done_stay_one_version(registry: Registry):
+    # Each had made a version of its own.
+    files = {"weights": b"at the same time"}
+    asked = [by_hand.announce(registry, "at-once", "weights", files, ("latest", alias)) for alias in ("a", "b")]
+    assert [version["state"] for version in asked] == ["PENDING", "PENDING"]
+    first, second = (by_hand.complete(registry, version["id"], files) for version in asked)
+    assert first == second
+    assert aliases(registry, "at-once/weights") == {"v0": ["a", "b", "latest"]}
+    by_hand.data(registry.ask(by_hand.COMMIT, artifact=asked[1]["id"]))  # sent again, as when its answer was lost
+    log(registry, "at-once", "weights", {"weights": b"later"})
+    assert list(aliases(registry, "at-once/weights")) == ["v1", "v0"]
+
+
+def test_eight_writers_of_the_same_bytes_make_one_version_and_have_an_edge_each(registry: Registry):
+    def log_all(run: wandb.Run) -> str:
+        return registry.log_file(run, "weights", "of all").name
+
+    with ExitStack() as stack, ThreadPoolExecutor(8) as threads:
+        runs = [stack.enter_context(registry.run("eight", reinit="create_new")) for _ in range(8)]
+        assert set(threads.map(log_all, runs)) == {"weights:v0"}
+    for run in runs:
+        assert [made.name for made in registry.api().run(f"eight/{run.id}").logged_artifacts()] == ["weights:v0"]
 
 
 def test_what_is_said_about_a_version_can_be_changed(registry: Registry):
