@@ -7,6 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from registry.commands import command
+from registry.db.connect import Connection
+from registry.model import accounts, teams
+from registry.model.access import Who
+from registry.store import keep_key, open_store
 
 ROLES = ("admin", "member", "viewer")
 
@@ -66,46 +70,42 @@ def _action(group, name: str, text: str, run) -> argparse.ArgumentParser:
 
 def _in_store(folder: Path, options: argparse.Namespace, run) -> None:
     """Runs an action in one transaction on the store's records. What it says is said when that is on disk."""
-    from registry import model
-    from registry.model import accounts
-    from registry.store import keep_key, open_store
-
     store = open_store(folder)
     said = io.StringIO()
     with closing(store.db), store.db.write() as db, redirect_stdout(said):
-        run(model, db, accounts.OPERATOR, options)
+        run(db, accounts.OPERATOR, options)
         keep_key(db, folder)
     print(said.getvalue(), end="")
 
 
-def _user_add(model, db, who, options: argparse.Namespace) -> None:
-    key = options.api_key or model.accounts.new_key()
+def _user_add(db: Connection, who: Who, options: argparse.Namespace) -> None:
+    key = options.api_key or accounts.new_key()
     if options.service:
-        model.teams.add_service_account(db, who, options.name, key, options.service)
+        teams.add_service_account(db, who, options.name, key, options.service)
     else:
-        model.accounts.add_user(db, who, options.name, key, options.admin)
+        accounts.add_user(db, who, options.name, key, options.admin)
     print(f"User {options.name} added.")
     if not options.api_key:
         print(f"API key, shown only now: {key}")
 
 
-def _user_rm(model, db, who, options: argparse.Namespace) -> None:
-    model.accounts.remove_user(db, who, options.name)
+def _user_rm(db: Connection, who: Who, options: argparse.Namespace) -> None:
+    accounts.remove_user(db, who, options.name)
     print(f"User {options.name} removed.")
 
 
-def _user_key(model, db, _who, options: argparse.Namespace) -> None:
-    user = model.accounts.user_named(db, options.name)
+def _user_key(db: Connection, _who: Who, options: argparse.Namespace) -> None:
+    user = accounts.user_named(db, options.name)
     if options.revoke:
-        hint = model.accounts.revoke_key(db, user, options.revoke)
+        hint = accounts.revoke_key(db, user, options.revoke)
         print(f"The key of {options.name} that begins with {hint} stopped working.")
         return
-    key = model.accounts.new_key()
-    model.accounts.add_key(db, user["id"], key)
+    key = accounts.new_key()
+    accounts.add_key(db, user["id"], key)
     print(f"API key of {options.name}, shown only now: {key}")
 
 
-def _user_list(model, db, _who, _options: argparse.Namespace) -> None:
+def _user_list(db: Connection, _who: Who, _options: argparse.Namespace) -> None:
     _table(
         ["user", "default entity", "admin", "keys begin with"],
         [
@@ -113,58 +113,58 @@ def _user_list(model, db, _who, _options: argparse.Namespace) -> None:
                 user["username"],
                 user["default_entity"],
                 "yes" if user["admin"] else "",
-                ", ".join(key["hint"] for key in model.accounts.keys_of(db, user["id"])),
+                ", ".join(key["hint"] for key in accounts.keys_of(db, user["id"])),
             ]
-            for user in model.accounts.users(db)
+            for user in accounts.users(db)
         ],
     )
 
 
-def _org_add(model, db, who, options: argparse.Namespace) -> None:
-    model.teams.add_organization(db, who, options.name, options.admin)
+def _org_add(db: Connection, who: Who, options: argparse.Namespace) -> None:
+    teams.add_organization(db, who, options.name, options.admin)
     print(f"Organization {options.name} added.")
 
 
-def _org_add_member(model, db, who, options: argparse.Namespace) -> None:
-    model.teams.add_organization_member(db, who, options.org, options.user, options.role)
+def _org_add_member(db: Connection, who: Who, options: argparse.Namespace) -> None:
+    teams.add_organization_member(db, who, options.org, options.user, options.role)
     print(f"{options.user} is {options.role} of {options.org}.")
 
 
-def _org_rm_member(model, db, who, options: argparse.Namespace) -> None:
-    model.teams.remove_organization_member(db, who, options.org, options.user)
+def _org_rm_member(db: Connection, who: Who, options: argparse.Namespace) -> None:
+    teams.remove_organization_member(db, who, options.org, options.user)
     print(f"{options.user} is no longer in {options.org}.")
 
 
-def _org_rm(model, db, who, options: argparse.Namespace) -> None:
-    model.teams.remove_organization(db, who, options.name)
+def _org_rm(db: Connection, who: Who, options: argparse.Namespace) -> None:
+    teams.remove_organization(db, who, options.name)
     print(f"Organization {options.name} removed.")
 
 
-def _org_list(model, db, _who, _options: argparse.Namespace) -> None:
-    _table(["organization", "members"], [[org["name"], org["members"] or ""] for org in model.teams.organizations(db)])
+def _org_list(db: Connection, _who: Who, _options: argparse.Namespace) -> None:
+    _table(["organization", "members"], [[org["name"], org["members"] or ""] for org in teams.organizations(db)])
 
 
-def _team_add(model, db, who, options: argparse.Namespace) -> None:
-    model.teams.add_team(db, who, options.name, options.org, options.member)
+def _team_add(db: Connection, who: Who, options: argparse.Namespace) -> None:
+    teams.add_team(db, who, options.name, options.org, options.member)
     print(f"{options.member} is in team {options.name} of {options.org}.")
 
 
-def _team_add_member(model, db, who, options: argparse.Namespace) -> None:
-    team, user = model.teams.team_named(db, options.team), model.accounts.user_named(db, options.user)
-    model.teams.set_team_role(db, who, team, user, options.role)
+def _team_add_member(db: Connection, who: Who, options: argparse.Namespace) -> None:
+    team, user = teams.team_named(db, options.team), accounts.user_named(db, options.user)
+    teams.set_team_role(db, who, team, user, options.role)
     print(f"{options.user} is {options.role} of {options.team}.")
 
 
-def _team_rm_member(model, db, who, options: argparse.Namespace) -> None:
-    team, user = model.teams.team_named(db, options.team), model.accounts.user_named(db, options.user)
-    model.teams.set_team_role(db, who, team, user, None)
+def _team_rm_member(db: Connection, who: Who, options: argparse.Namespace) -> None:
+    team, user = teams.team_named(db, options.team), accounts.user_named(db, options.user)
+    teams.set_team_role(db, who, team, user, None)
     print(f"{options.user} is no longer in {options.team}.")
 
 
-def _team_list(model, db, _who, _options: argparse.Namespace) -> None:
+def _team_list(db: Connection, _who: Who, _options: argparse.Namespace) -> None:
     _table(
         ["team", "organization", "members"],
-        [[team["name"], team["organization"], team["members"] or ""] for team in model.teams.teams(db)],
+        [[team["name"], team["organization"], team["members"] or ""] for team in teams.teams(db)],
     )
 
 
