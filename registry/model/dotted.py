@@ -13,3 +13,15 @@ def leaves(values: dict[str, Any], prefix: str = "", deepest: int = DEEPEST) -> 
             yield from leaves(value, f"{prefix}{key}.", deepest - 1)
         else:
             yield f"{prefix}{key}", value
+
+
+def within(value: Any, path: str) -> Any:
+    """The value at a dotted path; keys may hold dots themselves."""
+    while path:
+        if not isinstance(value, dict):
+            return None
+        if path in value:
+            return value[path]
+        key, _, path = path.partition(".")
+        value = value.get(key)
+    return value

@@ -5,10 +5,11 @@ A filter is compiled once into a function of a field reader: `reader("config.lr"
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from registry.errors import BadInput
-from registry.model import patterns
+from registry.model import dotted, operands, patterns
 
 Reader = Callable[[str], Any]
 Test = Callable[[Reader], bool]
@@ -86,7 +87,7 @@ class _Filter:
     def _condition(self, value: Any, depth: int) -> Callable[[Any], bool]:
         if not isinstance(value, Mapping) or not any(key.startswith("$") for key in value):
             return lambda found: _equal(found, value)
-        tests = [self._operator(name, operand, deeper(depth)) for name, operand in operators(value)]
+        tests = [self._operator(name, operand, deeper(depth)) for name, operand in operands.operators(value)]
         return lambda found: all(test(found) for test in tests)
 
     def _operator(self, name: str, operand: Any, depth: int) -> Callable[[Any], bool]:
@@ -97,36 +98,53 @@ class _Filter:
             if not isinstance(operand, str):
                 raise BadInput(f"{name} takes a text.")
             return self._matches(operand) if name == "$regex" else lambda found: operand in _texts(found)
-        if name in LISTS:
-            if not isinstance(operand, list):
-                raise BadInput(f"{name} takes a list.")
-            holds = LISTS[name]
-            return lambda found: holds(found, operand)
+        if name == "$size":
+            size = operands.size(operand)
+            return lambda found: isinstance(found, list) and len(found) == size
+        if name == "$elemMatch":
+            fits = self._member(operand, depth)
+            return lambda found: isinstance(found, list) and any(fits(item) for item in found)
+        if name == "$all":
+            tests = [self._condition(item, depth) for item in operands.listed(name, operand)]
+            return lambda found: bool(tests) and all(test(found) for test in tests)
+        if name == "$mod":
+            divisor, rest = operands.modulus(operand)
+            return lambda found: any(operands.rest_of(item, divisor) == rest for item in _each(found))
+        if name == "$type":
+            kinds = operands.types(operand)
+            return lambda found: any(operands.type_of(item) in kinds for item in _each(found))
+        if name in ("$in", "$nin"):
+            items = operands.listed(name, operand)
+            return lambda found: any(_equal(found, item) for item in items) == (name == "$in")
         if name in COMPARISONS:
             compare = COMPARISONS[name]
             return lambda found: compare(found, operand)
         raise BadInput(f"The filter operator '{name}' is not known here.")
+
+    def _member(self, operand: Any, depth: int) -> Callable[[Any], bool]:
+        if operands.describes_value(operand):
+            return self._condition(operand, depth)
+        test = self.all_of(operand, depth)
+        return lambda item: isinstance(item, Mapping) and test(partial(dotted.within, item))
 
     def _matches(self, operand: str) -> Callable[[Any], bool]:
         patterns.reach(operand)  # refused where nothing is looked at, too
         return lambda found: any(self._search(operand, text) for text in _texts(found, whole=True))
 
 
-def operators(condition: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """The operators of a condition; the options of a pattern become a part of it."""
-    options, pattern = condition.get("$options"), condition.get("$regex")
-    if options is None:
-        return list(condition.items())
-    if not isinstance(options, str) or not isinstance(pattern, str) or not set(options) <= set("imsx"):
-        raise BadInput("$options stands beside a $regex, with any of the letters 'imsx'.")
-    flagged = {"$regex": f"(?{options}){pattern}" if options else pattern}
-    return [(name, operand) for name, operand in {**condition, **flagged}.items() if name != "$options"]
+def _each(found: Any) -> list[Any]:
+    """A value, and the members of it if it is a list."""
+    return [found, *found] if isinstance(found, list) else [found]
 
 
 def deeper(depth: int) -> int:
     if depth == 0:
-        raise BadInput("The filter is nested too deeply.")
+        raise too_deep()
     return depth - 1
+
+
+def too_deep() -> BadInput:
+    return BadInput("The filter is nested too deeply.")
 
 
 def _texts(found: Any, whole: bool = False) -> Any:
@@ -143,12 +161,16 @@ def _equal(found: Any, wanted: Any) -> bool:
 
 def _ordered(test: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
     def compare(found: Any, wanted: Any) -> bool:
-        try:
-            return found is not None and test(found, wanted)
-        except TypeError:  # a text and a number have no order
-            return False
+        return any(_tried(test, item, wanted) for item in _each(found))
 
     return compare
+
+
+def _tried(test: Callable[[Any, Any], bool], found: Any, wanted: Any) -> bool:
+    try:
+        return operands.rank(found) == operands.rank(wanted) and test(found, wanted)
+    except TypeError:  # lists of what has no order, or what is missing
+        return False
 
 
 COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
@@ -159,10 +181,4 @@ COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "$gt": _ordered(lambda found, wanted: found > wanted),
     "$gte": _ordered(lambda found, wanted: found >= wanted),
     "$exists": lambda found, wanted: (found is not None) == bool(wanted),
-    "$size": lambda found, wanted: isinstance(found, list) and len(found) == wanted,
-}
-LISTS: dict[str, Callable[[Any, list], bool]] = {
-    "$in": lambda found, wanted: any(_equal(found, item) for item in wanted),
-    "$nin": lambda found, wanted: not any(_equal(found, item) for item in wanted),
-    "$all": lambda found, wanted: all(_equal(found, item) for item in wanted),
 }

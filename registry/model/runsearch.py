@@ -8,12 +8,15 @@ import json
 import math
 import sqlite3
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from itertools import count as counting
 from typing import Any
 
 from registry.db.connect import Connection
 from registry.errors import BadInput
-from registry.model import filters, patterns
+from registry.model import filters, operands, patterns
 from registry.model.runs import CRASHED_AFTER_SECONDS
 
 Row = dict[str, Any]
@@ -58,6 +61,8 @@ COLUMNS = {
 CONFIG = "iif(run.config glob '*NaN*' or run.config glob '*Infinity*', strict_json(run.config), run.config)"
 SUMMARY = "iif(run.summary glob '*NaN*' or run.summary glob '*Infinity*', strict_json(run.summary), run.summary)"
 DOCUMENTS = {"config": CONFIG, "summary_metrics": SUMMARY, "summaryMetrics": SUMMARY, "summary": SUMMARY}
+ORDERED = ((bool, "('true', 'false')"), (str, "('text')"), ((int, float), "('integer', 'real')"))  # among themselves
+NULL_MEMBER = "member.type = 'null'"
 COMPARISONS = {"$lt": "<", "$lte": "<=", "$gt": ">", "$gte": ">="}
 
 IDS = "select run.id from run where run.project_id = :project"
@@ -102,17 +107,25 @@ def tally(db: Connection, project_id: int, wanted: str | None, field: str) -> di
     return {row["value"]: row["runs"] for row in rows}
 
 
+@dataclass(frozen=True)
 class Field:
-    """A field of a run as SQL sees it: its value, and its members if it is a list."""
+    """A field of a run as SQL sees it: its value, its type in SQLite's words for JSON, and whether it can be a list."""
 
-    def __init__(self, value: str, lists: tuple[str, ...] = ()):
-        self.value = value
-        self.lists = lists  # arguments of json_each that give the members
+    value: str
+    type: str
+    listed: bool = True
 
-    def any_member(self, test: str) -> str:
+    def any_member(self, test: str, name: str = "member") -> str:
         """Whether a member of the list passes; a value that is no list has none."""
-        each = (f"exists (select 1 from json_each({place}) where {test})" for place in self.lists)
-        return " or ".join(each) or "false"
+        if not self.listed:
+            return "false"
+        members = f"json_each(iif({self.type} = 'array', {self.value}, '[]'))"
+        return f"exists (select 1 from {members} as {name} where {test})"
+
+    def passes(self, test: Callable[[str, str], str]) -> str:
+        """Whether the value, or a member of it, passes a test of a value and its type."""
+        itself, member = test(self.value, self.type), test("member.value", "member.type")
+        return f"(ifnull({itself}, false) or {self.any_member(member)})"
 
 
 class Query:
@@ -120,9 +133,9 @@ class Query:
 
     def __init__(self, wanted: str | None):
         self.parameters: dict[str, Any] = {"silence": f"-{CRASHED_AFTER_SECONDS} seconds"}
-        self.clauses = 0
+        self.clauses, self.members = 0, counting()
         tree = filters.parsed(wanted)
-        self.condition = self._all_of(tree, filters.DEEPEST) if tree else "true"
+        self.condition = self._all_of(tree, filters.DEEPEST, self._field) if tree else "true"
 
     def order(self, order: str | None) -> str:
         """What stands behind `order by`: runs without the value come last."""
@@ -149,10 +162,12 @@ class Query:
         self.parameters[name] = value
         return f":{name}"
 
-    def _all_of(self, tree: Any, depth: int) -> str:
+    def _all_of(self, tree: Any, depth: int, named: Callable[[str], Field]) -> str:
+        """SQL for a filter; `named` finds the fields that it names."""
         if not isinstance(tree, Mapping):
             raise BadInput("A filter is a JSON object.")
-        return self._joined(" and ", [self._clause(key, value, filters.deeper(depth)) for key, value in tree.items()])
+        depth = filters.deeper(depth)
+        return self._joined(" and ", [self._clause(key, value, depth, named) for key, value in tree.items()])
 
     def _joined(self, word: str, parts: list[str]) -> str:
         self.clauses += len(parts)
@@ -160,23 +175,24 @@ class Query:
             raise BadInput(f"The filter has more than {filters.MOST_CLAUSES} clauses.")
         return f"({word.join(parts)})" if parts else "true" if word == " and " else "false"
 
-    def _clause(self, key: str, value: Any, depth: int) -> str:
+    def _clause(self, key: str, value: Any, depth: int, named: Callable[[str], Field]) -> str:
         if key in ("$and", "$or", "$nor"):
             if not isinstance(value, list):
                 raise BadInput(f"{key} takes a list of filters.")
-            joined = self._joined(" and " if key == "$and" else " or ", [self._all_of(part, depth) for part in value])
+            parts = [self._all_of(part, depth, named) for part in value]
+            joined = self._joined(" and " if key == "$and" else " or ", parts)
             return f"not {joined}" if key == "$nor" else joined
         if key == "$not":
-            return f"not {self._all_of(value, depth)}"
+            return f"not {self._all_of(value, depth, named)}"
         if key.startswith("$"):
             raise BadInput(f"The filter operator '{key}' is not known here.")
-        return self._condition(self._field(key), value, depth)
+        return self._condition(named(key), value, depth)
 
     def _condition(self, field: Field, value: Any, depth: int) -> str:
         if not isinstance(value, Mapping) or not any(key.startswith("$") for key in value):
             return self._equal(field, value)
         depth = filters.deeper(depth)
-        tests = [self._operator(field, name, operand, depth) for name, operand in filters.operators(value)]
+        tests = [self._operator(field, name, operand, depth) for name, operand in operands.operators(value)]
         return self._joined(" and ", tests)
 
     def _operator(self, field: Field, name: str, operand: Any, depth: int) -> str:
@@ -193,62 +209,104 @@ class Query:
         if name in ("$regex", "$contains"):
             return self._text(field, name, operand)
         if name == "$size":
-            sizes = [f"(select count(*) from json_each({place})) = {self._bind(operand)}" for place in field.lists]
-            return f"({' or '.join(sizes) or 'false'})"
-        if name not in ("$in", "$nin", "$all"):
-            raise BadInput(f"The filter operator '{name}' is not known here.")
-        if not isinstance(operand, list):
-            raise BadInput(f"{name} takes a list.")
+            wanted = self._bind(operands.size(operand))
+            return f"({field.type} is 'array' and json_array_length({field.value}) = {wanted})"
+        if name == "$elemMatch":
+            return self._any_member(field, operand, depth)
+        if name == "$mod":
+            return self._divided(field, *operands.modulus(operand))
+        if name == "$type":
+            types = self._bind(json.dumps(operands.types(operand)))
+            return field.passes(lambda found, type: f"{_named(type, found)} in {_listed(types)}")
         if name == "$all":
-            return self._joined(" and ", [self._equal(field, item) for item in operand])
-        any_of = f"(select value from json_each({self._bind(json.dumps(operand))}))"
-        held = f"(ifnull({field.value} in {any_of}, false) or {field.any_member(f'value in {any_of}')})"
-        return f"not {held}" if name == "$nin" else held
+            tests = [self._condition(field, item, depth) for item in operands.listed(name, operand)]
+            return self._joined(" and ", tests) if tests else "false"
+        if name not in ("$in", "$nin"):
+            raise BadInput(f"The filter operator '{name}' is not known here.")
+        return f"{'not ' if name == '$nin' else ''}{self._among(field, operands.listed(name, operand))}"
+
+    def _any_member(self, field: Field, wanted: Any, depth: int) -> str:
+        """Whether one member of a list passes all that is wanted of it, or of its fields."""
+        name = f"member{next(self.members)}"
+        value, type = f"{name}.value", f"{name}.type"
+        if operands.describes_value(wanted):
+            return field.any_member(self._condition(Field(value, type), wanted, depth), name)
+        fields = partial(self._within, f"iif({type} = 'object', {value}, '{{}}')")
+        return field.any_member(f"{type} = 'object' and {self._all_of(wanted, depth, fields)}", name)
+
+    def _among(self, field: Field, items: list[Any]) -> str:
+        held = self._bind(json.dumps(items))
+        same = field.passes(lambda found, _type: f"{found} in {_listed(held)}")
+        return f"({same} or {self._equal(field, None)})" if None in items else same
 
     def _equal(self, field: Field, wanted: Any) -> str:
         if wanted is None:
-            return f"({field.value} is null)"
+            return f"({field.value} is null or {field.any_member(NULL_MEMBER)})"
         if isinstance(wanted, (list, Mapping)):
-            return f"ifnull({field.value} = json({self._bind(json.dumps(wanted))}), false)"
+            whole = self._bind(json.dumps(wanted))
+            return field.passes(lambda found, type: f"({type} in ('array', 'object') and {found} = json({whole}))")
         value = self._bind(wanted)
-        return f"(ifnull({field.value} = {value}, false) or {field.any_member(f'value = {value}')})"
+        return field.passes(lambda found, _type: f"{found} = {value}")
 
     def _compared(self, field: Field, sign: str, operand: Any) -> str:
         """Numbers have an order among themselves, and texts among themselves."""
-        if isinstance(operand, str):
-            kinds = "('text')"
-        elif isinstance(operand, (int, float)):
-            kinds = "('integer', 'real')"
-        else:
+        types = next((types for kind, types in ORDERED if isinstance(operand, kind)), None)
+        if types is None:
             raise BadInput(f"A run's field can't be compared with {json.dumps(operand)[:80]}.")
-        return f"(typeof({field.value}) in {kinds} and {field.value} {sign} {self._bind(operand)})"
+        bound = self._bind(operand)
+        return field.passes(lambda found, type: f"({type} in {types} and {found} {sign} {bound})")
+
+    def _divided(self, field: Field, divisor: int, rest: int) -> str:
+        """SQLite's % is that of C, as MongoDB's; what is no whole number of 64 bits has no rest."""
+        of, left = self._bind(divisor), self._bind(rest)
+        return field.passes(
+            lambda found, type: (
+                f"({type} in ('integer', 'real') and {found} between -{operands.LARGEST_LONG} and "
+                f"{operands.LARGEST_LONG} and cast({found} as integer) % {of} = {left})"
+            )
+        )
 
     def _text(self, field: Field, name: str, operand: Any) -> str:
         if not isinstance(operand, str):
             raise BadInput(f"{name} takes a text.")
         if name == "$contains":
             text = self._bind(operand)
-            return f"(ifnull(instr({field.value}, {text}) > 0, false) or {field.any_member(f'value = {text}')})"
+            return f"(ifnull(instr({field.value}, {text}) > 0, false) or {field.any_member(f'member.value = {text}')})"
         patterns.reach(operand)  # refused where nothing is looked at, too
         pattern = self._bind(operand)
-        return f"(matches({pattern}, {field.value}) or {field.any_member(f'matches({pattern}, value)')})"
+        return field.passes(lambda found, _type: f"matches({pattern}, {found})")
 
     def _field(self, name: str) -> Field:
         if name in COLUMNS:
-            return Field(COLUMNS[name])
+            return Field(COLUMNS[name], f"typeof({COLUMNS[name]})", listed=False)
         if name == "tags":
-            return Field("run.tags", ("run.tags",))
+            return Field("run.tags", "'array'")
         first, _, path = name.partition(".")
         if first not in DOCUMENTS or not path:
             raise BadInput(f"Runs have no field '{name}' to filter or order by.")
-        document = DOCUMENTS[first]
-        paths = [self._bind(path) for path in _paths(path, "value" if first == "config" else None)]
-        values = ", ".join(f"json_extract({document}, {path})" for path in paths)
-        lists = (
-            f"case json_type({document}, {path}) when 'array' then json_extract({document}, {path}) else '[]' end"
-            for path in paths
-        )
-        return Field(f"coalesce({values}, null)", tuple(lists))
+        return self._within(DOCUMENTS[first], path, "value" if first == "config" else None)
+
+    def _within(self, document: str, path: str, beneath: str | None = None) -> Field:
+        """A field of a JSON document, by its dotted name."""
+        paths = [self._bind(path) for path in _paths(path, beneath)]
+        values = [f"json_extract({document}, {path})" for path in paths]
+        types = [f"json_type({document}, {path})" for path in paths]
+        known = [f"nullif({type}, 'null')" for type in types]
+        return Field(f"coalesce({', '.join(values)}, null)", f"coalesce({', '.join(known + types)})")
+
+
+def _listed(parameter: str) -> str:
+    """The members of a JSON list that is bound."""
+    return f"(select value from json_each({parameter}))"
+
+
+def _named(type: str, value: str) -> str:
+    """MongoDB's name for a type."""
+    whole = f"iif({value} between {operands.INT.start} and {operands.INT.stop - 1}, 'int', 'long')"
+    return (
+        f"case {type} when 'text' then 'string' when 'real' then 'double' when 'true' then 'bool' "
+        f"when 'false' then 'bool' when 'integer' then {whole} else {type} end"
+    )
 
 
 def _paths(path: str, beneath: str | None) -> list[str]:
@@ -276,6 +334,8 @@ def _ask(db: Connection, sql: str, **parameters: Any) -> list[Row]:
     try:
         return db.all(sql, **parameters)
     except sqlite3.OperationalError as error:  # which is what SQLite makes of any error in a function that it borrows
+        if "parser stack overflow" in str(error):  # which holds five $elemMatch in each other
+            raise filters.too_deep() from None
         raise search.refusal or error from None
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from registry.db.connect import Connection
 from registry.errors import BadInput
-from registry.model import filters, ids
+from registry.model import dotted, filters, ids
 
 Row = dict[str, Any]
 Reader = Callable[[str], Any]
@@ -105,7 +105,7 @@ def _version_field(row: Row, key: str) -> Any:
         return json.loads(row["alias_names"])
     head, _, path = key.partition(".")
     if head in ("metadata", "artifact_metadata"):
-        return _within(json.loads(row["metadata"] or "{}"), path)
+        return dotted.within(json.loads(row["metadata"] or "{}"), path)
     names = {"created_at": "artifact_created_at", "createdAt": "artifact_created_at", "updatedAt": "updated_at"}
     names |= {"artifact_size": "size", "ttlDurationSeconds": "ttl", "ttl_duration_seconds": "ttl"}
     return _column(row, key, names)
@@ -116,18 +116,6 @@ def _column(row: Row, key: str, names: dict[str, str]) -> Any:
     if column not in row:
         raise BadInput(f"'{key}' is not a field that this registry can filter or order by here.")
     return row[column]
-
-
-def _within(value: Any, path: str) -> Any:
-    """The value at a dotted path; keys may hold dots themselves."""
-    while path:
-        if not isinstance(value, dict):
-            return None
-        if path in value:
-            return value[path]
-        key, _, path = path.partition(".")
-        value = value.get(key)
-    return value
 
 
 def _first(value: Any) -> Any:

@@ -37,7 +37,9 @@ def thousands(registry: Registry) -> Iterator[None]:
 
 
 def row(number: int) -> dict[str, str | None]:
-    config = {"lr": {"value": number / MANY}, "net": {"value": {"depth": number % 7, "layers": [number % 3, 64]}}}
+    blocks = [{"kind": "conv", "width": number % 5}, {"kind": "dense", "width": 10}]
+    net = {"depth": number % 7, "layers": [number % 3, 64], "blocks": blocks}
+    config = {"lr": {"value": number / MANY}, "net": {"value": net}}
     summary = json.dumps({"accuracy": number * 7919 % MANY / MANY, "f1.macro": number % 10})
     return {
         "name": f"r{number}",
@@ -58,6 +60,21 @@ def row(number: int) -> dict[str, str | None]:
         ({"config.net.layers": 2}, lambda n: n % 3 == 2),
         ({"config.net.layers": [2, 64]}, lambda n: n % 3 == 2),
         ({"config.net.layers": {"$size": 3}}, lambda n: False),
+        ({"config.net.layers": {"$size": 2}}, lambda n: True),
+        ({"config.net.depth": {"$size": 0}}, lambda n: False),
+        ({"config.net.layers": {"$lt": 1}}, lambda n: n % 3 == 0),
+        ({"config.net.layers": {"$elemMatch": {"$gt": 1, "$lt": 64}}}, lambda n: n % 3 == 2),
+        ({"config.net.blocks": {"$elemMatch": {"kind": "conv", "width": {"$gte": 3}}}}, lambda n: n % 5 >= 3),
+        ({"config.net.blocks": {"$elemMatch": {"$or": [{"width": 4}, {"kind": "pool"}]}}}, lambda n: n % 5 == 4),
+        ({"config.net.blocks": {"$all": [{"$elemMatch": {"width": n}} for n in (2, 10)]}}, lambda n: n % 5 == 2),
+        ({"tags": {"$elemMatch": {"$regex": "^th"}}}, lambda n: n % 3 == 0),
+        ({"config.net.depth": {"$mod": [4, 2]}}, lambda n: n % 7 in (2, 6)),
+        ({"summary_metrics.accuracy": {"$mod": [2, 0]}}, lambda n: True),
+        ({"config.lr": {"$type": "double"}, "config.net": {"$type": "object"}}, lambda n: True),
+        ({"config.flag": {"$type": ["number", "string"]}}, lambda n: False),
+        ({"summary_metrics.odd": {"$type": "null"}}, lambda n: n % 100 == 0),
+        ({"tags": {"$type": 4}, "group": {"$type": 2}}, lambda n: n % 4 > 0),
+        ({"group": {"$in": [None, "g1"]}}, lambda n: n % 4 < 2),
         ({"config.data.name": "mnist"}, lambda n: True),
         ({"config.flag": True}, lambda n: n % 2 == 0),
         ({"config.missing": None}, lambda n: True),
@@ -110,6 +127,11 @@ def test_orders_sort_by_any_value_and_pages_lose_nothing(registry: Registry, tho
         ({"name": {"$regex": "r", "$options": "q"}}, r"\$options stands beside a \$regex"),
         ({"$or": {"name": "a"}}, r"\$or takes a list"),
         ({"config.lr": {"$gt": [1]}}, "can't be compared with"),
+        ({"config.lr": {"$mod": [0, 1]}}, r"\$mod takes a list of two numbers"),
+        ({"config.lr": {"$type": "date"}}, "'date' is none"),
+        ({"tags": {"$size": "2"}}, r"\$size takes a whole number"),
+        ({"tags": {"$elemMatch": "base"}}, "A filter is a JSON object"),
+        (json.loads('{"$and": [{"group": "g1"}, ' * 18 + '{"config.lr": 1}' + "]}" * 18), "nested too deeply"),
         ({'config.a"b': 1}, "holds a quotation mark"),
         ({"$or": [{"name": "a"}] * 600}, "more than 500 clauses"),
     ],

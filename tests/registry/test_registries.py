@@ -92,7 +92,7 @@ def test_collections_are_searched(boss: Account, linked: str, query: dict, expec
 def test_versions_are_searched_over_all_registries(boss: Account, linked: str):
     api = boss.api()
     best = api.artifact(f"{ORG}/wandb-registry-{linked}/first:v1")
-    best.metadata["accuracy"] = 0.97
+    best.metadata |= {"accuracy": 0.97, "classes": [{"name": "one", "id": 1}, {"name": "seven", "id": 7}]}
     best.tags = ["checked"]
     best.aliases.append("production")
     best.save()
@@ -106,6 +106,10 @@ def test_versions_are_searched_over_all_registries(boss: Account, linked: str):
         assert names(alias="production") == ["first:v1"]
         assert names(tag="checked") == ["first:v1"]
         assert names(**{"metadata.accuracy": {"$gte": 0.9}}) == ["first:v1"]
+        assert names(**{"metadata.accuracy": {"$type": "double"}, "tag": {"$elemMatch": {"$regex": "^ch"}}}) == [
+            "first:v1"
+        ]
+        assert names(**{"metadata.classes": {"$elemMatch": {"name": "seven", "id": {"$mod": [5, 2]}}}}) == ["first:v1"]
         assert names(version=1) == ["first:v1"]
         firsts = registries.collections(filter={"name": "first"}).versions(filter={"alias": "latest"})
         assert [version.name for version in firsts] == ["first:v1"]
