@@ -22,6 +22,7 @@ from registry import daemon
 
 from .by_hand import data, log
 from .conftest import Account, Registry, command
+from .test_uploads import Upload
 
 WRITERS = 8
 COLLECTION = """
@@ -124,6 +125,47 @@ def test_killing_the_server_under_eight_writers_loses_nothing(store: Path):
 @pytest.mark.soak
 def test_killing_the_server_many_times_loses_nothing(store: Path):
     kill_again_and_again(store, times=60)
+
+
+TELLS_WHAT_IS_SYNCED = """
+import os
+def told(word, call, path_of):
+    def telling(*arguments):
+        answer = call(*arguments)
+        with open(os.environ["TOLD"], "a") as file:
+            print(word, path_of(*arguments), file=file)
+        return answer
+    return telling
+os.fsync = told("synced", os.fsync, lambda descriptor: os.readlink(f"/proc/self/fd/{descriptor}"))
+os.replace = told("named", os.replace, lambda _source, target: target)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells which folder is synced")
+@pytest.mark.parametrize("size", [1, 3_000_000], ids=["small", "large"])
+def test_an_upload_is_acknowledged_when_its_bytes_and_then_its_name_are_on_disk(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+):
+    """A power cut could have taken a name that only the memory had; also one that another upload had just given."""
+    (tmp_path / "sitecustomize.py").write_text(TELLS_WHAT_IS_SYNCED)
+    said = tmp_path / "said"
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("TOLD", str(said))
+    server = daemon.ensure(store)
+    registry, content = Registry(server.url, server.entity, server.api_key, store), bytes(size)
+    first, second = (Upload(registry, {"a": content}) for _ in range(2))
+    place = store / "blobs" / hashlib.md5(content).hexdigest()[:2]
+    folders = {f"synced {place}", f"synced {place.parent}"}
+    told = []
+    for upload, [address] in [(first, first.addresses()), (second, second.addresses())]:
+        said.write_text("")
+        assert upload.put(str(address), content).status == 200
+        told.append(said.read_text().splitlines())
+    bytes_synced, named, *names_synced = told[0]
+    assert bytes_synced.startswith(f"synced {store}/incoming/")
+    assert named.startswith(f"named {place}/")
+    assert set(names_synced) == folders
+    assert set(told[1]) == folders, "nothing new, but who brought it may not have come so far"
 
 
 def test_eight_writers_to_one_collection_get_exactly_their_versions(store: Path):
