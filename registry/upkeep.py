@@ -70,13 +70,15 @@ class Report:
     orphan_bytes: int = 0
 
 
-def check(store: Store) -> Report:
-    """Proves that all that is recorded is there and as it was recorded, as of one moment."""
+def check(store: Store, head: str | None = None) -> Report:
+    """Proves that all that is recorded is there and as it was recorded, as of one moment; and that the activity log
+    still holds the event that was its head before.
+    """
     report = Report()
     with store.db.read() as db:
         report.events = db.value("select count(*) from event")
         report.faults += _database_faults(db)
-        report.faults += events.faults(db)
+        report.faults += events.faults(db, head)
         for version in db.all(COMMITTED):
             report.versions += 1
             report.faults += _version_faults(db, version)

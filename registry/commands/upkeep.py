@@ -18,11 +18,14 @@ EVENT_WORDS = {"log": "logged", "link": "linked", "unlink": "unlinked", "delete"
 def add_to(commands) -> None:
     """Adds `log`, `check`, `gc`, `backup` and `protect` to the command line."""
     log = _command(commands, "log", "print who did what to a collection, registry or team, and when", _log)
-    log.add_argument("name", help="its name, such as MNIST-dev, or its address: ENTITY/PROJECT/COLLECTION")
+    what = log.add_mutually_exclusive_group(required=True)
+    what.add_argument("name", nargs="?", help="its name, such as MNIST-dev, or its address: ENTITY/PROJECT/COLLECTION")
+    what.add_argument("--head", action="store_true", help="print the hash of the last event alone, to keep elsewhere")
     log.add_argument("--at", metavar="TIME", help="tell which version each alias named then: 2026-11-23T08:00 (UTC)")
     log.add_argument("--json", action="store_true", help="one JSON object a line")
 
-    _command(commands, "check", "prove the store whole: records, contents, activity log", _check)
+    check = _command(commands, "check", "prove the store whole: records, contents, activity log", _check)
+    check.add_argument("--head", metavar="HASH", help="what 'log --head' printed: the log must still hold that event")
     gc = _command(commands, "gc", "remove unfinished uploads, expired versions, and what nothing refers to", _gc)
     gc.add_argument(
         "--grace",
@@ -53,6 +56,9 @@ def _log(store, options: argparse.Namespace) -> None:
     from registry.model import events
 
     with store.db.read() as db:
+        if options.head:
+            print(events.head(db))
+            return
         rows = events.aliases_at(db, options.name, _utc(options.at)) if options.at else events.named(db, options.name)
     for row in rows:
         _print(options.json, row)
@@ -102,10 +108,10 @@ def _utc(text: str) -> str:
     return f"{time:%Y-%m-%dT%H:%M:%S}.{time.microsecond // 1000:03}Z"
 
 
-def _check(store, _options: argparse.Namespace) -> int:
+def _check(store, options: argparse.Namespace) -> int:
     from registry import upkeep
 
-    report = upkeep.check(store)
+    report = upkeep.check(store, options.head)
     for fault in report.faults:
         print(fault)
     for md5 in report.orphans:

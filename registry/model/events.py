@@ -21,6 +21,8 @@ insert into event (at, who, action, subject, collection_id, name, before, after,
 values (:at, :who, :action, :subject, :collection_id, :name, :before, :after, :source, :run, :git_commit, :hash)
 """
 LAST = "select id, hash from event order by id desc limit 1"
+ENDS_SO = "select 1 from event_end where seal = seal(:end)"
+HOLDS = "select 1 from event where hash = :hash"
 SEAL_END = """
 insert into event_end (one, seal) values (1, seal(:end)) on conflict do update set seal = excluded.seal
 """
@@ -104,19 +106,30 @@ def _record(
         "before": before,
         "after": after,
     }
+    whole = _is_sealed(db)
+    db.execute(INSERT, event | {"hash": hash_of(head(db), event)})
+    if whole:  # else a new seal would hide that events were taken out before
+        seal_end(db)
+
+
+def head(db: Connection) -> str:
+    """The hash of the last event, which stands for all events so far."""
     last = db.one(LAST)
-    db.execute(INSERT, event | {"hash": hash_of(last["hash"] if last else FIRST, event)})
-    seal_end(db)
+    return last["hash"] if last else FIRST
 
 
 def seal_end(db: Connection) -> None:
     """Seals the log as it is: what is taken from its end later shows."""
+    db.execute(SEAL_END, {"end": _end(db)})
+
+
+def _is_sealed(db: Connection) -> bool:
+    return bool(db.value(ENDS_SO, end=_end(db)))
+
+
+def _end(db: Connection) -> str:
     last = db.one(LAST)
-    db.execute(SEAL_END, {"end": _end(last["id"], last["hash"]) if last else _end(0, FIRST)})
-
-
-def _end(number: int, hash: str) -> str:
-    return f"{number} {hash}"
+    return f"{last['id']} {last['hash']}" if last else f"0 {FIRST}"
 
 
 def hash_of(previous: str, event: Row) -> str:
@@ -208,11 +221,14 @@ select entity.name || '/' || project.name || '/' || collection.name as place, 'v
            from event
           where action in ('log', 'link') and collection_id is not null and name is not null)
 """
-ENDS_SO = "select 1 from event_end where seal = seal(:end)"
 
 
-def faults(db: Connection) -> list[str]:
-    """What shows that events were changed or removed: nothing, in a log that can be trusted."""
+def faults(db: Connection, known: str | None = None) -> list[str]:
+    """What shows that events were changed or removed: nothing, in a log that can be trusted.
+
+    Whoever can write all of a store, its secret too, or brings back a whole older one, leaves no trace in it: the hash
+    of an event that is `known` from elsewhere shows that.
+    """
     found, previous, expected = [], FIRST, 1
     held: dict[tuple[int, str], str] = {}
     for event in db.execute("select * from event order by id"):
@@ -226,7 +242,11 @@ def faults(db: Connection) -> list[str]:
     last = db.value("select seq from sqlite_sequence where name = 'event'") or 0
     if expected <= last:
         found.append(f"Activity log: events {expected} to {last} are missing.")
-    if not db.value(ENDS_SO, end=_end(expected - 1, previous)):
+    if known not in (None, FIRST) and not db.value(HOLDS, hash=known):
+        found.append(
+            f"Activity log: it holds no event {known}. It was made anew by hand, or the store is an older one."
+        )
+    if not _is_sealed(db):
         found.append(
             f"Activity log: it doesn't end with event {expected - 1} as it is here. Events were changed or removed by "
             "hand, or the store's file 'secret' is another one."

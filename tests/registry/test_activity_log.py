@@ -202,3 +202,22 @@ def test_an_end_that_was_cut_off_by_somebody_who_knows_how_is_found(store: Path)
     checked = command(store, "check")
     assert (checked.returncode, checked.stdout.count("\n")) == (1, 2)
     assert "it doesn't end with event" in checked.stdout
+    assert command(store, "user", "add", "ida").returncode == 0
+    assert "it doesn't end with event" in command(store, "check").stdout, (
+        "the next event hid what was cut off before it"
+    )
+
+
+def test_an_older_log_that_is_put_back_is_found_by_who_kept_its_head(store: Path):
+    """Whoever brings back a whole older database brings its seal along."""
+    assert command(store, "user", "add", "eve").returncode == 0
+    earlier = command(store, "log", "--head").stdout.strip()
+    older = (store / "registry.db").read_bytes()
+    assert command(store, "user", "rm", "eve").returncode == 0
+    later = command(store, "log", "--head").stdout.strip()
+    assert command(store, "check", "--head", earlier).returncode == 0
+    assert command(store, "check", "--head", later).returncode == 0
+    (store / "registry.db").write_bytes(older)
+    assert command(store, "check").returncode == 0
+    checked = command(store, "check", "--head", later)
+    assert (checked.returncode, f"Activity log: it holds no event {later}." in checked.stdout) == (1, True)
