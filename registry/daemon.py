@@ -166,6 +166,11 @@ def prepare(store: Path) -> None:
         ) from None
 
 
+def log_of(store: Path) -> Path:
+    """Where a server that isn't in the foreground writes down what went wrong."""
+    return store / "server.log"
+
+
 def sync(path: Path) -> None:
     """Returns when a file's bytes, or a folder's names, are on disk."""
     descriptor = os.open(path, os.O_RDONLY)
@@ -271,7 +276,8 @@ def _start(store: Path) -> Server:
     command = [sys.executable, "-P", "-m", "registry", "serve"]
     handed = ["--lock-fd", str(taken.lock), "--socket-fd", str(taken.socket.fileno())]
     try:
-        with (store / "server.log").open("w") as log:
+        log_of(store).unlink(missing_ok=True)
+        with log_of(store).open("a") as log:  # the server writes there too, by its own hand
             process = subprocess.Popen(
                 command + handed,
                 pass_fds=(taken.lock, taken.socket.fileno()),
@@ -345,7 +351,7 @@ def _wait_for_answer(store: Path, server: Server) -> None:
     deadline = time.monotonic() + START_SECONDS
     while not _answers(server):
         if not _is_served(store):
-            said = (store / "server.log").read_text(errors="replace").strip().splitlines()
+            said = log_of(store).read_text(errors="replace").strip().splitlines()
             raise DaemonError(
                 said[-1].removeprefix("registry: ")
                 if said
@@ -353,7 +359,7 @@ def _wait_for_answer(store: Path, server: Server) -> None:
             )
         if time.monotonic() > deadline:
             raise DaemonError(
-                f"The registry of {store} started, but doesn't answer at {server.url}. Look at {store / 'server.log'}."
+                f"The registry of {store} started, but doesn't answer at {server.url}. Look at {log_of(store)}."
             )
 
 

@@ -161,7 +161,7 @@ async def unknown(request: Request, error: Exception) -> Response:
 async def _failed(request: Request, error: Exception) -> Response:
     known = from_system(error)
     if known is None:
-        log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        log.error("%s %.300r failed", request.method, request.url.path, exc_info=error)
     return _answer(known or Fault())
 
 

@@ -1,7 +1,9 @@
 """Runs the server of a store on a socket that already listens, until it is told to stop or nobody asks any more."""
 
 import asyncio
+import logging
 from contextlib import asynccontextmanager
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 import uvicorn
@@ -13,11 +15,14 @@ from registry.middleware import LOOPBACK_NAMES, Activity
 from registry.model import accounts
 from registry.store import Store, open_store
 
+LARGEST_LOG = 2**20  # then it goes on in a new file, beside the one before
+
 
 def serve(folder: Path, claim: daemon.Claim, host: str, idle_exit: float | None, url: str | None = None) -> None:
     """Serves until the process ends, which alone lets go of the claim's lock. With a `url`, says where to look."""
     store = open_store(folder)
     store.blobs.clear_incoming()
+    _keep_log(None if url else daemon.log_of(folder))
     if url:
         token = first_login_token(store)
         print(f"Registry  {url}\nData      {folder}\nOpen      {url}/login?token={token}\n", flush=True)
@@ -40,13 +45,21 @@ def serve(folder: Path, claim: daemon.Claim, host: str, idle_exit: float | None,
             backlog=connection.waiting.most,  # so many are accepted before the first of them is looked at
             ws="none",
             loop="asyncio",
-            log_level="warning",
+            log_config=None,
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=10,
         )
     )
     server.run(sockets=[claim.socket])
+
+
+def _keep_log(path: Path | None) -> None:
+    """Writes down refusals and mistakes: for a server in the foreground on its terminal, else in a file that no client
+    can make grow without end.
+    """
+    handler = RotatingFileHandler(path, maxBytes=LARGEST_LOG, backupCount=1) if path else logging.StreamHandler()
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", handlers=[handler])
 
 
 def first_login_token(store: Store) -> str:

@@ -207,9 +207,9 @@ class Shell:
         number = secrets.token_hex(3)
         path = address_of(request).partition("?")[0]  # quoted, so that nothing in it can act on a terminal
         if isinstance(error, RegistryError):
-            log.warning("%s %s refused, request %s: %r", request.method, path, number, str(error))
+            log.warning("%s %.300s refused, request %s: %.300r", request.method, path, number, str(error))
         else:
-            log.error("%s %s failed, request %s", request.method, path, number, exc_info=error)
+            log.error("%s %.300s failed, request %s", request.method, path, number, exc_info=error)
             error = from_system(error) or Fault()
         shown = {"who": who, "sentence": str(error), "code": error.status, "number": number}
         return self.render(request, "error.html", error.status, **shown)

@@ -8,6 +8,7 @@ import gzip
 import itertools
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -282,7 +283,20 @@ def test_keys_stay_out_of_the_log(registry: Registry):
     registry.send("POST", "/graphql", b"not json")
     registry.send("GET", "/storage/files/00/x?expires=1&signature=secret")
     registry.ask("{ viewer { id } ")
-    for file in registry.store.glob("*.log"):
+    for file in registry.store.glob("*.log*"):
         text = file.read_text()
         assert registry.key not in text
         assert "signature=" not in text
+
+
+def test_refusals_do_not_fill_the_disk(store: Path):
+    """Each refused page wrote a line as long as its address, and strangers may ask without end for what isn't there."""
+    server = daemon.ensure(store)
+    stranger = Registry(server.url, server.entity, "", store)
+    for _ in range(3):
+        with daemon.log_of(store).open("a") as file:
+            file.write("what many refusals write\n" * 50_000)
+        page = stranger.send("GET", "/nowhere" * 200, signed_in=False, headers={"Accept": "text/html"})
+        assert page.status == 404
+    assert sum(path.stat().st_size for path in store.glob("server.log*")) < 2_000_000
+    assert re.fullmatch(r"\S+ \S+ GET /nowhere.{,700}\n", daemon.log_of(store).read_text())
