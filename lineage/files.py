@@ -53,8 +53,8 @@ class Files:
         listed = self._object(content, str(content.md5))
         if listed.exists():
             return {file["relpath"]: file["md5"] for file in json.loads(listed.read_text())}
-        entry = self._entries[content.path]
-        return _tree_of(entry) if hashed(entry) == content.md5 else None
+        entry = self._entries.get(content.path)
+        return _tree_of(entry) if entry is not None and hashed(entry) == content.md5 else None
 
     def of(self, content: Content) -> dict[str, Path]:
         """Where each file of `content` lies, by name; raises NotAtHand."""
@@ -76,7 +76,8 @@ class Files:
         return self._object(content, md5)
 
     def _object(self, content: Content, md5: str) -> Path:
-        return Path(self._entries[content.path].local_cache.oid_to_path(md5))
+        entry = self._entries.get(content.path)  # none for a path of another commit, which this one lacks
+        return Path((self._repo.cache.local if entry is None else entry.local_cache).oid_to_path(md5))
 
     def _place(self, content: Content) -> Path | None:
         """Where `content` lies in the workspace or the git revision, if it is as dvc.lock has it."""

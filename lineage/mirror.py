@@ -18,12 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 from lineage import compare, embedded, media, record
 from lineage.connection import Connection, open_run, start_sdk
-from lineage.errors import LineageError, RegistryAway, WrongProject, in_a_sentence
+from lineage.errors import LineageError, RegistryAway, in_a_sentence
 from lineage.facts import Content, Execution
 from lineage.holdings import Holdings, Run
 from lineage.locks import alone, folder_of
 from lineage.pipeline import Pipeline
-from lineage.revisions import Revision
 
 if TYPE_CHECKING:
     import wandb
@@ -81,11 +80,9 @@ def make_up(
     `runs` where no other run is open in this process. Raises RegistryAway where the registry goes away meanwhile.
     """
     with alone(pipeline.root, "mirror"):
-        _end_what_was_killed(pipeline, connection)
+        end_what_was_killed(pipeline, connection)
         compare.load(holdings, executions, added)
-        made = {out for execution in executions for out in execution.outs}
-        read = [dep.mirrored for execution in executions for dep in execution.deps]
-        left = _sources(pipeline, connection, holdings, [*(one for one in read if one not in made), *added])
+        left = _sources(pipeline, connection, holdings, made_by_none(executions, added))
         for at, execution in enumerate(executions, start=1):
             if next(compare.of_execution(pipeline, holdings, execution, prove=False), None) is None:
                 continue
@@ -101,45 +98,16 @@ def make_up(
             if runs:
                 runs.one_more()
         if connection.embedded:
+            made = (out for execution in executions for out in execution.outs)
             embedded.share(pipeline.root, pipeline.cached([*made, *added]).items())
     return left
 
 
-def make_up_history(
-    pipeline: Pipeline, connection: Connection, holdings: Holdings, revisions: list[Revision], runs: Runs
-) -> list[Left]:
-    """Mirror what the locks of `revisions` hold, in their order; an execution belongs to the first that has it."""
-    seen: set[str | Content] = set()
-    left = []
-    for at, revision in enumerate(revisions, start=1):
-        name = revision.experiment or revision.commit[:10]
-        print(f"{name} ({at} of {len(revisions)})", file=sys.stderr, flush=True)
-        try:
-            then = pipeline.at(revision.commit)
-            executions = [one for one in then.locked() if one.key not in seen]
-            added = [one for one in then.added() if one not in seen]
-        except WrongProject as error:
-            left.append(Left(name, in_a_sentence(error)))
-            continue
-        found = make_up(then, connection, holdings, executions, added, revision.experiment, runs)
-        left += [Left(f"{one.name} at {name}", one.why) for one in found]
-        seen |= {*(one.key for one in executions), *added}
-    return left
-
-
-def make_latest(pipeline: Pipeline, connection: Connection, holdings: Holdings, executions: list[Execution]) -> None:
-    """Put the alias `latest` on what dvc.lock has now: an older version that was logged after it took it away."""
-    import wandb
-
-    outs = [out for execution in executions for out in execution.outs]
-    holdings.load(outs)
-    for out in outs:
-        version = holdings.found(out)
-        if version and "latest" not in version.aliases:
-            artifact = wandb.Api().artifact(f"{connection.path}/{version.name}")
-            artifact.aliases = [*artifact.aliases, "latest"]
-            artifact.save()
-            holdings.forget([out])
+def made_by_none(executions: list[Execution], added: Iterable[Content]) -> list[Content]:
+    """What `executions` read and none of them makes, and what was `added` by hand."""
+    made = {out for execution in executions for out in execution.outs}
+    read = (dep.mirrored for execution in executions for dep in execution.deps)
+    return [*(one for one in read if one not in made), *added]
 
 
 def make_up_sources(
@@ -147,7 +115,7 @@ def make_up_sources(
 ) -> list[Left]:
     """Log those of `contents` that no stage makes (code, files added by hand), so that every edge has two ends."""
     with alone(pipeline.root, "mirror"):
-        _end_what_was_killed(pipeline, connection)
+        end_what_was_killed(pipeline, connection)
         return _sources(pipeline, connection, holdings, contents)
 
 
@@ -179,7 +147,7 @@ def _log_sources(
     names = "".join(sorted(f"{source.path}:{source.md5}\n" for source in batch))
     key = hashlib.md5(names.encode()).hexdigest()[:16]
     try:
-        with _run(pipeline, connection, id=f"sources-{key}", name="sources", job_type="sources") as run:
+        with _run(pipeline, connection, f"sources-{key}", pipeline.commit, name="sources", job_type="sources") as run:
             record.log_contents(run, pipeline, sources)
     except RegistryAway:
         raise
@@ -243,7 +211,8 @@ def _make(
     taken = {one.id for one in holdings.given_the_same(execution)}
     name = f"{_slug(execution.stage)[:90]}-{execution.key}"
     number = next(one for one in (name, *(f"{name}-{n}" for n in range(2, 100))) if one not in taken)
-    with _run(pipeline, connection, id=number, **{**record.described(execution), "group": experiment}) as run:
+    told = {**record.described(execution), "group": experiment}
+    with _run(pipeline, connection, number, pipeline.commit, **told) as run:
         record.use_inputs(run, at_hand)
         rows = media.history(pipeline, at_hand)
         for row in rows[run.step :]:  # an interrupted mirror has logged the first ones
@@ -266,7 +235,7 @@ def _go_on(pipeline: Pipeline, connection: Connection, holdings: Holdings, at_ha
     ]
     versions = {dep.path: holdings.found(dep.mirrored) for dep in at_hand.deps}
     used = [path for path, version in versions.items() if version and version.id in found.inputs]
-    with _run(pipeline, connection, id=found.id) as run:
+    with _run(pipeline, connection, found.id) as run:
         record.use_inputs(run, at_hand, known=used)
         record.log_contents(run, pipeline, wrong, at_hand.meta.get("views"))
         record.link(run, at_hand)
@@ -282,9 +251,14 @@ def _set_aside(connection: Connection, found: Run, execution: Execution) -> None
 
 
 @contextlib.contextmanager
-def _run(pipeline: Pipeline, connection: Connection, id: str, **arguments: Any) -> Iterator[wandb.Run]:
-    """A run of its own beside the one that a stage may have open; an interrupted one is gone on with."""
-    settings = {**SETTINGS, "git_commit": pipeline.commit}
+def _run(
+    pipeline: Pipeline, connection: Connection, id: str, commit: str | None = None, **arguments: Any
+) -> Iterator[wandb.Run]:
+    """A run of its own beside the one that a stage may have open; an interrupted one is gone on with.
+
+    Without a `commit` it keeps the one that it was made at.
+    """
+    settings = {**SETTINGS, **({"git_commit": commit} if commit else {})}
     note = _note(pipeline, connection)
     note.write_text(id)
     run = open_run(connection, settings, id=id, resume="allow", reinit="create_new", **arguments)
@@ -299,7 +273,7 @@ def _run(pipeline: Pipeline, connection: Connection, id: str, **arguments: Any) 
         note.unlink(missing_ok=True)
 
 
-def _end_what_was_killed(pipeline: Pipeline, connection: Connection) -> None:
+def end_what_was_killed(pipeline: Pipeline, connection: Connection) -> None:
     """Finish the run that a killed mirror left open. What it holds may be whole: nothing else would come back to it."""
     note = _note(pipeline, connection)
     if not note.exists():
@@ -309,7 +283,7 @@ def _end_what_was_killed(pipeline: Pipeline, connection: Connection) -> None:
     start_sdk()
     with contextlib.suppress(ValueError):  # killed before there was a project
         if any(run.state != "finished" for run in wandb.Api().runs(connection.path, {"name": note.read_text()})):
-            with _run(pipeline, connection, id=note.read_text()):
+            with _run(pipeline, connection, note.read_text()):
                 pass
     note.unlink(missing_ok=True)
 

@@ -9,6 +9,7 @@ from lineage import revisions
 from lineage.errors import WrongProject
 from lineage.facts import Content, Execution
 from lineage.pipeline import Pipeline
+from lineage.remembered import Remembered
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,10 @@ def commits(pipeline: Pipeline) -> Iterator[Commit]:
     """
     if pipeline.commit:
         described = revisions.described(pipeline.root, "HEAD")
+        remembered = Remembered(pipeline)
         for revision in revisions.of_range(pipeline.root, "HEAD"):
             try:
-                then = pipeline.at(revision.commit)
-                yield Commit(revision.commit, *described[revision.commit], then.locked(), then.added())
+                yield Commit(revision.commit, *described[revision.commit], *remembered.at(revision.commit))
             except WrongProject:
                 continue
     yield Commit("", "", "the workspace, not committed", pipeline.locked(), pipeline.added())

@@ -21,6 +21,11 @@ class Revision:
     commit: str
     experiment: str | None = None
 
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return self.experiment or self.commit[:10]
+
 
 def of_all_commits(root: Path) -> list[Revision]:
     """The commits of every branch and tag that changed a lock."""

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from lineage import embedded, mirror, overview, revisions
+from lineage import backfill, embedded, mirror, overview, revisions
 from lineage.connection import Connection, connect
 from lineage.errors import LineageError, in_a_sentence
 from lineage.facts import Execution
@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     holdings = Holdings(connection)
     executions = pipeline.locked(*arguments.targets)
     runs = mirror.Runs()
-    left = mirror.make_up_history(pipeline, connection, holdings, past, runs)
+    left = backfill.make_up(pipeline, connection, holdings, past, runs)
     if not past or arguments.all_commits:
         added = [] if arguments.targets else pipeline.added()
         promoting = [one for one in executions if one.meta.get("promotes")]
@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
         left += mirror.make_up(pipeline, connection, holdings, executions, added, runs=runs)
         left += _follow(pipeline, connection, holdings, promoting, unfinished)
     if past:
-        mirror.make_latest(pipeline, connection, holdings, executions)
+        backfill.make_latest(pipeline, connection, holdings, executions)
     _tell(arguments, overview.rows(holdings, executions), left, _look(pipeline, connection))
     return 1 if left else 0
 

@@ -8,9 +8,7 @@ import re
 import signal
 import socket
 import subprocess
-import threading
 import time
-from urllib.parse import urlsplit
 
 import pytest
 import wandb
@@ -18,6 +16,7 @@ import yaml
 
 from registry import daemon
 from tests.conftest import Clone, account
+from tests.hanging import Hanging
 
 NOBODY = {"WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_API_KEY": "k" * 40}
 
@@ -91,33 +90,6 @@ def test_a_registry_that_never_answers_is_asked_once_and_not_by_each_stage(pipel
         assert len(calls) <= 2  # a slow machine takes longer than the time for which the first answer holds
         for call, _ in calls:
             call.close()
-
-
-class Hanging:
-    """What stands before a registry: it passes the first requests on, and leaves all that follow without an answer."""
-
-    def __init__(self, behind: str, answered: int) -> None:
-        self._behind = urlsplit(behind)
-        self._left = answered
-        self._server = socket.create_server(("127.0.0.1", 0), backlog=50)
-        self.url = f"http://127.0.0.1:{self._server.getsockname()[1]}"
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        while True:
-            client, _ = self._server.accept()
-            registry = socket.create_connection((self._behind.hostname, self._behind.port))
-            for pair in (client, registry), (registry, client):
-                threading.Thread(target=self._pass, args=(*pair, pair[0] is client), daemon=True).start()
-
-    def _pass(self, come: socket.socket, go: socket.socket, counted: bool) -> None:
-        with contextlib.suppress(OSError):
-            while piece := come.recv(2**16):
-                if counted and re.match(rb"(GET|POST|PUT|HEAD) /", piece):
-                    self._left -= 1
-                if self._left >= 0:
-                    go.sendall(piece)
-            go.shutdown(socket.SHUT_WR)
 
 
 @pytest.mark.parametrize("answered", [5, *(pytest.param(n, marks=pytest.mark.soak) for n in (1, 3, 8, 20))])

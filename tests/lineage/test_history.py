@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from registry import daemon
-from tests.conftest import Clone, api_of
+from tests.conftest import Clone, account, api_of
+from tests.hanging import Hanging
 from tests.lineage.conftest import project_in
 
 STAGES = """
@@ -98,10 +99,24 @@ def test_all_commits_fill_a_registry_in_their_order(
     assert Path(api.artifact("past/data:v1").download(str(tmp_path / "old"))).joinpath("n.txt").read_text() == "2"
     assert past.run("python", "-m", "lineage", "verify", env=store).code == 0
 
-    again = past.run(*MIRROR, "--all-commits", env=store)
+    there = account(past, store["REGISTRY_DIR"])
+    between = Hanging(there["WANDB_BASE_URL"], answered=1000)
+    again = past.run(*MIRROR, "--all-commits", env={**there, "WANDB_BASE_URL": between.url})
     assert "mirroring" not in again.text
+    assert 1000 - between.left < 6  # 500 commits, asked about one by one, took 1,001 questions
     api.flush()
     assert len(list(api.runs("past"))) == len(made) * 3  # with as many of `use` and of `sources`
+
+
+def test_a_run_that_is_mended_later_keeps_its_commit(
+    past: Clone, store: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    """It got the commit that `mirror` was at when it went on with it."""
+    past.run(*MIRROR, "--range", "HEAD~2..HEAD~1", env=store)
+    api = api_of(past, monkeypatch, tmp_path, store["REGISTRY_DIR"])
+    api.artifact("past/model.txt:latest").delete(delete_aliases=True)
+    assert "mirroring use" in past.run(*MIRROR, env=store).text
+    assert {run.commit for run in api.runs("past")} == {past.git("rev-parse", "HEAD~1").strip()}
 
 
 def test_a_tag_a_range_and_experiments_come_late_and_leave_latest_where_it_is(
