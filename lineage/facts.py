@@ -6,7 +6,10 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import Any
+
+from lineage.errors import LineageError
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,15 @@ class Execution:
 
     def out(self, path: str) -> Content:
         return next(out for out in self.outs if out.path == path)
+
+    def named(self, name: str, *among: str) -> Content:
+        """The content whose file name is `name`, `among` its deps, its outs or both; raises LineageError."""
+        contents: list[Content] = [one for part in among for one in getattr(self, part)]
+        found = [one for one in contents if PurePath(one.path).name == name]
+        if len(found) != 1:
+            known, where = ", ".join(one.path for one in contents), " and ".join(among)
+            raise LineageError(f"dvc.yaml: no single '{name}' among the {where} of stage '{self.stage}': {known}.")
+        return found[0]
 
 
 def _digest(facts: Any) -> str:

@@ -5,12 +5,14 @@ A file that can't be read as one is mirrored like every other, and shown as noth
 
 from __future__ import annotations
 
+import importlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from lineage import plots
+from lineage.errors import NotAtHand
 from lineage.pipeline import Content, Execution, Pipeline
 
 PICTURES = {".png", ".jpg", ".jpeg", ".gif"}
@@ -86,6 +88,33 @@ def pictures(pipeline: Pipeline, execution: Execution) -> dict[str, Any]:
                 pairs = [(row[x], row[column]) for row in table if {x, column} <= row.keys()]
                 found |= {name: _confusion(*map(list, zip(*pairs, strict=True)))} if pairs else {}
     return found
+
+
+def tables(pipeline: Pipeline, execution: Execution) -> dict[str, Any]:
+    """The tables of what `execution` read and made, by name: from the function that `meta.wandb.tables` names.
+
+    It is called with a function that finds a dependency or an output by its file's name. None where bytes are gone.
+    """
+
+    def place(name: str) -> Path:
+        return pipeline.at_hand(execution.named(name, "deps", "outs"))
+
+    named = execution.meta.get("tables")
+    try:
+        return made_by(named, pipeline, place) if named else {}
+    except NotAtHand:
+        return {}
+
+
+def made_by(named: str, pipeline: Pipeline, given: Any) -> dict[str, Any]:
+    """What the project's own function `named` makes; nothing where today's can't show an old commit's data."""
+    module, _, function = named.partition(":")
+    try:
+        return getattr(importlib.import_module(module), function)(given)
+    except Exception:
+        if pipeline.rev:
+            return {}
+        raise
 
 
 def _picture(name: str, path: Path) -> dict[str, Any]:

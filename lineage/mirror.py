@@ -196,7 +196,8 @@ def _at_hand(pipeline: Pipeline, holdings: Holdings, execution: Execution) -> tu
     if not lost:
         return execution, lost
     links = {path: to for path, to in execution.meta.get("links", {}).items() if path in {dep.path for dep in deps}}
-    return replace(execution, outs=tuple(outs), deps=tuple(deps), meta={**execution.meta, "links": links}), lost
+    meta = {**execution.meta, "links": links, "tables": None}  # a table is of all that it needs, or there is none
+    return replace(execution, outs=tuple(outs), deps=tuple(deps), meta=meta), lost
 
 
 def _make(

@@ -8,7 +8,6 @@ seen and made up.
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Iterable
 from pathlib import Path, PureWindowsPath
@@ -72,7 +71,8 @@ def log_outputs(run: wandb.Run, pipeline: Pipeline, execution: Execution) -> Non
     """Log the outputs, link and describe them; returns when the registry has them all."""
     log_contents(run, pipeline, execution.outs, execution.meta.get("views"))
     link(run, execution)
-    shown = {**media.summary(pipeline, execution), **media.pictures(pipeline, execution)}
+    made = (media.summary, media.pictures, media.tables)
+    shown = {name: value for make in made for name, value in make(pipeline, execution).items()}
     known = dict(run.summary)  # an interrupted mirror may have logged them
     shown = {name: value for name, value in shown.items() if name not in known}
     if shown:
@@ -154,18 +154,7 @@ def _refer(artifact: wandb.Artifact, content: Content) -> None:
 def _add_views(artifact: wandb.Artifact, pipeline: Pipeline, content: Content, views: str) -> str:
     """Add the tables and pictures that the function `views` makes; a digest that tells them from files of DVC's."""
     own = set(artifact.manifest.entries)
-    for name, value in _views(pipeline, content, views).items():
+    for name, value in media.made_by(views, pipeline, pipeline.at_hand(content)).items():
         artifact.add(value, name)
     added = artifact.manifest.entries
     return digest_of({name: File(str(entry.digest)) for name, entry in added.items() if name not in own})
-
-
-def _views(pipeline: Pipeline, content: Content, views: str) -> dict[str, Any]:
-    """The views by name; none of an old commit's data that today's function can't show."""
-    module, _, function = views.partition(":")
-    try:
-        return getattr(importlib.import_module(module), function)(pipeline.at_hand(content))
-    except Exception:
-        if pipeline.rev:
-            return {}
-        raise

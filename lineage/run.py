@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from lineage.console import Copied
 from lineage.errors import LineageError, RecorderGone, WrongProject, first_line, in_a_sentence, not_mirrored
 from lineage.live import Live
-from lineage.pipeline import Content, Execution, Pipeline, project_root
+from lineage.pipeline import Execution, Pipeline, project_root
 from lineage.recorder.line import Line
 
 if TYPE_CHECKING:
@@ -83,11 +83,11 @@ class TrackedRun:
 
     def dep(self, name: str) -> Path:
         """The dependency whose file name is `name`."""
-        return self._path(name, self._execution.deps, "deps")
+        return self._root / self._execution.named(name, "deps").path
 
     def out(self, name: str) -> Path:
         """The output whose file name is `name`; its folder is made."""
-        path = self._path(name, self._execution.outs, "outs")
+        path = self._root / self._execution.named(name, "outs").path
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
@@ -98,11 +98,11 @@ class TrackedRun:
 
     def md5(self, name: str) -> str:
         """The md5 of the dependency whose file name is `name`, as dvc.lock has it."""
-        return self._content(name, self._execution.deps, "deps").md5 or ""
+        return self._execution.named(name, "deps").md5 or ""
 
     def use_model(self, name: str) -> Path:
         """The dependency `name` as the registry serves it, checked to be the same bytes; else the local file."""
-        content = self._content(name, self._execution.deps, "deps")
+        content = self._execution.named(name, "deps")
         local = self._root / content.path
         try:
             served = self._recorder.ask("use_model", content)
@@ -145,16 +145,6 @@ class TrackedRun:
         live = self._live.close(exit_code) if self._live else None
         for line, failed in self._recorder.ask(how, console, live):
             print(line, file=sys.stderr if failed else sys.stdout)
-
-    def _path(self, name: str, contents: tuple[Content, ...], where: str) -> Path:
-        return self._root / self._content(name, contents, where).path
-
-    def _content(self, name: str, contents: tuple[Content, ...], where: str) -> Content:
-        found = [content for content in contents if Path(content.path).name == name]
-        if len(found) != 1:
-            known = ", ".join(content.path for content in contents)
-            raise LineageError(f"dvc.yaml: no single '{name}' among the {where} of stage '{self._stage}': {known}.")
-        return found[0]
 
 
 def _bring_back(root: Path, stage: str) -> None:

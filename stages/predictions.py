@@ -2,20 +2,26 @@
 
     {"eval_md5": …, "actual": "7210…", "models": {md5: "7210…", …}}
 
-One character a digit, in the order of data/mnist's eval.npz, whose md5 `eval_md5` is.
+One character a digit, in the order of data/mnist's eval.npz, whose md5 `eval_md5` is. Where champion and candidate
+disagree, the W&B run of `promote` shows it.
 """
 
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lineage.production import read_facts, write_facts
+from stages.digits import load_split
 
 Said = dict[str, np.ndarray]  # model's md5 → its classes, int64 (n,)
+
+MOST = 100  # disagreements that are shown: the first ones, in which the labels are as balanced as in all digits
+COMPARED = ("label", "champion", "candidate")  # of each
 
 
 def read(path: Path, eval_md5: str) -> Said:
@@ -41,17 +47,32 @@ def of_evaluation(path: Path) -> tuple[np.ndarray, np.ndarray]:
     return actual, predicted
 
 
-def tables(path: Path) -> dict[str, Any]:
-    """For W&B: the digits on which champion and candidate disagree, a row each; none for another file."""
+def disagreements(champion: np.ndarray, candidate: np.ndarray) -> np.ndarray:
+    """The places, int64 (n,), of the digits that the two take for different ones."""
+    return np.flatnonzero(champion != candidate)
+
+
+def tables(place: Callable[[str], Path]) -> dict[str, Any]:
+    """For the W&B run: the decision as a row, and a row for each digit on which champion and candidate disagree."""
     import wandb
 
-    facts = read_facts(path)
-    models = list(facts.get("models", {}).values())
-    if len(models) < 2:
-        return {}
-    rows = zip(facts["actual"], *models, strict=True)
-    data: list[Any] = [[at, *map(int, row)] for at, row in enumerate(rows) if row[1] != row[2]]
-    return {"disagreements": wandb.Table(columns=["digit", "actual", "champion", "candidate"], data=data)}
+    facts, told = read_facts(place("promotion.json")), read_facts(place("predictions.json"))
+    actual, said = _array(told["actual"]), {md5: _array(text) for md5, text in told["models"].items()}
+    candidate = said[facts["candidate"]]
+    champion = said.get(facts["champion"], candidate)  # one that isn't known disagrees nowhere
+    other = disagreements(champion, candidate)
+    of_digits = {"digits": len(actual), "disagreements": len(other), "disagreements_shown": len(other[:MOST])}
+    decision = {"decision": facts["decision"], **facts, **of_digits}
+    found = {"decision_table": wandb.Table(columns=[*decision], data=[[*decision.values()]])}
+    if len(other):
+        x, _ = load_split(place("mnist"), "eval")
+        found["disagreements_table"] = table = wandb.Table(columns=["digit", "image", *COMPARED, "right"])
+        for at in other[:MOST]:
+            answers = dict(zip(COMPARED, (int(one[at]) for one in (actual, champion, candidate)), strict=True))
+            right = next((who for who in ("champion", "candidate") if answers[who] == answers["label"]), "neither")
+            picture = wandb.Image(np.rint(x[at] * 255).astype("uint8"))
+            table.add_data(int(at), picture, *answers.values(), right)
+    return found
 
 
 def _text(classes: np.ndarray) -> str:

@@ -108,9 +108,12 @@ def draw_disagreements(path: Path, x: np.ndarray, actual: np.ndarray, models: li
     if len(models) < 2:
         return draw(path, [], without="no champion to disagree with")
     champion, candidate = models
-    other = np.flatnonzero(champion != candidate)
-    captions = [f"{actual[at]}: {champion[at]} → {candidate[at]}" for at in other]
-    return draw(path, list(zip(x[other, :, :, 0], captions, strict=True)), without="no disagreement")
+    other = predictions.disagreements(champion, candidate)
+    # -> on purpose: Pillow's own font has no arrow, and draws an empty box
+    shown = [(x[at, :, :, 0], f"{actual[at]}: {champion[at]} -> {candidate[at]}") for at in other[: predictions.MOST]]
+    if len(other) > len(shown):
+        shown.append((np.zeros((28, 28)), f"and {len(other) - len(shown)} more"))
+    return draw(path, shown, without="no disagreement")
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from registry.model import history, runfiles, runs
-from registry.web import files, overlays, plots
+from registry.model import artifacts, history, runfiles, runs
+from registry.web import files, find, overlays, plots
 from registry.web.pager import pager
 from registry.web.shell import Visit
 
@@ -96,8 +96,18 @@ def _shown(visit: Visit, run: Row, key: str, value: Row, item: Row, there: dict[
     if kind:
         return one | {"kind": kind}
     if name.endswith(".table.json"):
-        return one | (plots.of_table(visit, run, key, file) or {"kind": "table"})
+        plot = plots.of_table(visit, run, key, file)
+        return one | (plot or {"kind": "table", "page": _with_pictures(visit, value) or one["page"]})
     return one | {"kind": "file", "words": UNSEEN.get(str(value["_type"]).removesuffix("-file"), "A file.")}
+
+
+def _with_pictures(visit: Visit, value: Row) -> str | None:
+    """Where a logged table has its pictures: in its version. In the run's own file the SDK writes 'Image' for each."""
+    scheme, _, path = str(value.get("artifact_path") or "").partition("://")
+    name, _, file = path.partition("/")
+    artifact = artifacts.of_client_id(visit.db, name) if scheme == "wandb-client-artifact" else None
+    version = next(iter(find.versions(visit, [artifact])), None) if artifact else None
+    return files.at(f"{version['address']}/files", file) if version else None
 
 
 def _over(visit: Visit, run: Row, key: str, value: Row, there: dict[str, Row], base: str) -> Row | None:

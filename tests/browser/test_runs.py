@@ -192,6 +192,12 @@ def test_plots_of_the_sdk_are_drawn_and_one_of_ones_own_is_a_table(runs: Site, w
     expect(page.locator(".foot")).to_contain_text("Rows 1–8 of 8")
 
 
+def test_a_table_that_a_run_logged_opens_with_its_pictures(runs: Site, window: Window):
+    page = window.open("/local/looks/runs/run0/media")
+    page.get_by_role("link", name="Open table table", exact=True).click()
+    expect(page.locator("td.pic img").first).to_have_js_property("naturalWidth", 28)  # each was the word 'Image'
+
+
 def test_a_table_is_paged_sorted_and_filtered_with_its_pictures(runs: Site, window: Window):
     page = window.open(TABLE)
     expect(page.locator(".foot")).to_contain_text("Rows 1–50 of 130")

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -102,18 +103,49 @@ def test_what_passes(shop: Shop, require: str, wrong: range | list[int], passes:
     assert shop.settled()
 
 
-def test_digits_on_which_the_two_disagree_are_shown(shop: Shop):
+def last_run(shop: Shop) -> Any:
+    found = shop.api().runs("model-registry-dev", filters={"display_name": "promote"}, order="-created_at", per_page=1)
+    return found[0]
+
+
+def logged_table(run: Any, key: str) -> list[dict[str, Any]]:
+    """The rows of a table that a run logged, as the registry serves them."""
+    table = next(one for one in run.logged_artifacts() if one.name.startswith(f"run-{run.id}-{key}:")).get(key)
+    return [dict(zip(table.columns, row, strict=True)) for row in table.data]
+
+
+def test_the_decision_and_the_digits_on_which_the_two_disagree_are_shown(shop: Shop):
     shop.repro(LUCKY)
-    api = shop.api()
-    (run,) = api.runs("model-registry-dev", filters={"display_name": "promote"}, order="-created_at", per_page=1)[:1]
+    run = last_run(shop)
     assert run.summary["p_value"] == 0.25
     assert run.summary["decision"] == shop.decision["decision"]
     assert run.summary["disagreements"]["height"] == 116  # one row of pictures
-    predictions = next(one for one in run.logged_artifacts() if one.name.startswith("reports-predictions.json"))
-    table = predictions.get("disagreements")
-    assert table.columns == ["digit", "actual", "champion", "candidate"]
-    assert table.data == [[0, 0, 1, 0], [1, 1, 2, 1], [2, 2, 3, 2]]
+    decision, digits = logged_table(run, "decision_table"), logged_table(run, "disagreements_table")
+    assert decision[0].items() >= {**shop.decision, "disagreements": 3, "disagreements_shown": 3}.items()
+    assert [(row["label"], row["champion"], row["candidate"], row["right"]) for row in digits] == [
+        (0, 1, 0, "candidate"),
+        (1, 2, 1, "candidate"),
+        (2, 3, 2, "candidate"),
+    ]
+    assert {row["image"].image.size for row in digits} == {(28, 28)}
     assert "reports/disagreements.png" in shop.run("dvc", "plots", "show", "--json").text
+
+    run.delete()
+    shop.lineage("mirror")
+    again = last_run(shop)
+    assert again.id != run.id
+    for key in ("decision_table", "disagreements_table"):
+        assert again.summary[key]["sha256"] == run.summary[key]["sha256"]
+
+
+@pytest.mark.soak
+def test_of_very_many_disagreements_the_first_are_shown(shop: Shop):
+    shop.repro(range(35, 535))
+    run = last_run(shop)
+    (decision,) = logged_table(run, "decision_table")
+    assert (decision["disagreements"], decision["disagreements_shown"]) == (535, 100)
+    assert len(logged_table(run, "disagreements_table")) == 100
+    assert run.summary["disagreements"]["height"] == 21 * 116  # it had a picture of each, in git
 
 
 @pytest.mark.soak
