@@ -1,6 +1,5 @@
 """The commands of `python -m registry` that work on a store, a module each kind: what keeps its accounts, what looks
-after it. They work beside a running server, and import the rest of the registry only when one is called: the server
-shall start fast.
+after it. They work beside a running server.
 """
 
 import argparse

@@ -8,8 +8,11 @@ from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from registry import upkeep
 from registry.commands import command
 from registry.errors import BadInput
+from registry.model import access, accounts, events, protection
+from registry.store import Store, open_store
 
 ZONE = re.compile(r"(?<=\d)(Z|[+-]\d\d:?\d\d)$")
 EVENT_WORDS = {"log": "logged", "link": "linked", "unlink": "unlinked", "delete": "deleted"}
@@ -45,16 +48,12 @@ def _command(commands, name: str, text: str, run) -> argparse.ArgumentParser:
 
 
 def _in_store(folder: Path, options: argparse.Namespace, run) -> int:
-    from registry.store import open_store
-
     store = open_store(folder)
     with closing(store.db):
         return run(store, options) or 0
 
 
-def _log(store, options: argparse.Namespace) -> None:
-    from registry.model import events
-
+def _log(store: Store, options: argparse.Namespace) -> None:
     with store.db.read() as db:
         if options.head:
             print(events.head(db))
@@ -108,9 +107,7 @@ def _utc(text: str) -> str:
     return f"{time:%Y-%m-%dT%H:%M:%S}.{time.microsecond // 1000:03}Z"
 
 
-def _check(store, options: argparse.Namespace) -> int:
-    from registry import upkeep
-
+def _check(store: Store, options: argparse.Namespace) -> int:
     report = upkeep.check(store, options.head)
     for fault in report.faults:
         print(fault)
@@ -128,9 +125,7 @@ def _check(store, options: argparse.Namespace) -> int:
     return 1 if report.faults else 0
 
 
-def _gc(store, options: argparse.Namespace) -> None:
-    from registry import upkeep
-
+def _gc(store: Store, options: argparse.Namespace) -> None:
     removed = upkeep.collect(store, options.grace * 3600)
     print(
         f"Removed {removed.pending} unfinished versions, {removed.expired} expired versions, "
@@ -138,16 +133,12 @@ def _gc(store, options: argparse.Namespace) -> None:
     )
 
 
-def _backup(store, options: argparse.Namespace) -> None:
-    from registry import upkeep
-
+def _backup(store: Store, options: argparse.Namespace) -> None:
     contents = upkeep.backup(store, options.folder)
     print(f"Copied the records and {contents} contents to {options.folder}. REGISTRY_DIR={options.folder} serves them.")
 
 
-def _protect(store, options: argparse.Namespace) -> None:
-    from registry.model import access, accounts, protection
-
+def _protect(store: Store, options: argparse.Namespace) -> None:
     entity, _, name = options.project.partition("/")
     with store.db.write() as db:
         project = access.project(db, accounts.OPERATOR, entity, name, access.Role.ADMIN)
