@@ -349,18 +349,17 @@ def _is_served(store: Path) -> bool:
 
 def _wait_for_answer(store: Path, server: Server) -> None:
     deadline = time.monotonic() + START_SECONDS
-    while not _answers(server):
-        if not _is_served(store):
-            said = log_of(store).read_text(errors="replace").strip().splitlines()
-            raise DaemonError(
-                said[-1].removeprefix("registry: ")
-                if said
-                else f"The registry of {store} ended at its start, without a word."
-            )
+    while _is_served(store):  # asked first: the port of a server that died may be another's, which answers
+        if _answers(server):
+            return
         if time.monotonic() > deadline:
             raise DaemonError(
                 f"The registry of {store} started, but doesn't answer at {server.url}. Look at {log_of(store)}."
             )
+    said = log_of(store).read_text(errors="replace").strip().splitlines()
+    raise DaemonError(
+        said[-1].removeprefix("registry: ") if said else f"The registry of {store} ended at its start, without a word."
+    )
 
 
 def _answers(server: Server) -> bool:
