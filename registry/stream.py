@@ -1,4 +1,4 @@
-"""file_stream: what a run sends while it runs. See model/history.py for what becomes of it."""
+"""file_stream: what a run sends while it runs. See model/streams.py for what becomes of it."""
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -7,7 +7,7 @@ from starlette.routing import Route
 
 from registry.bodies import json_body
 from registry.errors import BadInput
-from registry.model import access, history
+from registry.model import access, streams
 from registry.model.access import Role, Who
 from registry.signin import who_asks
 from registry.store import Store
@@ -28,6 +28,6 @@ def routes(store: Store) -> list[Route]:
     def receive(who: Who, address: dict[str, str], body: dict, writer: str | None) -> bool:
         with store.db.write() as db:
             run = access.run(db, who, address["entity"], address["project"], address["run"], Role.MEMBER)
-            return history.receive(db, run, body, writer)
+            return streams.receive(db, run, body, writer)
 
     return [Route("/files/{entity}/{project}/{run}/file_stream", file_stream, methods=["POST"])]

@@ -5,7 +5,7 @@ from typing import Any
 
 from registry.db.connect import Connection
 from registry.errors import BadInput, NotFound
-from registry.model import history
+from registry.model import streams
 from registry.model.runs import internal_config, loads
 
 Row = dict[str, Any]
@@ -49,7 +49,7 @@ def fork(db: Connection, run: Row) -> None:
 
 def _settle(db: Connection, run: Row) -> None:
     """Makes keys and summary follow from the lines that are left."""
-    summary = history.recount(db, run)
+    summary = streams.recount(db, run)
     kept = {key: value for key, value in loads(run["summary"]).items() if key == "_wandb"}
     db.execute(
         "update run set summary = :summary where id = :id", {"summary": json.dumps(kept | summary), "id": run["id"]}
