@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from lineage import embedded
+from lineage import embedded, temporary
 from lineage.errors import RegistryAway, first_line, in_a_sentence
-from lineage.files import temporary_folder
 from lineage.project import name_of
 from lineage.waiting import in_background
 
@@ -108,7 +107,7 @@ def _settle_environment(root: Path) -> bool:
         os.environ.pop(name, None)
     unset = [name for name in ("DIR", "CACHE_DIR", "DATA_DIR", "ARTIFACT_DIR") if f"WANDB_{name}" not in os.environ]
     if unset:  # the SDK's working copies of files lie neither in the workspace nor in the home
-        folder = str(temporary_folder())
+        folder = str(temporary.folder())
         os.environ.update({f"WANDB_{name}": folder for name in unset})
     return own
 

@@ -5,14 +5,13 @@ In the workspace (or the git revision that the project is read at), else in DVC'
 
 from __future__ import annotations
 
-import atexit
 import hashlib
 import json
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
+from lineage import temporary
 from lineage.errors import NotAtHand, first_line
 from lineage.facts import Content
 
@@ -35,9 +34,7 @@ class Files:
 
     def hold(self, content: Content) -> None:
         """Keep the bytes as they lie there now, as hard links where the file system has them."""
-        folder = Path(tempfile.mkdtemp(prefix="held-", dir=self._repo.tmp_dir))
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        place = folder / Path(content.path).name
+        place = temporary.folder(Path(self._repo.tmp_dir)) / Path(content.path).name
         held = {name: place / name if content.is_folder else place for name in self.of(content)}
         for name, path in self.of(content).items():
             held[name].parent.mkdir(parents=True, exist_ok=True)
@@ -88,7 +85,7 @@ class Files:
 
     def _linked(self, content: Content) -> Path:
         """`content` under its own name in a temporary folder, as links to the objects of DVC's cache."""
-        target = temporary_folder() / Path(content.path).name
+        target = temporary.folder() / Path(content.path).name
         for name, path in self.of(content).items():
             link = target / name if content.is_folder else target
             link.parent.mkdir(parents=True, exist_ok=True)
@@ -149,7 +146,7 @@ def _written_out(entry: Any) -> Path:
 
     if not isinstance(entry.fs, GitFileSystem):
         return Path(entry.fs_path)
-    place = temporary_folder() / Path(entry.fs_path).name
+    place = temporary.folder() / Path(entry.fs_path).name
     entry.fs.get(entry.fs_path, str(place))
     return place
 
@@ -168,10 +165,3 @@ def md5_of(path: Path) -> str:
     """The md5 of the bytes of a file, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "md5").hexdigest()
-
-
-def temporary_folder() -> Path:
-    """A folder that is gone when this process ends."""
-    folder = tempfile.mkdtemp(prefix="lineage-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return Path(folder)

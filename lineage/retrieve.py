@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from lineage import temporary
 from lineage.errors import LineageError, in_a_sentence
-from lineage.files import md5_of, temporary_folder
+from lineage.files import md5_of
 from lineage.pipeline import Pipeline
 
 
@@ -42,7 +43,7 @@ def _downloaded(target: str, md5: str) -> Path:
     if entry is None:
         raise LineageError(f"{target}:{version.version} has the alias dvc-{md5}, but holds other bytes")
     try:
-        path = Path(version.get_entry(entry.path).download(root=str(temporary_folder())))
+        path = Path(version.get_entry(entry.path).download(root=str(temporary.folder())))
     except Exception as error:
         raise LineageError(in_a_sentence(error)) from None
     if md5_of(path) != md5:

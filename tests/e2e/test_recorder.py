@@ -77,7 +77,7 @@ def test_all_stages_are_mirrored_once_and_in_order_and_nobody_stays(pipeline: Cl
     assert not [stage for stage in pipeline.said["repro"].ran if f"mirroring {stage}" in pipeline.said["mirror"].text]
     assert eventually(lambda: not recorders(pipeline))
     assert not list(pipeline.path.glob(".dvc/tmp/recorder-*"))
-    assert not list(pipeline.path.glob(".dvc/tmp/held-*"))
+    assert not list(pipeline.path.glob(".dvc/tmp/lineage-tmp-*"))
 
 
 def test_what_a_stage_prints_is_in_its_runs_log(pipeline: Clone, api: wandb.Api, tmp_path: Path):

@@ -65,3 +65,18 @@ def test_a_mirror_killed_at_random_goes_on_and_doubles_nothing(
         assert [row["epoch/loss"] for row in rows] == [3.5, 2.5, 1.5]
     finally:
         daemon.stop(tmp_path / "registry")
+
+
+def test_what_a_killed_command_left_is_gone_after_the_next(foreign_project: Clone, tmp_path: Path):
+    """A folder in /tmp stayed for ever."""
+    env = {**foreign_project.env, "TMPDIR": str(tmp_path)}
+    command = ["python", "-m", "lineage", "verify"]
+    process = subprocess.Popen(command, cwd=foreign_project.path, env=env, stdout=subprocess.DEVNULL)
+    while not list(tmp_path.iterdir()):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert list(tmp_path.iterdir())
+    foreign_project.run(*command, env=env)
+    assert not list(tmp_path.iterdir())
