@@ -32,6 +32,13 @@ case when run.state not in ('running', 'preempting') then run.state
 end
 """
 USERNAME = "(select account.username from account where account.id = run.user_id)"
+ENTITY = """
+(select entity.name
+   from project
+   join entity on entity.id = project.entity_id
+  where project.id = run.project_id)
+"""
+DURATION = "max(0, strftime('%s', run.heartbeat_at) - strftime('%s', run.created_at))"
 COLUMNS = {
     "name": "run.name",
     "displayName": "run.display_name",
@@ -48,6 +55,8 @@ COLUMNS = {
     "host": "run.host",
     "program": "run.program",
     "sweep": "(select sweep.name from sweep where sweep.id = run.sweep_id)",
+    "entity": ENTITY.strip(),
+    "duration": DURATION,
     "username": USERNAME,
     "user.username": USERNAME,
     "createdAt": "run.created_at",

@@ -18,8 +18,9 @@ from .conftest import Registry
 
 MANY = 1_000
 INSERT = """
-insert into run (project_id, user_id, name, display_name, state, config, summary, tags, group_name)
-select id, user_id, :name, :display_name, 'finished', :config, :summary, :tags, :group
+insert into run (project_id, user_id, name, display_name, state, config, summary, tags, group_name, created_at)
+select id, user_id, :name, :display_name, 'finished', :config, :summary, :tags, :group,
+       strftime('%Y-%m-%dT%H:%M:%SZ', 'now', '-' || :number || ' minutes')
   from project
  where name = 'thousands'
 """
@@ -36,12 +37,13 @@ def thousands(registry: Registry) -> Iterator[None]:
         db.execute("delete from run where project_id = (select id from project where name = 'thousands')")
 
 
-def row(number: int) -> dict[str, str | None]:
+def row(number: int) -> dict[str, str | int | None]:
     blocks = [{"kind": "conv", "width": number % 5}, {"kind": "dense", "width": 10}]
     net = {"depth": number % 7, "layers": [number % 3, 64], "blocks": blocks}
     config = {"lr": {"value": number / MANY}, "net": {"value": net}}
     summary = json.dumps({"accuracy": number * 7919 % MANY / MANY, "f1.macro": number % 10})
     return {
+        "number": number,
         "name": f"r{number}",
         "display_name": f"run {number}",
         "config": json.dumps(config | {"data.name": {"value": "mnist"}, "flag": {"value": number % 2 == 0}}),
@@ -95,6 +97,7 @@ def row(number: int) -> dict[str, str | None]:
         ({"config.lr": {"$not": {"$lt": 0.99}}}, lambda n: n >= 990),
         ({"config.lr": {"$gt": "text"}}, lambda n: False),
         ({"state": "finished", "username": "nobody"}, lambda n: False),
+        ({"entity": "local", "duration": {"$gt": 59_000}}, lambda n: n > 983),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",
 )
