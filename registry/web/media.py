@@ -11,6 +11,7 @@ Row = dict[str, Any]
 Logged = list[tuple[str, Row]]  # keys and what was logged under each
 MOST = 48  # files a page
 STEPS = 12  # a page of one key
+TINY = 240  # pixels across
 LISTS = ("audio", "videos", "html")  # where the SDK puts several files of a key
 OF_EACH = {"captions": "caption", "all_masks": "masks", "all_boxes": "boxes"}
 UNSEEN = {
@@ -92,13 +93,20 @@ def _shown(visit: Visit, run: Row, key: str, value: Row, item: Row, there: dict[
     one |= {"raw": files.at(f"{base}/raw", name), "page": files.at(f"{base}/files", name)}
     kind = files.played_as(name)
     if kind == "picture":
-        return one | {"kind": kind, "over": _over(visit, run, key, value | item, there, base)}
+        told = value | item
+        return one | {"kind": kind, "tiny": _is_tiny(told), "over": _over(visit, run, key, told, there, base)}
     if kind:
         return one | {"kind": kind}
     if name.endswith(".table.json"):
         plot = plots.of_table(visit, run, key, file)
         return one | (plot or {"kind": "table", "page": _with_pictures(visit, value) or one["page"]})
     return one | {"kind": "file", "words": UNSEEN.get(str(value["_type"]).removesuffix("-file"), "A file.")}
+
+
+def _is_tiny(value: Row) -> bool:
+    """Whether a picture's own pixels shall be seen: one that is made smaller so can't be read."""
+    width = value.get("width")
+    return isinstance(width, int) and width <= TINY
 
 
 def _with_pictures(visit: Visit, value: Row) -> str | None:

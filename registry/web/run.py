@@ -103,9 +103,9 @@ def _overview(visit: Visit, found: Row) -> Row:
     in_dvc = config.pop("dvc", None)
     summary = _summary(found)
     return {
-        "config": dict(leaves(config)),
+        "config": dict(sorted(leaves(config))),
         "in_dvc": dict(leaves({"dvc": in_dvc})) if in_dvc else {},
-        "summary": {key: value for key, value in summary.items() if not media.is_media(value)},
+        "summary": {key: summary[key] for key in sorted(summary) if not media.is_media(summary[key])},
         "media": media.of_run(visit, found, media.among(summary)),
         "overlays": overlays.tables(),
         "counts": media.counts(found),

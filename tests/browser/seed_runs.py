@@ -33,7 +33,7 @@ def digits() -> wandb.Table:
 
 
 def media() -> dict:
-    """A picture with a mask and a box, a sound, and two pages in HTML."""
+    """A picture with a mask and a box, a wide one, a sound, and two pages in HTML."""
     mask = np.zeros((28, 28), dtype="uint8")
     mask[5:20, 5:20] = 1
     labels = {1: EVIL}
@@ -45,6 +45,7 @@ def media() -> dict:
         sound.writeframes(bytes(1600))
     return {
         "segments": wandb.Image(np.full((28, 28), 99, dtype="uint8"), masks=masks, boxes=boxes),
+        "sheet": wandb.Image(np.zeros((20, 660), dtype="uint8")),
         "beep": wandb.Audio("beep.wav"),
         "pages": [wandb.Html(f"<script>alert({number})</script>") for number in range(2)],
     }

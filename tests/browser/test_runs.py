@@ -128,6 +128,11 @@ def test_a_run_shows_what_it_measured_said_used_and_made(runs: Site, window: Win
     picture = page.get_by_role("img", name="digit")
     expect(picture).to_be_visible()
     assert picture.evaluate("img => img.naturalWidth") == 28
+    expect(picture).to_have_css("image-rendering", "pixelated")
+    sheet = page.get_by_role("img", name="sheet")  # small letters in a picture that is made smaller couldn't be read
+    expect(sheet).to_have_css("image-rendering", "auto")
+    named = page.get_by_role("region", name="Summary").locator("dt").all_inner_texts()
+    assert named == sorted(named)  # as the SDK's program had them, they stood in any order
     matrix = page.get_by_role("group", name="confusion_table")
     expect(matrix.get_by_role("row", name="cat 1 1")).to_be_visible()
     page.get_by_role("link", name="data:v0").click()
