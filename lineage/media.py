@@ -6,6 +6,7 @@ A file that can't be read as one is mirrored like every other, and shown as noth
 from __future__ import annotations
 
 import importlib
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -36,26 +37,31 @@ def history(pipeline: Pipeline, execution: Execution) -> list[dict[str, Any]]:
 
     Tables of a folder are named after their files. What several tables say of one step is one row.
     """
+    read = [(out, name, _read_table(path)) for out, name, path in _plot_files(pipeline, execution)]
+    tables = [
+        (out, name, first, rows) for out, name, rows in read if rows and (first := next(iter(rows[0]), "")) in STEPS
+    ]
+    used = Counter(_column(*table[:3], column) for table in tables for column in table[3][0] if column != table[2])
     found: dict[tuple[Any, int], dict[str, Any]] = {}
-    for out, name, path in _plot_files(pipeline, execution):
-        rows = _read_table(path)
-        first = next(iter(rows[0]), "") if rows else ""
-        if first in STEPS:
-            times: Counter[Any] = Counter()  # a step may have several rows in one table
-            for row in rows:
-                step = row.get(first) if isinstance(row.get(first), int | float) else repr(row.get(first))
-                found.setdefault((step, times[step]), {}).update(
-                    {_column(out, name, first, column): value for column, value in row.items()}
-                )
-                times[step] += 1
+    for out, name, first, rows in tables:
+        times: Counter[Any] = Counter()  # a step may have several rows in one table
+        for row in rows:
+            step = row.get(first) if isinstance(row.get(first), int | float) else repr(row.get(first))
+            told = found.setdefault((step, times[step]), {})
+            for column, value in row.items():
+                others = used[_column(out, name, first, column)] > 1
+                told[_column(out, name, first, column, others)] = value
+            times[step] += 1
     numbered = not any(isinstance(step, str) for step, _ in found)
     return [found[at] for at in (sorted(found) if numbered else found)]
 
 
-def _column(out: Content, name: str, first: str, column: str) -> str:
-    if not out.is_folder or column == first:
+def _column(out: Content, name: str, first: str, column: str, others: bool = False) -> str:
+    """What W&B knows a column as; where `others` would have the same name, one that tells where its table lies."""
+    if column == first or not (out.is_folder or others):
         return f"{first}/{column}"
-    table = PurePosixPath(name).with_suffix("")
+    path = PurePosixPath(out.path, name) if out.is_folder else PurePosixPath(out.path)
+    table = (path if others else PurePosixPath(name)).with_suffix("")
     return str(table if column == table.name else table / column)
 
 
@@ -73,6 +79,11 @@ def pictures(pipeline: Pipeline, execution: Execution) -> dict[str, Any]:
     files = [one for one in _plot_files(pipeline, execution) if PurePosixPath(one[1]).suffix.lower() in PICTURES]
     short = Counter(str(PurePosixPath(name).with_suffix("")) for _, name, _ in files)
     found: dict[str, Any] = {}
+    if len(files) > MANY:
+        print(
+            f"{execution.stage}: its run shows {MANY} of {len(files)} pictures; the artifacts have them all.",
+            file=sys.stderr,
+        )
     for out, name, path in files[:MANY]:
         key = str(PurePosixPath(name).with_suffix(""))
         if short[key] > 1:

@@ -71,6 +71,10 @@ class Pipeline:
         """Stage `name` as it would run now: dependencies and outputs hashed as they lie in the workspace."""
         return self._execution(self._stage(name), now=True)
 
+    def never_run(self) -> list[str]:
+        """The stages that dvc.lock has nothing of."""
+        return [name for name, stage in self._stages.items() if _executes(stage) and not self._is_locked(stage)]
+
     def stages_with(self, key: str) -> list[str]:
         """The stages whose `meta.wandb` has `key`, locked or not."""
         return [name for name, stage in self._stages.items() if key in ((stage.meta or {}).get("wandb") or {})]

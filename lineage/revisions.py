@@ -28,8 +28,9 @@ class Revision:
 
 
 def of_all_commits(root: Path) -> list[Revision]:
-    """The commits of every branch and tag that changed a lock."""
-    return _listed(root, "--branches", "--tags", "--remotes", "HEAD")
+    """The commits of every branch and tag, and of HEAD where it is on none, that changed a lock."""
+    unborn = git.said(root, "rev-parse", "--verify", "--quiet", "HEAD") is None
+    return _listed(root, "--branches", "--tags", "--remotes", *([] if unborn else ["HEAD"]))
 
 
 def of_range(root: Path, commits: str) -> list[Revision]:

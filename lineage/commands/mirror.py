@@ -40,13 +40,14 @@ def add(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     pipeline = Pipeline(project_root())
+    asked = arguments.all_commits or arguments.all_tags or arguments.range or arguments.experiments
     past = _past(arguments, pipeline.root)
     connection = connect(pipeline.root, sdk=False)
     holdings = Holdings(connection)
     executions = pipeline.locked(*arguments.targets)
     runs = mirror.Runs()
     left = backfill.make_up(pipeline, connection, holdings, past, runs)
-    if not past or arguments.all_commits:
+    if not asked or arguments.all_commits:
         added = [] if arguments.targets else pipeline.added()
         promoting = [one for one in executions if one.meta.get("promotes")]
         unfinished = {one.key for one in promoting if not holdings.runs(one)}
@@ -62,14 +63,20 @@ def _past(arguments: argparse.Namespace, root: Path) -> list[Revision]:
     """The commits and experiments that were asked for, each once."""
     found: list[Revision] = []
     if arguments.all_commits:
-        found += revisions.of_all_commits(root)
+        found += _some("commits that changed a lock", revisions.of_all_commits(root))
     if arguments.all_tags:
-        found += revisions.of_tags(root)
+        found += _some("tags", revisions.of_tags(root))
     if arguments.range:
-        found += revisions.of_range(root, arguments.range)
+        found += _some(f"commits in {arguments.range} that changed a lock", revisions.of_range(root, arguments.range))
     if arguments.experiments:
-        found += revisions.of_experiments(root)
+        found += _some("experiments", revisions.of_experiments(root))
     return list(dict.fromkeys(found))
+
+
+def _some(what: str, found: list[Revision]) -> list[Revision]:
+    if not found:
+        print(f"lineage: there are no {what}.", file=sys.stderr)
+    return found
 
 
 def _follow(

@@ -47,6 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
     graph = Graph(pipeline.locked(), pipeline.added())
     if arguments.path is not None:
         graph = _connected(graph, arguments, pipeline.root)
+    if not graph.contents and not graph.executions:
+        print("lineage: dvc.lock has nothing to draw yet; `dvc repro` fills it.", file=sys.stderr)
     registry = other_side(pipeline, graph)
     if arguments.json:
         print(json.dumps(draw.facts(graph, registry), indent=2))

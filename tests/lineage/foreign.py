@@ -111,6 +111,7 @@ stages:
       - broken.csv
       - broken.png
       - live
+      - again
       - near/pic.png
       - far/pic.png
       - ragged.csv
@@ -174,6 +175,7 @@ for name, content in {
     "broken.png": b"no picture",
     "live/train/loss.tsv": b"step\\tloss\\n0\\t4\\n1\\t2\\n",
     "live/loss.tsv": b"step\\tloss\\n1\\t3\\n",
+    "again/loss.tsv": b"step\\tloss\\n0\\t9\\n1\\t8\\n",
     "near/pic.png": base64.b64decode(PIC),
     "far/pic.png": base64.b64decode(PIC),
     "ragged.csv": b"epoch,loss\\n0,1,2\\n1\\n",

@@ -81,7 +81,7 @@ def test_every_out_has_its_files_and_md5s(foreign_project: Clone, api: wandb.Api
             else:
                 assert {n: hexed(d) for n, d in held.items()} == {Path(out["path"]).name: out["md5"]}
             seen += 1
-    assert seen == 29
+    assert seen == 30
 
 
 def test_every_edge_is_there_and_no_other(foreign_project: Clone, api: wandb.Api):
@@ -158,7 +158,7 @@ def test_a_second_mirror_does_nothing_and_verify_agrees(foreign_project: Clone, 
     assert "mirroring" not in again.text
     api.flush()
     assert (len(api.runs("project")), api.artifact("project/folder:latest").version) == (runs, version)
-    assert "21 stages, 56 edges, 49 files" in foreign_project.run("python", "-m", "lineage", "verify").text
+    assert "21 stages, 57 edges, 50 files" in foreign_project.run("python", "-m", "lineage", "verify").text
     deep = foreign_project.json("python", "-m", "lineage", "verify", "--deep", "--json")
     assert deep["agree"]
     assert deep["downloaded"] == deep["files"] - 5  # references have no bytes here
@@ -182,7 +182,10 @@ def test_metrics_and_plots_are_shown_in_every_format_and_mirrored_though_they_ar
     (prepare,) = (run for run in api.runs("project") if run.name == "sub/dvc.yaml:prepare")
     assert [row["step/loss"] for row in prepare.scan_history()] == [2, 1]
     # The tables of a folder were left out, and of two pictures with one name the first was
-    assert [(row.get("loss"), row.get("train/loss")) for row in told.scan_history()][:2] == [(None, 4), (3, 2)]
+    # and of two folders' tables with one name one took the place of the other
+    rows = list(told.scan_history())
+    assert [(row.get("live/loss"), row.get("train/loss")) for row in rows][:2] == [(None, 4), (3, 2)]
+    assert [row.get("again/loss") for row in rows][:2] == [9, 8]
     assert {"near/pic.png", "far/pic.png"} <= {*told.summary.keys()}
     page = foreign_project.run("python", "-m", "lineage", "report").text
     assert "The loss below: loss ends at 1" in page  # files of a section in a subfolder were looked for in the root

@@ -162,6 +162,26 @@ def test_a_project_without_git_is_mirrored_and_has_no_history(tmp_path: Path):
         daemon.stop(project.path / ".registry")
 
 
+def test_a_past_that_holds_nothing_is_said_and_the_workspace_is_no_part_of_it(tmp_path: Path):
+    """`bad revision 'HEAD'`, and a mirror of the workspace where there were no experiments."""
+    project = project_in(tmp_path / "unborn")
+    project.git("init", "--quiet")
+    project.run("dvc", "init", "--quiet")
+    stages = "stages:\n  one:\n    cmd: echo 1 > one.txt\n    outs: [one.txt]\n  two: {cmd: echo 2}\n"
+    (project.path / "dvc.yaml").write_text(stages)
+    project.run("dvc", "repro", "--quiet", "one")
+    try:
+        done = project.run(*MIRROR, "--experiments")
+        assert "there are no experiments" in done.text
+        assert "mirroring" not in done.text
+        done = project.run(*MIRROR, "--all-commits")
+        assert "there are no commits that changed a lock" in done.text
+        assert "one.txt:v0" in done.text
+        assert "dvc.lock has nothing of two" in project.run("python", "-m", "lineage", "verify").text
+    finally:
+        daemon.stop(project.path / ".registry")
+
+
 def test_bytes_that_are_nowhere_come_from_the_remote(tmp_path: Path):
     project = project_in(tmp_path / "far")
     project.git("init", "--quiet", "--initial-branch=main")

@@ -96,7 +96,7 @@ def test_mermaid_has_every_node_and_edge_once_and_its_labels_are_safe(foreign_pr
     assert head == "flowchart TD"
     assert len({name for name, _ in declared}) == len(declared)
     assert {end for edge in edges for end in edge} <= {name for name, _ in declared}
-    assert len(edges) == len(set(edges)) == 56
+    assert len(edges) == len(set(edges)) == 57
     for _, label in declared:
         assert re.fullmatch(r"([\w /.\-:…]|#\d+;|<br>)+", label), label
 
