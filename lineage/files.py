@@ -8,12 +8,15 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from lineage import temporary
 from lineage.errors import NotAtHand, first_line
 from lineage.facts import Content
+
+LACKS = "DVC's remote lacks it"
 
 
 class Files:
@@ -111,20 +114,35 @@ class Files:
         return found
 
     def _pull(self, entry: Any, content: Content) -> str:
-        """Ask DVC's remote for `content`; the reason if that doesn't bring all of it."""
-        from dvc.exceptions import DvcException
+        """Ask DVC's remote, or where an import is from, for `content`; the reason if that doesn't bring all of it."""
         from dvc_data.hashfile.hash_info import HashInfo
 
         remote = entry.remote or self._repo.config["core"].get("remote")
-        if not remote:
+        if not remote and not entry.stage.is_import:
             return "no DVC remote is set up"
         try:
+            if entry.stage.is_import or self._is_versioned(remote):
+                return self._fetched
             self._repo.cloud.pull([HashInfo(entry.hash_name, content.md5)], remote=remote)
             files = (self.listing(content) or {}).values()
             self._repo.cloud.pull([HashInfo(entry.hash_name, md5) for md5 in files], remote=remote)
-        except (DvcException, OSError) as error:
+        except Exception as error:  # DVC's own, or what the remote's client has
             return f"DVC's remote can't be read: {first_line(error)}"
-        return "DVC's remote lacks it"
+        return LACKS
+
+    def _is_versioned(self, remote: str) -> bool:
+        """Whether a remote keeps files under their own names, and is asked for them by their versions."""
+        found = self._repo.cloud.get_remote(remote)
+        return found.fs.version_aware or found.worktree
+
+    @cached_property
+    def _fetched(self) -> str:
+        """Why DVC's cache lacks something still after DVC fetched all, which takes it a second for each alone."""
+        try:
+            self._repo.fetch()
+        except Exception as error:
+            return f"DVC can't fetch all: {first_line(error)}"
+        return LACKS
 
 
 def hashed(entry: Any) -> str | None:

@@ -140,3 +140,20 @@ def test_mirror_fetches_what_only_the_storage_has_and_names_what_it_lost(pushed:
     assert "dvc.lock and the registry agree" in fresh.run("python", "-m", "lineage", "verify").text
     assert not (fresh.path / "model.txt").exists()
     assert lines(fresh) == []
+
+
+def test_a_remote_that_keeps_versions_under_their_own_names_is_asked_too(fresh: Clone, storage: str):
+    """`'pull' is unsupported for cloud versioned remotes`, and nothing was mirrored."""
+    fresh.run("dvc", "pull", "--quiet")
+    bucket(storage).create_bucket(Bucket="versions")
+    bucket(storage).put_bucket_versioning(Bucket="versions", VersioningConfiguration={"Status": "Enabled"})
+    fresh.run("dvc", "remote", "add", "--default", "versions", "s3://versions/project")
+    fresh.run("dvc", "remote", "modify", "versions", "endpointurl", storage)
+    fresh.run("dvc", "remote", "modify", "versions", "version_aware", "true")
+    fresh.run("dvc", "push", "--quiet")
+    shutil.rmtree(fresh.path / ".dvc/cache")
+    shutil.rmtree(fresh.path / "data")
+    (fresh.path / "model.txt").unlink()
+    assert "not there" not in fresh.run("python", "-m", "lineage", "mirror").text
+    assert "dvc.lock and the registry agree" in fresh.run("python", "-m", "lineage", "verify", "--deep").text
+    assert lines(fresh) == []
