@@ -76,7 +76,7 @@ query LineageManifest($id: ID!) { artifact(id: $id) { currentManifest { file { d
 
 
 class Questions:
-    """One project of a registry, asked over a connection that stays open. `sent` counts the requests."""
+    """One project of a registry, asked over a connection that stays open."""
 
     def __init__(self, connection: Connection) -> None:
         import requests
@@ -89,7 +89,6 @@ class Questions:
         for session in (self._asking, self._fetching):
             session.auth = lambda request: request  # ~/.netrc would take the header's place
             session.mount("http", HTTPAdapter(pool_maxsize=AT_ONCE))
-        self.sent = 0
 
     def memberships(self, names: Sequence[str]) -> Iterator[dict[str, Any] | None]:
         """What `COLLECTION:ALIAS` names, in the order of `names`; None where nothing does."""
@@ -184,12 +183,13 @@ class Questions:
         return answer["data"]
 
     def _send(self, request: Any) -> requests.Response:
-        from requests import RequestException
+        from requests import RequestException, Timeout
 
-        self.sent += 1
         try:
             answer = request()
             answer.raise_for_status()
+        except Timeout:
+            raise RegistryAway(f"the registry at {self._url} doesn't answer within {WITHIN:g} seconds") from None
         except RequestException as error:
             raise RegistryAway(
                 f"the registry at {self._url} doesn't answer as it should: {first_line(error)}"

@@ -62,11 +62,6 @@ class Holdings:
         self._files: dict[str, dict[str, File]] = {}
         self._runs: dict[str, list[Run]] = {}  # by tag
 
-    @property
-    def requests(self) -> int:
-        """How many requests were sent."""
-        return self._questions.sent
-
     def load(self, contents: Iterable[Content], executions: Iterable[Execution] = ()) -> None:
         """Ask for all of these at once; what is known already is not asked for."""
         wanted = [one for one in dict.fromkeys(contents) if one not in self._versions]

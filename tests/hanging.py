@@ -33,4 +33,5 @@ class Hanging:
                     self.left -= 1
                 if self.left >= 0:
                     go.sendall(piece)
-            go.shutdown(socket.SHUT_WR)
+            if self.left >= 0:  # what hangs doesn't hang up either
+                go.shutdown(socket.SHUT_WR)

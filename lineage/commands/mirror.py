@@ -12,11 +12,12 @@ from typing import Any
 from lineage import backfill, embedded, mirror, overview, revisions
 from lineage.connection import Connection, connect
 from lineage.errors import LineageError, in_a_sentence
-from lineage.facts import Execution
+from lineage.facts import Content, Execution
 from lineage.holdings import Holdings
 from lineage.pipeline import Pipeline, project_root
 from lineage.production import alias
 from lineage.revisions import Revision
+from lineage.watched import watched
 
 
 def add(commands: Any) -> None:
@@ -45,18 +46,36 @@ def run(arguments: argparse.Namespace) -> int:
     connection = connect(pipeline.root, sdk=False)
     holdings = Holdings(connection)
     executions = pipeline.locked(*arguments.targets)
-    runs = mirror.Runs()
-    left = backfill.make_up(pipeline, connection, holdings, past, runs)
-    if not asked or arguments.all_commits:
-        added = [] if arguments.targets else pipeline.added()
-        promoting = [one for one in executions if one.meta.get("promotes")]
-        unfinished = {one.key for one in promoting if not holdings.runs(one)}
-        left += mirror.make_up(pipeline, connection, holdings, executions, added, runs=runs)
-        left += _follow(pipeline, connection, holdings, promoting, unfinished)
-    if past:
-        backfill.make_latest(pipeline, connection, holdings, executions)
+
+    def work() -> list[mirror.Left]:
+        runs = mirror.Runs()
+        left = backfill.make_up(pipeline, connection, holdings, past, runs)
+        if not asked or arguments.all_commits:
+            added = [] if arguments.targets else pipeline.added()
+            left += _workspace(pipeline, connection, holdings, executions, added, runs)
+        if past:
+            backfill.make_latest(pipeline, connection, holdings, executions)
+        holdings.load(out for one in executions for out in one.outs)
+        return left
+
+    left = watched(connection, work)
     _tell(arguments, overview.rows(holdings, executions), left, _look(pipeline, connection))
     return 1 if left else 0
+
+
+def _workspace(
+    pipeline: Pipeline,
+    connection: Connection,
+    holdings: Holdings,
+    executions: list[Execution],
+    added: list[Content],
+    runs: mirror.Runs,
+) -> list[mirror.Left]:
+    """Mirror what dvc.lock has now, and what it says of production."""
+    promoting = [one for one in executions if one.meta.get("promotes")]
+    unfinished = {one.key for one in promoting if not holdings.runs(one)}
+    left = mirror.make_up(pipeline, connection, holdings, executions, added, runs=runs)
+    return left + _follow(pipeline, connection, holdings, promoting, unfinished)
 
 
 def _past(arguments: argparse.Namespace, root: Path) -> list[Revision]:

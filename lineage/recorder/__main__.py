@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import shutil
 import sys
 import threading
 import time
@@ -27,7 +26,6 @@ IDLE_LIMIT = 600.0  # seconds that a recorder waits for another stage of a proce
 def main() -> None:
     runner, root = int(sys.argv.pop()), project_root()
     process = psutil.Process(runner)
-    _sweep(root)
     key = secrets.token_bytes(32)
     card = line.card(root, runner)
     with Listener(("127.0.0.1", 0), authkey=key) as listener:
@@ -91,13 +89,6 @@ class Stages(threading.Thread):
                     break
         stage.hung_up()
         self._last = time.monotonic()
-
-
-def _sweep(root: Path) -> None:
-    """Remove what recorders held that were killed."""
-    if not any(map(line.alive, line.cards(root))):
-        for held in root.glob(".dvc/tmp/held-*"):
-            shutil.rmtree(held, ignore_errors=True)
 
 
 def _write(card: Path, facts: dict[str, Any]) -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from registry import daemon
-from tests.conftest import Clone, api_of
+from tests.conftest import Clone, account, api_of
+from tests.hanging import Hanging
 
 MOST = 60  # mirrors that are started
 
@@ -80,3 +81,29 @@ def test_what_a_killed_command_left_is_gone_after_the_next(foreign_project: Clon
     assert list(tmp_path.iterdir())
     foreign_project.run(*command, env=env)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("answered", [1, 8, 15, 40])
+def test_a_mirror_to_a_registry_that_hangs_ends_in_a_sentence_and_the_next_goes_on(
+    foreign_project: Clone, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, answered: int
+):
+    """It waited for two minutes and more, as long as the SDK asked again."""
+    store = tmp_path / "registry"
+    there = account(foreign_project, str(store))
+    mirror = ("python", "-m", "lineage", "mirror")
+    asked = time.monotonic()
+    url = Hanging(there["WANDB_BASE_URL"], answered).url
+    done = foreign_project.run(*mirror, ok=False, env={**there, "WANDB_BASE_URL": url})
+    assert time.monotonic() - asked < 45
+    assert (done.code, done.text.count("lineage: not mirrored: ")) == (1, 1)
+    assert "doesn't answer within" in done.text
+    try:
+        foreign_project.run(*mirror, env=there)
+        assert foreign_project.run("python", "-m", "lineage", "verify", env=there).code == 0
+        api = api_of(foreign_project, monkeypatch, tmp_path, str(store))
+        assert {run.state for run in api.runs("project")} == {"finished"}
+        collections = [one for kind in api.artifact_types("project") for one in kind.collections()]
+        assert {len(list(one.artifacts())) for one in collections} == {1}
+    finally:
+        daemon.stop(store)
