@@ -106,19 +106,22 @@ def lines_between(db: Connection, run: Row, first: int, end: int, samples: int |
         first=first,
         end=end,
     )
-    return sampled([row["body"] for row in rows], samples)
+    # a page of a scan is whole: some steps may have several rows
+    return sampled([row["body"] for row in rows], samples if end - first > (samples or 0) else None)
 
 
 def rows_with(db: Connection, run: Row, spec: dict[str, Any]) -> list[dict[str, Any]]:
-    """The history rows that have all keys of a spec, with those keys only."""
-    wanted = spec.get("keys") or []
+    """The history rows that have all keys of a spec, with those keys only, up to its maxStep."""
+    wanted, samples = spec.get("keys") or [], spec.get("samples")
     first, last = spec.get("minStep") or 0, spec.get("maxStep")
+    # a page of older SDKs, which take the row at maxStep as the first of the next one
+    end = NO_END if last is None else last if last - first == samples else last + 1
     found = []
-    for body in lines_between(db, run, first, NO_END if last is None else last + 1, None):
+    for body in lines_between(db, run, first, end, None):
         row = loads(body)
         if all(dig(row, key) is not None for key in wanted):
             found.append({key: finite(dig(row, key)) for key in wanted} if wanted else finite(row))
-    return sampled(found, spec.get("samples"))
+    return sampled(found, samples if end - first > (samples or 0) else None)
 
 
 def system_metrics(db: Connection, run: Row) -> dict[str, Any]:
