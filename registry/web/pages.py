@@ -2,7 +2,7 @@
 
 from starlette.routing import Route
 
-from registry.web import artifacts, home, lineage, models, run, runs, runs_compared
+from registry.web import artifacts, home, keys, lineage, models, run, runs, runs_compared
 from registry.web.live import Live
 from registry.web.session import Session
 from registry.web.shell import Shell, static
@@ -20,6 +20,7 @@ def routes(shell: Shell, live: Live) -> list[Route]:
         Route("/login", session.login, methods=METHODS),
         Route("/login/token", session.login_token, methods=["POST"]),
         Route("/logout", session.logout, methods=["POST"]),
+        Route("/authorize", page(keys.show, keys.make), methods=METHODS),
         Route("/theme", session.theme, methods=["POST"]),
         Route("/search", page(home.search)),
         Route("/live", live.stream),

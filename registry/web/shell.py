@@ -1,7 +1,8 @@
 """What every page passes: sign-in, one moment of the records, the check of forms, errors in words, and Jinja.
 
 A view is a function of a Visit that answers a Page, a Moved or a Content. A change is one that runs in a write
-transaction and answers where to go on; what it refuses is shown on the page that was changed, with what was typed.
+transaction and answers where to go on, or a page; what it refuses is shown on the page that was changed, with what was
+typed.
 Everything is read at start, so that the server outlives the folder it was started from.
 """
 
@@ -101,7 +102,7 @@ class Export:
 
 
 View = Callable[[Visit], Page | Moved | Content | Export]
-Change = Callable[[Visit], Moved]
+Change = Callable[[Visit], Moved | Page]
 
 
 @cache
@@ -163,9 +164,7 @@ class Shell:
             return _moved(answer)
         if isinstance(answer, Export):
             return StreamingResponse(answer.parts, media_type=answer.media_type, headers=saved_as(answer.name))
-        return self.render(
-            request, answer.template, problem.status if problem else answer.status, who=who, **answer.values
-        )
+        return self._show(request, who, answer, problem)
 
     def _change(
         self, request: Request, view: View, change: Change | None, who: Who, form: dict[str, str]
@@ -176,11 +175,15 @@ class Shell:
             raise Forbidden("This form was not made by this page, or you signed in anew since. Open the page again.")
         try:
             with self.store.db.write() as db:
-                return _moved(change(self._visit(request, db, who, form=form)))
+                answer = change(self._visit(request, db, who, form=form))
+            return _moved(answer) if isinstance(answer, Moved) else self._show(request, who, answer)
         except NotFound:
             raise
         except RegistryError as error:
             return self._look(request, view, who, Problem(str(error), error.status, form))
+
+    def _show(self, request: Request, who: Who, page: Page, problem: Problem | None = None) -> Response:
+        return self.render(request, page.template, problem.status if problem else page.status, who=who, **page.values)
 
     def _visit(self, request: Request, db: Connection, who: Who, **more: Any) -> Visit:
         return Visit(db, who, self.store, request.path_params, request.query_params, address_of(request), **more)

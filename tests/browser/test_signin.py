@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterator
 from urllib.parse import quote
@@ -59,6 +60,23 @@ def test_nobody_is_sent_elsewhere_from_here(stranger: Window, site: Site, elsewh
     sign_in(stranger, site.key)
     expect(page.get_by_role("heading", level=1)).to_have_text("Projects")
     assert page.url == f"{site.url}/"
+
+
+def test_whom_wandb_login_sends_here_gets_a_key(stranger: Window, accounts: dict[str, str], site: Site):
+    """The address that `wandb login --host` prints for a new API key was not found."""
+    page = stranger.open("/authorize?ref=models")
+    sign_in(stranger, accounts["vera"])
+    page.get_by_role("button", name="Make an API key").click()
+    key = page.get_by_label("API key").input_value()
+    assert key not in accounts.values()
+    stranger.check_access()
+    stranger.check_width()
+    asked = page.request.post(
+        site.url + "/graphql",
+        data={"query": "{ viewer { username } }"},
+        headers={"Authorization": "Basic " + base64.b64encode(f"api:{key}".encode()).decode()},
+    )
+    assert asked.json() == {"data": {"viewer": {"username": "vera"}}}
 
 
 def test_a_wrong_key_is_refused(stranger: Window):

@@ -131,6 +131,7 @@ DOORS = {
     "/login": "open",
     "/login/token": "key",
     "/logout": "open",
+    "/authorize": "session",
     "/theme": "open",
     "/search": "session",
     "/live": "events",
