@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from registry.db.connect import Connection
+from registry.errors import BadInput
 from registry.model.runs import loads
 
 Row = dict[str, Any]
@@ -110,8 +111,10 @@ def lines_between(db: Connection, run: Row, first: int, end: int, samples: int |
     return sampled([row["body"] for row in rows], samples if end - first > (samples or 0) else None)
 
 
-def rows_with(db: Connection, run: Row, spec: dict[str, Any]) -> list[dict[str, Any]]:
+def rows_with(db: Connection, run: Row, spec: Any) -> list[dict[str, Any]]:
     """The history rows that have all keys of a spec, with those keys only, up to its maxStep."""
+    if not _is_spec(spec):
+        raise BadInput('A sampled history is asked for like {"keys": ["loss"], "minStep": 0, "samples": 500}.')
     wanted, samples = spec.get("keys") or [], spec.get("samples")
     first, last = spec.get("minStep") or 0, spec.get("maxStep")
     # a page of older SDKs, which take the row at maxStep as the first of the next one
@@ -122,6 +125,14 @@ def rows_with(db: Connection, run: Row, spec: dict[str, Any]) -> list[dict[str, 
         if all(dig(row, key) is not None for key in wanted):
             found.append({key: finite(dig(row, key)) for key in wanted} if wanted else finite(row))
     return sampled(found, samples if end - first > (samples or 0) else None)
+
+
+def _is_spec(spec: Any) -> bool:
+    if not isinstance(spec, dict):
+        return False
+    keys, numbers = spec.get("keys") or [], [spec.get(name) or 0 for name in ("minStep", "maxStep", "samples")]
+    named = isinstance(keys, list) and all(isinstance(key, str) for key in keys)
+    return named and all(isinstance(number, (int, float)) and math.isfinite(number) for number in numbers)
 
 
 def system_metrics(db: Connection, run: Row) -> dict[str, Any]:

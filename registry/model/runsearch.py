@@ -244,7 +244,7 @@ class Query:
         return field.any_member(f"{type} = 'object' and {self._all_of(wanted, depth, fields)}", name)
 
     def _among(self, field: Field, items: list[Any]) -> str:
-        held = self._bind(json.dumps(items))
+        held = self._bind(_strict(json.dumps(items)))
         same = field.passes(lambda found, _type: f"{found} in {_listed(held)}")
         return f"({same} or {self._equal(field, None)})" if None in items else same
 
@@ -252,7 +252,7 @@ class Query:
         if wanted is None:
             return f"({field.value} is null or {field.any_member(NULL_MEMBER)})"
         if isinstance(wanted, (list, Mapping)):
-            whole = self._bind(json.dumps(wanted))
+            whole = self._bind(_strict(json.dumps(wanted)))
             return field.passes(lambda found, type: f"({type} in ('array', 'object') and {found} = json({whole}))")
         value = self._bind(wanted)
         return field.passes(lambda found, _type: f"{found} = {value}")
@@ -320,8 +320,8 @@ def _named(type: str, value: str) -> str:
 
 def _paths(path: str, beneath: str | None) -> list[str]:
     """Where a dotted name can lie: under that very key, or deeper. `lr.value` means the same as `lr` in a config."""
-    if '"' in path:
-        raise BadInput(f"'{path}' can't be filtered or ordered by: it holds a quotation mark.")
+    if '"' in path or "\0" in path:
+        raise BadInput(f"{path!r} can't be filtered or ordered by: it holds a quotation mark, or a NUL.")
     keys = path.split(".")
     if beneath and len(keys) > 1 and keys[1] == beneath:
         del keys[1]

@@ -238,3 +238,13 @@ def test_a_stream_of_another_shape_is_refused(registry: Registry, files):
     found = registry.api().create_run(project="shapes", entity=registry.entity)
     body = json.dumps({"files": files}).encode()
     assert registry.send("POST", f"/files/local/shapes/{found.id}/file_stream", body).status == 400
+
+
+def test_a_sampled_history_is_asked_for_in_its_shape(registry: Registry):
+    found = registry.api().create_run(project="broken", entity=registry.entity)
+    inside = (
+        f'project(name: "broken", entityName: "local") {{ run(name: "{found.id}") {{ sampledHistory(specs: [$s]) }} }}'
+    )
+    for spec in ("[]", '{"minStep": "x"}', '{"keys": 5}', '{"samples": 1e400}'):
+        refused = registry.ask(f"query($s: JSONString!) {{ {inside} }}", s=spec)
+        assert (refused.status, "A sampled history is asked for like" in refused.text) == (400, True), spec

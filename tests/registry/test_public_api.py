@@ -76,6 +76,7 @@ def row(number: int) -> dict[str, str | int | None]:
         ({"config.flag": {"$type": ["number", "string"]}}, lambda n: False),
         ({"summary_metrics.odd": {"$type": "null"}}, lambda n: n % 100 == 0),
         ({"tags": {"$type": 4}, "group": {"$type": 2}}, lambda n: n % 4 > 0),
+        ({"config.lr": {"$in": [float("nan"), 0.5]}}, lambda n: n == 500),
         ({"group": {"$in": [None, "g1"]}}, lambda n: n % 4 < 2),
         ({"config.data.name": "mnist"}, lambda n: True),
         ({"config.flag": True}, lambda n: n % 2 == 0),

@@ -243,6 +243,7 @@ def test_a_small_body_that_unpacks_to_a_huge_one_is_refused(registry: Registry):
     [
         ("filters: $v", '{"state": "\\ud800"}'),
         ("filters: $v", '{"state": %s}' % ("9" * 400)),
+        ("filters: $v", '{"config.\\u0000": 1}'),
         ("order: $v", "half \ud800"),
         ("after: $v", base64.b64encode(b"at:%d" % 10**30).decode()),
     ],
