@@ -7,7 +7,7 @@ from typing import Any
 
 from registry.db.connect import Connection
 from registry.errors import BadInput, NotFound
-from registry.model import access, artifacts, lineage, memberships, names, projects
+from registry.model import access, artifacts, events, lineage, members, memberships, names, projects
 from registry.model.access import Role, Who
 
 Row = dict[str, Any]
@@ -210,6 +210,8 @@ def delete(db: Connection, who: Who, number: int, with_artifacts: bool) -> None:
             if artifact["run_id"] == run["id"]:
                 memberships.refuse_in_production(db, artifact["id"])
                 artifacts.delete(db, who, access.artifact(db, who, artifact["id"], Role.MEMBER), with_aliases=True)
+    place = members.place(projects.by_id(db, run["project_id"]))
+    events.of_place(db, who, "delete run", f"{place}/{run['name']}", None, None, None)
     db.execute("delete from run where id = :id", {"id": run["id"]})
     db.execute(
         "insert into deleted_run (id, project_id) values (:id, :project)",

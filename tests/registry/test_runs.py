@@ -93,6 +93,7 @@ def test_a_deleted_run_is_gone_and_what_it_logged_stays(registry: Registry):
     registry.api().run(f"deleted/{run.id}").delete()
     assert len(registry.api().runs("deleted")) == 0
     assert registry.api().artifact("deleted/weights:v0").logged_by() is None
+    assert registry.command("log", run.id).stdout.endswith(f"  root  delete run local/deleted/{run.id}\n")
 
 
 def test_a_file_of_a_run_can_be_uploaded_and_downloaded(registry: Registry, tmp_path):
