@@ -96,6 +96,7 @@ def _is_whole(pipeline: Pipeline, holdings: Holdings, new: _New) -> bool:
 def make_latest(pipeline: Pipeline, connection: Connection, holdings: Holdings, executions: list[Execution]) -> None:
     """Put the alias `latest` on what dvc.lock has now: an older version that was logged after it took it away."""
     outs = [out for execution in executions for out in execution.outs]
+    holdings.forget(outs)  # what was known of their aliases is from before
     holdings.load(outs)
     for out in outs:
         version = holdings.found(out)

@@ -11,7 +11,7 @@ from lineage import git
 from lineage.errors import WrongProject
 
 LOCKS = ("*dvc.lock", "*.dvc")  # a commit that changes none of these has the executions of the one before it
-EXPERIMENT = re.compile(r"refs/exps/[0-9a-f]{2}/[0-9a-f]{38}/(?P<name>.+)")
+EXPERIMENT = re.compile(r"refs/exps/(?P<first>[0-9a-f]{2})/(?P<rest>[0-9a-f]{38})/(?P<name>.+)")
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,10 @@ def of_tags(root: Path) -> list[Revision]:
 
 
 def of_experiments(root: Path) -> list[Revision]:
-    """The results of DVC's experiments, those in queues and failed ones left out."""
+    """The results of DVC's experiments, each after the commit that it started from: what they share isn't its own.
+
+    Those in queues and failed ones are left out.
+    """
     found = _lines(root, "for-each-ref", "--sort=committerdate", "--format=%(objectname) %(refname)", "refs/exps")
     return list(_experiments(found))
 
@@ -67,6 +70,7 @@ def _experiments(lines: list[str]) -> Iterator[Revision]:
     for line in lines:
         sha, _, ref = line.partition(" ")
         if match := EXPERIMENT.fullmatch(ref):
+            yield Revision(match["first"] + match["rest"])
             yield Revision(sha, match["name"])
 
 

@@ -32,7 +32,9 @@ def add(commands: Any) -> None:
     past.add_argument("-A", "--all-commits", action="store_true", help="of every commit, then the workspace")
     past.add_argument("-T", "--all-tags", "--tags", action="store_true", help="of every tagged commit")
     past.add_argument("--range", metavar="A..B", help="of these commits, as `git rev-list` takes them")
-    past.add_argument("--experiments", action="store_true", help="of DVC's experiments, grouped under their names")
+    past.add_argument(
+        "--experiments", action="store_true", help="of DVC's experiments, under their names, and their base"
+    )
     one.add_argument("--json", action="store_true", help="print the table as JSON")
     one.add_argument("--md", action="store_true", help="print the table as Markdown")
     one.add_argument("--lenient", action="store_true", help="a registry that is away is no error")

@@ -136,6 +136,15 @@ def test_a_tag_a_range_and_experiments_come_late_and_leave_latest_where_it_is(
     assert {run.group for run in api.runs("past") if run.config.get("n") != 9 and run.name == "make"} == {None}
 
 
+def test_what_an_experiment_shares_with_its_base_is_not_its_own(
+    past: Clone, store: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    """A stage that it left as it was stood under its name."""
+    past.run(*MIRROR, "--experiments", env=store)
+    api = api_of(past, monkeypatch, tmp_path, store["REGISTRY_DIR"])
+    assert [(run.config["n"], run.group) for run in api.runs("past") if run.name == "make"] == [(4, None), (9, "tried")]
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [(["--range", "v1..nothing"], "nothing"), (["--range=--all"], "is no range of commits")],
