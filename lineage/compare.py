@@ -128,7 +128,7 @@ def _differing(content: Content, expected: dict[str, File] | None, there: dict[s
     ]
     named += [f"{name} ({expected[name].md5}) is missing" for name in sorted(expected.keys() - there.keys())]
     named += [f"{name} ({extra[name].md5}) is not in dvc.lock" for name in sorted(extra)]
-    return _few(named)
+    return few(named)
 
 
 def _of_run(pipeline: Pipeline, holdings: Holdings, execution: Execution) -> list[Drift]:
@@ -213,6 +213,7 @@ def _base64(md5: str) -> str:
     return base64.b64encode(bytes.fromhex(md5)).decode()
 
 
-def _few(named: list[str]) -> str:
+def few(named: list[str]) -> str:
+    """The first of many, and how many more there are."""
     more = f", and {len(named) - FEW} more" if len(named) > FEW else ""
     return ", ".join(named[:FEW]) + more

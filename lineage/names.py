@@ -9,6 +9,8 @@ from typing import Any
 
 Section = dict[str, dict[str, Any]]  # the `artifacts:` section of one dvc.yaml: name → what it says
 
+RESERVED = {"job": "", "run_table": "run-", "code": "source-"}  # W&B's own types, and what its names of them begin with
+
 
 class Names:
     """The names of a project's artifacts."""
@@ -36,6 +38,13 @@ class Names:
             return self._given[path]
         name = artifact_name(path)
         return _marked(name, path) if name in self._taken else name
+
+    def type_of(self, path: str, otherwise: str) -> str:
+        """The type of that artifact: what an `artifacts:` section says, as far as W&B takes it."""
+        kind = re.sub(r"[/:\x00-\x1f\x7f]+", "-", str(self.told(path).get("type") or otherwise))[:120]
+        prefix = RESERVED.get(kind, "")
+        reserved = kind.startswith("wandb-") or (kind in RESERVED and self.of(path).startswith(prefix))
+        return f"dvc-{kind}" if reserved else kind
 
     def told(self, path: str) -> dict[str, Any]:
         """What an `artifacts:` section says of `path`."""

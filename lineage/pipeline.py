@@ -273,16 +273,15 @@ class Pipeline:
         path = self._path(entry)
         md5 = hashed(entry) if now and entry.is_in_repo else _lock_hash(entry)
         around = self._around(path)
-        told = self._names.told(path)
         kind = self._kind(entry, path)
         plain = {"out": "data", "source": "data" if path in self._owners else "code"}.get(kind, kind)
         return Content(
             path=path,
             md5=md5,
             artifact=self._names.of(path),
-            type=told.get("type") or plain,
+            type=self._names.type_of(path, plain),
             kind=kind,
-            desc=told.get("desc") or "",
+            desc=self._names.told(path).get("desc") or "",
             within=self._content(around, now) if around is not None else None,
         )
 

@@ -41,7 +41,8 @@ def everything(
 ) -> Report:
     """Hold all of `executions`, and what was `added` by hand, against the registry."""
     report = Report(stages=len(executions))
-    report.notes += [f"dvc.lock has nothing of {name}: `dvc repro` runs it." for name in pipeline.never_run()]
+    if never := pipeline.never_run():
+        report.notes.append(f"dvc.lock has nothing of {compare.few(never)}; `dvc repro` fills it.")
     contents = _contents(executions, added)
     compare.load(holdings, executions, contents)
     holdings.load_files(version for content in contents if (version := holdings.found(content)))

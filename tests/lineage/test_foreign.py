@@ -230,8 +230,11 @@ def test_a_name_that_the_sdk_refuses_is_told_and_all_else_is_mirrored(tmp_path: 
     project = project_in(tmp_path / "drives")
     project.run("dvc", "init", "--no-scm", "--quiet")
     (project.path / "dvc.yaml").write_text(
-        "stages: {make: {cmd: 'mkdir folder && echo 1 > folder/a:b && echo 2 > two', outs: [folder, two]}}"
+        "stages: {make: {cmd: 'mkdir folder && echo 1 > folder/a:b && echo 2 > two', deps: [source/run.py], "
+        "outs: [folder, two]}}\nartifacts: {two: {path: two, type: 'a/b: c'}}"
     )
+    (project.path / "source").mkdir()
+    (project.path / "source/run.py").write_text("pass")  # W&B's own are the artifacts `source-…` of the type `code`
     project.run("dvc", "repro", "--quiet")
     try:
         done = project.run("python", "-m", "lineage", "mirror", ok=False)
@@ -239,6 +242,6 @@ def test_a_name_that_the_sdk_refuses_is_told_and_all_else_is_mirrored(tmp_path: 
         assert "make was not mirrored: in folder is a file named 'a:b'" in done.text
         assert "two:v0" in done.text
         differences = project.json("python", "-m", "lineage", "verify", "--json", ok=False)["drifts"]
-        assert {one["where"] for one in differences} == {"folder", "make"}
+        assert {one["where"] for one in differences} == {"folder", "make"}  # those that W&B's own types would stop, too
     finally:
         project.run("python", "-m", "registry", "stop", ok=False)
