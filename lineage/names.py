@@ -9,6 +9,7 @@ from typing import Any
 
 Section = dict[str, dict[str, Any]]  # the `artifacts:` section of one dvc.yaml: name → what it says
 
+LONGEST = 128  # characters of a name that W&B takes
 RESERVED = {"job": "", "run_table": "run-", "code": "source-"}  # W&B's own types, and what its names of them begin with
 
 
@@ -28,7 +29,8 @@ class Names:
                 path = _normal(f"{folder}/{told['path']}")
                 if path not in self._told:
                     slug = _slug(name)
-                    self._told[path], self._given[path] = told, _marked(slug, path) if slug in taken else slug
+                    plain = slug not in taken and len(slug) <= LONGEST
+                    self._told[path], self._given[path] = told, slug if plain else _marked(slug, path)
                     taken.add(slug)
         self._taken = frozenset(taken)
 
@@ -58,7 +60,7 @@ def artifact_name(path: str) -> str:
     path's own md5 is added after two hyphens, which no plain name contains.
     """
     slug = _slug(path)
-    if re.fullmatch(r"[\w.]+(/[\w.]+)*", path, flags=re.ASCII) and len(slug) <= 128:
+    if re.fullmatch(r"[\w.]+(/[\w.]+)*", path, flags=re.ASCII) and len(slug) <= LONGEST:
         return slug
     return _marked(slug, path)
 
