@@ -60,8 +60,8 @@ def of_content(
     if version is None:
         return [Drift("no version", content.path, side, _what_is_there(holdings, content, execution))]
     if version.dvc.get("md5") != content.md5:
-        holds = version.dvc.get("md5") or "files that DVC doesn't know"
-        there = f"{version.name} has the alias {content.alias}, but holds {holds}"
+        holds = f"holds {version.dvc['md5']}" if "md5" in version.dvc else "its metadata don't name its md5"
+        there = f"{version.name} has the alias {content.alias}, but {holds}"
         return [Drift("moved alias", content.path, side, there)]
     expected = expected_files(pipeline, content)
     if not prove and expected is not None and digest_of(expected) == version.digest:

@@ -112,9 +112,15 @@ def log_contents(run: wandb.Run, pipeline: Pipeline, contents: Iterable[Content]
     """Log each of `contents` as a version under its content alias, all uploads at once, and wait for them."""
     artifacts = [(_artifact(pipeline, content, views), content.alias) for content in contents if content.md5]
     with alone(pipeline.root, "logs"):
+        wanted = [artifact.metadata for artifact, _ in artifacts]
         logged = [run.log_artifact(artifact, aliases=[alias]) for artifact, alias in artifacts]
-        for artifact in logged:
+        for artifact, metadata in zip(logged, wanted, strict=True):
             artifact.wait()
+            if (
+                artifact.metadata.get("dvc") != metadata["dvc"]
+            ):  # of equal bytes that are there already, which somebody described anew
+                artifact.metadata = {**artifact.metadata, **metadata}
+                artifact.save()
 
 
 def _artifact(pipeline: Pipeline, content: Content, views: str | None) -> wandb.Artifact:

@@ -123,6 +123,12 @@ def take_alias(project: Clone, api: wandb.Api) -> None:
     version.save()
 
 
+def forget_metadata(project: Clone, api: wandb.Api) -> None:
+    version = api.artifact("small/score.json:v0")
+    version.metadata = {}  # mirror said that it had mended it, and hadn't
+    version.save()
+
+
 def move_alias(project: Clone, api: wandb.Api) -> None:
     log("model", "model", {"model.txt": "another"}, [f"dvc-{md5(project, 'use')}"])
 
@@ -172,6 +178,7 @@ DAMAGES: dict[
     delete_version: ("no version: model.txt", "model has no version with the alias dvc-"),
     take_alias: ("no version: model.txt", "model:v0, which the run use-"),
     move_alias: ("moved alias: model.txt", "model:v1 has the alias dvc-"),
+    forget_metadata: ("moved alias: score.json", "its metadata don't name its md5"),
     replace_file: ("other files: data", "data:v1: b.txt is "),
     add_file: ("other files: data", "extra.txt (9dd4e461268c8034f5c8564e155c67a6) is not in dvc.lock"),
     replace_file_in_the_store: ("other files: data", f"b.txt is {'0' * 32} instead of "),
@@ -187,7 +194,7 @@ DAMAGES: dict[
     [
         (delete_version, add_file),
         (take_alias, replace_file, use_more),
-        (move_alias, drop_edge),
+        (move_alias, drop_edge, forget_metadata),
         (unlink, delete_run, replace_file_in_the_store),
     ],
     ids=lambda damages: " and ".join(damage.__name__ for damage in damages),
