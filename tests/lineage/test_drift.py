@@ -194,7 +194,7 @@ DAMAGES: dict[
     [
         (delete_version, add_file),
         (take_alias, replace_file, use_more),
-        (move_alias, drop_edge, forget_metadata),
+        (move_alias, forget_metadata, drop_edge),
         (unlink, delete_run, replace_file_in_the_store),
     ],
     ids=lambda damages: " and ".join(damage.__name__ for damage in damages),
