@@ -38,6 +38,17 @@ def result(work: Future[T], look: Callable[[], object]) -> T:
     return work.result()
 
 
+def answered(work: Callable[[], T], look: Callable[[], object]) -> T:
+    """What `work` has of a registry; raises what `look` does as soon as that finds that waiting is of no use."""
+    future = in_background(work)
+    try:
+        return result(future, look)
+    except BaseException:
+        if not future.done():
+            end_helper()
+        raise
+
+
 def end_helper() -> None:
     """End the SDK's helper process: the SDK waits for it when this process ends, however long a registry hangs."""
     import wandb

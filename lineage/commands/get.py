@@ -11,8 +11,8 @@ from typing import Any
 from lineage import retrieve
 from lineage.errors import LineageError, RegistryAway, in_a_sentence
 from lineage.pipeline import Pipeline, project_root
-from lineage.production import history, promote, registered
-from lineage.production.promote import Place
+from lineage.production import history, registered
+from lineage.production.place import Place, place_of
 from lineage.production.registered import ALIAS
 
 
@@ -32,7 +32,7 @@ def add(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     pipeline = Pipeline(project_root())
-    where = promote.place(pipeline)
+    where = place_of(pipeline)
     name, _, version = arguments.model.partition(":")
     version = version or ALIAS
     target = target_of(where, name)
@@ -42,7 +42,10 @@ def run(arguments: argparse.Namespace) -> int:
     if output.is_dir():
         raise LineageError(f"{output} is a folder; name the file to write in it, such as {output / 'model.h5'}.")
     md5, said = _recorded(where, target, arguments.at) if version == ALIAS else _held(where, target, version)
-    found = retrieve.find(pipeline, target, md5, where.connected)
+    try:
+        found = where.asked(lambda: retrieve.find(pipeline, target, md5, where.connected))
+    except RegistryAway as error:
+        raise LineageError(f"{in_a_sentence(error)}, and only the registry has the model {md5}.") from None
     _write(found, output)
     print(f"{output}: {target} {md5[:8]}, {said}; md5 {md5} checked")
     return 0
@@ -78,10 +81,9 @@ def _recorded(where: Place, target: str, date: str | None) -> tuple[str, str]:
 def _held(where: Place, target: str, version: str) -> tuple[str, str]:
     """The md5 of a version, named by its number or an alias, and its number in the registry."""
     try:
-        where.connected()
+        held = where.asked(lambda: where.connected() and registered.held(target, version))
     except RegistryAway as error:
         raise LineageError(f"{in_a_sentence(error)}, and only the registry knows what '{version}' is.") from None
-    held = registered.held(target, version)
     if held is None:
         raise LineageError(f"{target} has no version or alias '{version}' in the registry.")
     if not held.md5:

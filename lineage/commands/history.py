@@ -11,9 +11,9 @@ from typing import Any
 from lineage.commands.get import target_of
 from lineage.errors import RegistryAway, in_a_sentence
 from lineage.pipeline import Pipeline, project_root
-from lineage.production import history, promote, registered
+from lineage.production import history, registered
 from lineage.production.history import Chapter
-from lineage.production.promote import Place
+from lineage.production.place import Place, place_of
 from lineage.production.registered import Move
 
 TIME = "%Y-%m-%d %H:%M"
@@ -32,7 +32,7 @@ def add(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    where = promote.place(Pipeline(project_root()))
+    where = place_of(Pipeline(project_root()))
     target = target_of(where, arguments.model)
     everything = history.of_git(where.root, where.path)
     of_target = [at for at, one in enumerate(everything) if one.record.registered_model == target]
@@ -60,9 +60,13 @@ def run(arguments: argparse.Namespace) -> int:
 def _moves(where: Place, target: str) -> tuple[list[Move] | None, str | None]:
     """What the registry's log has, or why there is nothing to hear from it."""
     try:
-        connection = where.connected()
+        return where.asked(lambda: _told(where, target))
     except RegistryAway as error:
         return None, in_a_sentence(error)
+
+
+def _told(where: Place, target: str) -> tuple[list[Move] | None, str | None]:
+    connection = where.connected()
     held = registered.held(target) or registered.held(target, "latest")
     if held is None:
         return None, f"the registry has no version of {target}"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from lineage.errors import LineageError
 from lineage.locks import alone
 from lineage.pipeline import Pipeline, project_root
 from lineage.production import Record, alias, promote, trial
-from lineage.production.promote import Place
+from lineage.production.place import Place, place_of
 
 
 def add(commands: Any) -> None:
@@ -32,7 +33,7 @@ def add_common(one: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    where = promote.place(Pipeline(project_root()))
+    where = place_of(Pipeline(project_root()))
     if arguments.version and not (arguments.reason or "").strip():
         raise LineageError('say why, for the record: make promote VERSION=v3 REASON="…" (--reason "…").')
     if arguments.version:
@@ -42,21 +43,17 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.reason:
         raise LineageError("a reason belongs to a person's decision: name a VERSION, or FROM=registry.")
     if arguments.dry:
-        for said in trial.of_gate(where):
-            print(said)
-        return 0
+        return foresee(where, lambda: trial.of_gate(where))
     allowed()
     with alone(where.root, "promotion"):
         promote.by_gate(where)
     return 0
 
 
-def decide(where: Place, arguments: argparse.Namespace, wanted: Any) -> int:
+def decide(where: Place, arguments: argparse.Namespace, wanted: Callable[[], Record]) -> int:
     """Carry out a person's decision: `wanted` says what the record then is. Who comes second hears of the first."""
     if arguments.dry:
-        for said in trial.of_record(where, wanted()):
-            print(said)
-        return 0
+        return foresee(where, lambda: trial.of_record(where, wanted()))
     allowed()
     before = where.record()
     with alone(where.root, "promotion"):
@@ -66,8 +63,18 @@ def decide(where: Place, arguments: argparse.Namespace, wanted: Any) -> int:
                 f"meanwhile {str(now.model_md5 if now else None)[:8]} became production ({now.reason if now else ''}). "
                 "Nothing was changed; run this again if you still mean it."
             )
-        record: Record = wanted()
-        promote.by_person(where, record)
+        promote.by_person(where, promote.ask(where, wanted))
+    return 0
+
+
+def foresee(where: Place, trial: Callable[[], Iterator[str]]) -> int:
+    """Say what would happen."""
+
+    def said() -> None:
+        for line in trial():
+            print(line, flush=True)
+
+    promote.ask(where, said)
     return 0
 
 

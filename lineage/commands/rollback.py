@@ -8,6 +8,7 @@ from typing import Any
 from lineage.commands.promote import add_common, decide
 from lineage.pipeline import Pipeline, project_root
 from lineage.production import promote
+from lineage.production.place import place_of
 
 
 def add(commands: Any) -> None:
@@ -22,5 +23,5 @@ def add(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    where = promote.place(Pipeline(project_root()))
+    where = place_of(Pipeline(project_root()))
     return decide(where, arguments, lambda: promote.back(where, arguments.reason))

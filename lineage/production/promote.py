@@ -7,69 +7,26 @@ nothing left to do. The alias moves only from a version that the command knew of
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import cached_property
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
+from typing import Any, TypeVar
 
-from lineage import connection, git, mirror, production
+from lineage import git, mirror, production
 from lineage.connection import Connection
 from lineage.errors import LineageError, RegistryAway, in_a_sentence
 from lineage.holdings import Holdings
-from lineage.pipeline import Execution, Pipeline
+from lineage.pipeline import Pipeline
 from lineage.production import Record, alias, history, registered
 from lineage.production.alias import Wanted
+from lineage.production.place import Place
 from lineage.production.registered import ALIAS, Held
 from lineage.recorder import line
 
 TAKE_OVER = "`git pull` or `make promote FROM=registry` takes it over; then decide again if you still mean it."
+T = TypeVar("T")
 TRIES = 3  # times that the gate runs because somebody else was faster
-
-
-@dataclass(frozen=True)
-class Place:
-    """The stage of a project that promotes, and its record."""
-
-    root: Path
-    stage: str
-    path: str
-    environment: dict[str, str]  # as it was before this process chose a registry: what `dvc repro` is run with
-
-    @cached_property
-    def _connection(self) -> Connection:
-        return connection.connect(self.root)
-
-    def connected(self) -> Connection:
-        """The registry, found once and brought back where it went away since; raises RegistryAway."""
-        connection.still_there(self._connection, self.root)
-        return self._connection
-
-    @property
-    def file(self) -> Path:
-        return self.root / self.path
-
-    def record(self) -> Record | None:
-        return production.read(self.file) if self.file.exists() else None
-
-    def execution(self, pipeline: Pipeline) -> Execution:
-        """What dvc.lock has of the stage; raises LineageError where it never ran."""
-        found = next((one for one in pipeline.locked() if one.stage == self.stage), None)
-        if found is None:
-            raise LineageError(f"'{self.stage}' has never run here; `dvc repro {self.stage}` lets it decide.")
-        return found
-
-
-def place(pipeline: Pipeline) -> Place:
-    """Raises LineageError where no stage promotes, or several do."""
-    stages = pipeline.stages_with("promotes")
-    if len(stages) != 1:
-        what = f"several stages promote ({', '.join(stages)})" if stages else "no stage of this project promotes"
-        raise LineageError(f"{what}: dvc.yaml names the record in `meta.wandb.promotes` of one.")
-    return Place(pipeline.root, stages[0], str(pipeline.running(stages[0]).meta["promotes"]), dict(os.environ))
 
 
 # ---- deciding ----
@@ -81,13 +38,21 @@ def by_gate(where: Place) -> None:
     for _ in range(TRIES):
         repro(where)
         print(decision(where))
-        faster = agree(where, lambda now: now == clicked or chosen_over(where, where.record(), now))
-        if faster is None:
+        theirs = tell(where, lambda: _faster(where, before, clicked))
+        if theirs is None:
             return
-        theirs = taken_over(where, before, where.record(), faster)
-        print(deciding_again(faster), flush=True)
         production.write(where.file, theirs)
     raise LineageError(f"production moves in the registry again and again; it was left alone after {TRIES} tries.")
+
+
+def _faster(where: Place, before: Record | None, clicked: Held | None) -> Record | None:
+    """The record of who was faster, to decide on it again; None where both sides agree now."""
+    faster = _agree(where, lambda now: now == clicked or chosen_over(where, where.record(), now))
+    if faster is None:
+        return None
+    theirs = taken_over(where, before, where.record(), faster)
+    print(deciding_again(faster), flush=True)
+    return theirs
 
 
 def by_person(where: Place, record: Record) -> None:
@@ -96,6 +61,8 @@ def by_person(where: Place, record: Record) -> None:
     Where somebody else decided meanwhile, neither knew of the other: the first stands, and this one is taken back.
     """
     before, expected = _present(where), holder(where)
+    if expected and expected.md5 != record.model_md5:
+        print(f"{str(record.model_md5)[:8]} is to replace {ask(where, lambda: _with_its_story(where, expected))}.")
     production.write(where.file, record)
     try:
         repro(where, alone=True)
@@ -103,29 +70,37 @@ def by_person(where: Place, record: Record) -> None:
         production.write(where.file, before)
         raise
     print(decision(where))
-    faster = agree(where, lambda now: now == expected)
-    if faster:
+
+    def may_leave(now: Held) -> bool:  # what nobody knew of at first is one that it was chosen over, by git's history
+        return now == expected if expected else chosen_over(where, record, now)
+
+    meanwhile = tell(where, lambda: _meanwhile(where, _agree(where, may_leave)))
+    if meanwhile:
         production.write(where.file, before)
-        repro(where, alone=True)
-        raise LineageError(f"{_meanwhile(where, faster)} Your decision was taken back; {TAKE_OVER}")
+        repro(where, alone=True, silent=True)  # it says what it has said before
+        raise LineageError(f"{meanwhile} Your decision was taken back; {TAKE_OVER}")
 
 
-def repro(where: Place, alone: bool = False) -> None:
+def repro(where: Place, alone: bool = False, silent: bool = False) -> None:
     """Run the stage where something changed; `alone`, without those before it, where all that it reads is there."""
     pipeline = Pipeline(where.root)
     arguments = [where.stage]
     if alone and all((where.root / dep.path).exists() for dep in pipeline.running(where.stage).deps):
         arguments = ["--single-item", where.stage]
-    _dvc(where, *arguments)
+    _dvc(where, *arguments, silent=silent)
     if not alone and _decided(where).get("rule") == "waits_for_person":  # what it waited for may be back
         _dvc(where, "--force", "--single-item", where.stage)
     line.settle(where.root)
 
 
-def _dvc(where: Place, *arguments: str) -> None:
+def _dvc(where: Place, *arguments: str, silent: bool = False) -> None:
     sys.stdout.flush()
     done = subprocess.run(
-        [sys.executable, "-m", "dvc", "repro", *arguments], cwd=where.root, env=where.environment, check=False
+        [sys.executable, "-m", "dvc", "repro", *arguments],
+        cwd=where.root,
+        env=where.environment,
+        stdout=subprocess.DEVNULL if silent else None,
+        check=False,
     )
     if done.returncode:
         raise LineageError(f"`dvc repro {' '.join(arguments)}` failed, so production is as it was.")
@@ -150,15 +125,20 @@ def _decided(where: Place) -> dict[str, Any]:
 # ---- the registry's side ----
 
 
-def agree(where: Place, may_leave: Callable[[Held], bool]) -> Held | None:
-    """Put the alias where the record has it, from nowhere or from what it `may_leave`, and say what is in production.
+def ask(where: Place, work: Callable[[], T]) -> T:
+    """What `work` finds out in the registry, before anything is changed."""
+    try:
+        return where.asked(work)
+    except RegistryAway as error:
+        raise LineageError(f"{in_a_sentence(error)}. Nothing was changed; run this again when it is back.") from None
 
-    Returns who has it where it may not, or where somebody else was faster: that one keeps it.
-    """
+
+def tell(where: Place, work: Callable[[], T]) -> T:
+    """What comes of `work`, which makes the registry agree with the record; else a sentence on what either side has."""
     from wandb.errors import Error
 
     try:
-        return _agree(where, may_leave)
+        return where.asked(work)
     except (RegistryAway, Error) as error:
         record = where.record()
         raise LineageError(
@@ -168,6 +148,10 @@ def agree(where: Place, may_leave: Callable[[Held], bool]) -> Held | None:
 
 
 def _agree(where: Place, may_leave: Callable[[Held], bool]) -> Held | None:
+    """Put the alias where the record has it, from nowhere or from what it `may_leave`, and say what is in production.
+
+    Returns who has it where it may not, or where somebody else was faster: that one keeps it.
+    """
     pipeline, connected = Pipeline(where.root), where.connected()
     execution = where.execution(pipeline)
     wanted = alias.recorded(pipeline, execution)
@@ -180,11 +164,12 @@ def _agree(where: Place, may_leave: Callable[[Held], bool]) -> Held | None:
     now = registered.held(wanted.registered_model)
     if now and now.md5 != wanted.md5 and not may_leave(now):
         return now
+    left_behind = _with_its_story(where, now) if now and now.md5 != wanted.md5 else ""
     moved = alias.move(connected, execution, wanted, now)
     if moved.md5 != wanted.md5:
         return moved
-    if now and now.md5 != wanted.md5:
-        print(f"{ALIAS} moved from {now} to {moved} in the registry.")
+    if left_behind:
+        print(f"{ALIAS} moved from {left_behind}, to {moved} in the registry.")
     print(f"in production: {wanted} in {where.path}{_uncommitted(where)}, and {moved.version} at {connected.url}")
     return None
 
@@ -195,7 +180,10 @@ def by_click(where: Place) -> Held | None:
     A person who runs the gate has the registry follow git. Nothing is known of it while the registry is away.
     """
     now = holder(where)
-    return now if now and _record_behind(where, now) is None else None
+    try:
+        return now if now and where.asked(lambda: _record_behind(where, now)) is None else None
+    except RegistryAway:
+        return None
 
 
 def chosen_over(where: Place, record: Record | None, now: Held) -> bool:
@@ -234,19 +222,28 @@ def deciding_again(faster: Held) -> str:
     )
 
 
-def _meanwhile(where: Place, faster: Held) -> str:
+def _meanwhile(where: Place, faster: Held | None) -> str:
+    """That somebody else was `faster`; nothing where nobody was."""
+    if faster is None:
+        return ""
     record = _record_behind(where, faster)
     return f"meanwhile {faster} became {ALIAS} in the registry ({record.reason if record else 'somebody moved it'})."
+
+
+def _with_its_story(where: Place, now: Held) -> str:
+    """Who has the alias, and who moved it there, when and why: so that nobody's decision is undone unseen."""
+    moves, record = registered.moves(where.connected(), now), _record_behind(where, now)
+    by = f", put there by {moves[-1].by} at {moves[-1].at:%Y-%m-%d %H:%M}" if moves else ""
+    return f"{now}{by}{f' ({record.reason})' if record and record.reason else ''}"
 
 
 def holder(where: Place) -> Held | None:
     """Who has the alias; None also while the registry is away."""
     record = where.record()
     try:
-        where.connected()
+        return where.asked(lambda: where.connected() and registered.held(record.registered_model)) if record else None
     except RegistryAway:
         return None
-    return registered.held(record.registered_model) if record else None
 
 
 def _record_behind(where: Place, now: Held) -> Record | None:

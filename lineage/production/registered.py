@@ -21,6 +21,7 @@ from lineage.pipeline import Execution
 from lineage.production import Record
 
 ALIAS = "production"
+BUSY = (408, 429)  # of HTTP's answers
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,11 @@ def log(connection: Connection, place: str, after: int = 0) -> list[dict[str, An
             with urllib.request.urlopen(request, timeout=ANSWER_WITHIN) as answer:
                 page = json.load(answer)
             found += page["events"]
-        except (urllib.error.HTTPError, ValueError, KeyError, TypeError):
+        except urllib.error.HTTPError as error:
+            if error.code in BUSY or error.code >= 500:  # it has a log, and can't be asked just now
+                raise RegistryAway(f"the registry at {connection.url} answers with HTTP {error.code}") from None
+            return None
+        except (ValueError, KeyError, TypeError):
             return None
         except OSError as error:
             raise RegistryAway(f"the registry at {connection.url} doesn't answer ({first_line(error)})") from None

@@ -14,7 +14,7 @@ from lineage import git, production, retrieve
 from lineage.errors import LineageError, RegistryAway, first_line, in_a_sentence
 from lineage.pipeline import Pipeline
 from lineage.production import Record, alias, promote, registered
-from lineage.production.promote import Place
+from lineage.production.place import Place
 from lineage.production.registered import ALIAS, Held
 
 

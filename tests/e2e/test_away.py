@@ -107,6 +107,42 @@ def test_a_registry_that_hangs_while_a_stage_is_mirrored_costs_seconds(pipeline:
     assert pipeline.git("status", "--porcelain") == ""
 
 
+@pytest.mark.parametrize(
+    ("words", "answered", "says"),
+    [
+        (
+            ("promote", "--from", "registry"),
+            4,
+            r"doesn't answer within 5 seconds\. Nothing was changed; run this again",
+        ),
+        *(
+            pytest.param(words, answered, says, marks=pytest.mark.soak)
+            for words, answered, says in (
+                (("history", "MNIST-dev"), 7, r"Told by git alone: .* doesn't answer within 5 seconds"),
+                (("get", "MNIST-dev:v0", "-o", "model.h5"), 3, r"only the registry knows what 'v0' is"),
+                (("promote", "--dry"), 4, r"Nothing was changed; run this again"),
+                (("promote",), 2, r"in production: .* the registry was not told: .* `make promote` tells it"),
+                (("promote",), 9, r"in production: .* the registry was not told: .* `make promote` tells it"),
+            )
+        ),
+    ],
+)
+def test_a_registry_that_hangs_while_production_is_asked_for_costs_seconds(
+    pipeline: Clone, words: tuple[str, ...], answered: int, says: str
+):
+    """A minute or more, and 'the service process is busy and did not respond in time'."""
+    there = account(pipeline)
+    asked = time.monotonic()
+    done = pipeline.run(
+        "python", "-m", "lineage", *words, ok=False,
+        env={**there, "WANDB_BASE_URL": Hanging(there["WANDB_BASE_URL"], answered).url},
+    )  # fmt: skip
+    assert time.monotonic() - asked < 30
+    assert re.search(says, done.text), done.text
+    assert "Traceback" not in done.text
+    assert pipeline.git("status", "--porcelain") == ""
+
+
 def heard_until(training: subprocess.Popen[str], words: str) -> str:
     """What a training has said when it says these words."""
     assert training.stdout is not None

@@ -197,6 +197,7 @@ def test_a_person_decides_and_the_gate_respects_it(shop: Shop):
     assert shop.git("status", "--porcelain") == ""
 
     done = shop.make("promote", f"VERSION={shop.version(bad)}", 'REASON=a "demo" for $5, no more')
+    assert f"{bad[:8]} is to replace {first[:8]} ({shop.version(first)}), put there by root at 20" in done.text
     assert done.text.splitlines()[-1].startswith(f"in production: {TARGET} {bad[:8]} in production.json")
     assert shop.held() == shop.record["model_md5"] == bad
     assert shop.record["decided_by"] == "person"

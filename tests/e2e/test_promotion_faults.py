@@ -217,6 +217,7 @@ def test_two_people_at_once_end_with_one_winner_and_one_who_hears_of_it(shop: Sh
     loser = next(text for text, command in zip(said, commands, strict=True) if command.returncode)
     assert f"meanwhile {winner[:8]}" in loser
     assert "(mine)" in loser
+    assert loser.count("Running stage 'promote'") < 2  # taking it back printed all that again
     assert both[won].held() == both[won].record["model_md5"] == winner
     assert both[won].record["replaces"] == best
     assert all(place.settled() for place in both)
@@ -233,8 +234,8 @@ def test_of_two_that_move_the_alias_in_the_same_moment_the_first_keeps_it(shop: 
     colleague.git("checkout", "--quiet", "main")
     late = """if True:
         from lineage.pipeline import Pipeline, project_root
-        from lineage.production import alias, promote, registered
-        where = promote.place(Pipeline(project_root()))
+        from lineage.production import alias, place, registered
+        where = place.place_of(Pipeline(project_root()))
         connection, pipeline = where.connected(), Pipeline(where.root)
         execution = where.execution(pipeline)
         wanted = alias.recorded(pipeline, execution)

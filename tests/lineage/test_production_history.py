@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
 from lineage import production
-from lineage.production import GATE, PERSON, Record, history
+from lineage.connection import Connection
+from lineage.errors import RegistryAway
+from lineage.production import GATE, PERSON, Record, history, registered
 from tests.lineage.conftest import project_in
 
 RECORD = {"registered_model": "model-registry/Best", "eval_md5": "e", "metrics": {}, "decided_by": "gate"}
@@ -101,3 +105,27 @@ def test_what_a_record_was_chosen_over_follows_what_it_replaced_and_stops_at_oth
     project.git("commit", "--quiet", "--all", "--message", "back")
     assert models(first) == {"a", "g", "p", "c", "b", "m"}
     assert models(Record("model-registry/Best", "n", decided_by=GATE, replaces="x")) == {"n"}
+
+
+@pytest.mark.parametrize(
+    ("status", "says"), [(404, None), (502, "answers with HTTP 502"), (429, "answers with HTTP 429")]
+)
+def test_a_registry_that_fails_is_not_taken_for_one_without_a_log(
+    monkeypatch: pytest.MonkeyPatch, status: int, says: str | None
+):
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(status)
+
+        def log_message(self, format: str, *args: object) -> None: ...
+
+    monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
+    with HTTPServer(("127.0.0.1", 0), Answer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        there = Connection(f"http://127.0.0.1:{server.server_port}", "local", "digits", embedded=False)
+        if says is None:
+            assert registered.log(there, "local/model-registry/Best") is None
+        else:  # who promoted was not held against who had been faster
+            with pytest.raises(RegistryAway, match=says):
+                registered.log(there, "local/model-registry/Best")
+        server.shutdown()
