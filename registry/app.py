@@ -13,8 +13,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from registry import files, log, middleware, stream
-from registry.api.execute import Executor
+from registry.api.execute import Answer, Executor, error_body
 from registry.bodies import json_body
+from registry.errors import BadInput
 from registry.signin import who_asks
 from registry.store import Store
 from registry.web import pages
@@ -45,9 +46,15 @@ def create_app(
         body = await json_body(request, LARGEST_QUERY)
         from_pipeline = request.headers.get("user-agent", "").startswith("wandb-core")
         base_url = str(request.base_url).rstrip("/")
-        async with turns[who.user_id]:
-            answer = await run_in_threadpool(executor.run, who, body, base_url, from_pipeline)
-        return JSONResponse(answer.body, answer.status)
+        try:
+            async with turns[who.user_id]:
+                answer = await run_in_threadpool(executor.run, who, body, base_url, from_pipeline)
+        except BadInput as error:
+            if not _shows_only_the_status(request):
+                raise
+            answer = Answer(error_body(error), error.status)
+        told_as_data = answer.status == BadInput.status and _shows_only_the_status(request)
+        return JSONResponse(answer.body, 200 if told_as_data else answer.status)
 
     async def nothing(_request: Request) -> Response:
         return JSONResponse({})
@@ -66,3 +73,12 @@ def create_app(
         exception_handlers={**middleware.HANDLERS, 404: shell.unknown},
         lifespan=lifespan,
     )
+
+
+def _shows_only_the_status(request: Request) -> bool:
+    """Whether it comes from the public API of an older SDK, which asks in Python, not through the pipeline: of many a
+    'bad request' it shows no more than that.
+    """
+    headers = request.headers
+    in_python = "deflate" in headers.get("accept-encoding", "")
+    return in_python and headers.get("user-agent", "").startswith("W&B Public Client")

@@ -17,6 +17,21 @@ SCRIPT = Path(__file__).with_name("older_client.py")
 VERSIONS = ("0.17.9", "0.18.7", "0.19.11", "0.20.1", "0.21.4", "0.22.3", "0.23.1", "0.25.1")
 
 
+HEADERS = {"User-Agent": "W&B Public Client 0.19.11", "Accept-Encoding": "gzip, deflate"}  # as it asks
+
+
+def test_an_older_client_is_told_why_it_is_refused(registry: Registry):
+    """Of a filter or a report that isn't known here it showed '400 Client Error: Bad Request', and no more."""
+    registry.api().create_project("older", registry.entity)
+    for asked, said in (
+        ("allViews { id }", "is not supported by this registry"),
+        ('runs(filters: "{\\"id\\": 1}") { totalCount }', "Runs have no field 'id'"),
+    ):
+        query = f'query Asked {{ project(name: "older", entityName: "local") {{ {asked} }} }}'
+        answer = registry.send("POST", "/graphql", json.dumps({"query": query}).encode(), headers=HEADERS)
+        assert (answer.status, said in answer.json()["errors"][0]["message"]) == (200, True), answer.text
+
+
 @pytest.fixture(params=VERSIONS)
 def older(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Path]:
     """The SDK's version, and a Python that has it."""
