@@ -40,12 +40,13 @@ def update_user(_, info, input):
 
 @mutation.field("createUser")
 def create_user(_, info, input):
-    """A new account named like its e-mail address. Its first key comes from the command line."""
+    """A new account that is named and found by its e-mail address. Its first key comes from the command line."""
     who = info.context.who
     if not who.admin:
         raise Forbidden(f"'{who.username}' is not an admin of this registry, so it can't make accounts.")
-    name = input["email"].partition("@")[0]
-    return {"user": accounts.add_user(info.context.db, info.context.who, name, None, bool(input.get("admin")))}
+    db, email, admin = info.context.db, input["email"], bool(input.get("admin"))
+    name, at, _ = email.partition("@")
+    return {"user": accounts.add_user(db, who, name, None, admin, email=email if at else None)}
 
 
 @mutation.field("createServiceAccount")

@@ -162,13 +162,21 @@ def _hash(secret: str) -> str:
 # ---- users ----
 
 
-def add_user(db: Connection, who: Who, name: str, key: str | None, admin: bool = False, service: bool = False) -> Row:
+def add_user(
+    db: Connection,
+    who: Who,
+    name: str,
+    key: str | None,
+    admin: bool = False,
+    service: bool = False,
+    email: str | None = None,
+) -> Row:
     """A user with a personal entity of the same name. A service account is for a machine, not a person."""
     entity = add_entity(db, name, "user", None)
     user = db.row(
         "insert into user (entity_id, email, admin, service) values (:entity, :email, :admin, :service) returning id",
         entity=entity["id"],
-        email=f"{name}@localhost",
+        email=email or f"{name}@localhost",
         admin=int(admin),
         service=int(service),
     )

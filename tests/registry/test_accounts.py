@@ -22,6 +22,15 @@ def test_a_new_users_key_is_printed_once_and_works(registry: Registry):
         assert key not in "\n".join(db.iterdump())
 
 
+def test_a_user_that_is_made_by_an_address_is_found_by_it(registry: Registry):
+    """The SDK makes users by their e-mail address, which the registry replaced by one of its own."""
+    made = registry.api().create_user("dora@example.com")
+    assert made.email == "dora@example.com"
+    assert [user.username for user in registry.api().users("dora@example.com")] == ["dora"]
+    assert registry.api().create_team("team-of-dora").invite("dora@example.com") is True
+    assert "dora" in registry.command("team", "list").stdout
+
+
 def test_a_removed_users_key_stops_working(registry: Registry):
     leaver = registry.user("leaver")
     assert leaver.api().viewer.username == "leaver"
