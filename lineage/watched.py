@@ -20,7 +20,6 @@ def watched(connection: Connection, work: Callable[[], T]) -> T:
 
     What it had begun is then as after a kill: the next mirror goes on with it.
     """
-    future = waiting.in_background(work)
     asked = answered = time.monotonic()
 
     def look() -> None:
@@ -35,8 +34,4 @@ def watched(connection: Connection, work: Callable[[], T]) -> T:
                 raise
         asked = time.monotonic()
 
-    try:
-        return waiting.result(future, look)
-    finally:
-        if not future.done():  # the registry hangs, or somebody has interrupted
-            waiting.end_helper()
+    return waiting.answered(work, look)
