@@ -78,7 +78,7 @@ def _files(name: str, told: dict[str, Any]) -> dict[str, list[str]]:
 
 def _plots(pipeline: Pipeline, outs: dict[str, Content], name: str, told: dict[str, Any]) -> Iterator[Plot]:
     title = str(told.get("title") or name)
-    lines: dict[str, list[tuple[float, float]]] = {}
+    found: list[tuple[str, dict[str, list[tuple[float, float]]]]] = []
     label = ""
     for path, columns in _files(name, told).items():
         try:
@@ -93,9 +93,19 @@ def _plots(pipeline: Pipeline, outs: dict[str, Content], name: str, told: dict[s
                 if told.get("template") == "confusion" and columns:
                     yield _confusion(title, table, label, columns[0])
                 else:
-                    lines |= _lines(table, label, columns)
-    if lines:
+                    found.append((f"{path}/{file}" if len(files) > 1 else path, _lines(table, label, columns)))
+    if lines := _apart(found):
         yield Curves(title, label, lines)
+
+
+def _apart(found: list[tuple[str, dict[str, list[tuple[float, float]]]]]) -> dict[str, list[tuple[float, float]]]:
+    """The lines of several files by their names, and by their files where a name comes twice."""
+    names = Counter(name for _, lines in found for name in lines)
+    return {
+        name if names[name] == 1 else f"{file} {name}": points
+        for file, lines in found
+        for name, points in lines.items()
+    }
 
 
 def _axis(x: Any, path: str, rows: Rows) -> str:

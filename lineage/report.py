@@ -48,7 +48,8 @@ class Metric:
     @property
     def change(self) -> float | None:
         numbers = [one for one in (self.base, self.now) if isinstance(one, int | float) and not isinstance(one, bool)]
-        return self.now - self.base if len(numbers) == 2 and self.now != self.base else None
+        change = numbers[1] - numbers[0] if len(numbers) == 2 else 0
+        return change if 0 < abs(change) < float("inf") else None
 
 
 @dataclass(frozen=True)

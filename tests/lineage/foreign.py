@@ -147,6 +147,7 @@ artifacts:
   best: {path: prepared.csv, type: dataset}
 plots:
   - loss.tsv: {x: step, y: loss, title: The loss below}
+  - Both losses: {x: step, y: {loss.tsv: loss, ../again: loss}}
   - Taken for: {template: confusion, x: actual, y: {../pairs.json: predicted}}
 """
 

@@ -190,6 +190,7 @@ def test_metrics_and_plots_are_shown_in_every_format_and_mirrored_though_they_ar
     page = foreign_project.run("python", "-m", "lineage", "report").text
     assert "The loss below: loss ends at 1" in page  # files of a section in a subfolder were looked for in the root
     assert "Taken for (rows: actual" in page
+    assert "Both losses: sub/loss.tsv loss ends at 1, again loss ends at 8" in page  # the second file's alone was drawn
 
 
 def test_a_value_that_dvc_cannot_hold_is_one_sentence(foreign_project: Clone):
