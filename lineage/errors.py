@@ -3,6 +3,7 @@
 LineageError             one sentence: what happened, why, what to do; exit 1
 ├── NotAtHand            bytes that dvc.lock names are nowhere to be had
 ├── Damaged              bytes that are not what their md5 says
+├── NotOfBytes           an md5 of DVC 2's, which is not that of the bytes
 ├── WrongProject         the DVC project itself can't be read, or lacks what was asked for
 └── RegistryAway         the registry is down, unreachable, refuses, or is switched off
     └── RecorderGone     the process that mirrors the stages was killed
@@ -40,6 +41,16 @@ class Damaged(LineageError):
         super().__init__(
             f"{name}: the bytes in {path} are not those of {md5}, which dvc.lock has. "
             "Remove that file; `dvc pull` or `dvc repro` brings it back."
+        )
+
+
+class NotOfBytes(LineageError):
+    """DVC 2 hashed texts as if each line ended in a line feed alone; W&B hashes bytes."""
+
+    def __init__(self, name: str, md5: str) -> None:
+        super().__init__(
+            f"{name}: {md5}, which dvc.lock has, is DVC 2's md5 of a text with other line ends, and not that of its "
+            "bytes, which W&B has. `dvc cache migrate --dvc-files` writes the lock anew."
         )
 
 

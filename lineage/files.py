@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lineage import temporary
-from lineage.errors import NotAtHand, first_line
+from lineage.errors import Damaged, LineageError, NotAtHand, NotOfBytes, first_line
 from lineage.facts import Content
 
 LACKS = "DVC's remote lacks it"
@@ -71,11 +71,14 @@ class Files:
         """Where `content` lies as a whole, under its own name; raises NotAtHand."""
         return self._place(content) or self._linked(content)
 
-    def object(self, content: Content, md5: str) -> Path:
-        """Where DVC's cache keeps a file of `content`, whether it is there or not."""
-        return self._object(content, md5)
+    def wrong(self, content: Content, name: str, path: Path, md5: str) -> LineageError:
+        """What to say of a file of `content` whose bytes in `path` haven't the md5 that dvc.lock has."""
+        if self._entries[content.path].hash_name == "md5-dos2unix" and b"\r\n" in path.read_bytes():
+            return NotOfBytes(name, md5)
+        return Damaged(name, path, md5)
 
     def _object(self, content: Content, md5: str) -> Path:
+        """Where DVC's cache keeps a file of `content`, whether it is there or not."""
         entry = self._entries.get(content.path)  # none for a path of another commit, which this one lacks
         return Path((self._repo.cache.local if entry is None else entry.local_cache).oid_to_path(md5))
 

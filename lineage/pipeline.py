@@ -7,15 +7,12 @@ artifacts are derived, never looked up.
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
 
-from lineage.errors import NotAtHand, WrongProject, first_line
+from lineage.entries import lock_hash, reference
+from lineage.errors import LineageError, NotAtHand, WrongProject, first_line
 from lineage.facts import Content, Execution
 from lineage.files import Files, copy_to, hashed
 from lineage.names import Names
@@ -111,6 +108,10 @@ class Pipeline:
                 raise
             return self.at(self.commit).files(content)  # code that was changed since it ran is in git as it was
 
+    def wrong(self, content: Content, name: str, path: Path, md5: str) -> LineageError:
+        """What to say of a file of `content` whose bytes haven't the md5 that dvc.lock has."""
+        return self._files.wrong(content, name, path, md5)
+
     def hold(self, contents: Iterable[Content]) -> None:
         """Keep the bytes of `contents` as they lie in the workspace now, whatever DVC does there meanwhile.
 
@@ -126,7 +127,7 @@ class Pipeline:
         """
         made = {out.path: out.md5 for out in execution.outs}
         for stage in self._stages.values():
-            read = {self._path(dep): _lock_hash(dep) for dep in stage.deps if self._path(dep) in made}
+            read = {self._path(dep): lock_hash(dep) for dep in stage.deps if self._path(dep) in made}
             if any(md5 != made[path] for path, md5 in read.items()) or (
                 read and any(not out.exists and not self._is_cached(out) for out in stage.outs)
             ):
@@ -236,7 +237,7 @@ class Pipeline:
             cmd=self._command(stage, now) if stage.cmd else f"dvc import {' '.join(map(self._path, deps))}",
             desc=stage.desc or "",
             job_type=meta.get("job_type", address if stage.cmd else "import"),
-            deps=tuple(self._content(dep, now) for dep in deps if now or _lock_hash(dep)),
+            deps=tuple(self._content(dep, now) for dep in deps if now or lock_hash(dep)),
             outs=tuple(self._content(out, now) for out in stage.outs),
             params={
                 self._path(dep): _params(address, dep) if now else dict(dep.hash_info.value or {})
@@ -249,7 +250,7 @@ class Pipeline:
 
     def _is_locked(self, stage: Any) -> bool:
         """Whether dvc.lock has an entry for all of the stage; a .dvc file is its own lock."""
-        if any(_lock_hash(out) is None for out in stage.outs):
+        if any(lock_hash(out) is None for out in stage.outs):
             return False
         return not hasattr(stage, "name") or stage.name in self._lock(stage)
 
@@ -271,7 +272,7 @@ class Pipeline:
 
     def _content(self, entry: Any, now: bool) -> Content:
         path = self._path(entry)
-        md5 = hashed(entry) if now and entry.is_in_repo else _lock_hash(entry)
+        md5 = hashed(entry) if now and entry.is_in_repo else lock_hash(entry)
         around = self._around(path)
         kind = self._kind(entry, path)
         plain = {"out": "data", "source": "data" if path in self._owners else "code"}.get(kind, kind)
@@ -307,7 +308,7 @@ class Pipeline:
     def _path(self, entry: Any) -> str:
         if entry.is_in_repo:
             return Path(entry.fs_path).relative_to(self._base).as_posix()
-        return _reference(entry, self.root, self._base)
+        return reference(entry, self.root, self._base)
 
     def _sections(self) -> dict[str, dict[str, dict[str, Any]]]:
         """The `artifacts:` sections by the folder of their dvc.yaml."""
@@ -356,31 +357,6 @@ def _address(base: Path, stage: Any) -> str:
 def _executes(stage: Any) -> bool:
     """Whether `stage` is more than a file that was added by hand: it has a command, or imports."""
     return bool(stage.cmd or stage.deps)
-
-
-def _lock_hash(entry: Any) -> str | None:
-    """What the lock knows of an entry's content: an md5, an etag, the commit of an import; None where it has none."""
-    repo = getattr(entry, "def_repo", None)
-    value = repo.get("rev_lock") if repo else entry.hash_info.value if getattr(entry, "hash_info", None) else None
-    if value is None and getattr(entry, "info", None):  # a database or a dataset
-        value = entry.dumpd()
-    if value is None or isinstance(value, str):
-        return value
-    return hashlib.md5(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def _reference(entry: Any, root: Path, base: Path) -> str:
-    """The address of what lies outside of the project at `root`, which DVC reads at `base`."""
-    repo = getattr(entry, "def_repo", None)
-    if repo:  # as pip writes it: git+URL#path; the commit is the content
-        url = repo["url"] if urlsplit(repo["url"]).scheme else f"file:{repo['url']}"
-        return f"git+{url}#{quote(entry.def_path)}"
-    path = str(entry.def_path or entry)
-    if urlsplit(path).scheme:
-        return path
-    if not os.path.isabs(path):
-        path = os.path.normpath(root / os.path.relpath(entry.fs_path, base))
-    return f"file://{quote(path)}"
 
 
 def _params(stage: str, dep: Any) -> dict[str, Any]:

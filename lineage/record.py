@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from lineage import media
 from lineage.compare import digest_of, expected_files, reference_name
-from lineage.errors import Damaged, LineageError
+from lineage.errors import LineageError
 from lineage.facts import Content, Execution
 from lineage.holdings import File
 from lineage.locks import alone
@@ -140,13 +140,14 @@ def _artifact(pipeline: Pipeline, content: Content, views: str | None) -> wandb.
 
 
 def _add_files(artifact: wandb.Artifact, pipeline: Pipeline, content: Content) -> None:
-    """Add the files of `content`; raises Damaged where one isn't what dvc.lock says."""
+    """Add the files of `content`; raises LineageError where one isn't what dvc.lock says."""
     files = files_of(pipeline, content)
     expected = expected_files(pipeline, content) or {}
     for name, path in files.items():
         entry = artifact.add_file(str(path), name, skip_cache=True, policy="immutable")
         if name not in expected or entry.digest != expected[name].digest:
-            raise Damaged(content.path if len(files) == 1 else f"{content.path}/{name}", path, expected[name].md5)
+            called = content.path if len(files) == 1 else f"{content.path}/{name}"
+            raise pipeline.wrong(content, called, path, expected[name].md5)
 
 
 def _refer(artifact: wandb.Artifact, content: Content) -> None:

@@ -246,3 +246,21 @@ def test_a_name_that_the_sdk_refuses_is_told_and_all_else_is_mirrored(tmp_path: 
         assert {one["where"] for one in differences} == {"folder", "make"}  # those that W&B's own types would stop, too
     finally:
         project.run("python", "-m", "registry", "stop", ok=False)
+
+
+def test_an_md5_of_dvc_2_that_is_not_that_of_the_bytes_is_told(tmp_path: Path):
+    """`The bytes are not those of …. Remove that file`, of a good file: DVC 2 hashed texts without their CRs."""
+    project = project_in(tmp_path / "old")
+    project.run("dvc", "init", "--no-scm", "--quiet")
+    (project.path / "dvc.yaml").write_text("stages: {make: {cmd: 'printf \"1\\r\\n\" > one', outs: [one]}}")
+    project.run("dvc", "repro", "--quiet")
+    new, old = (hashlib.md5(text).hexdigest() for text in (b"1\r\n", b"1\n"))
+    lock = project.read("dvc.lock").replace("      hash: md5\n", "").replace(new, old)
+    (project.path / "dvc.lock").write_text(lock)
+    try:
+        done = project.run("python", "-m", "lineage", "mirror", ok=False)
+        assert done.code == 1
+        assert f"one: {old}, which dvc.lock has, is DVC 2's md5 of a text" in done.text
+        assert "dvc cache migrate --dvc-files" in done.text
+    finally:
+        project.run("python", "-m", "registry", "stop", ok=False)
