@@ -103,7 +103,7 @@ def _body(
     for at, (arrow, content, note) in enumerate(rows, start=1):
         last = at == len(rows)
         path, version = cut(content.path, columns[0]), cut(registry.version(content), columns[1])
-        line = f"{'└' if last else '├'}{arrow or '─'} {_padded(path, columns[0])}  {short(content.md5):12}  {version}"
+        line = f"{'└' if last else '├'}{arrow or '─'} {padded(path, columns[0])}  {short(content.md5):12}  {version}"
         if note and cells(line) + 2 + cells(note) > width:
             yield line.rstrip()
             yield cut(f"{' ' if last else '│'}     {note}", width)
@@ -141,7 +141,8 @@ def cut(shown: str, room: int) -> str:
     return f"{start}…{end}"
 
 
-def _padded(shown: str, room: int) -> str:
+def padded(shown: str, room: int) -> str:
+    """The text with blanks after it, so that it takes `room` columns."""
     return shown + " " * (room - cells(shown))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lineage import draw
 from lineage.holdings import Holdings
 from lineage.pipeline import Execution
 
@@ -28,8 +29,8 @@ def rows(holdings: Holdings, executions: list[Execution]) -> list[Row]:
 def table(found: list[Row]) -> str:
     """The rows as text, stages named once."""
     cells = _cells(found)
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    padded = ([text.ljust(width) for text, width in zip(line, widths, strict=True)] for line in cells)
+    widths = [max(map(draw.cells, column)) for column in zip(*cells, strict=True)]
+    padded = ([draw.padded(text, width) for text, width in zip(line, widths, strict=True)] for line in cells)
     return "\n".join("  ".join(line).rstrip() for line in padded)
 
 
