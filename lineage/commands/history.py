@@ -109,9 +109,8 @@ def _text(chapter: dict[str, Any]) -> str:
             76,
             subsequent_indent=" " * 8,
         )
-    commit = (
-        f"{chapter['commit'][:10]} by {chapter['person']}" if chapter["commit"] else f"none yet ({chapter['person']})"
-    )
+    by = chapter["person"]
+    commit = f"{chapter['commit'][:10]} by {by}" if chapter["commit"] else f"none yet{f' ({by})' if by else ''}"
     lines.append(f"commit  {commit}")
     if chapter["data"]:
         data = ", ".join(f"{path} {found[:8]}" for path, found in chapter["data"].items())

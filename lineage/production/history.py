@@ -142,6 +142,12 @@ def overcome(root: Path, path: str, record: Record) -> list[Record]:
         found.append(record)
 
 
+def follows(root: Path, path: str, later: Record | None, earlier: Record) -> bool:
+    """Whether git has `later` after `earlier`."""
+    told = [record for _, record in _all_told(root, path, "HEAD")]
+    return later in told and earlier in told[told.index(later) :]
+
+
 def _all_told(root: Path, path: str, tip: str) -> list[tuple[str, Record]]:
     """What each commit that leads to `tip` made of the record, newest first; what a merge took over isn't its own."""
     if git.said(root, "rev-parse", "--verify", "--quiet", tip) is None:  # no git, or nothing committed yet

@@ -189,13 +189,20 @@ def by_click(where: Place) -> Held | None:
 def chosen_over(where: Place, record: Record | None, now: Held) -> bool:
     """Whether `record` was chosen over what is production in the registry `now`.
 
-    By git's history; or directly, by a decision of which the registry has not heard yet.
+    By git's history, unless that doesn't know that it was taken back since; or directly, by a decision of which the
+    registry has not heard yet.
     """
     if record is None or record.model_md5 is None:
         return False
-    if _record_behind(where, now) in history.overcome(where.root, where.path, record):
-        return True
+    theirs = _record_behind(where, now)
+    if theirs in history.overcome(where.root, where.path, record):
+        return not _taken_back(where, record, theirs)
     return now.md5 == record.replaces and not _arrived(where, record)
+
+
+def _taken_back(where: Place, record: Record, theirs: Record | None) -> bool:
+    """Whether the registry followed `record`, then an earlier one again, as after a revert that git has not here."""
+    return theirs != record and not history.follows(where.root, where.path, theirs, record) and _arrived(where, record)
 
 
 def taken_over(where: Place, before: Record | None, mine: Record | None, faster: Held) -> Record:
@@ -210,6 +217,11 @@ def taken_over(where: Place, before: Record | None, mine: Record | None, faster:
             f"({mine.reason}), so the registry was left as it is; {TAKE_OVER}"
         )
     theirs = _record_behind(where, faster)
+    if mine == before and theirs in history.overcome(where.root, where.path, mine):
+        raise LineageError(
+            f"{_meanwhile(where, faster)} {where.path} was in force before that, and git has no word here of its being "
+            f"taken back, so the registry was left as it is; {TAKE_OVER}"
+        )
     theirs = theirs or (before or mine).by_person(faster.md5, "moved in the registry", None, None)
     barred = dict.fromkeys([*theirs.only_by_person, *mine.only_by_person])
     return replace(theirs, only_by_person=tuple(one for one in barred if one != faster.md5))

@@ -281,6 +281,30 @@ def test_a_rollback_or_a_click_is_not_undone_by_a_clone_that_does_not_know_of_it
     assert colleague.read("production.json") == shop.read("production.json")
 
 
+def test_a_git_revert_is_not_undone_by_a_clone_that_has_not_pulled_it(shop: Shop, tmp_path: Path):
+    first = shop.model
+    shop.repro(BETTER)
+    second = shop.model
+    shop.commit("A better model")
+    colleague = another_clone(shop, tmp_path)
+
+    def revert() -> None:
+        shop.git("revert", "--no-edit", "HEAD")
+        shop.run("dvc", "checkout", "--force")
+        shop.make("promote")
+
+    revert()
+    assert shop.held() == first
+    for words in ("DRY=1",), (), (f"VERSION={shop.version(second)}", "REASON=mine"):
+        refused = colleague.make("promote", *words, ok=False)  # put the second model back, without a word
+        assert f"meanwhile {first[:8]}" in refused.text
+        assert refused.code != 0
+    assert shop.held() == first
+    assert colleague.git("status", "--porcelain") == ""
+    revert()  # who knows of it may
+    assert shop.held() == second
+
+
 def test_a_model_that_was_clicked_away_and_back_is_a_click_not_a_promotion(shop: Shop, colleague: Shop):
     first = shop.model
     colleague.repro(BETTER)
