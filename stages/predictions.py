@@ -61,7 +61,8 @@ def tables(place: Callable[[str], Path]) -> dict[str, Any]:
     candidate = said[facts["candidate"]]
     champion = said.get(facts["champion"], candidate)  # one that isn't known disagrees nowhere
     other = disagreements(champion, candidate)
-    of_digits = {"digits": len(actual), "disagreements": len(other), "disagreements_shown": len(other[:MOST])}
+    count = len(other) if facts["champion"] in said else None
+    of_digits = {"digits": len(actual), "disagreements": count, "disagreements_shown": len(other[:MOST])}
     decision = {"decision": facts["decision"], **facts, **of_digits}
     found = {"decision_table": wandb.Table(columns=[*decision], data=[[*decision.values()]])}
     if len(other):
