@@ -36,4 +36,4 @@ async def json_body(request: Request, largest: int) -> Any:
 
 
 def _too_large(largest: int) -> TooLarge:
-    return TooLarge(f"The request has more than {largest // 2**20} MiB.")
+    return TooLarge(f"The request has more than {largest // 1024:,} KiB, the most that is taken here.")

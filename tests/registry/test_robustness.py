@@ -233,6 +233,12 @@ def test_a_body_that_only_claims_to_be_packed_is_refused(registry: Registry):
     assert (refused.status, "not gzip" in refused.text) == (400, True)
 
 
+def test_a_form_that_is_too_large_is_told_how_large_it_may_be(registry: Registry):
+    """It had 'more than 0 MiB'."""
+    refused = registry.send("POST", "/login", b"key=" + b"k" * 100_000, signed_in=False)
+    assert (refused.status, "has more than 64 KiB" in refused.text) == (413, True)
+
+
 def test_a_small_body_that_unpacks_to_a_huge_one_is_refused(registry: Registry):
     bomb = gzip.compress(b" " * (80 * 2**20))
     assert registry.send("POST", "/graphql", bomb, headers={"Content-Encoding": "gzip"}).status == 413
