@@ -199,7 +199,7 @@ def differences(told: list[Chapter], moves: list[Move]) -> list[str]:
             ]
         if kind in ("insert", "replace"):
             found += [
-                f"in the registry {move.by} put {ALIAS} on {(move.md5 or 'a model that DVC does not know')[:8]} "
+                f"in the registry {move.by} put {ALIAS} on {(move.md5 or '')[:8] or 'a model that DVC does not know'} "
                 f"({move.version}) at {move.at:%Y-%m-%d %H:%M}, of which git knows nothing"
                 for move in registry[first:last]
             ]

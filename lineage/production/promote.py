@@ -308,6 +308,8 @@ def from_registry(where: Place, reason: str | None) -> Record:
         raise LineageError(
             f"no version of {before.registered_model} is {ALIAS} in the registry; there is none to follow."
         )
+    if theirs := _record_behind(where, now):  # another clone's decision
+        return chosen(where, now, reason or f"taken over from the registry: {theirs.reason}")
     moves = registered.moves(connected, now) or []
     by = f" by {moves[-1].by}" if moves else ""
     return chosen(where, now, reason or f"moved in the registry{by}")

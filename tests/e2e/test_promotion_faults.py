@@ -224,6 +224,8 @@ def test_two_people_at_once_end_with_one_winner_and_one_who_hears_of_it(shop: Sh
     if clones == 2:  # the second had won, and nobody was told
         assert both[1 - won].record["model_md5"] == best
         assert both[1 - won].git("status", "--porcelain") == ""
+        both[1 - won].make("promote", "FROM=registry")  # it said "moved in the registry by root"
+        assert both[1 - won].record["reason"] == "taken over from the registry: mine"
 
 
 def test_of_two_that_move_the_alias_in_the_same_moment_the_first_keeps_it(shop: Shop, colleague: Shop):

@@ -73,6 +73,13 @@ def test_a_rollback_goes_to_what_was_there_before_and_not_to_what_a_person_took_
     assert (found and found.model_md5) == back
 
 
+def test_a_click_on_a_model_that_dvc_does_not_know_is_told_as_one():
+    record, at = Record("model-registry/Best", "a" * 32), history.moment("2026-11-01")
+    moves = [registered.Move("a" * 32, "v0", None, at, "mika"), registered.Move("", "v1", "v0", at, "mika")]
+    (said,) = history.differences([history.Chapter(record, "c" * 40, at, "t")], moves)
+    assert "mika put production on a model that DVC does not know (v1)" in said  # "on a model  (v1)"
+
+
 def test_what_a_record_was_chosen_over_follows_what_it_replaced_and_stops_at_other_branches(tmp_path: Path):
     project = project_in(tmp_path / "project")
     project.git("init", "--quiet", "--initial-branch=main")
