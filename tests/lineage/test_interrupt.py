@@ -107,3 +107,21 @@ def test_a_mirror_to_a_registry_that_hangs_ends_in_a_sentence_and_the_next_goes_
         assert {len(list(one.artifacts())) for one in collections} == {1}
     finally:
         daemon.stop(store)
+
+
+def test_a_mirror_that_somebody_interrupts_ends_at_once(foreign_project: Clone, tmp_path: Path):
+    """It went on for ever, with the others waiting for its lock, once its work was done in a thread."""
+    env = {**foreign_project.env, "REGISTRY_DIR": str(tmp_path / "registry")}
+    command = ["python", "-m", "lineage", "mirror"]
+    process = subprocess.Popen(command, cwd=foreign_project.path, env=env, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stderr is not None
+        while "mirroring" not in process.stderr.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=20)
+        assert process.returncode == 1
+        assert "lineage: interrupted; run it again to go on where it stopped." in said
+    finally:
+        process.kill()
+        daemon.stop(tmp_path / "registry")
