@@ -8,6 +8,7 @@ import os
 import sys
 from pathlib import Path
 
+from lineage import waiting
 from lineage.commands import get, history, init, mirror, promote, report, reproduce, rollback, show, verify, why
 from lineage.errors import LineageError, RegistryAway, WrongProject, in_a_sentence, is_of_sdk
 from lineage.pipeline import project_root
@@ -17,7 +18,11 @@ COMMANDS = (init, mirror, verify, show, why, report, reproduce, promote, rollbac
 
 
 def main() -> int:
-    arguments = _parser().parse_args()
+    return waiting.end(_run(_parser().parse_args()))
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    """The command's exit status, after a sentence for what people can cause."""
     try:
         with contextlib.suppress(WrongProject):  # the command says so, where it needs one
             line.settle(project_root())

@@ -6,15 +6,18 @@ The SDK asks a registry that hangs again and again, for minutes; nobody else has
 from __future__ import annotations
 
 import contextlib
+import os
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, wait
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psutil
 
 T = TypeVar("T")
 LOOK_EVERY = 1.0  # seconds
+_given_up: list[Future[Any]] = []
 
 
 def in_background(work: Callable[[], T]) -> Future[T]:
@@ -39,14 +42,26 @@ def result(work: Future[T], look: Callable[[], object]) -> T:
 
 
 def answered(work: Callable[[], T], look: Callable[[], object]) -> T:
-    """What `work` has of a registry; raises what `look` does as soon as that finds that waiting is of no use."""
+    """What `work` has of a registry; raises what `look` does as soon as that finds that waiting is of no use.
+
+    Work that was given up goes on in its thread until `end`.
+    """
     future = in_background(work)
     try:
         return result(future, look)
     except BaseException:
         if not future.done():
-            end_helper()
+            _given_up.append(future)
         raise
+
+
+def end(code: int) -> int:
+    """`code`, to end this process with; ends it here and now where work was given up, for which the SDK would wait."""
+    if _given_up:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)  # the SDK's helper ends with us
+    return code
 
 
 def end_helper() -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
-import os
-import sys
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -23,7 +20,6 @@ def watched(connection: Connection, work: Callable[[], T]) -> T:
 
     What it had begun is then as after a kill: the next mirror goes on with it.
     """
-    future = waiting.in_background(work)
     asked = answered = time.monotonic()
 
     def look() -> None:
@@ -38,16 +34,4 @@ def watched(connection: Connection, work: Callable[[], T]) -> T:
                 raise
         asked = time.monotonic()
 
-    try:
-        return waiting.result(future, look)
-    except BaseException:
-        if not future.done():  # the registry hangs, or somebody has interrupted
-            atexit.register(_leave)
-        raise
-
-
-def _leave() -> None:
-    """End this process though its thread is at work: the SDK would wait for it, and its helper ends with us."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(1)
+    return waiting.answered(work, look)
