@@ -120,11 +120,11 @@ def test_steps_may_have_gaps_and_rows_may_lack_keys(registry: Registry):
 
 def test_the_pages_that_older_clients_ask_for_join_without_a_seam(registry: Registry):
     """Older SDKs got the first row of each next page twice, and lost another for it."""
-    with registry.run("paged") as run:
+    with registry.run("in-pages") as run:
         for step in range(30):
             run.log({"loss": step})
     ask = """query Q($spec: JSONString!, $run: String!) {
-      project(name: "paged", entityName: "local") { run(name: $run) { sampledHistory(specs: [$spec]) } } }"""
+      project(name: "in-pages", entityName: "local") { run(name: $run) { sampledHistory(specs: [$spec]) } } }"""
     scanned = []
     for start in range(0, 30, 10):
         spec = {"keys": ["loss"], "minStep": start, "maxStep": start + 10, "samples": 10}
