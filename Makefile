@@ -52,12 +52,16 @@ stop: .venv/installed ## end the registry
 	@python -m registry stop
 
 test: .venv/installed-dev ## set up if need be, run the tests
-	@$(MAKE) --no-print-directory --jobs 3 --keep-going test-pipeline test-lineage test-rest
+	@$(MAKE) --no-print-directory --jobs 4 --keep-going test-pipeline test-promotion test-lineage test-rest
 
-# Three processes, which often wait: what shares one run of the pipeline is in the first.
+# Four processes, which often wait: what shares one run of the pipeline is in the first.
+PROMOTION_TESTS := tests/e2e/test_promotion.py tests/e2e/test_promotion_faults.py
 PIPELINE_TESTS := tests/e2e tests/stages tests/browser/test_promotion.py
 test-pipeline:
-	@python -m pytest $(PIPELINE_TESTS)
+	@python -m pytest $(PIPELINE_TESTS) $(PROMOTION_TESTS:%=--ignore=%)
+
+test-promotion:
+	@python -m pytest $(PROMOTION_TESTS)
 
 test-lineage:
 	@python -m pytest tests/lineage
@@ -99,4 +103,4 @@ packages.yaml: requirements.txt
 	@touch $@
 
 .PHONY: help repro $(STAGES) mirror verify promote rollback lineage report reproduce serve stop \
-  test test-pipeline test-lineage test-rest soak screenshots lint lock
+  test test-pipeline test-promotion test-lineage test-rest soak screenshots lint lock
