@@ -52,22 +52,23 @@ stop: .venv/installed ## end the registry
 	@python -m registry stop
 
 test: .venv/installed-dev ## set up if need be, run the tests
-	@$(MAKE) --no-print-directory --jobs 4 --keep-going test-pipeline test-promotion test-lineage test-rest
+	@$(MAKE) --no-print-directory --jobs 4 --keep-going test-pipeline test-promotion-and-drift test-lineage test-rest
 
-# Four processes, which often wait: what shares one run of the pipeline is in the first.
-PROMOTION_TESTS := tests/e2e/test_promotion.py tests/e2e/test_promotion_faults.py
+# Four processes, which often wait. What shares one run of the pipeline is in the first; they take about as long.
 PIPELINE_TESTS := tests/e2e tests/stages tests/browser/test_promotion.py
+PROMOTION_AND_DRIFT_TESTS := tests/e2e/test_promotion.py tests/e2e/test_promotion_faults.py tests/lineage/test_drift.py
+BUT_THESE = $(patsubst %,--ignore=%,$(1))
 test-pipeline:
-	@python -m pytest $(PIPELINE_TESTS) $(PROMOTION_TESTS:%=--ignore=%)
+	@python -m pytest $(PIPELINE_TESTS) $(call BUT_THESE,$(PROMOTION_AND_DRIFT_TESTS))
 
-test-promotion:
-	@python -m pytest $(PROMOTION_TESTS)
+test-promotion-and-drift:
+	@python -m pytest $(PROMOTION_AND_DRIFT_TESTS)
 
 test-lineage:
-	@python -m pytest tests/lineage
+	@python -m pytest tests/lineage $(call BUT_THESE,$(PROMOTION_AND_DRIFT_TESTS))
 
 test-rest:
-	@python -m pytest tests --ignore=tests/lineage $(PIPELINE_TESTS:%=--ignore=%)
+	@python -m pytest tests $(call BUT_THESE,tests/lineage $(PIPELINE_TESTS))
 
 soak: .venv/installed-dev ## the long rounds of faults, load and old clients
 	@python -m pytest -m soak tests
@@ -103,4 +104,4 @@ packages.yaml: requirements.txt
 	@touch $@
 
 .PHONY: help repro $(STAGES) mirror verify promote rollback lineage report reproduce serve stop \
-  test test-pipeline test-promotion test-lineage test-rest soak screenshots lint lock
+  test test-pipeline test-promotion-and-drift test-lineage test-rest soak screenshots lint lock

@@ -142,6 +142,7 @@ def test_mirror_fetches_what_only_the_storage_has_and_names_what_it_lost(pushed:
     assert lines(fresh) == []
 
 
+@pytest.mark.soak
 def test_a_remote_that_keeps_versions_under_their_own_names_is_asked_too(fresh: Clone, storage: str):
     """`'pull' is unsupported for cloud versioned remotes`, and nothing was mirrored."""
     fresh.run("dvc", "pull", "--quiet")
