@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from lineage import plots
-from lineage.errors import NotAtHand
+from lineage.errors import LineageError, NotAtHand, in_a_sentence
 from lineage.pipeline import Content, Execution, Pipeline
 
 PICTURES = {".png", ".jpg", ".jpeg", ".gif"}
@@ -104,7 +104,8 @@ def pictures(pipeline: Pipeline, execution: Execution) -> dict[str, Any]:
 def tables(pipeline: Pipeline, execution: Execution) -> dict[str, Any]:
     """The tables of what `execution` read and made, by name: from the function that `meta.wandb.tables` names.
 
-    It is called with a function that finds a dependency or an output by its file's name. None where bytes are gone.
+    It is called with a function that finds a dependency or an output by its file's name. There are none where bytes are
+    gone; raises LineageError where the function fails.
     """
 
     def place(name: str) -> Path:
@@ -118,14 +119,24 @@ def tables(pipeline: Pipeline, execution: Execution) -> dict[str, Any]:
 
 
 def made_by(named: str, pipeline: Pipeline, given: Any) -> dict[str, Any]:
-    """What the project's own function `named` makes; nothing where today's can't show an old commit's data."""
-    module, _, function = named.partition(":")
+    """What the project's own function `named` makes; nothing where today's can't show an old commit's data.
+
+    Raises LineageError where it fails, NotAtHand where the bytes that it asks for are gone.
+    """
+    module, _, function = str(named).partition(":")
     try:
-        return getattr(importlib.import_module(module), function)(given)
-    except Exception:
+        made = getattr(importlib.import_module(module), function)(given)
+        if not isinstance(made, dict):
+            raise TypeError(f"it returns a {type(made).__name__}, not a dict of tables by their names")
+        return made
+    except NotAtHand:
+        raise
+    except Exception as error:
         if pipeline.rev:
             return {}
-        raise
+        raise LineageError(
+            f"the function '{named}', which `meta.wandb` names in dvc.yaml, failed: {in_a_sentence(error)}"
+        ) from error
 
 
 def _picture(name: str, path: Path) -> dict[str, Any]:

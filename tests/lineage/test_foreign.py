@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import wandb
 import yaml
+from PIL import Image
 
 from tests.conftest import Clone, api_of
 from tests.lineage.conftest import project_in
@@ -244,6 +245,39 @@ def test_a_name_that_the_sdk_refuses_is_told_and_all_else_is_mirrored(tmp_path: 
         assert "two:v0" in done.text
         differences = project.json("python", "-m", "lineage", "verify", "--json", ok=False)["drifts"]
         assert {one["where"] for one in differences} == {"folder", "make"}  # those that W&B's own types would stop, too
+    finally:
+        project.run("python", "-m", "registry", "stop", ok=False)
+
+
+def test_a_function_of_dvc_yaml_that_fails_is_named_and_pictures_beyond_the_first_are_told(tmp_path: Path):
+    """`No module named 'nothing'`, of which nobody knew who had asked for it."""
+    project = project_in(tmp_path / "drawn")
+    project.run("dvc", "init", "--no-scm", "--quiet")
+    (project.path / "mine.py").write_text("def listed(place): return [place('two')]\ndef lost(place): place('three')\n")
+    Image.new("L", (1, 1)).save(project.path / "pic.png")
+    (project.path / "dvc.yaml").write_text("""
+stages:
+  one: {cmd: echo 1 > one, outs: [one], meta: {wandb: {views: "nothing:here"}}}
+  two: {cmd: echo 2 > two, outs: [two], meta: {wandb: {tables: "mine:listed"}}}
+  three: {cmd: echo 3 > 3, outs: ["3"], meta: {wandb: {tables: "mine:lost"}}}
+  shots:
+    cmd: mkdir shots && for n in $(seq 101); do cp pic.png shots/$n.png; done
+    plots: [shots]
+""")
+    project.run("dvc", "repro", "--quiet")
+    try:
+        done = project.run("python", "-m", "lineage", "mirror", ok=False)
+        for stage, named, why in [
+            ("one", "nothing:here", "No module named 'nothing'"),
+            ("two", "mine:listed", "it returns a list, not a dict of tables by their names"),
+            ("three", "mine:lost", "dvc.yaml: no single 'three' among the deps and outs of stage 'three': 3"),
+        ]:
+            assert (
+                f"{stage} was not mirrored: the function '{named}', which `meta.wandb` names in dvc.yaml, failed: {why}"
+                in done.text
+            )
+        assert "shots: its run shows 100 of 101 pictures; the artifacts have them all." in done.text
+        assert done.text.count("was not mirrored") == 3
     finally:
         project.run("python", "-m", "registry", "stop", ok=False)
 
