@@ -7,6 +7,7 @@ from typing import Any
 
 from registry.db.connect import Connection
 from registry.errors import BadInput
+from registry.model.dotted import within
 from registry.model.runs import loads
 
 Row = dict[str, Any]
@@ -57,7 +58,7 @@ def thinned_with(db: Connection, run: Row, key: str, samples: int) -> list[dict[
 def newest_with(db: Connection, run: Row, key: str, limit: int, offset: int) -> list[dict[str, Any]]:
     """A page of the history rows that mention a key, the newest first."""
     found = db.all(NEWEST_WITH, run=run["id"], limit=limit, offset=offset, **_needles(key))
-    return [row for row in (loads(row["body"]) for row in found) if isinstance(dig(row, key), dict)]
+    return [row for row in (loads(row["body"]) for row in found) if isinstance(within(row, key), dict)]
 
 
 def _needles(key: str) -> dict[str, str]:
@@ -122,8 +123,8 @@ def rows_with(db: Connection, run: Row, spec: Any) -> list[dict[str, Any]]:
     found = []
     for body in lines_between(db, run, first, end, None):
         row = loads(body)
-        if all(dig(row, key) is not None for key in wanted):
-            found.append({key: finite(dig(row, key)) for key in wanted} if wanted else finite(row))
+        if all(within(row, key) is not None for key in wanted):
+            found.append({key: finite(within(row, key)) for key in wanted} if wanted else finite(row))
     return sampled(found, samples if end - first > (samples or 0) else None)
 
 
@@ -200,16 +201,6 @@ def finite(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: finite(item) for key, item in value.items()}
     return [finite(item) for item in value] if isinstance(value, list) else value
-
-
-def dig(row: dict[str, Any], key: str) -> Any:
-    """The value under a key, or beneath a dotted one."""
-    if key in row:
-        return row[key]
-    value: Any = row
-    for part in key.split("."):
-        value = value.get(part) if isinstance(value, dict) else None
-    return value
 
 
 def _bodies(db: Connection, run: Row, stream: str) -> list[str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from registry.model import history, scores
+from registry.model.dotted import within
 from registry.web import words
 from registry.web.pager import Pager, pager
 from registry.web.shell import Visit
@@ -99,7 +100,7 @@ def of_runs(visit: Visit, runs: list[Row], stream: str = "history", most: int = 
     for name in names[pages.offset : pages.last]:
         lines, lost = [], 0
         for run, rows in read:
-            if stream == "history" and 2 * sum(history.dig(row, name) is not None for row in rows) < len(rows):
+            if stream == "history" and 2 * sum(within(row, name) is not None for row in rows) < len(rows):
                 rows = history.thinned_with(visit.db, run, name, POINTS)  # few rows have it: the thinned ones may not
             values, bad = _values(rows, name, axis)
             lines.append((run["display_name"], values))
@@ -142,7 +143,7 @@ def _values(rows: list[Row], name: str, axis: str) -> tuple[Points, int]:
     """
     along = AXES.get(axis, axis)
     begun = next((row[along] for row in rows if words.is_number(row.get(along))), 0) if axis == "time" else 0
-    pairs = [(history.dig(row, along), history.dig(row, name)) for row in rows]
+    pairs = [(within(row, along), within(row, name)) for row in rows]
     pairs = [(x, y) for x, y in pairs if words.is_number(x) and words.is_number(y)]
     points = [(x - begun, y) for x, y in pairs if abs(x) < HUGE and abs(y) < HUGE]
     return points, len(pairs) - len(points)

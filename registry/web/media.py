@@ -3,6 +3,7 @@
 from typing import Any
 
 from registry.model import artifacts, history, runfiles, runs
+from registry.model.dotted import within
 from registry.web import files, find, overlays, plots
 from registry.web.pager import pager
 from registry.web.shell import Visit
@@ -49,9 +50,7 @@ def steps_of(visit: Visit, run: Row, key: str) -> Row:
     """What a run logged under one key, step by step, newest first."""
     pages = pager(visit, counts(run).get(key, 0), STEPS)
     rows = history.newest_with(visit.db, run, key, pages.size, pages.offset)
-    steps = [
-        one | {"step": row.get("_step")} for row in rows for one in of_run(visit, run, [(key, history.dig(row, key))])
-    ]
+    steps = [one | {"step": row.get("_step")} for row in rows for one in of_run(visit, run, [(key, within(row, key))])]
     return {"key": key, "media": steps, "pages": pages}
 
 
