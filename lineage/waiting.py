@@ -11,13 +11,13 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, wait
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import psutil
 
 T = TypeVar("T")
 LOOK_EVERY = 1.0  # seconds
-_given_up: list[Future[Any]] = []
+_given_up = threading.Event()  # work that goes on in its thread, for which nobody waits any more
 
 
 def in_background(work: Callable[[], T]) -> Future[T]:
@@ -51,13 +51,13 @@ def answered(work: Callable[[], T], look: Callable[[], object]) -> T:
         return result(future, look)
     except BaseException:
         if not future.done():
-            _given_up.append(future)
+            _given_up.set()
         raise
 
 
 def end(code: int) -> int:
     """`code`, to end this process with; ends it here and now where work was given up, for which the SDK would wait."""
-    if _given_up:
+    if _given_up.is_set():
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)  # the SDK's helper ends with us

@@ -6,11 +6,10 @@ import contextlib
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from lineage import git, production, retrieve
+from lineage import git, production, retrieve, temporary
 from lineage.errors import LineageError, RegistryAway, first_line, in_a_sentence
 from lineage.pipeline import Pipeline
 from lineage.production import Record, alias, promote, registered
@@ -25,19 +24,18 @@ def of_gate(where: Place) -> Iterator[str]:
         yield f"would run first: {', '.join(waiting)}; what they make is not known yet, and so neither is the decision."
         return
     before, clicked = where.record(), promote.by_click(where)
-    with tempfile.TemporaryDirectory(prefix="lineage-trial-") as folder:
-        copy = Place(Path(folder), where.stage, where.path, where.environment)
-        _copy(where, copy.root)
-        for _ in range(promote.TRIES):
-            _lend(where, copy)
-            yield _decided_in(copy)
-            after = copy.record()
-            faster = _faster(where, after, clicked)
-            if faster is None:
-                break
-            theirs = promote.taken_over(where, before, after, faster)
-            yield promote.deciding_again(faster)
-            production.write(copy.file, theirs)
+    copy = Place(temporary.folder(), where.stage, where.path, where.environment)
+    _copy(where, copy.root)
+    for _ in range(promote.TRIES):
+        _lend(where, copy)
+        yield _decided_in(copy)
+        after = copy.record()
+        faster = _faster(where, after, clicked)
+        if faster is None:
+            break
+        theirs = promote.taken_over(where, before, after, faster)
+        yield promote.deciding_again(faster)
+        production.write(copy.file, theirs)
     yield from of_record(where, after)
 
 
