@@ -153,6 +153,14 @@ def another_clone(shop: Shop, tmp_path: Path) -> Shop:
     return Shop(path, shop.env, base=shop.base)
 
 
+def in_two_clones(shop: Shop, tmp_path: Path) -> tuple[str, str, Shop]:
+    """The model that was in production, the better one that is now, and another clone that has both."""
+    first = shop.model
+    shop.repro(BETTER)
+    shop.commit("A better model")
+    return first, shop.model, another_clone(shop, tmp_path)
+
+
 @pytest.fixture
 def colleague(shop: Shop, tmp_path: Path) -> Shop:
     return another_clone(shop, tmp_path)
@@ -259,11 +267,7 @@ def test_of_two_that_move_the_alias_in_the_same_moment_the_first_keeps_it(shop: 
 
 
 def test_a_rollback_or_a_click_is_not_undone_by_a_clone_that_does_not_know_of_it(shop: Shop, tmp_path: Path):
-    first = shop.model
-    shop.repro(BETTER)
-    second = shop.model
-    shop.commit("A better model")
-    colleague = another_clone(shop, tmp_path)
+    first, second, colleague = in_two_clones(shop, tmp_path)
 
     # The alias came back with the next run of a stage whose record had been in force before
     shop.click(first)
@@ -284,11 +288,7 @@ def test_a_rollback_or_a_click_is_not_undone_by_a_clone_that_does_not_know_of_it
 
 
 def test_a_git_revert_is_not_undone_by_a_clone_that_has_not_pulled_it(shop: Shop, tmp_path: Path):
-    first = shop.model
-    shop.repro(BETTER)
-    second = shop.model
-    shop.commit("A better model")
-    colleague = another_clone(shop, tmp_path)
+    first, second, colleague = in_two_clones(shop, tmp_path)
 
     def revert() -> None:
         shop.git("revert", "--no-edit", "HEAD")

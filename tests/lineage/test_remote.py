@@ -143,6 +143,27 @@ def test_mirror_fetches_what_only_the_storage_has_and_names_what_it_lost(pushed:
 
 
 @pytest.mark.soak
+def test_an_import_whose_bytes_are_gone_comes_from_where_it_is_from(tmp_path: Path):
+    """Without a remote of the project's own it was 'no DVC remote is set up', and was left."""
+    theirs, project = (project_in(tmp_path / name) for name in ("theirs", "importing"))
+    for one in (theirs, project):
+        one.git("init", "--quiet", "--initial-branch=main")
+        one.run("dvc", "init", "--quiet")
+    (theirs.path / "data.csv").write_text("a,b\n1,2\n")
+    theirs.run("dvc", "add", "--quiet", "data.csv")
+    theirs.git("add", ".")
+    theirs.git("commit", "--quiet", "--message", "data")
+    project.run("dvc", "import", "--quiet", str(theirs.path), "data.csv")
+    shutil.rmtree(project.path / ".dvc/cache")
+    (project.path / "data.csv").unlink()
+    try:
+        assert "data.csv:v0" in project.run("python", "-m", "lineage", "mirror").text
+        assert not (project.path / "data.csv").exists()
+    finally:
+        project.run("python", "-m", "registry", "stop", ok=False)
+
+
+@pytest.mark.soak
 def test_a_remote_that_keeps_versions_under_their_own_names_is_asked_too(fresh: Clone, storage: str):
     """`'pull' is unsupported for cloud versioned remotes`, and nothing was mirrored."""
     fresh.run("dvc", "pull", "--quiet")

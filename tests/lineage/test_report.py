@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lineage.report import Metric
 from tests.conftest import Clone
 from tests.lineage.conftest import project_in
 
@@ -53,6 +54,13 @@ def test_metrics_stand_beside_those_of_the_base(pages: tuple[str, str]):
     assert "| score.json | score | 1.0 | 6.0 | +5 |" in pages[0].replace(" 1 |", " 1.0 |").replace(" 6 |", " 6.0 |")
     assert "| score.json | by.rows | 2 | 3 | +1 |" in pages[0]
     assert re.search(r"score\s+1\s+6\s+\+5", re.sub(r"<[^>]+>", " ", pages[1]))
+
+
+def test_a_metric_that_is_no_number_has_no_change():
+    nothing = float("nan")
+    assert [Metric("m", "x", *pair).change for pair in ((nothing, 1.0), (1.0, nothing), (True, 2), (1, 1), (1, 3))] == [
+        None, None, None, None, 2,
+    ]  # fmt: skip
 
 
 def test_the_decision_and_both_models_are_there(pages: tuple[str, str]):

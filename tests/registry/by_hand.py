@@ -48,16 +48,9 @@ def data(answer: Answer) -> Any:
     return answer.json()["data"]
 
 
-def log(
-    account: Account,
-    project: str,
-    name: str,
-    files: dict[str, bytes],
-    aliases: tuple[str, ...] = ("latest",),
-    client: str | None = None,
-) -> str:
-    """Logs a version of a collection and answers its id once it is committed."""
-    created = announce(account, project, name, files, aliases, client)
+def log(account: Account, project: str, name: str, files: dict[str, bytes], **announced: Any) -> str:
+    """Logs a version of a collection, `announced` so, and answers its id once it is committed."""
+    created = announce(account, project, name, files, **announced)
     return created["id"] if created["state"] == "COMMITTED" else complete(account, created["id"], files)
 
 

@@ -88,7 +88,7 @@ class Versions(RuleBasedStateMachine):
     @rule(content=CONTENTS, alias=st.none() | NAMES)
     def log(self, content: bytes, alias: str | None):
         given = ("latest", *([alias] if alias else []))
-        artifact = log(self.registry, self.project, "own", {"file": content}, given)
+        artifact = log(self.registry, self.project, "own", {"file": content}, aliases=given)
         if content in self.contents:
             assert artifact == self.contents[content], "the same content is the same version"
         else:
