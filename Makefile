@@ -11,17 +11,17 @@ help:      ## what you can do here
 
 repro: .venv/installed packages.yaml ## set up if need be, run what changed, mirror it, print where to look
 	@dvc repro
-	@python -m lineage mirror --lenient
+	@dvc-wandb mirror --lenient
 
 $(STAGES): .venv/installed packages.yaml
 	@dvc repro $@
-	@python -m lineage mirror --lenient $@
+	@dvc-wandb mirror --lenient $@
 
 mirror: .venv/installed ## make the registry hold what dvc.lock names
-	@python -m lineage mirror
+	@dvc-wandb mirror
 
 verify: .venv/installed ## prove dvc.lock and the registry equal, or list every difference
-	@python -m lineage verify
+	@dvc-wandb verify
 
 # A person decides by what is typed behind `make promote`: a VERSION of the environment, as CI has it, is nobody's decision
 typed = $(and $(filter command,$(origin $(1))),$(value $(1)))
@@ -29,34 +29,34 @@ typed = $(and $(filter command,$(origin $(1))),$(value $(1)))
 override export REASON := $(if $(call typed,REASON),$(value REASON))
 
 promote: .venv/installed packages.yaml ## run the gate and make the registry agree; DRY=1, VERSION=v3 REASON="…", FROM=registry
-	@python -m lineage promote $(if $(DRY),--dry) $(if $(call typed,VERSION),--version "$$VERSION") \
+	@dvc-wandb promote $(if $(DRY),--dry) $(if $(call typed,VERSION),--version "$$VERSION") \
 	  $(if $(call typed,FROM),--from "$$FROM") $(if $(REASON),--reason "$$REASON")
 
 rollback: .venv/installed ## put the model before back in production; REASON="…", DRY=1
-	@python -m lineage rollback $(if $(DRY),--dry) $(if $(REASON),--reason "$$REASON")
+	@dvc-wandb rollback $(if $(DRY),--dry) $(if $(REASON),--reason "$$REASON")
 
 lineage: .venv/installed ## draw the lineage with the names of both sides
-	@python -m lineage show
+	@dvc-wandb show
 
 report: .venv/installed ## promotion, metrics, plots and lineage as Markdown, and as report.html
-	@python -m lineage report --html report.html
+	@dvc-wandb report --html report.html
 
 reproduce: .venv/installed ## run the current commit again on nothing, and compare every output
-	@python -m lineage reproduce
+	@dvc-wandb reproduce
 
 serve: .venv/installed ## the registry in the foreground; prints the address to open
-	@python -m registry stop > /dev/null 2>&1 || true # one that a stage started in the background makes way
-	@python -m registry serve
+	@wandb-registry stop > /dev/null 2>&1 || true # one that a stage started in the background makes way
+	@wandb-registry serve
 
 stop: .venv/installed ## end the registry
-	@python -m registry stop
+	@wandb-registry stop
 
 test: .venv/installed-dev ## set up if need be, run the tests
 	@$(MAKE) --no-print-directory --jobs 4 --keep-going test-pipeline test-promotion-and-drift test-lineage test-rest
 
 # Four processes, which often wait. What shares one run of the pipeline is in the first; they take about as long.
 PIPELINE_TESTS := tests/e2e tests/stages tests/browser/test_promotion.py
-PROMOTION_AND_DRIFT_TESTS := tests/e2e/test_promotion.py tests/e2e/test_promotion_faults.py tests/lineage/test_drift.py
+PROMOTION_AND_DRIFT_TESTS := tests/e2e/test_promotion.py tests/e2e/test_promotion_faults.py tests/dvc_wandb/test_drift.py
 BUT_THESE = $(patsubst %,--ignore=%,$(1))
 test-pipeline:
 	@python -m pytest $(PIPELINE_TESTS) $(call BUT_THESE,$(PROMOTION_AND_DRIFT_TESTS))
@@ -65,10 +65,10 @@ test-promotion-and-drift:
 	@python -m pytest $(PROMOTION_AND_DRIFT_TESTS)
 
 test-lineage:
-	@python -m pytest tests/lineage $(call BUT_THESE,$(PROMOTION_AND_DRIFT_TESTS))
+	@python -m pytest tests/dvc_wandb $(call BUT_THESE,$(PROMOTION_AND_DRIFT_TESTS))
 
 test-rest:
-	@python -m pytest tests $(call BUT_THESE,tests/lineage $(PIPELINE_TESTS))
+	@python -m pytest tests $(call BUT_THESE,tests/dvc_wandb $(PIPELINE_TESTS))
 
 soak: .venv/installed-dev ## the long rounds of faults, load and old clients
 	@python -m pytest -m soak tests
@@ -93,10 +93,11 @@ packages.yaml: requirements.txt
 	  requirements.txt packages.yaml > packages.yaml.new
 	@mv packages.yaml.new packages.yaml
 
-.venv/installed: requirements.txt
+.venv/installed: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(not (3, 11) <= v < (3, 14) and f"This needs Python 3.11 (3.12 and 3.13 are untried); $(PYTHON) is {v[0]}.{v[1]}. Name another one: make PYTHON=python3.11")'
 	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	python -m pip install --disable-pip-version-check -r requirements.txt
+	python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 .venv/installed-dev: .venv/installed requirements-dev.txt

@@ -1,4 +1,4 @@
-"""What `lineage mirror` and `lineage verify` cost as a project grows: files, stages, commits.
+"""What `dvc-wandb mirror` and `dvc-wandb verify` cost as a project grows: files, stages, commits.
 
     python benchmarks/lineage.py [--files 10000] [--stages 200] [--commits 500]
 
@@ -83,7 +83,7 @@ class Project:
         self._counts()
         began = time.perf_counter()
         process = subprocess.Popen(
-            ["python", "-m", "lineage", *command],
+            ["dvc-wandb", *command],
             cwd=self.path,
             env=self.env,
             stdout=subprocess.DEVNULL,
@@ -195,8 +195,8 @@ def measured(title: str, floor: int, make: Callable[[Project], None], *options: 
 def serve(folder: Path) -> None:
     """The registry of `folder`, counting what it is asked."""
     sys.path.insert(0, str(ROOT))
-    from registry import daemon
-    from registry import serve as server
+    from wandb_registry import daemon
+    from wandb_registry import serve as server
 
     counts: Counter[str] = Counter()
     create = server.create_app

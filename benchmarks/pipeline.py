@@ -87,14 +87,14 @@ def outs(folder: Path) -> list[Path]:
 
 def one_round(base: Path) -> dict[str, object]:
     plain, alone, ours = (clone(base / name) for name in ("plain", "alone", "ours"))
-    shutil.copy(ROOT / "benchmarks/untracked.py", alone / "lineage/run.py")
+    shutil.copy(ROOT / "benchmarks/untracked.py", alone / "dvc_wandb/recorder/tracked_run.py")
     result: dict[str, object] = {
         "plain": timed(plain, "python", "-m", "benchmarks.plain_keras", str(plain)),
         "alone": timed(alone, "dvc", "repro"),
         "ours": timed(ours, "dvc", "repro"),
         "alone again": timed(alone, "dvc", "repro"),
         "ours again": timed(ours, "dvc", "repro"),
-        "mirror again": timed(ours, "python", "-m", "lineage", "mirror"),
+        "mirror again": timed(ours, "dvc-wandb", "mirror"),
     }
     same = [
         path.name
@@ -103,7 +103,7 @@ def one_round(base: Path) -> dict[str, object]:
     ]
     result["differ"] = same
     result["bytes"] = (size(*outs(ours)), size(ours / ".dvc/cache"), size(ours / ".registry"))
-    timed(ours, "python", "-m", "registry", "stop")
+    timed(ours, "wandb-registry", "stop")
     return result
 
 

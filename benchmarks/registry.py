@@ -367,7 +367,7 @@ def main() -> None:
         folder = Path(temporary)
         port = free_port()
         env = {"REGISTRY_DIR": str(folder / "registry")}
-        command = [sys.executable, "-m", "registry", "serve", "--port", str(port)]
+        command = [sys.executable, "-m", "wandb_registry", "serve", "--port", str(port)]
         with serving(command, port, "/healthz", env) as server:
             pass
         with serving(command, port, "/healthz", env) as again:  # the second start: the store is there

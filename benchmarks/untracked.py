@@ -1,4 +1,4 @@
-"""Takes the place of lineage/run.py in the benchmark's second contender: the same stages, no mirror, no wandb import.
+"""Takes the place of recorder/tracked_run.py in the second contender: the same stages, no mirror, no wandb import.
 
 Paths and parameters come from dvc.yaml and params.yaml by plain YAML.
 """

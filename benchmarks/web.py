@@ -25,7 +25,7 @@ from playwright.sync_api import sync_playwright
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.registry import MANIFEST, PROJECT, Graph, Server
-from registry import daemon
+from wandb_registry import daemon
 
 FEW = 10
 PICTURES = 200

@@ -15,9 +15,9 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
-from registry import daemon
 from tests.browser.conftest import launch
 from tests.conftest import Clone, clone_into
+from wandb_registry import daemon
 
 HERE = Path(__file__).parent
 COLORS = 128  # of a palette: enough for pages, a third of the bytes
@@ -68,7 +68,7 @@ def main() -> int:
             run_pipeline(clone)
             look(clone)
         finally:
-            clone.run("python", "-m", "registry", "stop", ok=False)
+            clone.run("wandb-registry", "stop", ok=False)
     return 0
 
 
@@ -80,7 +80,7 @@ def run_pipeline(clone: Clone) -> None:
         clone.set(train__epochs=epochs)
         clone.git("commit", "--quiet", "--all", "--message", f"Train for {epochs} epochs")
         clone.run("dvc", "repro")
-        clone.run("python", "-m", "lineage", "mirror")
+        clone.run("dvc-wandb", "mirror")
 
 
 def look(clone: Clone) -> None:

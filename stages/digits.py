@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lineage import LineageError, first_line
+from dvc_wandb import LineageError, first_line
 
 Split = tuple[np.ndarray, np.ndarray]  # images, labels
 

@@ -14,7 +14,7 @@ import json
 
 import numpy as np
 
-from lineage import tracked_run
+from dvc_wandb import tracked_run
 from stages.digits import load_split
 from stages.params import checked
 from stages.pictures import draw

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lineage.production import PERSON, Record
+from dvc_wandb.production import PERSON, Record
 
 SHORT = 8  # characters of an md5 that stand for a model in a sentence
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lineage import LineageError, first_line
+from dvc_wandb import LineageError, first_line
 from stages.digits import CLASSES
 
 

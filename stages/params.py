@@ -7,7 +7,7 @@ from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from lineage import LineageError, TrackedRun
+from dvc_wandb import LineageError, TrackedRun
 
 Rule = tuple[str, Callable[[Any], bool]]  # what is allowed, in words and as a check
 

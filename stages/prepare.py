@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from lineage import tracked_run
+from dvc_wandb import tracked_run
 from stages.digits import choose, load_split
 from stages.params import checked
 

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from lineage import TrackedRun, production, tracked_run
-from lineage.production import Record
+from dvc_wandb import TrackedRun, production, tracked_run
+from dvc_wandb.production import Record
 from stages import gate, predictions
 from stages.digits import load_split
 from stages.gate import Comparison, Rule

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 
-from lineage import tracked_run
+from dvc_wandb import tracked_run
 from stages.params import checked
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 
-from lineage import LineageError, tracked_run
+from dvc_wandb import LineageError, tracked_run
 from stages.digits import load_split
 from stages.params import checked
 

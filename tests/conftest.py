@@ -17,7 +17,7 @@ import hypothesis
 import pytest
 import wandb
 
-from registry import daemon
+from wandb_registry import daemon
 
 ROOT = Path(__file__).resolve().parent.parent
 # Hypothesis fails an example that takes 200 ms, as any may on a busy machine; speed is measured in benchmarks/.
@@ -141,7 +141,7 @@ def clone(tmp_path: Path) -> Iterator[Clone]:
     (tmp_path / "clone").mkdir()
     made = clone_into(tmp_path / "clone")
     yield made
-    made.run("python", "-m", "registry", "stop", ok=False)
+    made.run("wandb-registry", "stop", ok=False)
 
 
 def api_of(clone: Clone, monkeypatch: pytest.MonkeyPatch, folder: Path, store: str = "") -> wandb.Api:
@@ -166,6 +166,6 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
     path.mkdir()
     made = clone_into(path)
     made.said["repro"] = made.run("dvc", "repro")
-    made.said["mirror"] = made.run("python", "-m", "lineage", "mirror")
+    made.said["mirror"] = made.run("dvc-wandb", "mirror")
     yield made
-    made.run("python", "-m", "registry", "stop", ok=False)
+    made.run("wandb-registry", "stop", ok=False)

@@ -1,4 +1,4 @@
-"""Imports flow one way: stages → lineage → wandb → HTTP → registry."""
+"""Imports flow one way: stages → dvc_wandb → wandb → HTTP → wandb_registry."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tests.conftest import Clone
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = {f"stages/{name}.py" for name in ("prepare", "train", "register", "evaluate", "promote")}
 FORBIDDEN = {
-    "stages": {"registry", "dvc"},
-    "lineage": {"stages", "registry"},
-    "registry": {"stages", "lineage", "wandb", "dvc"},
+    "stages": {"wandb_registry", "dvc"},
+    "dvc_wandb": {"stages", "wandb_registry"},
+    "wandb_registry": {"stages", "dvc_wandb", "wandb", "dvc"},
 }
-SEAMS = {("lineage/embedded.py", "registry")}
+SEAMS = {("dvc_wandb/client/local_server.py", "wandb_registry")}
 FILES = sorted(path.relative_to(ROOT) for package in FORBIDDEN for path in (ROOT / package).rglob("*.py"))
 
 
@@ -33,7 +33,7 @@ def imported_roots(tree: ast.AST) -> Iterator[str]:
 def test_imports_flow_one_way(path: Path):
     for module in imported_roots(ast.parse((ROOT / path).read_text())):
         allowed = module not in FORBIDDEN[path.parts[0]] or (path.as_posix(), module) in SEAMS
-        assert allowed, f"{path} imports {module}: data flows stages → lineage → wandb → registry"
+        assert allowed, f"{path} imports {module}: data flows stages → dvc_wandb → wandb → wandb_registry"
 
 
 @pytest.mark.parametrize("path", FILES, ids=str)
@@ -44,5 +44,5 @@ def test_a_file_can_be_read_in_a_sitting(path: Path):
 
 def test_the_benchmarks_contender_without_a_mirror_can_run_every_stage(clone: Clone):
     """It lacked what `promote` imports, and the benchmark ended at its second contender."""
-    (clone.path / "lineage/run.py").write_text((ROOT / "benchmarks/untracked.py").read_text())
+    (clone.path / "dvc_wandb/recorder/tracked_run.py").write_text((ROOT / "benchmarks/untracked.py").read_text())
     clone.run("python", "-c", f"import {', '.join(name[:-3].replace('/', '.') for name in sorted(SCRIPTS))}")

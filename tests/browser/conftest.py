@@ -15,7 +15,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Dialog, Page, Playwright, Response, sync_playwright
 
-from registry import daemon
+from wandb_registry import daemon
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -52,9 +52,9 @@ class Site:
         return done.stdout
 
     def command(self, *arguments: str) -> None:
-        """`python -m registry …` on its store."""
+        """`wandb-registry …` on its store."""
         subprocess.run(
-            [sys.executable, "-m", "registry", *arguments],
+            [sys.executable, "-m", "wandb_registry", *arguments],
             env=os.environ | {"REGISTRY_DIR": str(self.store)},
             cwd=ROOT,
             check=True,

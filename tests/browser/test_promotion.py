@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, expect
 
-from registry import daemon
+from wandb_registry import daemon
 
 from ..conftest import Clone
 from .conftest import Site, Window
@@ -26,7 +26,7 @@ with wandb.init(project="model-registry-dev", job_type="train_model") as run:
 @pytest.fixture
 def trained(pipeline: Clone, tmp_path) -> Iterator[tuple[Clone, Site, str]]:
     """A copy of the project after its pipeline ran, with the registry in it, and another version of the model."""
-    pipeline.run("python", "-m", "registry", "stop")
+    pipeline.run("wandb-registry", "stop")
     shutil.copytree(pipeline.path, tmp_path / "clone", symlinks=True)
     clone = Clone(tmp_path / "clone", pipeline.env)
     store = clone.path / ".registry"
@@ -38,7 +38,7 @@ def trained(pipeline: Clone, tmp_path) -> Iterator[tuple[Clone, Site, str]]:
 
 def test_six_clicks_after_the_pipeline_ran_are_drift_from_git(browser: Browser, trained: tuple[Clone, Site, str]):
     clone, site, version = trained
-    assert clone.run("python", "-m", "lineage", "verify").code == 0
+    assert clone.run("dvc-wandb", "verify").code == 0
     window = Window(browser.new_page(viewport={"width": 1280, "height": 800}), site.url)
     window.open(site.sign_in_url())
 
@@ -55,13 +55,13 @@ def test_six_clicks_after_the_pipeline_ran_are_drift_from_git(browser: Browser, 
     )
     expect(line.locator("time")).to_be_visible()
 
-    verified = clone.run("python", "-m", "lineage", "verify", ok=False)
+    verified = clone.run("dvc-wandb", "verify", ok=False)
     assert verified.code == 1
     assert "production" in verified.text
     clicked_on = page.url
     page.goto(f"{site.url}/registry/model?selectionPath=local%2Fmodel-registry%2FMNIST-dev")
     expect(page.get_by_role("alert")).to_contain_text(f"in git says v0, the registry says {version}.")
-    assert clone.run("python", "-m", "lineage", "promote").code == 0
+    assert clone.run("dvc-wandb", "promote").code == 0
     page.reload()
     expect(page.locator("#sides")).to_contain_text("git and the registry agree: production is v0")
     page.goto(clicked_on)
@@ -73,7 +73,7 @@ def test_six_clicks_after_the_pipeline_ran_are_drift_from_git(browser: Browser, 
 
 def test_the_reports_links_open_their_pages(browser: Browser, trained: tuple[Clone, Site, str]):
     clone, site, _ = trained
-    clone.run("python", "-m", "lineage", "report", "--html", "report.html")
+    clone.run("dvc-wandb", "report", "--html", "report.html")
     window = Window(browser.new_page(), site.url)
     window.open(site.sign_in_url())
     page = window.page

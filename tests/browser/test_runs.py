@@ -14,7 +14,7 @@ import pytest
 import requests
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from registry import daemon
+from wandb_registry import daemon
 
 from .conftest import ROOT, Site, Window
 from .seed_runs import EVIL

@@ -88,7 +88,7 @@ class Shop(Clone):
         return self.run(*MAKE, *words, ok=ok, env=env)
 
     def lineage(self, *words: str, ok: bool = True) -> Done:
-        return self.run("python", "-m", "lineage", *words, ok=ok)
+        return self.run("dvc-wandb", *words, ok=ok)
 
     def commit(self, message: str) -> str:
         self.git("add", "--all")
@@ -160,7 +160,7 @@ def open_shop(folder: Path, pipeline: Clone) -> Iterator[Shop]:
     for name in ("data", ".dvc/cache"):
         shutil.copytree(pipeline.path / name, folder / name, dirs_exist_ok=True)
     yield _furnished(Shop(clone.path, clone.env))
-    clone.run("python", "-m", "registry", "stop", ok=False)
+    clone.run("wandb-registry", "stop", ok=False)
 
 
 def _furnished(shop: Shop) -> Shop:

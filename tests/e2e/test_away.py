@@ -1,4 +1,4 @@
-"""The registry down, refusing or dying: the stages finish all the same, and `lineage mirror` makes it up."""
+"""The registry down, refusing or dying: the stages finish all the same, and `dvc-wandb mirror` makes it up."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import pytest
 import wandb
 import yaml
 
-from registry import daemon
 from tests.conftest import Clone, account
 from tests.hanging import Hanging
+from wandb_registry import daemon
 
 NOBODY = {"WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_API_KEY": "k" * 40}
 
@@ -35,17 +35,17 @@ def test_without_a_registry_and_on_one_core_the_lock_is_the_same_and_is_mirrored
         assert "make mirror" in lines[0]
     assert clone.git("status", "--porcelain") == ""
 
-    refused = clone.run("python", "-m", "lineage", "mirror", ok=False, env=NOBODY)
+    refused = clone.run("dvc-wandb", "mirror", ok=False, env=NOBODY)
     assert refused.code == 1
     assert "Traceback" not in refused.text
     assert (
         clone.run("make", "repro", "--assume-old=.venv/installed", "--assume-old=packages.yaml", env=NOBODY).ran == []
     )
 
-    made_up = clone.run("python", "-m", "lineage", "mirror").text
+    made_up = clone.run("dvc-wandb", "mirror").text
     assert "not there" not in made_up
     assert "mirroring train" in made_up
-    assert "mirroring" not in clone.run("python", "-m", "lineage", "mirror").text
+    assert "mirroring" not in clone.run("dvc-wandb", "mirror").text
     rows = clone.run("python", "-c", "import wandb; print(*wandb.Api().run('model-registry-dev/' + "
                      "next(r.id for r in wandb.Api().runs('model-registry-dev') if r.job_type == 'train_model'))"
                      ".history(keys=['epoch/accuracy'], pandas=False))", env=account(clone)).text  # fmt: skip
@@ -72,7 +72,7 @@ def test_a_registry_that_is_away_costs_one_line_and_never_asks(pipeline: Clone, 
     assert len([line for line in lines if "not mirrored" in line and reason in line]) == 1
     assert "Traceback" not in done.text
     assert pipeline.git("status", "--porcelain") == ""
-    mirrored = pipeline.run("python", "-m", "lineage", "mirror", "--lenient", env={**account(pipeline), **env})
+    mirrored = pipeline.run("dvc-wandb", "mirror", "--lenient", env={**account(pipeline), **env})
     assert "Traceback" not in mirrored.text
 
 
@@ -134,7 +134,7 @@ def test_a_registry_that_hangs_while_production_is_asked_for_costs_seconds(
     there = account(pipeline)
     asked = time.monotonic()
     done = pipeline.run(
-        "python", "-m", "lineage", *words, ok=False,
+        "dvc-wandb", *words, ok=False,
         env={**there, "WANDB_BASE_URL": Hanging(there["WANDB_BASE_URL"], answered).url},
     )  # fmt: skip
     assert time.monotonic() - asked < 30
@@ -195,7 +195,7 @@ def test_a_training_survives_its_registry(pipeline: Clone, api: wandb.Api):
     assert pipeline.git("status", "--porcelain") == ""
 
     md5 = yaml.safe_load(pipeline.read("dvc.lock"))["stages"]["train"]["outs"][0]["md5"]
-    pipeline.run("python", "-m", "lineage", "mirror")
+    pipeline.run("dvc-wandb", "mirror")
     after = wandb.Api().runs("model-registry-dev", filters={"job_type": "train_model"})
     (new,) = [run for run in after if run.id not in before]
     deadline = time.monotonic() + 30

@@ -328,5 +328,5 @@ def test_commands_outside_a_dvc_project(bad: Clone, tmp_path: Path):
 
 
 def test_a_stage_that_does_not_exist(bad: Clone):
-    done = bad.run("python", "-m", "lineage", "mirror", "trian", ok=False, env=OFF)
+    done = bad.run("dvc-wandb", "mirror", "trian", ok=False, env=OFF)
     assert done.code == 1

@@ -35,7 +35,7 @@ def test_a_changed_epoch_count_and_back_again(pipeline: Clone, api: wandb.Api):
     back = pipeline.run("dvc", "repro")
     assert "epoch" not in back.text.lower().replace("train.epochs", "")
     assert model_md5(pipeline) == first
-    assert pipeline.run("python", "-m", "lineage", "mirror").code == 0
+    assert pipeline.run("dvc-wandb", "mirror").code == 0
     assert api.artifact(f"model-registry-dev/mnist_model:dvc-{first}").version == "v0"
     assert pipeline.git("status", "--porcelain") == ""
 

@@ -1,4 +1,4 @@
-"""`lineage mirror`: makes up what is missing, from the workspace or from DVC's cache, and says what it can't."""
+"""`dvc-wandb mirror`: makes up what is missing, from the workspace or from DVC's cache, and says what it can't."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def test_bytes_come_from_the_cache_where_the_workspace_lacks_them(pipeline: Clon
     (pipeline.path / "models/model.h5").unlink()
     shutil.rmtree(pipeline.path / "data/mnist")
     try:
-        text = pipeline.run("python", "-m", "lineage", "mirror", env=emptied).text
+        text = pipeline.run("dvc-wandb", "mirror", env=emptied).text
         assert "not there" not in text
         assert "mnist_dataset:v0" in text
     finally:
         pipeline.run("dvc", "checkout")
-        pipeline.run("python", "-m", "registry", "stop", env=emptied)
+        pipeline.run("wandb-registry", "stop", env=emptied)
 
 
 @pytest.mark.soak  # tests/lineage/test_remote.py has it of a smaller project
@@ -38,7 +38,7 @@ def test_bytes_that_are_nowhere_are_named_and_the_rest_is_mirrored(pipeline: Clo
     model.rename(tmp_path / "model.h5")
     cache.rename(tmp_path / "cache")
     try:
-        done = pipeline.run("python", "-m", "lineage", "mirror", ok=False, env=emptied)
+        done = pipeline.run("dvc-wandb", "mirror", ok=False, env=emptied)
         assert done.code == 1
         assert "Traceback" not in done.text
         assert "train was not mirrored: neither the workspace nor DVC's cache holds models/model.h5" in done.text
@@ -47,14 +47,14 @@ def test_bytes_that_are_nowhere_are_named_and_the_rest_is_mirrored(pipeline: Clo
     finally:
         (tmp_path / "cache").rename(cache)
         (tmp_path / "model.h5").rename(model)
-        pipeline.run("python", "-m", "registry", "stop", env=emptied)
+        pipeline.run("wandb-registry", "stop", env=emptied)
 
 
 @pytest.mark.soak  # tests/lineage/test_interrupt.py does it to a smaller project
 def test_a_mirror_killed_again_and_again_goes_on_and_doubles_nothing(
     pipeline: Clone, emptied: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
-    command = ["python", "-m", "lineage", "mirror"]
+    command = ["dvc-wandb", "mirror"]
     for seconds in (2.5, 4.0, 5.5):
         process = subprocess.Popen(
             command,
@@ -85,4 +85,4 @@ def test_a_mirror_killed_again_and_again_goes_on_and_doubles_nothing(
             len(list(api.artifact_collection(collection.split("_")[1], f"model-registry-dev/{collection}").artifacts()))
             == 1
         )
-    pipeline.run("python", "-m", "registry", "stop", env=emptied)
+    pipeline.run("wandb-registry", "stop", env=emptied)

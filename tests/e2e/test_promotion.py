@@ -11,18 +11,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Clone
-from tests.e2e.shop import (
-    BEST,
-    BETTER,
-    CLEARLY_WORSE,
-    EQUAL,
-    LUCKY,
-    SLIGHTLY_WORSE,
-    TARGET,
-    TOO_BAD,
-    Shop,
-    open_shop,
-)
+from tests.e2e.shop import BEST, BETTER, CLEARLY_WORSE, EQUAL, LUCKY, SLIGHTLY_WORSE, TARGET, TOO_BAD, Shop, open_shop
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lineage import production
+from dvc_wandb import production
 from tests.conftest import Clone
 from tests.e2e.shop import BEST, BETTER, MAKE, TARGET, Shop, open_shop
 
@@ -34,7 +34,7 @@ def shop(opened: Shop, tmp_path: Path) -> Iterator[Shop]:
     shop.lineage("mirror")
     assert shop.held() == shop.record["model_md5"]
     yield shop
-    shop.run("python", "-m", "registry", "stop", ok=False)
+    shop.run("wandb-registry", "stop", ok=False)
 
 
 def test_a_registry_that_is_away_costs_nothing_but_the_alias(shop: Shop):
@@ -136,7 +136,7 @@ def test_a_kill_after_a_persons_decision_was_written_is_mended(shop: Shop):
     killed_when(
         shop,
         lambda: json.loads(shop.read("production.json"))["model_md5"] == first,
-        "python", "-m", "lineage", "rollback", "--reason", "slow",
+        "dvc-wandb", "rollback", "--reason", "slow",
     )  # fmt: skip
     assert shop.record["model_md5"] == first
     done = shop.make("promote")
@@ -243,7 +243,7 @@ def test_of_two_that_move_the_alias_in_the_same_moment_the_first_keeps_it(shop: 
     colleague.lineage("mirror")
     colleague.git("checkout", "--quiet", "main")
     late = """if True:
-        from lineage.pipeline import Pipeline, project_root
+        from dvc_wandb.project.pipeline import Pipeline, project_root
         from lineage.production import alias, place, registered
         where = place.place_of(Pipeline(project_root()))
         connection, pipeline = where.connected(), Pipeline(where.root)
@@ -331,7 +331,7 @@ def test_git_log_and_lineage_history_tell_the_same(shop: Shop):
     assert log.index("Back to the first") < log.index('+  "reason": "customers complained"')
     told = shop.lineage("history", "MNIST-dev")
     assert "git and the registry's activity log tell the same story." in told.text
-    facts = shop.json("python", "-m", "lineage", "history", "MNIST-dev", "--json")
+    facts = shop.json("dvc-wandb", "history", "MNIST-dev", "--json")
     assert facts["differences"] == []
     last = facts["history"][-3:]
     assert [one["model_md5"] for one in last] == [first, second, first]

@@ -21,7 +21,7 @@ def recorders(clone: Clone) -> list[psutil.Process]:
     found: dict[int, psutil.Process] = {}
     for process in psutil.process_iter():
         try:
-            if "lineage.recorder" in process.cmdline() and Path(process.cwd()) == clone.path:
+            if "dvc_wandb.recorder" in process.cmdline() and Path(process.cwd()) == clone.path:
                 found[process.pid] = process
         except psutil.Error:
             continue
@@ -77,7 +77,7 @@ def test_all_stages_are_mirrored_once_and_in_order_and_nobody_stays(pipeline: Cl
     assert not [stage for stage in pipeline.said["repro"].ran if f"mirroring {stage}" in pipeline.said["mirror"].text]
     assert eventually(lambda: not recorders(pipeline))
     assert not list(pipeline.path.glob(".dvc/tmp/recorder-*"))
-    assert not list(pipeline.path.glob(".dvc/tmp/lineage-tmp-*"))
+    assert not list(pipeline.path.glob(".dvc/tmp/dvc-wandb-tmp-*"))
 
 
 def test_what_a_stage_prints_is_in_its_runs_log(pipeline: Clone, api: wandb.Api, tmp_path: Path):
@@ -130,5 +130,5 @@ def test_a_killed_recorder_costs_the_mirror_not_the_stage(pipeline: Clone):
     if "evaluate: mirrored as " not in said:  # else the machine was slow, and another recorder took its place at once
         assert "evaluate: not mirrored: the recorder is gone" in said
         assert "make mirror" in said
-    assert "not there" not in pipeline.run("python", "-m", "lineage", "mirror").text
+    assert "not there" not in pipeline.run("dvc-wandb", "mirror").text
     assert pipeline.git("status", "--porcelain") == ""

@@ -1,4 +1,4 @@
-"""`lineage verify` on this pipeline: clean after whatever DVC does, and not fooled about production."""
+"""`dvc-wandb verify` on this pipeline: clean after whatever DVC does, and not fooled about production."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import wandb
 
-from registry import daemon
 from tests.conftest import Clone, account
+from wandb_registry import daemon
 
-VERIFY = ("python", "-m", "lineage", "verify", "--json")
-MIRROR = ("python", "-m", "lineage", "mirror")
+VERIFY = ("dvc-wandb", "verify", "--json")
+MIRROR = ("dvc-wandb", "mirror")
 
 
 def verified(pipeline: Clone, **env: str) -> dict[str, object]:
@@ -75,6 +75,6 @@ def test_a_click_on_production_is_named_and_promote_mends_it(pipeline: Clone, ap
     assert (drift["what"], drift["where"]) == ("wrong production", "production.json")
     assert recorded in drift["lock"]
     assert "production" in drift["registry"]
-    assert drift["mend"] == "python -m lineage promote"
+    assert drift["mend"] == "dvc-wandb promote"
     pipeline.run(*drift["mend"].split())
     verified(pipeline)

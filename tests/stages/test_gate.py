@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from lineage.production import Record
+from dvc_wandb.production import Record
 from stages import gate
 from stages.gate import Comparison, Rule
 

@@ -1,0 +1,64 @@
+"""dvc-wandb: keeps dvc.lock and the registry one."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+
+from dvc_wandb.cli import get, history, init, mirror, promote, report, reproduce, rollback, show, verify, why
+from dvc_wandb.client import timeouts
+from dvc_wandb.errors import LineageError, RegistryAway, WrongProject, in_a_sentence, is_of_sdk
+from dvc_wandb.project.pipeline import project_root
+from dvc_wandb.recorder import client
+
+COMMANDS = (init, mirror, verify, show, why, report, reproduce, promote, rollback, get, history)
+
+
+def main() -> int:
+    return timeouts.end(_run(_parser().parse_args()))
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    """The command's exit status, after a sentence for what people can cause."""
+    try:
+        with contextlib.suppress(WrongProject):  # the command says so, where it needs one
+            client.settle(project_root())
+        return arguments.command(arguments)
+    except RegistryAway as error:
+        print(
+            f"dvc-wandb: not mirrored: {in_a_sentence(error)}. DVC has it all; run this again when it is back.",
+            file=sys.stderr,
+        )
+        return 0 if getattr(arguments, "lenient", False) else 1
+    except LineageError as error:
+        print(f"dvc-wandb: {error}", file=sys.stderr)
+    except BrokenPipeError:  # such as `| head`: who reads has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:  # a file or folder that the machine refuses: a full disk, a HOME that is none
+        place = f"{error.filename} can't be used: {error.strerror}" if error.filename else in_a_sentence(error)
+        print(f"dvc-wandb: {place}.", file=sys.stderr)
+    except Exception as error:
+        if not is_of_sdk(error):
+            raise
+        print(f"dvc-wandb: {in_a_sentence(error)}.", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("dvc-wandb: interrupted; run it again to go on where it stopped.", file=sys.stderr)
+    return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="dvc-wandb",
+        description="Keeps dvc.lock and the W&B registry one. The registry is the embedded one, or that of "
+        "WANDB_BASE_URL and WANDB_API_KEY where one of them is set.",
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for command in COMMANDS:
+        command.add(commands)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

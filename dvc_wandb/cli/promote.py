@@ -1,0 +1,86 @@
+"""dvc-wandb promote: the gate or a person decides what is in production, in git and in the registry."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from dvc_wandb.errors import LineageError
+from dvc_wandb.production import Record, alias
+from dvc_wandb.production.promoting_stage import Place, place_of
+from dvc_wandb.project.pipeline import Pipeline, project_root
+from dvc_wandb.promotion import decisions, dry_run
+from dvc_wandb.sync.locks import alone
+
+
+def add(commands: Any) -> None:
+    one = commands.add_parser(
+        "promote",
+        help="run the gate, or decide oneself; then make the registry agree",
+        description="Runs the stage whose record says what is in production, and puts the registry's alias "
+        "`production` where the record has it, on any branch: calling this is a person's decision.",
+    )
+    who = one.add_mutually_exclusive_group()
+    who.add_argument("--version", metavar="V", help="put this version in production, such as v3; the gate isn't asked")
+    who.add_argument("--from", dest="source", choices=["registry"], help="git follows the registry's alias")
+    add_common(one)
+    one.set_defaults(command=run)
+
+
+def add_common(one: argparse.ArgumentParser) -> None:
+    one.add_argument("--reason", metavar="WHY", help="what the record says of a person's decision")
+    one.add_argument("--dry", action="store_true", help="say what would happen, and change nothing")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    where = place_of(Pipeline(project_root()))
+    if arguments.version and not (arguments.reason or "").strip():
+        raise LineageError('say why, for the record: make promote VERSION=v3 REASON="…" (--reason "…").')
+    if arguments.version:
+        return decide(where, arguments, lambda: decisions.version(where, arguments.version, arguments.reason))
+    if arguments.source:
+        return decide(where, arguments, lambda: decisions.from_registry(where, arguments.reason))
+    if arguments.reason:
+        raise LineageError("a reason belongs to a person's decision: name a VERSION, or FROM=registry.")
+    if arguments.dry:
+        return foresee(where, lambda: dry_run.of_gate(where))
+    allowed()
+    with alone(where.root, "promotion"):
+        decisions.by_gate(where)
+    return 0
+
+
+def decide(where: Place, arguments: argparse.Namespace, wanted: Callable[[], Record]) -> int:
+    """Carry out a person's decision: `wanted` says what the record then is. Who comes second hears of the first."""
+    if arguments.dry:
+        return foresee(where, lambda: dry_run.of_record(where, wanted()))
+    allowed()
+    before = where.record()
+    with alone(where.root, "promotion"):
+        now = where.record()
+        if now != before:
+            raise LineageError(
+                f"meanwhile {str(now.model_md5 if now else None)[:8]} became production ({now.reason if now else ''}). "
+                "Nothing was changed; run this again if you still mean it."
+            )
+        decisions.by_person(where, decisions.ask(where, wanted))
+    return 0
+
+
+def foresee(where: Place, trial: Callable[[], Iterator[str]]) -> int:
+    """Say what would happen."""
+
+    def said() -> None:
+        for line in trial():
+            print(line, flush=True)
+
+    decisions.ask(where, said)
+    return 0
+
+
+def allowed() -> None:
+    if reason := alias.why_never_here():
+        raise LineageError(
+            f"{reason}, which never changes what is in production; DRY=1 (--dry) says what would happen."
+        )

@@ -1,0 +1,84 @@
+"""dvc-wandb report: metrics against the base revision, plots, lineage and the promotion's decision on one page."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from dvc_wandb.cli.show import other_side
+from dvc_wandb.errors import LineageError, WrongProject
+from dvc_wandb.project import git, revisions
+from dvc_wandb.project.pipeline import Pipeline, project_root
+from dvc_wandb.project.settings import name_of
+from dvc_wandb.report import report
+from dvc_wandb.report.graph import Graph
+
+
+def add(commands: Any) -> None:
+    one = commands.add_parser(
+        "report",
+        help="one page for a pull request: promotion, metrics, plots, lineage",
+        description="Prints one Markdown page for a pull request or a CI job's summary: the promotion's decision, "
+        "metrics and plots against a base revision, what ran and why, the lineage.",
+    )
+    one.add_argument(
+        "--base",
+        metavar="REV",
+        help="hold it against this revision (default: the branch that GITHUB_BASE_REF names, else the commit before "
+        "the last change)",
+    )
+    one.add_argument("--html", metavar="FILE", type=Path, help="also write the page as self-contained HTML")
+    one.set_defaults(command=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    pipeline = Pipeline(project_root())
+    executions = pipeline.locked()
+    registry = other_side(pipeline, Graph(executions, pipeline.added()))
+    head, base = _revisions(pipeline, arguments.base)
+    found = report.collect(pipeline, name_of(pipeline.root), head, base, registry)
+    if arguments.html:
+        try:
+            arguments.html.parent.mkdir(parents=True, exist_ok=True)
+            arguments.html.write_text(report.html(found))
+        except OSError as error:
+            raise LineageError(f"{arguments.html} can't be written: {error.strerror}.") from None
+    print(report.markdown(found), end="")
+    return 0
+
+
+def _revisions(pipeline: Pipeline, asked: str | None) -> tuple[report.Revision, report.Revision | None]:
+    """What the page is about, and what it is held against; None where there is nothing earlier."""
+    if pipeline.commit is None:
+        if asked:
+            raise WrongProject(f"this project has no commits, so there is no '{asked}' to hold it against.")
+        return report.Revision("the workspace", None), None
+    committed = _is_committed(pipeline.root)
+    head = report.Revision(pipeline.commit[:7] if committed else "the workspace", pipeline.commit)
+    if asked:
+        return head, report.Revision(asked, _commit(pipeline.root, asked))
+    target = os.environ.get("GITHUB_BASE_REF")
+    for name in ([f"origin/{target}"] if target else []) + (["HEAD~1"] if committed else ["HEAD"]):
+        try:
+            commit = _commit(pipeline.root, name)
+            return head, report.Revision(f"{name} ({commit[:7]})", commit)
+        except WrongProject as error:
+            print(f"dvc-wandb: {error}", file=sys.stderr)
+    return head, None
+
+
+def _commit(root: Path, name: str) -> str:
+    try:
+        return revisions.resolved(root, name)
+    except WrongProject:
+        raise WrongProject(
+            f"there is no revision '{name}' here to hold this one against. In CI, check out with the whole history."
+        ) from None
+
+
+def _is_committed(root: Path) -> bool:
+    """Whether dvc.lock and what it names in git are those of HEAD."""
+    return git.said(root, "diff", "--quiet", "HEAD", "--") is not None

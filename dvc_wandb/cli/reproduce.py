@@ -1,0 +1,93 @@
+"""dvc-wandb reproduce: runs the current commit again on nothing, and says whether each output is byte-equal."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from dvc_wandb.errors import WrongProject
+from dvc_wandb.project import git
+from dvc_wandb.project.pipeline import Pipeline, project_root
+from dvc_wandb.report import reproduce
+from dvc_wandb.report.graph_text import short
+
+
+def add(commands: Any) -> None:
+    one = commands.add_parser(
+        "reproduce",
+        help="run the current commit again on nothing, and compare every output",
+        description="Clones the current commit into a temporary folder with an empty DVC cache, runs every stage there "
+        "and says for each whether its outputs are equal to the byte; where not, which files differ and by how much. "
+        "Ends with 0 only if all are equal. The clone stays where something differs.",
+    )
+    one.add_argument("--json", action="store_true", help="print the result as JSON")
+    one.set_defaults(command=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    workspace = Pipeline(project_root())
+    if workspace.commit is None:
+        raise WrongProject(
+            "a commit is what can be reproduced, and this project has none. Run `git init`, then commit."
+        )
+    pipeline = workspace.at(workspace.commit)
+    if not arguments.json:
+        print(f"commit {workspace.commit[:10]}, in a fresh clone with an empty cache", flush=True)
+    if changed := _changed(workspace.root):
+        print(f"dvc-wandb: not part of it, since not committed: {', '.join(changed)}.", file=sys.stderr)
+    folder = Path(tempfile.mkdtemp(prefix="reproduce-"))
+    results = []
+    try:
+        log = folder / "log"
+        root = reproduce.clone(pipeline, folder)
+        ran = reproduce.run(root, folder / "cache", log)
+        for result in reproduce.compare(pipeline, root, ran):
+            results.append(result)
+            if not arguments.json:
+                print("\n".join(_told(result)), flush=True)
+    finally:
+        equal = bool(results) and all(result.equal for result in results)
+        if equal or not (folder / "log").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+    if arguments.json:
+        print(
+            json.dumps(
+                {"commit": pipeline.commit, "equal": equal, "stages": [asdict(one) for one in results]}, indent=2
+            )
+        )
+    else:
+        print(_verdict(results, equal, folder))
+    return 0 if equal else 1
+
+
+def _changed(root: Path) -> list[str]:
+    """The files under git's care that the workspace has otherwise than the commit."""
+    return (git.said(root, "diff", "--name-only", "HEAD") or "").splitlines()
+
+
+def _told(result: reproduce.Result) -> list[str]:
+    lines = [f"{result.stage}: {result.why}" if result.why else result.stage]
+    for out in result.outs:
+        if out.equal:
+            lines.append(f"  equal   {out.path}  {short(out.made)}")
+        elif out.made:
+            lines.append(f"  differs {out.path}  {short(out.committed)} → {short(out.made)}")
+            lines += (f"          {name}: {said}" for name, said in out.files.items())
+    return lines
+
+
+def _verdict(results: list[reproduce.Result], equal: bool, folder: Path) -> str:
+    outs = [out for result in results for out in result.outs]
+    if equal:
+        return f"{len(results)} stages, {len(outs)} outputs: all equal to the byte."
+    same = sum(out.equal for out in outs)
+    return (
+        f"{len(results)} stages, {same} of {len(outs)} outputs equal. "
+        f"The clone is in {folder}/clone, what the stages printed in {folder}/log."
+    )

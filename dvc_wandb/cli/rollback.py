@@ -1,0 +1,27 @@
+"""dvc-wandb rollback: the model before is in production again, in git and in the registry."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from dvc_wandb.cli.promote import add_common, decide
+from dvc_wandb.production.promoting_stage import place_of
+from dvc_wandb.project.pipeline import Pipeline, project_root
+from dvc_wandb.promotion import decisions
+
+
+def add(commands: Any) -> None:
+    one = commands.add_parser(
+        "rollback",
+        help="put the model before back in production",
+        description="Puts the model that was in production before, by git's history of the record, back there. The one "
+        "that it replaces is not promoted again by the gate, only by a person.",
+    )
+    add_common(one)
+    one.set_defaults(command=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    where = place_of(Pipeline(project_root()))
+    return decide(where, arguments, lambda: decisions.back(where, arguments.reason))

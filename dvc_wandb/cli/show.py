@@ -1,0 +1,160 @@
+"""dvc-wandb show: the graph with the names of both sides; up- or downstream of one artifact; across commits."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from dvc_wandb.client.connection import connect
+from dvc_wandb.client.versions import Holdings
+from dvc_wandb.errors import RegistryAway, WrongProject, in_a_sentence
+from dvc_wandb.project import lock_history
+from dvc_wandb.project.lock import Content
+from dvc_wandb.project.pipeline import Pipeline, project_root
+from dvc_wandb.report import graph_text
+from dvc_wandb.report.graph import Graph, Key, key_of
+from dvc_wandb.report.graph_svg import svg
+
+
+def add(commands: Any) -> None:
+    one = commands.add_parser(
+        "show",
+        help="draw the lineage with the names of both sides",
+        description="Draws what dvc.lock says: stages, what they read and make, and the version of each in the "
+        "registry. Without a registry it shows DVC's names.",
+    )
+    one.add_argument("path", nargs="?", metavar="PATH", help="only what this file, folder or stage is connected with")
+    one.add_argument("--upstream", action="store_true", help="only what PATH comes from")
+    one.add_argument("--downstream", action="store_true", help="only what comes from PATH")
+    one.add_argument("--commits", action="store_true", help="every PATH of the past, and which commits' data made it")
+    form = one.add_mutually_exclusive_group()
+    form.add_argument("--mermaid", action="store_true", help="as a Mermaid flowchart, which GitHub draws")
+    form.add_argument("--svg", action="store_true", help="as a picture")
+    form.add_argument("--json", action="store_true", help="as JSON")
+    one.set_defaults(command=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    pipeline = Pipeline(project_root())
+    if arguments.path is None and (arguments.upstream or arguments.downstream or arguments.commits):
+        raise WrongProject("--upstream, --downstream and --commits ask about one artifact: `dvc-wandb show PATH …`.")
+    if arguments.commits:
+        return _across_time(pipeline, arguments)
+    graph = Graph(pipeline.locked(), pipeline.added())
+    if arguments.path is not None:
+        graph = _connected(graph, arguments, pipeline.root)
+    if not graph.contents and not graph.executions:
+        print("dvc-wandb: dvc.lock has nothing to draw yet; `dvc repro` fills it.", file=sys.stderr)
+    registry = other_side(pipeline, graph)
+    if arguments.json:
+        print(json.dumps(graph_text.facts(graph, registry), indent=2))
+    elif arguments.mermaid:
+        print(graph_text.mermaid(graph, registry))
+    elif arguments.svg:
+        print(svg(graph, registry, f"Lineage of {arguments.path or pipeline.root.name}"))
+    else:
+        print(graph_text.text(graph, registry, shutil.get_terminal_size((80, 24)).columns))
+    return 0
+
+
+def _connected(graph: Graph, arguments: argparse.Namespace, root: Path) -> Graph:
+    """What the file, folder or stage that was asked for is connected with."""
+    both = arguments.upstream == arguments.downstream
+    if ends := graph.ends(arguments.path):
+        parts = [graph.leading_to(one) if both or arguments.upstream else Graph([one]) for one in ends]
+    else:
+        keys = found_in(graph, arguments.path, root)
+        parts = [graph.upstream(keys)] if both or arguments.upstream else []
+        parts += [graph.downstream(keys)] if both or arguments.downstream else []
+    return parts[0].joined(parts[-1])
+
+
+def found_in(graph: Graph, name: str, root: Path) -> list[Key]:
+    """What `name` means, seen from where we stand or from the project's root; raises WrongProject."""
+    here = os.path.relpath(Path.cwd() / name, root)
+    if found := graph.find(here) or graph.find(name):
+        return found
+    known = sorted({key[0] for key in graph.contents})
+    few = ", ".join(known[:12]) + (f" and {len(known) - 12} more" if len(known) > 12 else "")
+    raise WrongProject(f"dvc.lock has nothing called '{name}'. It has: {few or 'nothing; run `dvc repro`'}.")
+
+
+def other_side(pipeline: Pipeline, graph: Graph) -> graph_text.Registry:
+    """The registry's names for all of `graph`; none, and a word about it, while it is away."""
+    try:
+        connection = connect(pipeline.root)
+        holdings = Holdings(connection)
+        holdings.load([content for content in graph.contents.values() if content.md5], graph.executions)
+        versions = {key: holdings.version(content) for key, content in graph.contents.items() if content.md5}
+        runs = {one.key: holdings.runs(one) for one in graph.executions}
+    except RegistryAway as error:
+        print(f"dvc-wandb: DVC's names only: {in_a_sentence(error)}.", file=sys.stderr)
+        return graph_text.Registry()
+    return graph_text.Registry(
+        connection.project_url,
+        {key: name for key, name in versions.items() if name},
+        {key: found[0].id for key, found in runs.items() if found},
+    )
+
+
+# ---- across time ----
+
+
+def _across_time(pipeline: Pipeline, arguments: argparse.Namespace) -> int:
+    """Each state that PATH ever had, newest first, with all that it came from and the commit where that appeared."""
+    everything, first, states = Graph([]), {}, []
+    for commit in lock_history.commits(pipeline):
+        then = Graph(commit.executions, commit.added)
+        everything = everything.joined(then)
+        for key in [*then.contents]:
+            first.setdefault(key, commit)
+        known = {key for key, _ in states}
+        states += [(key, everything.upstream([key])) for key in _same_path(pipeline, then, arguments) - known]
+    if not states:
+        found_in(everything, arguments.path, pipeline.root)
+    registry = other_side(pipeline, everything)
+    if arguments.json:
+        told = [
+            graph_text.facts(
+                graph, registry, lambda key: {"commit": first[key].sha or None, "subject": first[key].subject}
+            )
+            | {"path": path, "md5": md5}
+            for (path, md5), graph in reversed(states)
+        ]
+        print(json.dumps(told, indent=2))
+        return 0
+    width = shutil.get_terminal_size((80, 24)).columns
+    print("\n\n".join(_state(key, graph, first, registry, width) for key, graph in reversed(states)))
+    return 0
+
+
+def _same_path(pipeline: Pipeline, graph: Graph, arguments: argparse.Namespace) -> set[Key]:
+    try:
+        return {key for key in found_in(graph, arguments.path, pipeline.root) if key[1]}
+    except WrongProject:
+        return set()
+
+
+def _state(
+    key: Key, graph: Graph, first: dict[Key, lock_history.Commit], registry: graph_text.Registry, width: int
+) -> str:
+    """One state: its name on both sides and its commit; then each content upstream of it, oldest commit first."""
+    lines = _lines(graph.contents[key], first[key], registry, width, "")
+    order = {commit.sha: at for at, commit in enumerate(dict.fromkeys(first.values()))}
+    outs = {key_of(out) for one in graph.executions for out in one.outs}
+    came = [one for one in graph.contents if one != key and (one in graph.readers or one not in outs)]
+    for one in sorted(came, key=lambda one: (order[first[one].sha], one[0])):
+        lines += _lines(graph.contents[one], first[one], registry, width, "  ")
+    return "\n".join(lines)
+
+
+def _lines(
+    content: Content, commit: lock_history.Commit, registry: graph_text.Registry, width: int, indent: str
+) -> list[str]:
+    names = "  ".join(filter(None, [content.path, graph_text.short(content.md5), registry.version(content)]))
+    return [graph_text.cut(f"{indent}{names}", width), graph_text.cut(f"{indent}    since {commit}", width)]

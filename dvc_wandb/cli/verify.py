@@ -1,0 +1,57 @@
+"""dvc-wandb verify: proves that dvc.lock and the registry agree, or lists every difference."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from typing import Any
+
+from dvc_wandb.client.connection import connect
+from dvc_wandb.client.versions import Holdings
+from dvc_wandb.project.pipeline import Pipeline, project_root
+from dvc_wandb.sync import verify
+
+
+def add(commands: Any) -> None:
+    one = commands.add_parser(
+        "verify",
+        help="prove dvc.lock and the registry equal, or list every difference",
+        description="Holds dvc.lock against the registry: the files and md5s of every out, the edges of every stage, "
+        "the model in production. Ends with 0 only if all agree; each difference is named with what either side has "
+        "and the command that mends it.",
+    )
+    one.add_argument("targets", nargs="*", metavar="TARGET", help="only up to these stages or outs (default: all)")
+    one.add_argument("--deep", action="store_true", help="also download and hash every file, and rehash the DVC cache")
+    one.add_argument("--json", action="store_true", help="print the result as JSON")
+    one.set_defaults(command=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    pipeline = Pipeline(project_root())
+    connection = connect(pipeline.root, sdk=False)
+    executions = pipeline.locked(*arguments.targets)
+    added = [] if arguments.targets else pipeline.added()
+    report = verify.everything(pipeline, connection, Holdings(connection), executions, added, arguments.deep)
+    if arguments.json:
+        print(json.dumps({"agree": not report.drifts, "registry": connection.project_url, **asdict(report)}, indent=2))
+    else:
+        _tell(report, connection.project_url)
+    return 1 if report.drifts else 0
+
+
+def _tell(report: verify.Report, registry: str) -> None:
+    for drift in report.drifts:
+        print(drift)
+    for note in report.notes:
+        print(f"note: {note}", file=sys.stderr)
+    seen = f"{_some(report.stages, 'stage')}, {_some(report.edges, 'edge')}, {_some(report.files, 'file')}"
+    if report.downloaded or report.rehashed:
+        seen += f" ({report.downloaded} downloaded, {report.rehashed} objects of DVC's cache rehashed)"
+    verdict = _some(len(report.drifts), "difference") if report.drifts else "dvc.lock and the registry agree"
+    print(f"{seen}: {verdict} ({registry})")
+
+
+def _some(count: int, thing: str) -> str:
+    return f"{count} {thing}{'s' if count != 1 else ''}"

@@ -1,0 +1,196 @@
+"""What the registry holds of a pipeline, looked up by content; what was found once is not asked for again."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from dvc_wandb.client.connection import Connection
+from dvc_wandb.client.queries import Questions
+from dvc_wandb.project.lock import Content, Execution
+
+OWN_TYPES = ("run_table", "wandb-history", "wandb-run-history", "wandb-events", "job")  # what W&B logs by itself
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version of an artifact, as the registry describes it."""
+
+    id: str
+    name: str  # such as mnist_model:v3
+    digest: str
+    aliases: frozenset[str]  # in its own collection
+    dvc: dict[str, Any] = field(hash=False)  # what its metadata says of DVC
+    manifest_url: str
+    places: frozenset[tuple[str, str, str]] = frozenset()  # (project, collection, alias), also where it is linked
+
+
+@dataclass(frozen=True)
+class File:
+    """An entry of a version's manifest: a file by its md5, or a reference by what its store calls it."""
+
+    digest: str
+    ref: str | None = None
+
+    @property
+    def md5(self) -> str:
+        """As DVC writes it; the digest of a reference as it is."""
+        return self.digest if self.ref else base64.b64decode(self.digest).hex()
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that says which execution it holds."""
+
+    id: str
+    state: str
+    tags: frozenset[str]
+    inputs: dict[str, str]  # id of a version → its name; those that still exist
+    outputs: dict[str, str]
+    outs: dict[str, str] = field(default_factory=dict)  # path → md5, as its config says
+
+
+class Holdings:
+    """The versions and runs of one project of the registry."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._questions = Questions(connection)
+        self._versions: dict[Content, Version | None] = {}
+        self._files: dict[str, dict[str, File]] = {}
+        self._runs: dict[str, list[Run]] = {}  # by tag
+
+    def load(self, contents: Iterable[Content], executions: Iterable[Execution] = ()) -> None:
+        """Ask for all of these at once; what is known already is not asked for."""
+        wanted = [one for one in dict.fromkeys(contents) if one not in self._versions]
+        names = [f"{one.artifact}:{one.alias}" for one in wanted]
+        for content, found in zip(wanted, self._questions.memberships(names), strict=True):
+            self._versions[content] = _version(found["artifact"]) if found else None
+        tags = [name for one in executions for name in (one.tag, one.given_tag) if name not in self._runs]
+        self._runs |= {name: [] for name in tags}
+        for node in self._questions.runs(list(dict.fromkeys(tags))):
+            run = _run(node)
+            for name in run.tags & self._runs.keys():
+                if run not in self._runs[name]:
+                    self._runs[name].append(run)
+
+    def forget(self, contents: Iterable[Content], execution: Execution | None = None) -> None:
+        """These were changed just now: ask again next time."""
+        for content in contents:
+            self._versions.pop(content, None)
+        if execution:
+            self._runs.pop(execution.tag, None)
+            self._runs.pop(execution.given_tag, None)
+
+    def found(self, content: Content) -> Version | None:
+        """The version under the content alias of `content`, whatever it holds; None where there is none."""
+        if content not in self._versions:
+            self.load([content])
+        return self._versions[content]
+
+    def version(self, content: Content) -> str | None:
+        """The version that mirrors `content`, such as `mnist_model:v3`; None where there is none."""
+        found = self.found(content)
+        return found.name if found else None
+
+    def has_alias(self, target: str, md5: str, alias: str) -> bool:
+        """Whether a version of `md5` among those that were asked for has `alias` in the registered model `target`."""
+        *_, project, collection = ["", *target.split("/")]
+        known = (version for version in self._versions.values() if version and version.dvc.get("md5") == md5)
+        return any((project, collection, alias) in version.places for version in known)
+
+    def runs(self, execution: Execution) -> list[Run]:
+        """The runs that hold all of `execution`."""
+        return self._tagged(execution.tag, execution)
+
+    def given_the_same(self, execution: Execution) -> list[Run]:
+        """The runs with the same command, dependencies and parameters."""
+        return self._tagged(execution.given_tag, execution)
+
+    def load_files(self, versions: Iterable[Version]) -> None:
+        """Fetch the manifests of `versions`, several at a time."""
+        wanted = [one for one in dict.fromkeys(versions) if one.id not in self._files]
+        manifests = self._questions.manifests([one.manifest_url for one in wanted])
+        for version, manifest in zip(wanted, manifests, strict=True):
+            self._files[version.id] = _files(manifest)
+
+    def files(self, version: Version) -> dict[str, File]:
+        """The files of `version` by name."""
+        if version.id not in self._files:
+            self.load_files([version])
+        return self._files[version.id]
+
+    def files_of(self, artifact_id: str) -> dict[str, File]:
+        """The files of a version that is known by its id only."""
+        if artifact_id not in self._files:
+            (manifest,) = self._questions.manifests([self._questions.manifest_url(artifact_id)])
+            self._files[artifact_id] = _files(manifest)
+        return self._files[artifact_id]
+
+    def served(self, version: Version) -> dict[str, tuple[str, str]]:
+        """The md5 that each file of `version` should have and that of what is downloaded for it, by name."""
+        collection, _, alias = version.name.rpartition(":")
+        addresses = dict(self._questions.files(collection, alias))
+        files = {name: file.md5 for name, file in self.files(version).items() if not file.ref}
+        found = self._questions.md5s([addresses.get(name, "") for name in files])
+        return {name: (md5, served) for (name, md5), served in zip(files.items(), found, strict=True)}
+
+    def _tagged(self, name: str, execution: Execution) -> list[Run]:
+        if name not in self._runs:
+            self.load([], [execution])
+        return self._runs[name]
+
+
+def _version(node: dict[str, Any]) -> Version:
+    collection = node["artifactSequence"]["name"]
+    places = [edge["node"] for edge in (node.get("artifactMemberships") or {}).get("edges", [])]
+    return Version(
+        id=node["id"],
+        name=f"{collection}:v{node['versionIndex']}",
+        digest=node["digest"],
+        aliases=frozenset(
+            alias["alias"]
+            for alias in node["aliases"]
+            if (alias.get("artifactCollection") or {}).get("name") == collection
+        ),
+        dvc=_said_of_dvc(node.get("metadata")),
+        manifest_url=node["currentManifest"]["file"]["directUrl"],
+        places=frozenset(
+            (place["artifactCollection"]["project"]["name"], place["artifactCollection"]["name"], alias["alias"])
+            for place in places
+            for alias in place["aliases"]
+        ),
+    )
+
+
+def _said_of_dvc(text: str | None) -> dict[str, Any]:
+    said = json.loads(text or "{}").get("dvc")
+    return said if isinstance(said, dict) else {}
+
+
+def _run(node: dict[str, Any]) -> Run:
+    said = json.loads(node.get("config") or "{}").get("dvc", {})
+    said = said.get("value", said) if isinstance(said, dict) else {}
+    return Run(
+        id=node["name"],
+        state=node["state"],
+        tags=frozenset(node["tags"] or ()),
+        inputs=_edges(node["inputArtifacts"]),
+        outputs=_edges(node["outputArtifacts"]),
+        outs=said.get("outs") or {},
+    )
+
+
+def _edges(connection: dict[str, Any]) -> dict[str, str]:
+    nodes = (edge["node"] for edge in connection["edges"])
+    return {
+        node["id"]: f"{node['artifactSequence']['name']}:v{node['versionIndex']}"
+        for node in nodes
+        if node["state"] == "COMMITTED" and node["artifactType"]["name"] not in OWN_TYPES
+    }
+
+
+def _files(manifest: dict[str, Any]) -> dict[str, File]:
+    return {name: File(entry["digest"], entry.get("ref")) for name, entry in manifest["contents"].items()}

@@ -1,0 +1,211 @@
+"""What was in production from when to when: as git tells it, and as the registry's activity log does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, time
+from difflib import SequenceMatcher
+from pathlib import Path
+
+from dvc_wandb import production
+from dvc_wandb.errors import LineageError
+from dvc_wandb.production import Record
+from dvc_wandb.production.registry_state import ALIAS, Move
+from dvc_wandb.project import git
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A model in production since a commit of the record; `commit` is None for what is not committed yet."""
+
+    record: Record
+    commit: str | None
+    at: datetime
+    by: str
+
+
+@dataclass(frozen=True)
+class Making:
+    """The commit whose lock first had a model, and what its stage read that other stages made: path → md5."""
+
+    commit: str
+    read: dict[str, str]
+
+
+# ---- git ----
+
+
+def of_git(root: Path, path: str) -> list[Chapter]:
+    """The models that the record named, oldest first, along the first parents of this branch.
+
+    Commits that changed no more than the record's words are left out, save that a reason may come later than the
+    model; what lies in the workspace comes last.
+    """
+    told: list[Chapter] = []
+    log = _asked(root, "log", "--reverse", "--first-parent", "--format=%H%x1f%cI%x1f%an", "--", path)
+    for line in log.splitlines():
+        commit, at, by = line.split("\x1f")
+        if record := _at(root, path, commit):
+            _tell(told, Chapter(record, commit, datetime.fromisoformat(at), by))
+    if (root / path).exists():
+        now = datetime.now().astimezone()
+        _tell(told, Chapter(production.read(root / path), None, now, git.said(root, "config", "user.name") or ""))
+    return told
+
+
+def _tell(told: list[Chapter], chapter: Chapter) -> None:
+    last = told[-1] if told else None
+    if last is None or _model(chapter.record) != _model(last.record):
+        told.append(chapter)
+    elif not last.record.reason:
+        told[-1] = replace(last, record=chapter.record)
+
+
+def _model(record: Record) -> tuple[str, str | None]:
+    return record.registered_model, record.model_md5
+
+
+def cut_off(root: Path) -> str | None:
+    """That git has not all of the history here, and how to get it; None where it has."""
+    if git.said(root, "rev-parse", "--is-shallow-repository") != "true":
+        return None
+    return "this clone is shallow: git's history is cut off; `git fetch --unshallow` brings the rest"
+
+
+def _at(root: Path, path: str, commit: str) -> Record | None:
+    """The record at a commit; None where none can be read, as with the marks of a merge conflict in it."""
+    text = git.said(root, "show", f"{commit}:./{path}")
+    try:
+        return production.parse(text, path) if text else None
+    except LineageError:
+        return None
+
+
+def at(told: list[Chapter], moment: datetime) -> Chapter | None:
+    """What was in production then; None before the first."""
+    return next((one for one in reversed(told) if one.commit and one.at <= moment), None)
+
+
+def moment(text: str) -> datetime:
+    """A date, meant as its end, or a date and time; in this machine's zone unless it names one. Raises LineageError."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise LineageError(f"{text!r} is no date; write it as 2026-11-01, or 2026-11-01T14:30.") from None
+    if len(text) <= len("2026-11-01"):
+        found = datetime.combine(found.date(), time.max)
+    return found.astimezone()
+
+
+def before(told: list[Chapter], record: Record) -> Record | None:
+    """The one to roll back to: what `record` replaced, or what stood before it where a person took that back since."""
+    standing: list[Record] = []
+    for one in told:
+        if one.record.registered_model == record.registered_model and one.record.model_md5:
+            _stand(standing, one.record)
+    return standing[-2] if len(standing) > 1 else None
+
+
+def _stand(standing: list[Record], record: Record) -> None:
+    """Put a record on those that stand, without what was taken back in between, committed or not."""
+    while any(one.model_md5 == record.replaces for one in standing[:-1]) and standing[-1].model_md5 != record.replaces:
+        standing.pop()
+    models = [one.model_md5 for one in standing]
+    if record.decided_by == production.PERSON and models[-2:-1] == [record.model_md5]:
+        standing.pop()
+    if models and standing[-1].model_md5 == record.model_md5:
+        standing.pop()
+    standing.append(record)
+
+
+def last_known(told: list[Chapter], md5: str) -> Record | None:
+    """What was recorded last of a model that was in production."""
+    return next((one.record for one in reversed(told) if one.record.model_md5 == md5), None)
+
+
+def overcome(root: Path, path: str, record: Record) -> list[Record]:
+    """The records that `record` was chosen over, as git has it: none of another branch, none that isn't in git.
+
+    A gate chooses over the record that it compared with, and so over those that this one had been chosen over. A person
+    chooses over all there were before, and so does who takes an earlier record back.
+    """
+    found, told = [record], _all_told(root, path, "HEAD")
+    while True:
+        decided = next((commit for commit, one in told if one == record), None)
+        if decided:
+            told = [(commit, one) for commit, one in _all_told(root, path, decided) if commit != decided]
+        if record.decided_by == production.PERSON or any(one == record for _, one in told):
+            return found + [one for _, one in told]
+        earlier = next((one for _, one in told if one.model_md5 == record.replaces), None)
+        if earlier is None or record.replaces is None:
+            return found
+        record = earlier
+        found.append(record)
+
+
+def follows(root: Path, path: str, later: Record | None, earlier: Record) -> bool:
+    """Whether git has `later` after `earlier`."""
+    told = [record for _, record in _all_told(root, path, "HEAD")]
+    return later in told and earlier in told[told.index(later) :]
+
+
+def _all_told(root: Path, path: str, tip: str) -> list[tuple[str, Record]]:
+    """What each commit that leads to `tip` made of the record, newest first; what a merge took over isn't its own."""
+    if git.said(root, "rev-parse", "--verify", "--quiet", tip) is None:  # no git, or nothing committed yet
+        return []
+    log = _asked(root, "log", "--full-history", "--no-merges", "--topo-order", "--format=%H", tip, "--", path)
+    found = ((commit, _at(root, path, commit)) for commit in log.split())
+    return [(commit, record) for commit, record in found if record]
+
+
+def making(root: Path, md5: str) -> Making | None:
+    """Where a model comes from, by git's history of dvc.lock; None where no commit had it."""
+    import yaml
+
+    first = _asked(root, "log", "--reverse", "--format=%H", f"-S{md5}", "--", "dvc.lock").split()
+    for commit in first[:1]:
+        stages = (yaml.safe_load(_asked(root, "show", f"{commit}:./dvc.lock")) or {}).get("stages") or {}
+        made = {out["path"] for stage in stages.values() for out in stage.get("outs", [])}
+        for stage in stages.values():
+            if any(out.get("md5") == md5 for out in stage.get("outs", [])):
+                read = {dep["path"]: dep["md5"] for dep in stage.get("deps", []) if dep["path"] in made}
+                return Making(commit, read)
+    return None
+
+
+def _asked(root: Path, *arguments: str) -> str:
+    return git.told(root, *arguments, failing="git can't tell the history of production")
+
+
+# ---- both ----
+
+
+def differences(told: list[Chapter], moves: list[Move]) -> list[str]:
+    """Where the two sides tell different stories, a sentence each. A registry may be younger than git's history."""
+    git = [one for one in told if one.record.model_md5]
+    registry: list[Move] = []
+    for move in moves:
+        if move.md5 is not None and (not registry or registry[-1].md5 != move.md5):
+            registry.append(move)
+    ours, theirs = [one.record.model_md5 for one in git], [move.md5 for move in registry]
+    if not theirs or ours[-len(theirs) :] == theirs:
+        return []
+    found = []
+    for kind, start, end, first, last in SequenceMatcher(None, ours, theirs, autojunk=False).get_opcodes():
+        if kind in ("delete", "replace") and (first or start):  # what git had before the registry began is no fault
+            found += [
+                f"git has {str(one.record.model_md5)[:8]} in production since {_since(one)}, the registry never had it "
+                "at that place"
+                for one in git[start:end]
+            ]
+        if kind in ("insert", "replace"):
+            found += [
+                f"in the registry {move.by} put {ALIAS} on {(move.md5 or '')[:8] or 'a model that DVC does not know'} "
+                f"({move.version}) at {move.at:%Y-%m-%d %H:%M}, of which git knows nothing"
+                for move in registry[first:last]
+            ]
+    return found
+
+
+def _since(chapter: Chapter) -> str:
+    return f"the commit {chapter.commit[:10]}" if chapter.commit else "now, not committed yet"

@@ -1,0 +1,69 @@
+"""The stage of a project that promotes, its record, and the registry that follows it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+from dvc_wandb import production
+from dvc_wandb.client import connection, timeouts
+from dvc_wandb.client.connection import Connection
+from dvc_wandb.errors import LineageError
+from dvc_wandb.production import Record
+from dvc_wandb.project.pipeline import Execution, Pipeline
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Place:
+    """The stage of a project that promotes, and its record."""
+
+    root: Path
+    stage: str
+    path: str
+    environment: dict[str, str]  # as it was before this process chose a registry: what `dvc repro` is run with
+
+    @cached_property
+    def _connection(self) -> Connection:
+        return connection.connect(self.root)
+
+    def connected(self) -> Connection:
+        """The registry, found once and brought back where it went away since; raises RegistryAway."""
+        connection.still_there(self._connection, self.root)
+        return self._connection
+
+    def asked(self, work: Callable[[], T]) -> T:
+        """What `work` makes of the registry; raises RegistryAway as soon as that doesn't answer meanwhile."""
+        return timeouts.answered(work, self._look)
+
+    def _look(self) -> None:
+        if "_connection" in self.__dict__:  # found, and in use
+            self.connected().check()
+
+    @property
+    def file(self) -> Path:
+        return self.root / self.path
+
+    def record(self) -> Record | None:
+        return production.read(self.file) if self.file.exists() else None
+
+    def execution(self, pipeline: Pipeline) -> Execution:
+        """What dvc.lock has of the stage; raises LineageError where it never ran."""
+        found = next((one for one in pipeline.locked() if one.stage == self.stage), None)
+        if found is None:
+            raise LineageError(f"'{self.stage}' has never run here; `dvc repro {self.stage}` lets it decide.")
+        return found
+
+
+def place_of(pipeline: Pipeline) -> Place:
+    """Raises LineageError where no stage promotes, or several do."""
+    stages = pipeline.stages_with("promotes")
+    if len(stages) != 1:
+        what = f"several stages promote ({', '.join(stages)})" if stages else "no stage of this project promotes"
+        raise LineageError(f"{what}: dvc.yaml names the record in `meta.wandb.promotes` of one.")
+    return Place(pipeline.root, stages[0], str(pipeline.running(stages[0]).meta["promotes"]), dict(os.environ))

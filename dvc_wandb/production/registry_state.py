@@ -1,0 +1,174 @@
+"""What the registry knows of production: the version that has the alias, how it came there, and by which record.
+
+The embedded registry keeps a log of each move. W&B's own servers have none to read; there the alias alone is asked.
+"""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from dvc_wandb import production
+from dvc_wandb.client.connection import ANSWER_WITHIN, Connection, authorization
+from dvc_wandb.errors import RegistryAway, first_line
+from dvc_wandb.production import Record
+from dvc_wandb.project.pipeline import Execution
+
+ALIAS = "production"
+BUSY = (408, 429)  # of HTTP's answers
+
+
+@dataclass(frozen=True)
+class Held:
+    """The version that has the alias in the registry; `md5` is "" for one that DVC doesn't know."""
+
+    md5: str
+    version: str
+    entity: str
+    project: str
+    collection: str
+    type: str
+
+    @property
+    def place(self) -> str:
+        return f"{self.entity}/{self.project}/{self.collection}"
+
+    def __str__(self) -> str:
+        return f"{self.md5[:8] or 'a model that DVC does not know'} ({self.version})"
+
+
+@dataclass(frozen=True)
+class Move:
+    """The alias moved: `md5` is "" for a version that DVC doesn't know, None where it was taken off."""
+
+    md5: str | None
+    version: str | None
+    before: str | None
+    at: datetime
+    by: str
+
+
+def held(target: str, alias: str = ALIAS) -> Held | None:
+    """The version of the registered model `target` that has the alias now; None where none has."""
+    import wandb
+
+    api, name = wandb.Api(), f"{target}:{alias}"
+    return of_version(api.artifact(name)) if api.artifact_exists(name) else None
+
+
+def of_version(version: Any) -> Held:
+    """The SDK's version of a registered model, as it is known here."""
+    md5s = (alias.removeprefix("dvc-") for alias in version.aliases if alias.startswith("dvc-"))
+    collection = version.name.rpartition(":")[0]
+    return Held(next(md5s, ""), version.version, version.entity, version.project, collection, version.type)
+
+
+# ---- the log ----
+
+
+def moves(connection: Connection, found: Held) -> list[Move] | None:
+    """Where the alias was, oldest first; None where the registry has no log that can be read, as W&B's own."""
+    events = log(connection, found.place)
+    if events is None:
+        return None
+    md5s = _md5s(found)
+    return [
+        Move(
+            md5s.get(event["after"], "") if event["after"] else None,
+            event["after"],
+            event["before"],
+            datetime.fromisoformat(event["at"]).astimezone(),
+            event["who"],
+        )
+        for event in events
+    ]
+
+
+def log(connection: Connection, place: str, after: int = 0) -> list[dict[str, Any]] | None:
+    """What happened to the alias in the collection at `place` since the event `after`, oldest first; None as above."""
+    found: list[dict[str, Any]] = []
+    address = "/".join(quote(part, safe="") for part in place.split("/", 2))
+    while True:
+        url = f"{connection.url}/activity/{address}?after={found[-1]['id'] if found else after}"
+        try:
+            request = urllib.request.Request(url, headers=authorization(connection.url))
+            with urllib.request.urlopen(request, timeout=ANSWER_WITHIN) as answer:
+                page = json.load(answer)
+            found += page["events"]
+        except urllib.error.HTTPError as error:
+            if error.code in BUSY or error.code >= 500:  # it has a log, and can't be asked just now
+                raise RegistryAway(f"the registry at {connection.url} answers with HTTP {error.code}") from None
+            return None
+        except (ValueError, KeyError, TypeError):
+            return None
+        except OSError as error:
+            raise RegistryAway(f"the registry at {connection.url} doesn't answer ({first_line(error)})") from None
+        if not page["more"]:
+            return [event for event in found if event["action"] == "alias" and event["name"] == ALIAS]
+
+
+def _md5s(found: Held) -> dict[str, str]:
+    """The md5 of each version that DVC knows: {'v0': '4788…'}."""
+    import wandb
+
+    return {
+        version.version: alias.removeprefix("dvc-")
+        for version in wandb.Api().artifacts(found.type, found.place)
+        for alias in version.aliases
+        if alias.startswith("dvc-")
+    }
+
+
+# ---- the record ----
+
+
+def record_path(connection: Connection, execution: Execution) -> str:
+    """Where the registry keeps the versions of the record that `execution` writes."""
+    return f"{connection.path}/{execution.out(str(execution.meta['promotes'])).artifact}"
+
+
+def behind(connection: Connection, execution: Execution, now: Held) -> tuple[str, Record] | None:
+    """The record by which a model became production, and its version; None for a click.
+
+    Each promotion puts the alias on its record before it puts it on the model. A record that was in force before the
+    alias moved last doesn't count: somebody may have clicked the model away, and back.
+    """
+    place = record_path(connection, execution)
+    turns = log(connection, now.place)
+    came = max((at for at, turn in enumerate(turns or []) if turn["after"] == now.version), default=0)
+    announced = log(connection, place, after=turns[came - 1]["id"] if turns and came else 0)
+    known = [event["after"] for event in reversed(announced or []) if event["after"]]
+    for version in [ALIAS] if turns is None else dict.fromkeys(known):
+        found = _record(f"{place}:{version}", Path(str(execution.meta["promotes"])).name)
+        if found and found.model_md5 == now.md5:
+            return version, found
+    return None
+
+
+def arrived(connection: Connection, execution: Execution, record: Record, model: str) -> bool:
+    """Whether the alias followed this very `record` to its version `model` already, wherever it is now."""
+    import wandb
+
+    api, name = wandb.Api(), f"{record_path(connection, execution)}:dvc-{production.md5_of(record)}"
+    if not (api.artifact_exists(name) and api.artifact_exists(model)):
+        return False
+    announced, there = (api.artifact(one) for one in (name, model))
+    events = log(connection, record_path(connection, execution)) or []
+    since = next((event["id"] for event in events if event["after"] == announced.version), None)
+    later = log(connection, of_version(there).place, after=since) if since else None
+    return any(event["after"] == there.version for event in later or [])
+
+
+def _record(name: str, file: str) -> Record | None:
+    import wandb
+
+    api = wandb.Api()
+    if not api.artifact_exists(name):
+        return None
+    return production.read(Path(api.artifact(name).get_entry(file).download()))

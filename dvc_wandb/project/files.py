@@ -1,0 +1,188 @@
+"""Where the bytes of a project's contents lie, each at the md5 that dvc.lock has.
+
+In the workspace (or the git revision that the project is read at), else in DVC's cache, else in a DVC remote.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from dvc_wandb import temporary_folders
+from dvc_wandb.errors import Damaged, LineageError, NotAtHand, NotOfBytes, first_line
+from dvc_wandb.project.lock import Content
+
+LACKS = "DVC's remote lacks it"
+
+
+class Files:
+    """The files of a project's contents. `entries` are DVC's own objects by path."""
+
+    def __init__(self, repo: Any, entries: dict[str, Any]) -> None:
+        self._repo = repo
+        self._entries = entries
+        self._listings: dict[Content, dict[str, str]] = {}
+        self._found: dict[Content, dict[str, Path]] = {}
+        self._places: dict[Content, Path | None] = {}
+
+    def listing(self, content: Content) -> dict[str, str] | None:
+        """The md5 of each file of `content` by name; None where a folder's list is nowhere on this machine."""
+        if content not in self._listings and (listed := self._listed(content)) is not None:
+            self._listings[content] = listed
+        return self._listings.get(content)
+
+    def hold(self, content: Content) -> None:
+        """Keep the bytes as they lie there now, as hard links where the file system has them."""
+        place = temporary_folders.folder(Path(self._repo.tmp_dir)) / Path(content.path).name
+        held = {name: place / name if content.is_folder else place for name in self.of(content)}
+        for name, path in self.of(content).items():
+            held[name].parent.mkdir(parents=True, exist_ok=True)
+            try:
+                held[name].hardlink_to(path)
+            except OSError:  # another file system, or one without links
+                shutil.copyfile(path, held[name])
+        self._places[content], self._found[content] = place, held
+
+    def _listed(self, content: Content) -> dict[str, str] | None:
+        if not content.is_folder:
+            return {Path(content.path).name: str(content.md5)}
+        listed = self._object(content, str(content.md5))
+        if listed.exists():
+            return {file["relpath"]: file["md5"] for file in json.loads(listed.read_text())}
+        entry = self._entries.get(content.path)
+        return _tree_of(entry) if entry is not None and hashed(entry) == content.md5 else None
+
+    def of(self, content: Content) -> dict[str, Path]:
+        """Where each file of `content` lies, by name; raises NotAtHand."""
+        if content not in self._found:
+            place = self._place(content)
+            self._found[content] = (
+                {name: place / name if content.is_folder else place for name in self.listing(content) or {}}
+                if place
+                else self._cached(content) or self._pulled(content)
+            )
+        return self._found[content]
+
+    def at_hand(self, content: Content) -> Path:
+        """Where `content` lies as a whole, under its own name; raises NotAtHand."""
+        return self._place(content) or self._linked(content)
+
+    def wrong(self, content: Content, name: str, path: Path, md5: str) -> LineageError:
+        """What to say of a file of `content` whose bytes in `path` haven't the md5 that dvc.lock has."""
+        if self._entries[content.path].hash_name == "md5-dos2unix" and b"\r\n" in path.read_bytes():
+            return NotOfBytes(name, md5)
+        return Damaged(name, path, md5)
+
+    def _object(self, content: Content, md5: str) -> Path:
+        """Where DVC's cache keeps a file of `content`, whether it is there or not."""
+        entry = self._entries.get(content.path)  # none for a path of another commit, which this one lacks
+        return Path((self._repo.cache.local if entry is None else entry.local_cache).oid_to_path(md5))
+
+    def _place(self, content: Content) -> Path | None:
+        """Where `content` lies in the workspace or the git revision, if it is as dvc.lock has it."""
+        if content not in self._places:
+            entry = self._entries[content.path]
+            self._places[content] = _written_out(entry) if hashed(entry) == content.md5 else None
+        return self._places[content]
+
+    def _linked(self, content: Content) -> Path:
+        """`content` under its own name in a temporary folder, as links to the objects of DVC's cache."""
+        target = temporary_folders.folder() / Path(content.path).name
+        for name, path in self.of(content).items():
+            link = target / name if content.is_folder else target
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(path)
+        self._places[content] = target
+        return target
+
+    def _cached(self, content: Content) -> dict[str, Path] | None:
+        listing = self.listing(content)
+        if listing is None:
+            return None
+        objects = {name: self._object(content, md5) for name, md5 in listing.items()}
+        return objects if all(path.exists() for path in set(objects.values())) else None
+
+    def _pulled(self, content: Content) -> dict[str, Path]:
+        """The files brought into DVC's cache from its remote."""
+        entry = self._entries[content.path]
+        in_git = not getattr(entry, "use_cache", False)
+        why = "git doesn't either" if in_git else self._pull(entry, content)
+        found = self._cached(content)
+        if found is None:
+            raise NotAtHand(content.path, in_git, why)
+        return found
+
+    def _pull(self, entry: Any, content: Content) -> str:
+        """Ask DVC's remote, or where an import is from, for `content`; the reason if that doesn't bring all of it."""
+        from dvc_data.hashfile.hash_info import HashInfo
+
+        remote = entry.remote or self._repo.config["core"].get("remote")
+        if not remote and not entry.stage.is_import:
+            return "no DVC remote is set up"
+        try:
+            if entry.stage.is_import or self._is_versioned(remote):
+                return self._fetched
+            self._repo.cloud.pull([HashInfo(entry.hash_name, content.md5)], remote=remote)
+            files = (self.listing(content) or {}).values()
+            self._repo.cloud.pull([HashInfo(entry.hash_name, md5) for md5 in files], remote=remote)
+        except Exception as error:  # DVC's own, or what the remote's client has
+            return f"DVC's remote can't be read: {first_line(error)}"
+        return LACKS
+
+    def _is_versioned(self, remote: str) -> bool:
+        """Whether a remote keeps files under their own names, and is asked for them by their versions."""
+        found = self._repo.cloud.get_remote(remote)
+        return found.fs.version_aware or found.worktree
+
+    @cached_property
+    def _fetched(self) -> str:
+        """Why DVC's cache lacks something still after DVC fetched all, which takes it a second for each alone."""
+        try:
+            self._repo.fetch()
+        except Exception as error:
+            return f"DVC can't fetch all: {first_line(error)}"
+        return LACKS
+
+
+def hashed(entry: Any) -> str | None:
+    """The md5 of what lies there now, by DVC's own state where nothing changed; None where nothing does."""
+    return entry.get_hash().value if entry.exists else None
+
+
+def copy_to(root: Path, content: Content, files: dict[str, Path]) -> None:
+    """Copy the `files` of `content`, by name, to where it lies in a project at `root`."""
+    for name, path in files.items():
+        place = root / content.path / name if content.is_folder else root / content.path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, place)
+
+
+def _written_out(entry: Any) -> Path:
+    """The path of what lies in the workspace; what a git revision has is written to a temporary folder."""
+    from dvc.fs import GitFileSystem
+
+    if not isinstance(entry.fs, GitFileSystem):
+        return Path(entry.fs_path)
+    place = temporary_folders.folder() / Path(entry.fs_path).name
+    entry.fs.get(entry.fs_path, str(place))
+    return place
+
+
+def _tree_of(entry: Any) -> dict[str, str]:
+    """The md5 of each file of a folder that lies there, by name."""
+    from dvc_data.hashfile.build import build
+
+    _, _, tree = build(
+        entry.local_cache, entry.fs_path, entry.fs, entry.hash_name, ignore=entry.dvcignore, dry_run=True
+    )
+    return {"/".join(key): hash_info.value for key, _, hash_info in tree}  # pyright: ignore[reportGeneralTypeIssues]
+
+
+def md5_of(path: Path) -> str:
+    """The md5 of the bytes of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()

@@ -1,0 +1,98 @@
+"""What dvc.lock says, as frozen facts: contents at an md5, and executions that read and made them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Any
+
+from dvc_wandb.errors import LineageError
+
+
+@dataclass(frozen=True)
+class Content:
+    """A file or folder at one md5, and the artifact that mirrors it.
+
+    `path` is relative to the project, or the address of what lies outside of it (`kind` reference).
+    `md5` is as dvc.lock has it: a folder's ends in `.dir`, a reference may have an etag; None where nothing is there.
+    `kind` is what DVC makes of it: out, metrics, plots, reference, or source for what no stage makes.
+    `within` is the folder out that holds a dependency on a part of it, and whose version mirrors it.
+    """
+
+    path: str
+    md5: str | None
+    artifact: str
+    type: str
+    kind: str
+    desc: str = ""
+    within: Content | None = None
+
+    @property
+    def alias(self) -> str:
+        """The content alias that ties the artifact version to dvc.lock."""
+        return f"dvc-{self.md5}" if re.fullmatch(r"[\w.-]{1,100}", str(self.md5)) else f"dvc-{_digest(self.md5)}"
+
+    @property
+    def mirrored(self) -> Content:
+        """What has a version of its own in the registry: this, or the folder around it."""
+        return self.within or self
+
+    @property
+    def is_folder(self) -> bool:
+        return str(self.md5).endswith(".dir")
+
+
+@dataclass(frozen=True)
+class Execution:
+    """One stage at the md5s of its dependencies and outputs: an entry of dvc.lock.
+
+    One that `goes_on` keeps an output from run to run (`persist: true`) and may build on what it made before.
+    """
+
+    stage: str
+    cmd: str
+    desc: str
+    job_type: str
+    deps: tuple[Content, ...]
+    outs: tuple[Content, ...]
+    params: dict[str, dict[str, Any]]
+    meta: dict[str, Any] = field(default_factory=dict)
+    goes_on: bool = False
+
+    @property
+    def key(self) -> str:
+        """Names this execution by its content: equal for equal commands, parameters and md5s."""
+        return _digest([*self._given, [(out.path, out.md5) for out in self.outs]])
+
+    @property
+    def tag(self) -> str:
+        """The tag of the runs that hold all of this execution."""
+        return f"dvc-{self.key}"
+
+    @property
+    def given_tag(self) -> str:
+        """The tag of the runs that were given what this one was: they should have made the same bytes."""
+        return f"dvc-given-{_digest([*self._given, sorted(out.path for out in self.outs)])}"
+
+    @property
+    def _given(self) -> list[Any]:
+        return [self.stage, self.cmd, self.params, [(dep.path, dep.md5) for dep in self.deps]]
+
+    def out(self, path: str) -> Content:
+        return next(out for out in self.outs if out.path == path)
+
+    def named(self, name: str, *among: str) -> Content:
+        """The content whose file name is `name`, `among` its deps, its outs or both; raises LineageError."""
+        contents: list[Content] = [one for part in among for one in getattr(self, part)]
+        found = [one for one in contents if PurePath(one.path).name == name]
+        if len(found) != 1:
+            known, where = ", ".join(one.path for one in contents), " and ".join(among)
+            raise LineageError(f"dvc.yaml: no single '{name}' among the {where} of stage '{self.stage}': {known}.")
+        return found[0]
+
+
+def _digest(facts: Any) -> str:
+    return hashlib.md5(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:16]

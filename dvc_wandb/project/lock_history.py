@@ -1,0 +1,42 @@
+"""What the locks of past commits hold, commit by commit, for `show --commits` and `why`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from dvc_wandb.errors import WrongProject
+from dvc_wandb.project import revisions
+from dvc_wandb.project.lock import Content, Execution
+from dvc_wandb.project.lock_cache import Remembered
+from dvc_wandb.project.pipeline import Pipeline
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A commit and what its locks hold; `sha` is empty for a workspace whose lock isn't committed."""
+
+    sha: str
+    date: str
+    subject: str
+    executions: list[Execution] = field(compare=False)
+    added: list[Content] = field(compare=False)
+
+    def __str__(self) -> str:
+        return f"{self.sha[:7]} {self.date} {self.subject}" if self.sha else self.subject
+
+
+def commits(pipeline: Pipeline) -> Iterator[Commit]:
+    """The commits up to HEAD that changed a lock, oldest first, then the workspace.
+
+    One that DVC can't read is left out. Without git there is the workspace alone.
+    """
+    if pipeline.commit:
+        described = revisions.described(pipeline.root, "HEAD")
+        remembered = Remembered(pipeline)
+        for revision in revisions.of_range(pipeline.root, "HEAD"):
+            try:
+                yield Commit(revision.commit, *described[revision.commit], *remembered.at(revision.commit))
+            except WrongProject:
+                continue
+    yield Commit("", "", "the workspace, not committed", pipeline.locked(), pipeline.added())

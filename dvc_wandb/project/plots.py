@@ -1,0 +1,160 @@
+"""What DVC's plots say, as facts to draw: curves, confusion matrices, pictures. Read at the md5s of dvc.lock."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dvc_wandb.errors import LineageError
+from dvc_wandb.project.lock import Content
+from dvc_wandb.project.pipeline import Pipeline
+
+PICTURES = {
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".gif": "image/gif",
+    ".svg": "image/svg+xml",
+    ".webp": "image/webp",
+}
+STEPS = ("step", "epoch")
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Lines over one axis: their points by name, x ascending as in the file."""
+
+    title: str
+    x: str
+    lines: dict[str, list[tuple[float, float]]]
+    kind: str = "curves"
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """How often each class (row) was taken for each (column)."""
+
+    title: str
+    classes: list[str]
+    counts: list[list[int]]
+    kind: str = "confusion"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture file."""
+
+    title: str
+    path: str
+    media: str
+    content: bytes
+    kind: str = "picture"
+
+
+Plot = Curves | Confusion | Picture
+
+
+def of(pipeline: Pipeline) -> list[Plot]:
+    """The plots of `pipeline`, as it defines them, else one a file; what isn't at hand is left out."""
+    outs = {out.path: out for execution in pipeline.locked() for out in execution.outs}
+    definitions = pipeline.plots()
+    drawn = {path for name, told in definitions.items() for path in _files(name, told)}
+    rest = {out.path: {} for out in outs.values() if out.kind == "plots" and out.path not in drawn}
+    return [plot for name, told in (definitions | rest).items() for plot in _plots(pipeline, outs, name, told)]
+
+
+def _files(name: str, told: dict[str, Any]) -> dict[str, list[str]]:
+    """The columns of y by the file that they are in; none named means all."""
+    y = told.get("y")
+    of_file = y if isinstance(y, dict) else {name: y}
+    return {file: [columns] if isinstance(columns, str) else list(columns or []) for file, columns in of_file.items()}
+
+
+def _plots(pipeline: Pipeline, outs: dict[str, Content], name: str, told: dict[str, Any]) -> Iterator[Plot]:
+    title = str(told.get("title") or name)
+    found: list[tuple[str, dict[str, list[tuple[float, float]]]]] = []
+    label = ""
+    for path, columns in _files(name, told).items():
+        try:
+            files = pipeline.files(outs[path])
+        except (KeyError, LineageError):
+            continue
+        for file, place in sorted(files.items()):
+            if media := PICTURES.get(Path(file).suffix.lower()):
+                yield Picture(title if len(files) == 1 else f"{title}/{file}", path, media, place.read_bytes())
+            elif table := rows(place, Path(file).suffix.lower()):
+                label = _axis(told.get("x"), path, table)
+                if told.get("template") == "confusion" and columns:
+                    yield _confusion(title, table, label, columns[0])
+                else:
+                    found.append((f"{path}/{file}" if len(files) > 1 else path, _lines(table, label, columns)))
+    if lines := _apart(found):
+        yield Curves(title, label, lines)
+
+
+def _apart(found: list[tuple[str, dict[str, list[tuple[float, float]]]]]) -> dict[str, list[tuple[float, float]]]:
+    """The lines of several files by their names, and by their files where a name comes twice."""
+    names = Counter(name for _, lines in found for name in lines)
+    return {
+        name if names[name] == 1 else f"{file} {name}": points
+        for file, lines in found
+        for name, points in lines.items()
+    }
+
+
+def _axis(x: Any, path: str, rows: Rows) -> str:
+    """The column that x is; without one, the column that counts steps, else the row's number."""
+    named = x.get(path) if isinstance(x, dict) else x
+    return str(named or next((column for column in rows[0] if column in STEPS), ""))
+
+
+def _lines(rows: Rows, x: str, columns: list[str]) -> dict[str, list[tuple[float, float]]]:
+    wanted = columns or [one for one in rows[0] if one != x]
+    points = {
+        column: [
+            (float(at if (place := _number(row.get(x))) is None else place), value)
+            for at, row in enumerate(rows)
+            if (value := _number(row.get(column))) is not None
+        ]
+        for column in wanted
+    }
+    return {column: found for column, found in points.items() if found}
+
+
+def _confusion(title: str, rows: Rows, actual: str, predicted: str) -> Confusion:
+    pairs = Counter((str(row.get(actual)), str(row.get(predicted))) for row in rows)
+    classes = sorted({one for pair in pairs for one in pair}, key=lambda one: (_number(one) is None, _number(one), one))
+    return Confusion(title, classes, [[pairs[row, column] for column in classes] for row in classes])
+
+
+def rows(path: Path, suffix: str) -> Rows:
+    """The rows of a table, of a list in JSON or YAML, or of the first list in a mapping; none of anything else."""
+    import yaml
+
+    try:
+        if suffix in (".csv", ".tsv"):
+            with path.open(newline="") as file:
+                read = csv.DictReader(file, delimiter="\t" if suffix == ".tsv" else ",")
+                return [{name: value for name, value in row.items() if name and value is not None} for row in read]
+        if suffix not in (".json", ".yaml", ".yml"):
+            return []
+        value = json.loads(path.read_text()) if suffix == ".json" else yaml.safe_load(path.read_text())
+    except (ValueError, csv.Error, yaml.YAMLError):  # whatever it is, it is no table
+        return []
+    if isinstance(value, dict):
+        value = next((one for one in value.values() if isinstance(one, list)), [])
+    return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
+
+
+def _number(value: Any) -> float | None:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if abs(number) < float("inf") else None

@@ -1,0 +1,83 @@
+"""Which commits and experiments have something to mirror, oldest first."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from dvc_wandb.errors import WrongProject
+from dvc_wandb.project import git
+
+LOCKS = ("*dvc.lock", "*.dvc")  # a commit that changes none of these has the executions of the one before it
+EXPERIMENT = re.compile(r"refs/exps/(?P<first>[0-9a-f]{2})/(?P<rest>[0-9a-f]{38})/(?P<name>.+)")
+
+
+@dataclass(frozen=True)
+class Revision:
+    """A commit to read dvc.lock at, and the experiment that it is the result of."""
+
+    commit: str
+    experiment: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return self.experiment or self.commit[:10]
+
+
+def of_all_commits(root: Path) -> list[Revision]:
+    """The commits of every branch and tag, and of HEAD where it is on none, that changed a lock."""
+    unborn = git.said(root, "rev-parse", "--verify", "--quiet", "HEAD") is None
+    return _listed(root, "--branches", "--tags", "--remotes", *([] if unborn else ["HEAD"]))
+
+
+def of_range(root: Path, commits: str) -> list[Revision]:
+    """The commits that `git rev-list` takes `commits` for, such as `v1.0..main`, where they changed a lock."""
+    if commits.startswith("-"):
+        raise WrongProject(f"'{commits}' is no range of commits. Give one such as v1.0..main.")
+    return _listed(root, commits)
+
+
+def of_tags(root: Path) -> list[Revision]:
+    """The tagged commits."""
+    return [Revision(sha) for sha in _lines(root, "rev-list", "--no-walk=sorted", "--reverse", "--tags")]
+
+
+def of_experiments(root: Path) -> list[Revision]:
+    """The results of DVC's experiments, each after the commit that it started from: what they share isn't its own.
+
+    Those in queues and failed ones are left out.
+    """
+    found = _lines(root, "for-each-ref", "--sort=committerdate", "--format=%(objectname) %(refname)", "refs/exps")
+    return list(_experiments(found))
+
+
+def described(root: Path, commits: str) -> dict[str, tuple[str, str]]:
+    """The day and the first line of each commit that `git log` takes `commits` for."""
+    lines = _lines(root, "log", "--date=short", "--format=%H %cd %s", "--end-of-options", commits)
+    told = (line.split(" ", 2) for line in lines)
+    return {sha: (date, subject) for sha, date, subject in told}
+
+
+def resolved(root: Path, name: str) -> str:
+    """The commit that `name` means."""
+    return _lines(root, "rev-parse", "--verify", "--end-of-options", f"{name}^{{commit}}")[0]
+
+
+def _experiments(lines: list[str]) -> Iterator[Revision]:
+    for line in lines:
+        sha, _, ref = line.partition(" ")
+        if match := EXPERIMENT.fullmatch(ref):
+            yield Revision(match["first"] + match["rest"])
+            yield Revision(sha, match["name"])
+
+
+def _listed(root: Path, *commits: str) -> list[Revision]:
+    order = ("rev-list", "--reverse", "--date-order", "--full-history")
+    return [Revision(sha) for sha in _lines(root, *order, *commits, "--", *LOCKS)]
+
+
+def _lines(root: Path, *arguments: str) -> list[str]:
+    return git.told(root, *arguments, failing="the history can't be read").splitlines()

@@ -1,0 +1,51 @@
+"""What is known of a project before DVC reads it: where it is, its settings, its name. Costs no import of DVC."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from dvc_wandb.errors import WrongProject, first_line
+from dvc_wandb.project import git
+
+
+def project_root() -> Path:
+    """The folder of the DVC project that we stand in, found without DVC; raises WrongProject outside of one."""
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / ".dvc").is_dir():
+            return folder
+    raise WrongProject(f"{here} is not in a DVC project: there is no .dvc folder here or above. Run `dvc init`.")
+
+
+def setting(root: Path, key: str) -> Any:
+    """The value of `key` in params.yaml, dotted; None where it isn't."""
+    import yaml
+
+    try:
+        value: Any = yaml.safe_load((root / "params.yaml").read_text())
+    except FileNotFoundError:
+        return None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise WrongProject(f"params.yaml can't be read: {first_line(error)}.") from None
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
+def name_of(root: Path) -> str:
+    """The W&B project: WANDB_PROJECT, else `project` in params.yaml, else the repository's name."""
+    return os.environ.get("WANDB_PROJECT") or str(setting(root, "project") or _repository(root))
+
+
+def _repository(root: Path) -> str:
+    """What the repository is called where it was cloned from, else its folder; the same in every clone.
+
+    An experiment in a temporary folder belongs to the repository in DVC_ROOT.
+    """
+    home = Path(os.environ.get("DVC_ROOT") or root).resolve()
+    origin = git.said(home, "config", "--get", "remote.origin.url") or ""
+    name = re.split(r"[/:]", origin.rstrip("/").removesuffix(".git"))[-1] or home.name
+    return re.sub(r"[\s/\\#?%:]+", "-", name)[:128] or "dvc-wandb"

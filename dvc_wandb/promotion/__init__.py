@@ -1,0 +1,1 @@
+"""Who decides what goes to production: the gate, or a person; and what a decision would do."""

@@ -1,0 +1,139 @@
+"""The way from a stage to its recorder: found, or started when this is the first stage.
+
+There is one recorder for each process that runs stages: a `dvc repro`, an experiment's worker, or a stage script that
+was started by hand. It keeps DVC and the SDK loaded from stage to stage (the rest of this folder is what it does).
+A card in .dvc/tmp names its port and key; it is gone once all that it was given is in the registry.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from multiprocessing.connection import Client, Connection
+from pathlib import Path
+from typing import Any
+
+from dvc_wandb.errors import LineageError, RecorderGone
+
+SHELLS = {"sh", "dash", "bash", "zsh", "fish", "ksh"}
+START_WITHIN = 30.0  # seconds until a new recorder answers
+SAY_AFTER = 1.0  # seconds of silent waiting for the recorders of earlier commands
+
+
+class Line:
+    """A stage's line to its recorder. Questions may come from several threads; they are answered in turn."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._turn = threading.Lock()
+        self._number = 0
+        self._line = self._reach(_runner())
+
+    def ask(self, question: str, *arguments: Any) -> Any:
+        """The recorder's answer; raises LineageError with what it says is wrong, RecorderGone where it is gone."""
+        with self._turn:
+            self._number += 1
+            try:
+                self._line.send((self._number, question, arguments))
+                number, failed, answer = 0, False, None
+                while number != self._number:  # an interrupted question leaves its answer behind
+                    number, failed, answer = self._line.recv()
+            except (OSError, EOFError):
+                raise RecorderGone(log(self._root).relative_to(self._root)) from None
+        if failed:
+            raise LineageError(answer)
+        return answer
+
+    def close(self) -> None:
+        self._line.close()
+
+    def _reach(self, pid: int) -> Connection:
+        line = _call(card(self._root, pid))
+        if line is None:
+            process = self._start(pid)
+            deadline = time.monotonic() + START_WITHIN
+            while line is None:
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise LineageError(f"the recorder of this stage did not start; {log(self._root)} may say why.")
+                time.sleep(0.01)
+                line = _call(card(self._root, pid))
+        return line
+
+    def _start(self, pid: int) -> subprocess.Popen[bytes]:
+        """In a session of its own, with no hold on the terminal: neither Ctrl-C nor a CI step's end concerns it."""
+        log(self._root).parent.mkdir(parents=True, exist_ok=True)
+        with log(self._root).open("wb") as errors:
+            return subprocess.Popen(
+                [sys.executable, "-m", "dvc_wandb.recorder", str(pid)],
+                cwd=self._root,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                start_new_session=True,
+            )
+
+
+def settle(root: Path) -> None:
+    """Wait until the recorders of this project have handed on what earlier stages gave them."""
+    asked, said = time.monotonic(), False
+    while any(map(alive, cards(root))):
+        if not said and time.monotonic() - asked > SAY_AFTER:
+            print("waiting for the mirror of the stages that ran last …", file=sys.stderr, flush=True)
+            said = True
+        time.sleep(0.05)
+
+
+def card(root: Path, pid: int) -> Path:
+    """Where the recorder of the process `pid` says how it is reached."""
+    return root / ".dvc" / "tmp" / f"recorder-{pid}.json"
+
+
+def cards(root: Path) -> list[Path]:
+    """The cards of all recorders of a project, also of those that were killed."""
+    return list(root.glob(".dvc/tmp/recorder-*.json"))
+
+
+def log(root: Path) -> Path:
+    """What the last recorder had to say to those who mend it."""
+    return root / ".dvc" / "tmp" / "recorder.log"
+
+
+def _call(path: Path) -> Connection | None:
+    """A line to the recorder of a card; None where there is none, or none that answers."""
+    try:
+        facts = json.loads(path.read_text())
+        return Client(("127.0.0.1", facts["port"]), authkey=bytes.fromhex(facts["key"]))
+    except (OSError, ValueError, EOFError):
+        return None
+
+
+def alive(path: Path) -> bool:
+    """Whether the recorder of a card still works; the card of one that was killed is removed."""
+    import psutil
+
+    try:
+        facts = json.loads(path.read_text())
+        if psutil.Process(facts["pid"]).create_time() == facts["since"]:
+            return True
+    except psutil.NoSuchProcess:
+        pass
+    except FileNotFoundError:
+        return False
+    path.unlink(missing_ok=True)
+    return False
+
+
+def _runner() -> int:
+    """The process that runs the stages: DVC's, where it started this one through a shell or without; else this one."""
+    if not os.environ.get("DVC_STAGE"):
+        return os.getpid()
+    import psutil
+
+    for process in psutil.Process().parents():
+        if process.name() not in SHELLS:
+            return process.pid
+    return os.getpid()

@@ -1,0 +1,70 @@
+"""A run in the stage's own process, for callbacks that log while the stage works; the recorder goes on in it later."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import Future
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dvc_wandb.client import timeouts
+from dvc_wandb.errors import in_a_sentence
+from dvc_wandb.project.pipeline import Execution
+from dvc_wandb.recorder.client import Line
+
+if TYPE_CHECKING:
+    import wandb
+
+
+class Live:
+    """Opened beside the stage's first steps, in a thread."""
+
+    def __init__(self, root: Path, recorder: Line, execution: Execution) -> None:
+        self._root, self._recorder, self._execution = root, recorder, execution
+        self._opening = timeouts.in_background(self._open)
+        self._missing: str | None = None
+
+    def opened(self) -> wandb.Run:
+        """The run; one that goes nowhere while the registry is away."""
+        run = self._result(self._opening)
+        if run is None:
+            import wandb
+
+            from dvc_wandb.sync import log_run
+
+            run = wandb.init(
+                mode="offline" if os.environ.get("WANDB_MODE") == "offline" else "disabled",
+                settings=wandb.Settings(silent=True),
+                **log_run.described(self._execution),
+            )
+        return run
+
+    def close(self, exit_code: int) -> tuple[str | None, str | None]:
+        """End the run here: its id where the recorder can go on in it, else the reason why it can't."""
+        run = self._result(self._opening)
+        if run is not None:
+            self._result(timeouts.in_background(partial(self._finish, run, exit_code)))
+        return (None, self._missing) if run is None or self._missing else (run.id, None)
+
+    def _result(self, work: Future[Any]) -> Any:
+        """What `work` gives; None where it fails: whatever the registry or the SDK may raise, the stage goes on."""
+        try:
+            return None if self._missing else timeouts.result(work, lambda: self._recorder.ask("look"))
+        except Exception as error:
+            self._missing = in_a_sentence(error)
+            if not work.done():
+                timeouts.end_helper()
+            return None
+
+    def _open(self) -> wandb.Run:
+        from dvc_wandb.client import connection
+        from dvc_wandb.sync import log_run
+
+        connected = self._recorder.ask("connection")
+        connection.enter(self._root)
+        return connection.open_run(connected, **log_run.described(self._execution))
+
+    def _finish(self, run: wandb.Run, exit_code: int) -> None:
+        self._recorder.ask("connection")  # which brings a registry back that went away since
+        run.finish(exit_code=exit_code)

@@ -1,0 +1,165 @@
+"""A DVC stage as a W&B run: `with tracked_run("train") as run:` around the work of a stage script.
+
+The stage's inputs, outputs and parameters come from dvc.yaml. A recorder beside the stage opens the run and logs
+its outputs, while DVC goes on with the next stage. A registry that is away costs one line, never the stage.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dvc_wandb.errors import LineageError, RecorderGone, WrongProject, first_line, in_a_sentence, not_mirrored
+from dvc_wandb.project.pipeline import Execution, Pipeline, project_root
+from dvc_wandb.recorder.client import Line
+from dvc_wandb.recorder.console import Copied
+from dvc_wandb.recorder.live_run import Live
+
+if TYPE_CHECKING:
+    import wandb
+
+
+@contextlib.contextmanager
+def tracked_run(stage: str, live: bool = False) -> Iterator[TrackedRun]:
+    """The run of `stage`; what a user can cause ends in one sentence on stderr and exit status 1.
+
+    A `live` run is open in this process while the stage works, for callbacks: `run.opened()` waits for it.
+    """
+    try:
+        with Copied() as console:
+            run = TrackedRun(stage, live)
+            try:
+                yield run
+                run.complete(console.text)
+            except BaseException:
+                run.abandon(console.text)
+                raise
+    except LineageError as error:
+        raise SystemExit(f"{stage}: {error}") from None
+    except KeyboardInterrupt:
+        print(f"{stage}: interrupted; its earlier outputs are as they were.", file=sys.stderr)
+        raise SystemExit(130) from None
+    except OSError as error:  # a folder that can't be written: the error names the file; a full disk: it doesn't
+        what = f"{error.strerror or error} ({error.filename or Path.cwd()})"
+        raise SystemExit(f"{stage}: {what}. DVC kept what it had; mend that and run it again.") from None
+
+
+class TrackedRun:
+    """What a stage script sees of its stage: parameters, inputs, outputs and the W&B run."""
+
+    def __init__(self, stage: str, live: bool) -> None:
+        self._stage = stage
+        self._root = project_root()
+        try:
+            self._recorder = Line(self._root)
+            self._execution = self._begin(live)
+        except BaseException:
+            _bring_back(self._root, stage)
+            raise
+        self._live = Live(self._root, self._recorder, self._execution) if live else None
+
+    def _begin(self, live: bool) -> Execution:
+        question = ("begin", self._stage, live, os.getpid(), _program())
+        try:
+            return self._recorder.ask(*question)
+        except RecorderGone:  # killed before it knew of this stage: another one starts afresh
+            self._recorder.close()
+            self._recorder = Line(self._root)
+            return self._recorder.ask(*question)
+
+    def params_in(self, file: str) -> dict[str, Any]:
+        """The parameters of `file` that dvc.yaml names for this stage, by their dotted names."""
+        return self._execution.params.get(file, {})
+
+    def opened(self) -> wandb.Run:
+        """Wait for the live W&B run that callbacks write to; one that goes nowhere while the registry is away."""
+        if self._live is None:
+            raise LineageError(f'tracked_run("{self._stage}", live=True) opens a run that callbacks can write to.')
+        return self._live.opened()
+
+    def dep(self, name: str) -> Path:
+        """The dependency whose file name is `name`."""
+        return self._root / self._execution.named(name, "deps").path
+
+    def out(self, name: str) -> Path:
+        """The output whose file name is `name`; its folder is made."""
+        path = self._root / self._execution.named(name, "outs").path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def depends_on(self, path: str) -> bool:
+        """Whether `path` is among the stage's dependencies."""
+        wanted = (Path.cwd() / path).resolve()
+        return any((self._root / dep.path).resolve() == wanted for dep in self._execution.deps)
+
+    def md5(self, name: str) -> str:
+        """The md5 of the dependency whose file name is `name`, as dvc.lock has it."""
+        return self._execution.named(name, "deps").md5 or ""
+
+    def use_model(self, name: str) -> Path:
+        """The dependency `name` as the registry serves it, checked to be the same bytes; else the local file."""
+        content = self._execution.named(name, "deps")
+        local = self._root / content.path
+        try:
+            served = self._recorder.ask("use_model", content)
+        except RecorderGone:
+            served = None
+        if served is None:
+            return local
+        if Path(served).read_bytes() != local.read_bytes():
+            raise LineageError(f"the registry serves other bytes than {content.path} under the alias {content.alias}.")
+        return Path(served)
+
+    def find_model(self, target: str, md5: str) -> Path | None:
+        """The model of the registered model `target` with this md5, which no dependency holds any more.
+
+        From the workspace, DVC's cache or the registry, checked; None where nothing has it.
+        """
+        try:
+            found = self._recorder.ask("find_model", target, md5)
+        except RecorderGone:
+            return None
+        return Path(found) if found else None
+
+    def complete(self, console: str) -> None:
+        """Hand the outputs over to be logged; says in one line where they are, or that they are not mirrored."""
+        try:
+            self._end("complete", console, 0)
+        except RecorderGone as error:
+            print(not_mirrored(self._stage, in_a_sentence(error)), file=sys.stderr)
+        self._recorder.close()
+
+    def abandon(self, console: str) -> None:
+        """End the run of a stage that failed, and leave its earlier outputs as they were."""
+        try:
+            self._end("abandon", console, 1)
+        except LineageError:  # the stage's own failure is what the user has to see
+            print(f"{self._stage}: `dvc checkout` brings its earlier outputs back.", file=sys.stderr)
+        self._recorder.close()
+
+    def _end(self, how: str, console: str, exit_code: int) -> None:
+        live = self._live.close(exit_code) if self._live else None
+        for line, failed in self._recorder.ask(how, console, live):
+            print(line, file=sys.stderr if failed else sys.stdout)
+
+
+def _bring_back(root: Path, stage: str) -> None:
+    """Restore the outputs that DVC removed before it started a stage that can't begin."""
+    try:
+        Pipeline(root).restore(stage)
+    except WrongProject:  # which DVC would have seen before
+        pass
+    except Exception as error:
+        why = first_line(error)
+        print(f"{stage}: `dvc checkout` brings its earlier outputs back (here that failed: {why}).", file=sys.stderr)
+
+
+def _program() -> str:
+    """How this process was started, as W&B names it: `-m stages.train`."""
+    main = sys.modules["__main__"]
+    spec = getattr(main, "__spec__", None)
+    return f"-m {spec.name}" if spec else getattr(main, "__file__", "") or sys.argv[0]

@@ -1,0 +1,47 @@
+"""What differs between two executions of a stage, in lines for people; pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from dvc_wandb.project.lock import Content, Execution
+from dvc_wandb.report.graph_text import short
+
+ABSENT = "nothing"
+
+
+def between(before: Execution | None, after: Execution | None) -> list[str]:
+    """What `after` was given otherwise than `before`: command, parameters, dependencies, the list of outs."""
+    if before is None or after is None:
+        return ["the stage is new" if after else "the stage is gone"] if before is not after else []
+    lines = [f"command: {before.cmd!r} → {after.cmd!r}"] if before.cmd != after.cmd else []
+    lines += _of_params(before.params, after.params)
+    lines += (f"{path}: {short(old)} → {short(new)}" for path, old, new in of_contents(before.deps, after.deps))
+    gone, new = ({out.path for out in one.outs} for one in (before, after))
+    lines += (f"{path} is no longer an out" for path in sorted(gone - new))
+    lines += (f"{path} is a new out" for path in sorted(new - gone))
+    return lines
+
+
+def of_contents(
+    before: tuple[Content, ...], after: tuple[Content, ...]
+) -> Iterator[tuple[str, str | None, str | None]]:
+    """The paths whose md5 differs, with both; None where one side lacks the path."""
+    old, new = ({one.path: one.md5 for one in side} for side in (before, after))
+    for path in sorted(old.keys() | new.keys()):
+        if old.get(path) != new.get(path):
+            yield path, old.get(path), new.get(path)
+
+
+def _of_params(before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]]) -> Iterator[str]:
+    for file in sorted(before.keys() | after.keys()):
+        old, new = before.get(file, {}), after.get(file, {})
+        for name in sorted(old.keys() | new.keys()):
+            if old.get(name, ABSENT) != new.get(name, ABSENT):
+                yield f"{file} {name}: {_shown(old, name)} → {_shown(new, name)}"
+
+
+def _shown(values: dict[str, Any], name: str) -> str:
+    return json.dumps(values[name], ensure_ascii=False, default=str) if name in values else ABSENT

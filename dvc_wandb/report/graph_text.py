@@ -1,0 +1,218 @@
+"""Draws a graph with the names of both sides: as text, Mermaid, facts for JSON. `svg.py` draws it as a picture."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+from dvc_wandb.project.lock import Content, Execution
+from dvc_wandb.report.graph import Graph, Key, key_of
+
+MANY = 400  # edges; GitHub draws no Mermaid of more than 500
+
+
+@dataclass(frozen=True)
+class Registry:
+    """The other side's names: of versions by content, of runs by execution key. Empty while the registry is away."""
+
+    url: str | None = None
+    versions: dict[Key, str] = field(default_factory=dict)
+    runs: dict[str, str] = field(default_factory=dict)
+
+    def version(self, content: Content) -> str:
+        """The version that mirrors `content`, or that there is none; nothing where nobody was asked."""
+        return self.versions.get(key_of(content), "not there") if self.url else ""
+
+    def version_address(self, content: Content) -> str | None:
+        """The page of the version that mirrors `content`."""
+        name = self.versions.get(key_of(content))
+        if not self.url or not name:
+            return None
+        parts = ("artifacts", content.mirrored.type, *name.split(":"))
+        return "/".join([self.url, *(quote(part, safe="") for part in parts)])
+
+    def run_address(self, execution: Execution) -> str | None:
+        """The page of the run that holds `execution`."""
+        return f"{self.url}/runs/{quote(self.runs[execution.key])}" if execution.key in self.runs else None
+
+    def caption(self, content: Content) -> str:
+        """The version that mirrors `content`, else its md5."""
+        return self.versions.get(key_of(content)) or short(content.md5)
+
+
+def short(md5: str | None) -> str:
+    """The first eight characters of an md5, and whether it is a folder's."""
+    return f"{md5[:8]}{'.dir' if md5.endswith('.dir') else ''}" if md5 else "not there"
+
+
+# ---- text ----
+
+
+def text(graph: Graph, registry: Registry, width: int) -> str:
+    """A paragraph a stage, upstream first: what it reads and makes, under both names; no line is wider than `width`.
+
+    An arrow says which stages a content comes from or goes to.
+    """
+    rows = {
+        one.key: [("◂", dep, _from(graph, dep)) for dep in one.deps] + [("▸", out, _to(graph, out)) for out in one.outs]
+        for one in graph.executions
+    }
+    loose = [content for key, content in graph.contents.items() if key not in graph.makers and key not in graph.readers]
+    shown = [(path, registry.version(content)) for path, content in _paths(rows, loose)]
+    columns = _columns(shown, width)
+    paragraphs = [
+        "\n".join([_head(one, registry, width), *_body(rows[one.key], columns, registry, width)])
+        for one in graph.executions
+    ]
+    if loose:
+        paragraphs.append(
+            "\n".join(["read by no stage", *_body([("", one, "") for one in loose], columns, registry, width)])
+        )
+    return "\n\n".join(paragraphs)
+
+
+def _paths(rows: dict[str, list[tuple[str, Content, str]]], loose: list[Content]) -> list[tuple[str, Content]]:
+    return [(one.path, one) for found in rows.values() for _, one, _ in found] + [(one.path, one) for one in loose]
+
+
+def _columns(shown: list[tuple[str, str]], width: int) -> tuple[int, int]:
+    """How wide paths and versions may be: as wide as they are, else they share what the md5 leaves."""
+    paths = max((cells(path) for path, _ in shown), default=0)
+    versions = max((cells(version) for _, version in shown), default=0)
+    left = max(width - len("├◂ ") - len("12345678.dir") - 4, 20)
+    if paths + versions <= left:
+        return paths, versions
+    paths = min(paths, max(left - versions, left * 55 // 100))
+    return paths, left - paths
+
+
+def _head(execution: Execution, registry: Registry, width: int) -> str:
+    told = [execution.stage, execution.job_type if execution.job_type != execution.stage else ""]
+    told.append(f"run {registry.runs[execution.key]}" if execution.key in registry.runs else "")
+    if registry.url and execution.key not in registry.runs:
+        told.append("no run")
+    return cut(" · ".join(filter(None, told)), width)
+
+
+def _body(
+    rows: list[tuple[str, Content, str]], columns: tuple[int, int], registry: Registry, width: int
+) -> Iterable[str]:
+    for at, (arrow, content, note) in enumerate(rows, start=1):
+        last = at == len(rows)
+        path, version = cut(content.path, columns[0]), cut(registry.version(content), columns[1])
+        line = f"{'└' if last else '├'}{arrow or '─'} {padded(path, columns[0])}  {short(content.md5):12}  {version}"
+        if note and cells(line) + 2 + cells(note) > width:
+            yield line.rstrip()
+            yield cut(f"{' ' if last else '│'}     {note}", width)
+        else:
+            yield f"{line}  {note}".rstrip()
+
+
+def _from(graph: Graph, dep: Content) -> str:
+    maker = graph.makers.get(key_of(dep))
+    return f"← {maker.stage}" if maker else ""
+
+
+def _to(graph: Graph, out: Content) -> str:
+    readers = sorted(one.stage for one in graph.readers.get(key_of(out), []))
+    return f"→ {', '.join(readers)}" if readers else ""
+
+
+def cells(shown: str) -> int:
+    """How many columns of a terminal a text takes."""
+    return sum(
+        0 if unicodedata.combining(one) else 2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in shown
+    )
+
+
+def cut(shown: str, room: int) -> str:
+    """The text on one line, its middle left out where it takes more than `room` columns."""
+    shown = "".join(one if one.isprintable() else "�" for one in shown)
+    if cells(shown) <= room:
+        return shown
+    start, end = shown, ""
+    while start and cells(start) + cells(end) + 1 > room:
+        start = start[:-1]
+        if cells(end) < room // 2:
+            end = shown[len(shown) - len(end) - 1 :]
+    return f"{start}…{end}"
+
+
+def padded(shown: str, room: int) -> str:
+    """The text with blanks after it, so that it takes `room` columns."""
+    return shown + " " * (room - cells(shown))
+
+
+# ---- Mermaid ----
+
+
+def mermaid(graph: Graph, registry: Registry) -> str:
+    """A flowchart that GitHub draws from a ```mermaid block; of stages alone where it would be too large for that."""
+    edges = sum(len(one.deps) + len(one.outs) for one in graph.executions)
+    lines = _stages(graph) if edges > MANY else _all(graph, registry)
+    return "\n".join(["flowchart TD", *(f"  {line}" for line in lines)])
+
+
+def _all(graph: Graph, registry: Registry) -> Iterable[str]:
+    names = {key: f"c{at}" for at, key in enumerate(graph.contents)}
+    for key, content in graph.contents.items():
+        label = f"{_label(content.path)}<br>{_label(registry.caption(content))}"
+        yield f'{names[key]}["{label}"]'
+    for at, one in enumerate(graph.executions):
+        yield f's{at}(["{_label(one.stage)}"])'
+        yield from (f"{names[key]} --> s{at}" for key in dict.fromkeys(map(key_of, one.deps)))
+        yield from (f"s{at} --> {names[key_of(out)]}" for out in one.outs)
+    yield "classDef stage stroke-width:3px"
+    if graph.executions:
+        yield f"class {','.join(f's{at}' for at in range(len(graph.executions)))} stage"
+
+
+def _stages(graph: Graph) -> Iterable[str]:
+    names = {one.key: f"s{at}" for at, one in enumerate(graph.executions)}
+    for one in graph.executions:
+        yield f'{names[one.key]}(["{_label(one.stage)}"])'
+        makers = {maker.key for dep in one.deps if (maker := graph.makers.get(key_of(dep)))} - {one.key}
+        yield from (f"{names[key]} --> {names[one.key]}" for key in names if key in makers)
+
+
+def _label(shown: str) -> str:
+    """A text that Mermaid shows as it is: what has a meaning there is written as the number of its character."""
+    shown = cut(shown, 48)
+    return "".join(one if one.isalnum() or one in " /.-_:…" else f"#{ord(one)};" for one in shown)
+
+
+# ---- JSON ----
+
+
+def facts(graph: Graph, registry: Registry, more: Callable[[Key], dict[str, Any]] = lambda _: {}) -> dict[str, Any]:
+    """The graph for programs: stages, contents, edges from node to node; `more` adds facts to a content."""
+    return {
+        "registry": registry.url,
+        "stages": [
+            {
+                "stage": one.stage,
+                "job_type": one.job_type,
+                "cmd": one.cmd,
+                "run": registry.runs.get(one.key),
+                "reads": [{"path": dep.path, "md5": dep.md5} for dep in one.deps],
+                "makes": [{"path": out.path, "md5": out.md5} for out in one.outs],
+            }
+            for one in graph.executions
+        ],
+        "contents": [
+            {
+                "path": content.path,
+                "md5": content.md5,
+                "kind": content.kind,
+                "artifact": content.artifact,
+                "type": content.type,
+                "version": registry.versions.get(key),
+                "made_by": graph.makers[key].stage if key in graph.makers else None,
+                **more(key),
+            }
+            for key, content in graph.contents.items()
+        ],
+    }

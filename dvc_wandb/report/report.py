@@ -1,0 +1,190 @@
+"""One page for those who review a commit: promotion, metrics and plots against a base, what ran, lineage.
+
+The same facts as Markdown (a pull request, a CI job's summary) and as a self-contained HTML page.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from dvc_wandb.errors import LineageError
+from dvc_wandb.project import plots
+from dvc_wandb.project.lock import Execution
+from dvc_wandb.project.pipeline import Pipeline
+from dvc_wandb.project.plots import Curves, Plot
+from dvc_wandb.report import charts, execution_differences, graph_text
+from dvc_wandb.report.graph import Graph
+from dvc_wandb.report.graph_svg import svg
+
+
+@dataclass(frozen=True)
+class Revision:
+    """What the page is about, or held against: its name for people and its commit."""
+
+    name: str
+    commit: str | None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a promoting stage decided, and the models in production at the base and now."""
+
+    stage: str
+    sentences: list[str]
+    before: str
+    now: str
+
+
+@dataclass(frozen=True)
+class Metric:
+    file: str
+    name: str
+    base: Any
+    now: Any
+
+    @property
+    def change(self) -> float | None:
+        numbers = [one for one in (self.base, self.now) if isinstance(one, int | float) and not isinstance(one, bool)]
+        change = numbers[1] - numbers[0] if len(numbers) == 2 else 0
+        return change if 0 < abs(change) < float("inf") else None
+
+
+@dataclass(frozen=True)
+class Report:
+    project: str
+    head: Revision
+    base: Revision | None
+    decisions: list[Decision]
+    metrics: list[Metric]
+    ran: dict[str, list[str]]  # stage → what it was given otherwise than at the base
+    plots: list[tuple[Plot, Plot | None]]
+    graph: Graph
+    registry: graph_text.Registry
+
+
+def collect(
+    pipeline: Pipeline, project: str, head: Revision, base: Revision | None, registry: graph_text.Registry
+) -> Report:
+    """All that the page says; without `base` nothing is compared."""
+    then = pipeline.at(base.commit) if base and base.commit else None
+    executions, old = pipeline.locked(), then.locked() if then else []
+    before = {plot.title: plot for plot in plots.of(then)} if then else {}
+    return Report(
+        project=project,
+        head=head,
+        base=base,
+        decisions=[_decision(pipeline, then, one, old) for one in executions if one.meta.get("promotes")],
+        metrics=_metrics(pipeline.metrics(), then.metrics() if then else {}),
+        ran=_ran(executions, old) if base else {},
+        plots=[(plot, before.get(plot.title)) for plot in plots.of(pipeline)],
+        graph=Graph(executions, pipeline.added()),
+        registry=registry,
+    )
+
+
+def _decision(pipeline: Pipeline, then: Pipeline | None, execution: Execution, old: list[Execution]) -> Decision:
+    told = [_read(pipeline, execution, out.path) for out in execution.outs if out.kind == "metrics"]
+    sentences = [one["decision"] for one in told if isinstance(one.get("decision"), str)]
+    path = execution.meta["promotes"]
+    past = next((one for one in old if one.stage == execution.stage), None)
+    before = _production(_read(then, past, path)) if then and past else "nothing"
+    return Decision(execution.stage, sentences, before, _production(_read(pipeline, execution, path)))
+
+
+def _production(record: dict[str, Any]) -> str:
+    md5 = record.get("model_md5")
+    return f"{record.get('registered_model') or 'model'} {md5[:8]}" if isinstance(md5, str) else "nothing"
+
+
+def _read(pipeline: Pipeline, execution: Execution, path: str) -> dict[str, Any]:
+    """A JSON out of `execution`; empty where it is none, or isn't at hand."""
+    try:
+        value = json.loads(pipeline.at_hand(execution.out(path)).read_text())
+    except (LineageError, OSError, ValueError, StopIteration):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _metrics(now: dict[str, dict[str, Any]], before: dict[str, dict[str, Any]]) -> list[Metric]:
+    """The metrics of both, by file and name; sentences are left to the files."""
+    found = []
+    for file in sorted(now.keys() | before.keys()):
+        new, old = now.get(file, {}), before.get(file, {})
+        for name in sorted(new.keys() | old.keys()):
+            if not isinstance(new.get(name), str):
+                found.append(Metric(file, name, old.get(name), new.get(name)))
+    return found
+
+
+def _ran(executions: list[Execution], old: list[Execution]) -> dict[str, list[str]]:
+    before = {one.stage: one for one in old}
+    found = {
+        one.stage: execution_differences.between(before.get(one.stage), one)
+        or ["other bytes from the same command and inputs"]
+        for one in executions
+        if one.stage not in before or before[one.stage].key != one.key
+    }
+    gone = before.keys() - {one.stage for one in executions}
+    return found | {stage: ["the stage is gone"] for stage in sorted(gone)}
+
+
+# ---- pages ----
+
+
+def markdown(report: Report) -> str:
+    return _page("report.md", report, escape=False)
+
+
+def html(report: Report) -> str:
+    return _page("report.html", report, escape=True)
+
+
+def _page(template: str, report: Report, escape: bool) -> str:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("dvc_wandb.report"),
+        autoescape=escape,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters |= {"plain": plain, "number": number, "data": _data}
+    drawing = svg(report.graph, report.registry, f"Lineage of {report.project}") if escape else ""
+    return environment.get_template(template).render(
+        report=report,
+        short=graph_text.short,
+        mermaid=lambda: graph_text.mermaid(report.graph, report.registry),
+        xychart=xychart,
+        lineage=drawing,
+        chart=charts.chart,
+        colours=range(charts.COLOURS),
+    )
+
+
+def number(value: Any) -> str:
+    """A metric for people: six digits, whole numbers as they are, nothing as a dash."""
+    return "–" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def plain(text: Any) -> str:
+    """A text that Markdown shows as it is, in a table too."""
+    return re.sub(r"([\\`*_{}\[\]<>#|~$])", r"\\\1", str(text)).replace("\n", " ")
+
+
+def xychart(curves: Curves) -> str:
+    """The curves as Mermaid's own chart, which GitHub draws."""
+    first = next(iter(curves.lines.values()))
+    ticks = ", ".join(f"{x:g}" for x, _ in first)
+    lines = [f"  line [{', '.join(f'{y:.6g}' for _, y in points)}]" for points in curves.lines.values()]
+    words = {"title": curves.title, "x": curves.x or "row"}
+    safe = {name: re.sub(r'["\n`]', "'", text) for name, text in words.items()}
+    return "\n".join(["xychart-beta", f'  title "{safe["title"]}"', f'  x-axis "{safe["x"]}" [{ticks}]', *lines])
+
+
+def _data(picture: plots.Picture) -> str:
+    return f"data:{picture.media};base64,{base64.b64encode(picture.content).decode()}"

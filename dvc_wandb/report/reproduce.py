@@ -1,0 +1,142 @@
+"""Runs a commit again on nothing: a clone in a temporary folder, DVC's cache empty, and compares what it makes.
+
+What no stage makes is brought there (git's files by the clone; what `dvc add` and imports keep, from where it is at
+hand). Every stage runs; the registry is left out. The workspace is not touched.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dvc_wandb.errors import LineageError, first_line
+from dvc_wandb.project import git
+from dvc_wandb.project.files import copy_to
+from dvc_wandb.project.lock import Content, Execution
+from dvc_wandb.project.pipeline import Pipeline
+from dvc_wandb.report import file_differences
+
+
+@dataclass(frozen=True)
+class Out:
+    """An out that was made again: the md5s of both, and for each file that differs how far the two are apart."""
+
+    path: str
+    committed: str | None
+    made: str | None
+    files: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def equal(self) -> bool:
+        return self.committed == self.made
+
+
+@dataclass(frozen=True)
+class Result:
+    """A stage that should have run, and its outs; `why` says why it didn't."""
+
+    stage: str
+    outs: list[Out]
+    why: str = ""
+
+    @property
+    def equal(self) -> bool:
+        return not self.why and all(out.equal for out in self.outs)
+
+
+def clone(pipeline: Pipeline, folder: Path) -> Path:
+    """The commit that `pipeline` is read at, cloned into `folder`, with all that its stages need from outside."""
+    top = Path(_git(pipeline.root, "rev-parse", "--show-toplevel"))
+    _git(top, "clone", "--quiet", "--no-local", "--no-checkout", str(top), str(folder / "clone"))
+    _git(folder / "clone", "-c", "advice.detachedHead=false", "checkout", "--quiet", str(pipeline.commit))
+    if (folder / "clone/.gitmodules").exists():
+        _git(folder / "clone", "submodule", "--quiet", "update", "--init", "--recursive")
+    root = folder / "clone" / pipeline.root.resolve().relative_to(top.resolve())
+    for content in _given(pipeline):
+        copy_to(root, content, pipeline.files(content))
+    return root
+
+
+def run(root: Path, cache: Path, log: Path) -> set[str]:
+    """Run every stage of the clone at `root` with an empty `cache`; the stages that came to their end.
+
+    What they print goes to `log`.
+    """
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("DVC_", "WANDB_", "REGISTRY_", "GIT_"))}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    env = {**kept, "PATH": path, "WANDB_MODE": "disabled", "PYTHONUNBUFFERED": "1"}
+    dvc = [sys.executable, "-m", "dvc"]
+    subprocess.run(
+        [*dvc, "config", "--local", "cache.dir", str(cache)], cwd=root, env=env, capture_output=True, check=True
+    )
+    ran = set()
+    with log.open("w") as kept_lines:
+        asked = [*dvc, "repro", "--force", "--keep-going", "--all-pipelines"]
+        process = subprocess.Popen(
+            asked,
+            cwd=root,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert process.stdout
+        for line in process.stdout:
+            kept_lines.write(line)
+            if line.startswith("Running stage '"):
+                ran.add(line.split("'")[1])
+                print(line.rstrip(":\n"), file=sys.stderr, flush=True)
+            elif failed := re.search(r"failed to reproduce '(.+?)'", line):
+                ran.discard(failed[1])
+        process.wait()
+    return ran
+
+
+def compare(pipeline: Pipeline, root: Path, ran: set[str]) -> Iterator[Result]:
+    """Each stage of `pipeline` against what the clone at `root` made of it, upstream first."""
+    again = Pipeline(root)
+    for execution in _to_run(pipeline):
+        made = again.running(execution.stage)
+        why = "" if execution.stage in ran else "it did not run to its end"
+        outs = [_out(pipeline, again, out, made.out(out.path)) for out in execution.outs]
+        missing = [out.path for out in outs if out.made is None]
+        yield Result(execution.stage, outs, why or (f"it made no {', '.join(missing)}" if missing else ""))
+
+
+def _out(pipeline: Pipeline, again: Pipeline, committed: Content, made: Content) -> Out:
+    if committed.md5 == made.md5 or made.md5 is None:
+        return Out(committed.path, committed.md5, made.md5)
+    try:
+        old, new = pipeline.files(committed), again.files(made)
+        before, after = pipeline.listing(committed) or {}, again.listing(made) or {}
+    except LineageError as error:
+        return Out(committed.path, committed.md5, made.md5, {committed.path: first_line(error)})
+    files = {
+        name: file_differences.apart(name, old[name], new[name])
+        for name in sorted(old.keys() & new.keys())
+        if before[name] != after[name]
+    }
+    files |= dict.fromkeys(sorted(old.keys() - new.keys()), "was not made again")
+    files |= dict.fromkeys(sorted(new.keys() - old.keys()), "was not there before")
+    return Out(committed.path, committed.md5, made.md5, files)
+
+
+def _to_run(pipeline: Pipeline) -> list[Execution]:
+    """What `dvc repro` runs: imports stay as they are until somebody updates them."""
+    return [one for one in pipeline.locked() if not one.stage.endswith(".dvc")]
+
+
+def _given(pipeline: Pipeline) -> list[Content]:
+    """What DVC keeps and no command makes: added by hand, or imported."""
+    imported = [out for one in pipeline.locked() if one.stage.endswith(".dvc") for out in one.outs]
+    return [*pipeline.added(), *imported]
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    return git.told(folder, *arguments, failing="the commit can't be cloned")

@@ -1,0 +1,48 @@
+"""The short table at the end: which stage made what, at which md5, and its version in the registry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dvc_wandb.client.versions import Holdings
+from dvc_wandb.project.pipeline import Execution
+from dvc_wandb.report import graph_text
+
+
+@dataclass(frozen=True)
+class Row:
+    stage: str
+    out: str
+    md5: str
+    version: str | None
+
+
+def rows(holdings: Holdings, executions: list[Execution]) -> list[Row]:
+    """One row an output, `version` None where the registry lacks it."""
+    return [
+        Row(execution.stage, out.path, out.md5 or "", holdings.version(out))
+        for execution in executions
+        for out in execution.outs
+    ]
+
+
+def table(found: list[Row]) -> str:
+    """The rows as text, stages named once."""
+    cells = _cells(found)
+    widths = [max(map(graph_text.cells, column)) for column in zip(*cells, strict=True)]
+    padded = ([graph_text.padded(text, width) for text, width in zip(line, widths, strict=True)] for line in cells)
+    return "\n".join("  ".join(line).rstrip() for line in padded)
+
+
+def markdown(found: list[Row]) -> str:
+    """The rows as a Markdown table."""
+    head, *body = (f"| {' | '.join(line)} |" for line in _cells(found))
+    return "\n".join([head, "|---" * 4 + "|", *body])
+
+
+def _cells(found: list[Row]) -> list[tuple[str, str, str, str]]:
+    cells = [("stage", "made", "md5", "in the registry")]
+    for before, row in zip([None, *found], found, strict=False):
+        stage = "" if before and before.stage == row.stage else row.stage
+        cells.append((stage, row.out, row.md5, row.version or "not there"))
+    return cells

@@ -1,0 +1,82 @@
+"""Why an out is what it is: what changed when its stage last ran, and what has changed since.
+
+Held against each other are the executions in the locks of two commits, then the lock's and the workspace as it lies.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dvc_wandb.project import lock_history
+from dvc_wandb.project.lock import Execution
+from dvc_wandb.project.pipeline import Pipeline
+from dvc_wandb.report import execution_differences
+from dvc_wandb.report.graph import Graph, key_of
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One stage's part of an answer: what it was given otherwise; `indent` grows towards the sources."""
+
+    stage: str
+    changed: list[str]
+    indent: int = 0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What made the stage run: `then` at `commit`, after `before`; `now` is what has changed since, upstream first."""
+
+    stage: str
+    commit: lock_history.Commit
+    before: lock_history.Commit | None
+    then: list[Reason]
+    now: list[Reason]
+
+
+def answer(pipeline: Pipeline, current: Graph, maker: Execution) -> Answer:
+    """Why `maker`, an execution of dvc.lock, is as it is; `current` has all that dvc.lock holds."""
+    history = list(lock_history.commits(pipeline))
+    at, made = _last_change(history, maker)
+    old = history[at - 1] if at else None
+    then = _reasons(Graph(old.executions) if old else Graph([]), Graph(history[at].executions), made)
+    known = old if old and any(one.stage == maker.stage for one in old.executions) else None
+    return Answer(maker.stage, history[at], known, then, _since(pipeline, current, maker))
+
+
+def _last_change(history: list[lock_history.Commit], maker: Execution) -> tuple[int, Execution]:
+    """The place in `history` of the commit that brought `maker`: the one before it held another execution, or none."""
+    at = len(history) - 1
+    while at and any(one.key == maker.key for one in history[at - 1].executions):
+        at -= 1
+    return at, maker
+
+
+def _reasons(before: Graph, after: Graph, execution: Execution, indent: int = 0) -> list[Reason]:
+    """What `execution` was given otherwise than its stage was before, and why what it reads had changed."""
+    old = next((one for one in before.executions if one.stage == execution.stage), None)
+    found = [Reason(execution.stage, execution_differences.between(old, execution), indent)]
+    if old is None:
+        return found
+    md5s = {key_of(dep) for dep in old.deps}
+    for dep in execution.deps:
+        maker = after.makers.get(key_of(dep))
+        if maker and key_of(dep) not in md5s:
+            found += _reasons(before, after, maker, indent + 1)
+    return found
+
+
+def _since(pipeline: Pipeline, current: Graph, maker: Execution) -> list[Reason]:
+    """What the workspace has otherwise than dvc.lock, for `maker` and each stage upstream of it."""
+    found = []
+    for one in current.leading_to(maker).executions:
+        if not one.stage.endswith(".dvc"):  # an import stays as it is until `dvc update`
+            now = pipeline.running(one.stage)
+            changed = execution_differences.between(one, now)
+            changed += [
+                f"{path} itself: {execution_differences.short(old)} → {execution_differences.short(new)}"
+                for path, old, new in execution_differences.of_contents(one.outs, now.outs)
+                if old
+            ]
+            found += [Reason(one.stage, changed)] if changed else []
+    return found

@@ -1,0 +1,185 @@
+"""What W&B shows of DVC's metrics and plots: the same numbers, curves and pictures on both sides.
+
+A file that can't be read as one is mirrored like every other, and shown as nothing more.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from dvc_wandb.errors import LineageError, NotAtHand, in_a_sentence
+from dvc_wandb.project import plots
+from dvc_wandb.project.pipeline import Content, Execution, Pipeline
+
+PICTURES = {".png", ".jpg", ".jpeg", ".gif"}
+MANY = 100  # pictures that a run shows at most; its artifacts hold them all
+STEPS = ("step", "epoch")  # a table whose first column is one of these is a history
+
+
+def summary(pipeline: Pipeline, execution: Execution) -> dict[str, Any]:
+    """The metrics files of `execution` as one mapping, for the run's summary."""
+    found: dict[str, Any] = {}
+    for out in execution.outs:
+        if out.kind == "metrics":
+            place = pipeline.at_hand(out)
+            for file in sorted(place.rglob("*")) if place.is_dir() else [place]:
+                found |= _read_metrics(file) if file.is_file() else {}
+    return found
+
+
+def history(pipeline: Pipeline, execution: Execution) -> list[dict[str, Any]]:
+    """The rows of the plots that hold a training's history, named as W&B's Keras callback names them.
+
+    Tables of a folder are named after their files. What several tables say of one step is one row.
+    """
+    read = [(out, name, _read_table(path)) for out, name, path in _plot_files(pipeline, execution)]
+    tables = [
+        (out, name, first, rows) for out, name, rows in read if rows and (first := next(iter(rows[0]), "")) in STEPS
+    ]
+    used = Counter(_column(*table[:3], column) for table in tables for column in table[3][0] if column != table[2])
+    found: dict[tuple[Any, int], dict[str, Any]] = {}
+    for out, name, first, rows in tables:
+        times: Counter[Any] = Counter()  # a step may have several rows in one table
+        for row in rows:
+            step = row.get(first) if isinstance(row.get(first), int | float) else repr(row.get(first))
+            told = found.setdefault((step, times[step]), {})
+            for column, value in row.items():
+                others = used[_column(out, name, first, column)] > 1
+                told[_column(out, name, first, column, others)] = value
+            times[step] += 1
+    numbered = not any(isinstance(step, str) for step, _ in found)
+    return [found[at] for at in (sorted(found) if numbered else found)]
+
+
+def _column(out: Content, name: str, first: str, column: str, others: bool = False) -> str:
+    """What W&B knows a column as; where `others` would have the same name, one that tells where its table lies."""
+    if column == first or not (out.is_folder or others):
+        return f"{first}/{column}"
+    path = PurePosixPath(out.path, name) if out.is_folder else PurePosixPath(out.path)
+    table = (path if others else PurePosixPath(name)).with_suffix("")
+    return str(table if column == table.name else table / column)
+
+
+def _plot_files(pipeline: Pipeline, execution: Execution) -> Iterator[tuple[Content, str, Path]]:
+    """The files of the plots of `execution`: the out, the file's name within it, and where it lies."""
+    for out in execution.outs:
+        if out.kind == "plots":
+            place = pipeline.at_hand(out)
+            for name in sorted(pipeline.files(out)):
+                yield out, name, place / name if out.is_folder else place
+
+
+def pictures(pipeline: Pipeline, execution: Execution) -> dict[str, Any]:
+    """The pictures and confusion matrices among the plots of `execution`, as W&B's media by name."""
+    files = [one for one in _plot_files(pipeline, execution) if PurePosixPath(one[1]).suffix.lower() in PICTURES]
+    short = Counter(str(PurePosixPath(name).with_suffix("")) for _, name, _ in files)
+    found: dict[str, Any] = {}
+    if len(files) > MANY:
+        print(
+            f"{execution.stage}: its run shows {MANY} of {len(files)} pictures; the artifacts have them all.",
+            file=sys.stderr,
+        )
+    for out, name, path in files[:MANY]:
+        key = str(PurePosixPath(name).with_suffix(""))
+        if short[key] > 1:
+            key = f"{out.path}/{name}" if out.is_folder else out.path
+        found |= _picture(key, path)
+    for name, plot in pipeline.plots().items():
+        x, y = plot.get("x"), plot.get("y")
+        if plot.get("template") != "confusion" or not isinstance(x, str) or not isinstance(y, dict):
+            continue
+        for path, column in y.items():
+            for out in (out for out in execution.outs if out.path == path):
+                table = _read_table(pipeline.at_hand(out))
+                pairs = [(row[x], row[column]) for row in table if {x, column} <= row.keys()]
+                found |= {name: _confusion(*map(list, zip(*pairs, strict=True)))} if pairs else {}
+    return found
+
+
+def tables(pipeline: Pipeline, execution: Execution) -> dict[str, Any]:
+    """The tables of what `execution` read and made, by name: from the function that `meta.wandb.tables` names.
+
+    It is called with a function that finds a dependency or an output by its file's name. There are none where bytes are
+    gone; raises LineageError where the function fails.
+    """
+
+    def place(name: str) -> Path:
+        return pipeline.at_hand(execution.named(name, "deps", "outs"))
+
+    named = execution.meta.get("tables")
+    try:
+        return made_by(named, pipeline, place) if named else {}
+    except NotAtHand:
+        return {}
+
+
+def made_by(named: str, pipeline: Pipeline, given: Any) -> dict[str, Any]:
+    """What the project's own function `named` makes; nothing where today's can't show an old commit's data.
+
+    Raises LineageError where it fails, NotAtHand where the bytes that it asks for are gone.
+    """
+    module, _, function = str(named).partition(":")
+    try:
+        made = getattr(importlib.import_module(module), function)(given)
+        if not isinstance(made, dict):
+            raise TypeError(f"it returns a {type(made).__name__}, not a dict of tables by their names")
+        return made
+    except NotAtHand:
+        raise
+    except Exception as error:
+        if pipeline.rev:
+            return {}
+        raise LineageError(
+            f"the function '{named}', which `meta.wandb` names in dvc.yaml, failed: {in_a_sentence(error)}"
+        ) from error
+
+
+def _picture(name: str, path: Path) -> dict[str, Any]:
+    import wandb
+
+    try:
+        return {name: wandb.Image(str(path))}
+    except (OSError, ValueError):
+        return {}
+
+
+def _confusion(actual: list[Any], predicted: list[Any]) -> Any:
+    import wandb
+
+    classes = sorted({*actual, *predicted}, key=lambda one: (isinstance(one, str), one))
+    index = {name: at for at, name in enumerate(classes)}
+    return wandb.plot.confusion_matrix(
+        y_true=[index[name] for name in actual],
+        preds=[index[name] for name in predicted],
+        class_names=[str(name) for name in classes],
+    )
+
+
+def _read_metrics(path: Path) -> dict[str, Any]:
+    from dvc.exceptions import DvcException
+    from dvc.utils.serialize import load_path
+    from dvc_objects.fs.local import localfs
+
+    try:
+        values = load_path(str(path), localfs)
+    except (DvcException, ValueError):
+        return {}
+    return {str(name): value for name, value in values.items()} if isinstance(values, dict) else {path.stem: values}
+
+
+def _read_table(path: Path) -> list[dict[str, Any]]:
+    return [{name: _number(value) for name, value in row.items()} for row in plots.rows(path, path.suffix.lower())]
+
+
+def _number(value: Any) -> Any:
+    for kind in (int, float):
+        try:
+            return kind(value) if isinstance(value, str) else value
+        except ValueError:
+            continue
+    return value

@@ -1,0 +1,185 @@
+"""Proves that dvc.lock and the registry agree, or lists every difference. Changes nothing on either side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dvc_wandb.client.connection import Connection
+from dvc_wandb.client.versions import Holdings, Version
+from dvc_wandb.errors import LineageError, in_a_sentence
+from dvc_wandb.production import alias, history, registry_state
+from dvc_wandb.project.files import md5_of
+from dvc_wandb.project.lock import Content, Execution
+from dvc_wandb.project.pipeline import Pipeline
+from dvc_wandb.sync import compare
+from dvc_wandb.sync.compare import Drift
+
+
+@dataclass
+class Report:
+    """What was compared, and what differs. `notes` are no differences between the two sides."""
+
+    stages: int = 0
+    edges: int = 0
+    outs: int = 0
+    files: int = 0
+    downloaded: int = 0
+    rehashed: int = 0
+    drifts: list[Drift] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def everything(
+    pipeline: Pipeline,
+    connection: Connection,
+    holdings: Holdings,
+    executions: list[Execution],
+    added: Iterable[Content] = (),
+    deep: bool = False,
+) -> Report:
+    """Hold all of `executions`, and what was `added` by hand, against the registry."""
+    report = Report(stages=len(executions))
+    if never := pipeline.never_run():
+        report.notes.append(f"dvc.lock has nothing of {compare.few(never)}; `dvc repro` fills it.")
+    contents = _contents(executions, added)
+    compare.load(holdings, executions, contents)
+    holdings.load_files(version for content in contents if (version := holdings.found(content)))
+    made = {out for execution in executions for out in execution.outs}
+    for content in contents:
+        if content not in made:
+            report.drifts += compare.of_content(pipeline, holdings, content, prove=True)
+    for execution in executions:
+        report.edges += len(execution.deps) + len(execution.outs)
+        report.outs += len(execution.outs)
+        report.drifts += compare.of_execution(pipeline, holdings, execution, prove=True)
+        report.drifts += _of_production(pipeline, connection, holdings, execution)
+        report.notes += _not_repeatable(pipeline, holdings, execution)
+        report.notes += _other_stories(pipeline, connection, execution)
+    versions = {version: content for content in contents if (version := holdings.found(content))}
+    report.files = sum(len(holdings.files(version)) for version in versions)
+    if deep:
+        _look_deep(pipeline, holdings, versions, report)
+    return report
+
+
+def _contents(executions: list[Execution], added: Iterable[Content]) -> list[Content]:
+    """All that has a version of its own, each once."""
+    found = [one.mirrored for execution in executions for one in (*execution.deps, *execution.outs)]
+    return [one for one in dict.fromkeys([*found, *added]) if one.md5]
+
+
+# ---- production ----
+
+
+def _of_production(
+    pipeline: Pipeline, connection: Connection, holdings: Holdings, execution: Execution
+) -> Iterator[Drift]:
+    """The alias `production`, where the record in git doesn't have it."""
+    try:
+        production = alias.recorded(pipeline, execution)
+        if production and holdings.has_alias(production.registered_model, production.md5, alias.ALIAS):
+            return
+        held = alias.holder(production) if production else None
+    except LineageError as error:
+        yield Drift("unreadable record", execution.stage, in_a_sentence(error), "not asked", "git checkout")
+        return
+    if production and held != production.md5:
+        yield Drift(
+            "wrong production",
+            str(execution.meta["promotes"]),
+            f"{production.registered_model} {production.md5} is in production",
+            f"{held or 'no version'} has the alias {alias.ALIAS}"
+            if held != ""
+            else f"a version that DVC doesn't know has the alias {alias.ALIAS}",
+            "dvc-wandb promote",
+        )
+
+
+def _other_stories(pipeline: Pipeline, connection: Connection, execution: Execution) -> list[str]:
+    """Where git and the registry's activity log tell different histories of production: it can't be mended."""
+    wanted = alias.recorded(pipeline, execution)
+    held = alias.held(wanted.registered_model) if wanted else None
+    moves = registry_state.moves(connection, held) if held else None
+    if wanted is None or not moves or history.cut_off(pipeline.root):
+        return []
+    told = history.of_git(pipeline.root, execution.meta["promotes"])
+    told = [one for one in told if one.record.registered_model == wanted.registered_model]
+    return [f"{said}." for said in history.differences(told, moves)]
+
+
+# ---- stages that are not deterministic ----
+
+
+def _not_repeatable(pipeline: Pipeline, holdings: Holdings, execution: Execution) -> list[str]:
+    """Where the same command, dependencies and parameters once gave other bytes, here or elsewhere."""
+    if execution.goes_on:  # it was not given the same: what it made before was another
+        return []
+    once = dict.fromkeys([*compare.not_repeatable(holdings, execution), *_in_run_cache(pipeline, execution)])
+    return [
+        f"{execution.stage} is not deterministic: what it was given was the same, what it made was not: {said}."
+        for said in once
+    ]
+
+
+def _in_run_cache(pipeline: Pipeline, execution: Execution) -> Iterator[str]:
+    """Other outs of the same execution that DVC's run cache knows."""
+    now = {out.path: out.md5 for out in execution.outs}
+    for entry in pipeline.run_cache(execution.stage):
+        for path, md5 in entry.items():
+            if path in now and md5 != now[path]:
+                yield f"{path} was {md5} in an entry of DVC's run cache, now it is {now[path]}"
+
+
+# ---- deep ----
+
+
+def _look_deep(pipeline: Pipeline, holdings: Holdings, versions: dict[Version, Content], report: Report) -> None:
+    """Download and hash every file of `versions`; hash every object of DVC's cache."""
+    for version, content in versions.items():
+        report.drifts += _damaged(holdings, version, content, report)
+    names: dict[str, list[str]] = {}
+    for content in versions.values():
+        for name, md5 in _named(pipeline, content):
+            names.setdefault(md5, []).append(name)
+    for folder in sorted(path for path in pipeline.cache_folder.glob("??") if path.is_dir()):
+        for path in sorted(folder.iterdir()):
+            report.rehashed += 1
+            md5 = (folder.name + path.name).removesuffix(".dir")
+            found = md5_of(path)
+            if found != md5:
+                report.drifts.append(_corrupted(path, md5, found, names.get(folder.name + path.name, [])))
+
+
+def _damaged(holdings: Holdings, version: Version, content: Content, report: Report) -> Iterator[Drift]:
+    """The files of `version` that the registry serves with other bytes than its manifest says."""
+    for name, (wanted, served) in holdings.served(version).items():
+        report.downloaded += 1
+        if served != wanted:
+            yield Drift(
+                "damaged file",
+                content.path,
+                f"{name} at {wanted}",
+                f"{version.name} serves {served}",
+                f"delete {version.name} in the registry (and what `wandb-registry check` says is damaged), "
+                f"then {compare.MIRROR}",
+            )
+
+
+def _corrupted(path: Path, md5: str, found: str, names: list[str]) -> Drift:
+    return Drift(
+        "corrupted DVC cache",
+        ", ".join(names) or str(path),
+        f"{path} should have the md5 {md5}, it has {found}",
+        "not asked",
+        f"rm -f {path}, then `dvc pull`, `dvc commit` of an unchanged workspace, or `dvc repro`",
+    )
+
+
+def _named(pipeline: Pipeline, content: Content) -> Iterator[tuple[str, str]]:
+    """The objects of DVC's cache that `content` consists of, with names for people."""
+    yield content.path, str(content.md5)
+    if content.is_folder and content.kind != "reference":
+        for name, md5 in (pipeline.listing(content) or {}).items():
+            yield f"{content.path}/{name}", md5

@@ -1,4 +1,0 @@
-"""The commands of `python -m lineage`, a module each: `add` says what it takes, `run` does it.
-
-`run` returns the exit status; what a user can cause it raises as a LineageError, which ends in one sentence.
-"""

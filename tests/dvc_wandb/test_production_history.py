@@ -1,0 +1,138 @@
+"""What was in production, as the commits of the record tell it."""
+
+from __future__ import annotations
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from dvc_wandb import production
+from dvc_wandb.client.connection import Connection
+from dvc_wandb.errors import RegistryAway
+from dvc_wandb.production import GATE, PERSON, Record, history, registry_state
+from tests.dvc_wandb.conftest import project_in
+
+RECORD = {"registered_model": "model-registry/Best", "eval_md5": "e", "metrics": {}, "decided_by": "gate"}
+
+
+def test_a_model_under_another_registered_model_is_another_chapter_and_a_broken_record_none(tmp_path: Path):
+    project = project_in(tmp_path / "project")
+    project.git("init", "--quiet", "--initial-branch=main")
+    texts = [json.dumps(RECORD | {"model_md5": md5}) for md5 in "ab"]
+    texts.insert(
+        1, f"<<<<<<< HEAD\n{texts[0]}\n=======\n{texts[1]}\n>>>>>>> side\n"
+    )  # no rollback was possible ever after
+    texts.append(texts[-1].replace("/Best", "/Other"))  # `dvc-wandb history` knew nothing of it
+    for text in texts:
+        (project.path / "production.json").write_text(text)
+        project.git("add", "production.json")
+        project.git("commit", "--quiet", "--message", "next")
+    told = [one.record for one in history.of_git(project.path, "production.json")]
+    names = [(one.registered_model.rpartition("/")[2], one.model_md5) for one in told]
+    assert names == [("Best", "a"), ("Best", "b"), ("Other", "b")]
+
+
+def test_a_model_is_told_once_with_the_reason_that_came_later(tmp_path: Path):
+    project = project_in(tmp_path / "project")
+    project.git("init", "--quiet", "--initial-branch=main")
+    for md5, reason in (("a", None), ("a", "good enough"), ("a", "in other words"), ("b", "better")):
+        (project.path / "production.json").write_text(json.dumps(RECORD | {"model_md5": md5, "reason": reason}))
+        project.git("add", "production.json")
+        project.git("commit", "--quiet", "--allow-empty", "--message", str(reason))
+    told = history.of_git(project.path, "production.json")
+    assert [(one.record.model_md5, one.record.reason) for one in told] == [("a", "good enough"), ("b", "better")]
+    assert told[0].commit == project.git("rev-parse", "HEAD~3").strip()
+
+
+@pytest.mark.parametrize(
+    ("decided", "back"),
+    [
+        ("a", None),
+        ("a gb", "a"),
+        ("a pb", "a"),  # a person's choice is undone too
+        ("a gb pa", None),  # taken back: not forwards again
+        ("a gb gc pb", "a"),
+        ("a gb gc pb pa pc", "a"),
+        ("a gb gc pa", "c"),  # two steps back at once are a choice like any other
+        ("a gb gc -b pa", None),  # `-`: decided, and never committed
+        ("a gb -a gc", "a"),
+        ("a gb ga", "b"),
+    ],
+)
+def test_a_rollback_goes_to_what_was_there_before_and_not_to_what_a_person_took_back(decided: str, back: str | None):
+    told, now = [], Record("model-registry/Best")
+    for word in decided.split():
+        who = GATE if word[0] == "g" or word == "a" else PERSON
+        now = Record("model-registry/Best", word[-1], decided_by=who, replaces=now.model_md5)
+        if not word.startswith("-"):
+            told.append(history.Chapter(now, None, history.moment("2026-11-01"), "t"))
+    found = history.before(told, now)
+    assert (found and found.model_md5) == back
+
+
+def test_a_click_on_a_model_that_dvc_does_not_know_is_told_as_one():
+    record, at = Record("model-registry/Best", "a" * 32), history.moment("2026-11-01")
+    moves = [registry_state.Move("a" * 32, "v0", None, at, "mika"), registry_state.Move("", "v1", "v0", at, "mika")]
+    (said,) = history.differences([history.Chapter(record, "c" * 40, at, "t")], moves)
+    assert "mika put production on a model that DVC does not know (v1)" in said  # "on a model  (v1)"
+
+
+def test_what_a_record_was_chosen_over_follows_what_it_replaced_and_stops_at_other_branches(tmp_path: Path):
+    project = project_in(tmp_path / "project")
+    project.git("init", "--quiet", "--initial-branch=main")
+    file = project.path / "production.json"
+
+    def decide(md5: str, replaces: str | None = None, by: str = GATE) -> Record:
+        record = Record("model-registry/Best", md5, decided_by=by, replaces=replaces)
+        production.write(file, record)
+        project.git("add", "production.json")
+        project.git("commit", "--quiet", "--message", md5)
+        return record
+
+    def models(record: Record) -> set[str | None]:
+        return {one.model_md5 for one in history.overcome(project.path, "production.json", record)}
+
+    first = decide("a")
+    project.git("checkout", "--quiet", "-b", "side")
+    decide("b", "a")
+    theirs = decide("c", "b")
+    project.git("checkout", "--quiet", "main")
+    ours = decide("m", "a")
+    project.git("merge", "--quiet", "--strategy-option", "theirs", "side")
+    assert production.read(file) == theirs
+    assert models(theirs) == {"c", "b", "a"}  # not m: the alias had gone from it to a model never compared with it
+    assert models(ours) == {"m", "a"}
+    person = decide("p", "c", by=PERSON)
+    assert models(person) == {"p", "c", "b", "a", "m"}
+    assert models(decide("g", "p")) == {"g", "p", "c", "b", "a", "m"}
+    production.write(file, first)  # taken back, as `git revert` does
+    project.git("commit", "--quiet", "--all", "--message", "back")
+    assert models(first) == {"a", "g", "p", "c", "b", "m"}
+    assert models(Record("model-registry/Best", "n", decided_by=GATE, replaces="x")) == {"n"}
+
+
+@pytest.mark.parametrize(
+    ("status", "says"), [(404, None), (502, "answers with HTTP 502"), (429, "answers with HTTP 429")]
+)
+def test_a_registry_that_fails_is_not_taken_for_one_without_a_log(
+    monkeypatch: pytest.MonkeyPatch, status: int, says: str | None
+):
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(status)
+
+        def log_message(self, format: str, *args: object) -> None: ...
+
+    monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
+    with HTTPServer(("127.0.0.1", 0), Answer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        there = Connection(f"http://127.0.0.1:{server.server_port}", "local", "digits", embedded=False)
+        if says is None:
+            assert registry_state.log(there, "local/model-registry/Best") is None
+        else:  # who promoted was not held against who had been faster
+            with pytest.raises(RegistryAway, match=says):
+                registry_state.log(there, "local/model-registry/Best")
+        server.shutdown()

@@ -1,0 +1,133 @@
+"""`dvc-wandb reproduce`: a commit run again on nothing; equal to the byte, or told how far apart."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from dvc_wandb.report import file_differences
+from tests.conftest import Clone
+from tests.dvc_wandb.conftest import project_in
+
+REPRODUCE = ("dvc-wandb", "reproduce")
+STAGES = """
+stages:
+  draw:
+    cmd: python draw.py
+    deps: [draw.py, given.txt, kept/a.txt]
+    outs: [arrays, weights.h5, same.txt]
+    metrics:
+      - score.json: {cache: false}
+  read:
+    cmd: cat same.txt > copy.txt
+    deps: [same.txt]
+    outs: [copy.txt]
+"""
+DRAW = """
+import json, os, pathlib
+import h5py, numpy
+shift = float(os.environ.get("SHIFT", "0"))
+pathlib.Path("arrays").mkdir()
+numpy.savez("arrays/a.npz", x=numpy.arange(6.0) + shift, y=numpy.zeros(2))
+pathlib.Path("arrays/b.txt").write_text("b")
+with h5py.File("weights.h5", "w", track_order=False) as file:
+    file["dense/kernel"] = numpy.ones((2, 3), "float32") * (1 + 2 * shift)
+pathlib.Path("same.txt").write_text(open("given.txt").read() + open("kept/a.txt").read())
+json.dump({"loss": 0.5 - shift}, open("score.json", "w"))
+"""
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """A stage that gives other bytes where SHIFT is set; what it reads is added by hand, so that git lacks it."""
+    project = project_in(tmp_path_factory.mktemp("reproduce") / "project")
+    project.env["TMPDIR"] = str(project.path.parent)
+    project.git("init", "--quiet", "--initial-branch=main")
+    project.run("dvc", "init", "--quiet")
+    (project.path / "dvc.yaml").write_text(STAGES)
+    (project.path / "draw.py").write_text(DRAW)
+    (project.path / "given.txt").write_text("given\n")
+    (project.path / "kept").mkdir()
+    (project.path / "kept/a.txt").write_text("kept\n")
+    project.run("dvc", "add", "--quiet", "given.txt", "kept")
+    project.run("dvc", "repro", "--quiet")
+    project.git("add", "--all")
+    project.git("commit", "--quiet", "--message", "Two stages")
+    return project
+
+
+def left_behind(project: Clone) -> list[Path]:
+    return list(project.path.parent.glob("reproduce-*"))
+
+
+def test_a_commit_that_gives_the_same_bytes_is_told_stage_by_stage(project: Clone):
+    """What the workspace has beside it is no part of the commit."""
+    (project.path / "draw.py").write_text(DRAW + "\nopen('same.txt', 'a').write('x')\n")
+    before = project.git("status", "--porcelain")
+    try:
+        shown = project.run(*REPRODUCE).text
+        assert project.git("status", "--porcelain") == before
+    finally:
+        project.git("checkout", "--", "draw.py")
+    assert "not part of it, since not committed: draw.py" in shown
+    assert "draw\n  equal   arrays  " in shown
+    assert "read\n  equal   copy.txt  " in shown
+    assert "2 stages, 5 outputs: all equal to the byte." in shown
+    assert left_behind(project) == []
+
+
+def test_files_that_differ_are_told_with_their_distance(project: Clone):
+    done = project.run(*REPRODUCE, env={"SHIFT": "0.25"}, ok=False)
+    assert done.code == 1
+    assert re.search(r"differs arrays .*\n +a.npz: max abs difference 0.25 in x, 1 of 2 differ\n", done.text)
+    assert re.search(r"differs weights.h5 .*\n +weights.h5: max abs difference 0.5 in dense/kernel, 1 of 1", done.text)
+    assert re.search(r"differs score.json .*\n +score.json: max abs difference 0.25 in loss, 1 of 1 differ", done.text)
+    assert "equal   same.txt" in done.text
+    assert "2 stages, 2 of 5 outputs equal" in done.text
+    (kept,) = left_behind(project)
+    assert (kept / "clone/weights.h5").exists()
+    shutil.rmtree(kept)
+
+
+def test_a_stage_that_fails_in_the_clone_is_named_and_so_is_what_needs_it(project: Clone):
+    done = project.run(*REPRODUCE, "--json", env={"SHIFT": "none"}, ok=False, stderr=None)
+    assert done.code == 1
+    told = json.loads(done.text)
+    assert not told["equal"]
+    assert {stage["stage"]: stage["why"] for stage in told["stages"]} == {
+        "draw": "it did not run to its end",
+        "read": "it did not run to its end",
+    }
+    (kept,) = left_behind(project)
+    assert "could not convert string to float: 'none'" in (kept / "log").read_text()
+    shutil.rmtree(kept)
+
+
+def test_without_a_commit_that_is_said(tmp_path: Path):
+    project = project_in(tmp_path / "new")
+    project.run("dvc", "init", "--quiet", "--no-scm")
+    assert "a commit is what can be reproduced" in project.run(*REPRODUCE, ok=False).text
+
+
+@pytest.mark.parametrize(
+    ("suffix", "first", "second", "said"),
+    [
+        (".json", '{"a": [1, 2.5]}', '{"a": [1, 2]}', "max abs difference 0.5 in a.1, 1 of 2 differ"),
+        (".json", '{"a": "x", "b": 1}', '{"a": "y"}', "a: 'x' and 'y'; b is in one only"),
+        (".json", '{"a": 1}', '{"a":  1}', "equal numbers in other bytes (8 and 9 bytes)"),
+        (".json", '{"a": NaN}', '{"a": 1}', "a: NaN or infinity on one side"),
+        (".json", "{", '{"a": 1}', "they can't be read as .json"),
+        (".csv", "a,b\n1,2\n", "a,b\n1,4\n", "max abs difference 2 in row 2, column 2, 1 of 4 differ"),
+        (".yaml", "a: {b: 1}\n", "a: {b: 4}\n", "max abs difference 3 in a.b, 1 of 1 differ"),
+        (".bin", "abc", "abcd", "3 and 4 bytes"),
+    ],
+)
+def test_how_far_apart_is_told_by_the_kind_of_file(tmp_path: Path, suffix: str, first: str, second: str, said: str):
+    files = tmp_path / "one", tmp_path / "two"  # in DVC's cache a file has no suffix
+    for file, text in zip(files, (first, second), strict=True):
+        file.write_text(text)
+    assert said in file_differences.apart(f"file{suffix}", *files)

@@ -1,0 +1,136 @@
+"""The lineage that is drawn: both sides' names, up- and downstream, across commits, for eyes and for programs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+from dvc_wandb.report import graph_text
+from tests.conftest import Clone
+from tests.dvc_wandb.conftest import project_in
+
+SHOW = ("dvc-wandb", "show")
+
+
+def nodes(project: Clone, *arguments: str) -> tuple[set[str], set[str]]:
+    """The stages and the paths that a graph has."""
+    told = project.json(*SHOW, *arguments, "--json")
+    return {one["stage"] for one in told["stages"]}, {one["path"] for one in told["contents"]}
+
+
+def test_both_sides_names_stand_beside_each_other(foreign_project: Clone):
+    shown = foreign_project.run(*SHOW).text
+    assert re.search(r"^├◂ fetched.csv +\w{8} +fetched.csv:v0  ← fetch$", shown, flags=re.MULTILINE)
+    assert re.search(r"^└▸ models/eu.txt +\w{8} +best:v0  → score$", shown, flags=re.MULTILINE)
+    assert re.search(r"^check · run \S+\n└◂ scores.json", shown, flags=re.MULTILINE)
+    assert "not there" not in shown
+
+
+def test_no_line_is_wider_than_the_terminal(foreign_project: Clone):
+    for columns in (80, 50):
+        shown = foreign_project.run(*SHOW, env={"COLUMNS": str(columns)}).text
+        assert max(map(graph_text.cells, shown.splitlines())) <= columns
+
+
+def test_without_a_registry_dvcs_names_are_shown_and_that_is_said_once(history: Clone):
+    shown = history.run(*SHOW).text
+    assert shown.count("DVC's names only: WANDB_MODE is disabled") == 1
+    assert re.search(r"^├▸ model.txt +\w{8} +→ judge$", shown, flags=re.MULTILINE)
+
+
+def test_upstream_and_downstream_of_one_artifact(history: Clone):
+    assert nodes(history, "model.txt", "--upstream")[0] == {"clean", "fit"}
+    assert nodes(history, "model.txt", "--downstream") == (
+        {"judge"},
+        {"judge.py", "model.txt", "score.json", "champion.json", "verdict.json"},
+    )
+    assert nodes(history, "model.txt")[0] == {"clean", "fit", "judge"}
+    assert nodes(history, "clean")[0] == {"clean", "fit", "judge"}
+    assert nodes(history, "raw.csv", "--upstream") == (set(), {"raw.csv"})
+
+
+def test_a_file_in_a_folder_out_stands_for_the_folder(foreign_project: Clone):
+    stages, paths = nodes(foreign_project, "folder/one.csv", "--upstream")
+    assert stages == {"folder"}
+    assert {"folder", "code"} <= paths
+
+
+def test_a_path_is_found_from_a_subfolder_too(foreign_project: Clone):
+    below = Clone(foreign_project.path / "sub", foreign_project.env)
+    assert nodes(below, "prepared.csv", "--upstream")[0] >= {"sub/dvc.yaml:prepare", "fetch"}
+
+
+def test_a_stage_that_neither_reads_nor_makes_anything_is_found(foreign_project: Clone):
+    # `dvc.lock has nothing called 'say'`, though it has
+    assert foreign_project.run(*SHOW, "say").text.startswith("say · run say-")
+    assert "say last ran for" in foreign_project.run("dvc-wandb", "why", "say").text
+    assert "check · run check-" in foreign_project.run(*SHOW, "check", "--upstream").text
+
+
+def test_an_unknown_path_is_refused_with_those_that_are_known(history: Clone):
+    done = history.run(*SHOW, "modle.txt", ok=False)
+    assert done.code == 1
+    assert "dvc.lock has nothing called 'modle.txt'. It has: champion.json, clean.csv" in done.text
+    assert "dvc-wandb show PATH" in history.run(*SHOW, "--upstream", ok=False).text
+
+
+def test_across_time_each_model_has_the_commit_of_its_data(history: Clone):
+    states = history.json(*SHOW, "model.txt", "--commits", "--json")
+    came_from = [{one["path"]: one["subject"] for one in state["contents"]} for state in states]
+    assert [(one["model.txt"], one["raw.csv"]) for one in came_from] == [
+        ("More data", "More data"),
+        ("Higher rate", "First data"),
+        ("First data", "First data"),
+    ]
+    shown = history.run(*SHOW, "model.txt", "--commits").text
+    assert len(re.findall(r"^model.txt ", shown, flags=re.MULTILINE)) == 3
+    assert re.search(r"^  raw.csv  \w{8}\n      since \w{7} \d{4}-\d\d-\d\d First data$", shown, flags=re.MULTILINE)
+
+
+def test_mermaid_has_every_node_and_edge_once_and_its_labels_are_safe(foreign_project: Clone):
+    done = foreign_project.run(*SHOW, "--mermaid")
+    head, *lines = done.text.splitlines()
+    declared = re.findall(r"^  (\w+)(?:\[\"|\(\[\")(.*?)\"[\])]", "\n".join(lines), flags=re.MULTILINE)
+    edges = re.findall(r"^  (\w+) --> (\w+)$", "\n".join(lines), flags=re.MULTILINE)
+    assert head == "flowchart TD"
+    assert len({name for name, _ in declared}) == len(declared)
+    assert {end for edge in edges for end in edge} <= {name for name, _ in declared}
+    assert len(edges) == len(set(edges)) == 57
+    for _, label in declared:
+        assert re.fullmatch(r"([\w /.\-:…]|#\d+;|<br>)+", label), label
+
+
+def test_svg_is_one_self_contained_accessible_picture(history: Clone):
+    done = history.run(*SHOW, "--svg")
+    text = done.text[done.text.index("<svg") :]
+    picture = ElementTree.fromstring(text)
+    names = [node.text for node in picture.iter("{http://www.w3.org/2000/svg}title")]
+    assert names[0] == "Lineage of project"
+    assert 'fit: Fit <the> "model" & keep it' in names
+    assert picture.get("role") == "img"
+    assert "fit reads fit.py, clean.csv and makes model.txt" in text
+    assert "prefers-color-scheme: dark" in text
+    assert not re.search(r"(href|src|@import|url\((?!#))", text)
+
+
+def test_boxes_of_the_picture_do_not_overlap(foreign_project: Clone):
+    done = foreign_project.run(*SHOW, "--svg")
+    found = re.findall(r'<rect x="([\d.]+)" y="(\d+)" width="(\d+)" height="(\d+)"', done.text)
+    boxes = [tuple(map(float, one)) for one in found]
+    told = foreign_project.json(*SHOW, "--json")
+    assert len(boxes) == len(told["stages"]) + len(told["contents"])
+    for at, (x, y, width, height) in enumerate(boxes):
+        for other_x, other_y, _, _ in boxes[at + 1 :]:
+            assert abs(x - other_x) >= width or abs(y - other_y) >= height
+
+
+def test_the_drawing_is_the_same_every_time(history: Clone):
+    for form in ((), ("--mermaid",), ("--svg",), ("--json",)):
+        assert history.run(*SHOW, *form).text == history.run(*SHOW, *form).text
+
+
+def test_a_project_in_which_nothing_ran_is_shown_as_empty(tmp_path: Path):
+    project = project_in(tmp_path / "empty")
+    project.run("dvc", "init", "--quiet", "--no-scm")
+    assert project.run(*SHOW, env={"WANDB_MODE": "disabled"}).code == 0

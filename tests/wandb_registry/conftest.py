@@ -1,0 +1,150 @@
+"""The real server on a temporary store, and the real SDK talking to it over HTTP."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import wandb
+
+from wandb_registry import daemon
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back for a request that was made without the SDK."""
+
+    status: int
+    body: bytes
+    headers: dict[str, str]
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass(frozen=True)
+class Account:
+    """A user of the registry, with what tests do as one."""
+
+    url: str
+    entity: str
+    key: str
+
+    def api(self) -> wandb.Api:
+        """The SDK's public API, as this user."""
+        return wandb.Api(overrides={"base_url": self.url, "entity": self.entity}, api_key=self.key)
+
+    def send(
+        self, method: str, path: str, body: bytes = b"", signed_in: bool = True, headers: dict[str, str] | None = None
+    ) -> Answer:
+        """A plain HTTP request; `path` may be a whole address."""
+        address = path if path.startswith("http") else self.url + path
+        request = urllib.request.Request(address, data=body or None, method=method, headers=headers or {})
+        if signed_in:
+            request.add_header("Authorization", "Basic " + base64.b64encode(f"api:{self.key}".encode()).decode())
+        try:
+            with urllib.request.build_opener(_Stay, urllib.request.ProxyHandler({})).open(
+                request, timeout=20
+            ) as answer:
+                return Answer(answer.status, answer.read(), dict(answer.headers))
+        except urllib.error.HTTPError as error:
+            return Answer(error.code, error.read(), dict(error.headers))
+
+    def ask(self, query: str, **variables: Any) -> Answer:
+        """A GraphQL request."""
+        body = json.dumps({"query": query, "variables": variables}).encode()
+        return self.send("POST", "/graphql", body, headers={"Content-Type": "application/json"})
+
+    @contextmanager
+    def run(self, project: str, **settings: Any) -> Iterator[wandb.Run]:
+        """A run of this user, finished when the block ends."""
+        with wandb.init(project=project, entity=self.entity, **settings) as run:
+            yield run
+
+    def log_file(self, run: wandb.Run, name: str, content: str, type: str = "model", **options: Any) -> wandb.Artifact:
+        """Logs a version that holds one file, and waits until it is committed."""
+        artifact = wandb.Artifact(name, type)
+        with artifact.new_file("content.txt") as file:
+            file.write(content)
+        return run.log_artifact(artifact, **options).wait()
+
+
+class _Stay(urllib.request.HTTPRedirectHandler):
+    """Shows redirects instead of following them."""
+
+    def redirect_request(self, *_arguments: Any) -> None:
+        return None
+
+
+@dataclass(frozen=True)
+class Registry(Account):
+    """The server, as the person who runs it."""
+
+    store: Path
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """`wandb-registry …` on this store."""
+        return command(self.store, *arguments)
+
+    def user(self, name: str) -> Account:
+        """A new user without any team."""
+        key = name.ljust(40, "x")
+        added = self.command("user", "add", name, "--api-key", key)
+        assert added.returncode == 0, added.stderr
+        return Account(self.url, name, key)
+
+
+def command(store: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`wandb-registry …` on a store."""
+    return subprocess.run(
+        [sys.executable, "-m", "wandb_registry", *arguments],
+        env=os.environ | {"REGISTRY_DIR": str(store)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="package")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    """One server for all tests that don't harm it; the SDK's settings point to it."""
+    wandb.teardown()  # it keeps a process's first login
+    folder = tmp_path_factory.mktemp("registry")
+    server = daemon.ensure(folder / "store")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WANDB_BASE_URL", server.url)
+        patch.setenv("WANDB_API_KEY", server.api_key)
+        patch.setenv("WANDB_SILENT", "true")
+        patch.setenv("WANDB_ERROR_REPORTING", "false")
+        for name in ("WANDB_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR", "WANDB_ARTIFACT_DIR", "WANDB_CONFIG_DIR"):
+            (folder / name).mkdir()
+            patch.setenv(name, str(folder / name))
+        patch.chdir(folder)
+        yield Registry(server.url, server.entity, server.api_key, folder / "store")
+    daemon.stop(folder / "store")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Path]:
+    """A store of the test's own; its server is stopped afterwards."""
+    yield tmp_path / "store"
+    daemon.stop(tmp_path / "store")

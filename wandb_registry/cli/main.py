@@ -1,0 +1,113 @@
+"""wandb-registry: serve a store, and keep its accounts."""
+
+import argparse
+import os
+import socket
+import sqlite3
+import sys
+from pathlib import Path
+
+from wandb_registry import daemon
+from wandb_registry.cli import accounts, command, maintenance
+from wandb_registry.errors import RegistryError, from_system
+
+IDLE_VARIABLE = "REGISTRY_IDLE_SECONDS"
+IDLE_SECONDS = 900  # of a server that a stage started; one in the foreground stays
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = parser().parse_args(arguments)
+    store = daemon.default_store()
+    try:
+        return options.run(store, options) or 0
+    except (daemon.DaemonError, RegistryError) as error:
+        return _say(str(error))
+    except OSError as error:
+        return _say(str(from_system(error) or f"{error.filename or store}: {error.strerror}."))
+    except KeyboardInterrupt:
+        return 130
+    except sqlite3.Error as error:
+        return _say(str(from_system(error) or f"The database in {store} can't be used: {error}."))
+
+
+def _say(sentence: str) -> int:
+    print(f"wandb-registry: {sentence}", file=sys.stderr)
+    return 1
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line; each part's --help says what it does."""
+    top = argparse.ArgumentParser(
+        prog="wandb-registry",
+        description="A W&B-compatible registry for one machine. Its data lies in the folder that REGISTRY_DIR names, "
+        "or in .registry under the current folder; all commands work beside a running server.",
+    )
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    serve = commands.add_parser("serve", help="serve the store in the foreground")
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen at (default: 127.0.0.1)")
+    serve.add_argument("--port", type=_port, help="port (default: the one it had last, or a free one)")
+    serve.add_argument("--idle-exit", type=float, metavar="SECONDS", help="leave after so long without a request")
+    serve.add_argument("--lock-fd", type=int, help=argparse.SUPPRESS)
+    serve.add_argument("--socket-fd", type=int, help=argparse.SUPPRESS)
+    serve.set_defaults(run=_serve)
+
+    command(commands, "stop", "end the server of the store", _stop)
+    command(commands, "open-url", "print an address that opens the registry in a browser, signed in, once", _open_url)
+
+    accounts.add_to(commands)
+    maintenance.add_to(commands)
+    return top
+
+
+def _port(text: str) -> int:
+    if text.isascii() and text.isdecimal() and int(text) < 2**16:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"'{text}' is not a port: they go from 0 to 65535.")
+
+
+def _serve(store: Path, options: argparse.Namespace) -> None:
+    daemon.prepare(store)
+    started_by_a_stage = options.socket_fd is not None
+    if started_by_a_stage:
+        claim = daemon.Claim(options.lock_fd, socket.socket(fileno=options.socket_fd))
+        url = None
+    else:
+        with daemon.alone(store):
+            claim = daemon.claim(store, options.host, options.port)
+            url = daemon.write_card(store, options.host, claim.port, os.getpid())
+    idle = options.idle_exit
+    if idle is None and (started_by_a_stage or IDLE_VARIABLE in os.environ):
+        idle = _idle_seconds()
+
+    from wandb_registry.serve import serve
+
+    serve(store, claim, options.host, idle, url)
+
+
+def _idle_seconds() -> float:
+    text = os.environ.get(IDLE_VARIABLE) or str(IDLE_SECONDS)
+    try:
+        return float(text)
+    except ValueError:
+        raise daemon.DaemonError(f"{IDLE_VARIABLE} is '{text}': a number of seconds is expected.") from None
+
+
+def _stop(store: Path, _options: argparse.Namespace) -> int:
+    if daemon.stop(store):
+        print(f"Stopped the registry of {store}.")
+    else:
+        print(f"No registry is running for {store}.")
+    return 0
+
+
+def _open_url(store: Path, _options: argparse.Namespace) -> int:
+    url = daemon.login_url(store)
+    if url is None:
+        return _say(f"No registry is running for {store}. Start one with 'wandb-registry serve'.")
+    print(url)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,287 @@
+"""Versions of artifacts: their fields, their files, and what changes them."""
+
+import mimetypes
+
+from wandb_registry.graphql.engine import batches, paging
+from wandb_registry.graphql.engine.binding import Fields
+from wandb_registry.model import access, ids
+from wandb_registry.model.access import Role
+from wandb_registry.model.artifacts import artifacts, collections, lineage, manifests, memberships, tags
+from wandb_registry.storage.blobs import to_base64
+
+query = Fields("Query")
+artifact = Fields("Artifact")
+manifest = Fields("ArtifactManifest")
+membership = Fields("ArtifactCollectionMembership")
+alias = Fields("ArtifactAlias")
+tag = Fields("Tag")
+file = Fields("File")
+mutation = Fields("Mutation")
+FIELDS = (query, artifact, manifest, membership, alias, tag, file, mutation)
+
+DOWNLOAD_SECONDS = 24 * 3600
+
+
+@query.field("artifact")
+def resolve_artifact(_, info, id):
+    return access.find_artifact(info.context.db, info.context.who, ids.decode(id, "Artifact"))
+
+
+@artifact.field("id")
+def resolve_id(row, info):
+    return ids.encode("Artifact", row["id"])
+
+
+@artifact.field("digestAlgorithm")
+def resolve_digest_algorithm(row, info):
+    return "MANIFEST_MD5"
+
+
+@artifact.field("commitHash")
+def resolve_commit_hash(row, info):
+    return row["digest"] if row["state"] == "COMMITTED" else None
+
+
+@artifact.field("ttlDurationSeconds")
+def resolve_ttl(row, info):
+    return row["ttl"]
+
+
+@artifact.field("ttlIsInherited")
+def resolve_ttl_is_inherited(row, info):
+    return row["ttl"] == -1
+
+
+@artifact.field("artifactType")
+def resolve_type(row, info):
+    return info.context.once(_type_of_collection, row["collection_id"])
+
+
+def _type_of_collection(db, collection_id):
+    return collections.type_of(db, collections.by_id(db, collection_id))
+
+
+@artifact.field("artifactSequence")
+def resolve_sequence(row, info):
+    return info.context.once(collections.by_id, row["collection_id"])
+
+
+@artifact.field("tags")
+def resolve_tags(row, info):
+    return batches.of(info.context, row, _tags) or []
+
+
+def _tags(context, ids):
+    return tags.of_artifacts(context.db, ids)
+
+
+@tag.field("id")
+def resolve_tag_id(row, info):
+    return ids.encode("Tag", row["id"])
+
+
+# ---- places and aliases ----
+
+
+@artifact.field("artifactMemberships")
+def resolve_memberships(row, info, first=None, after=None):
+    return paging.of_list(batches.of(info.context, row, _places) or [], first, after)
+
+
+@artifact.field("aliases")
+def resolve_aliases(row, info):
+    return batches.of(info.context, row, _aliases) or []
+
+
+def _places(context, ids):
+    """The places of each version that the account may see."""
+    found = {}
+    for place in access.visible(context.db, context.who, memberships.of_artifacts(context.db, ids)):
+        found.setdefault(place["artifact_id"], []).append(place)
+    return found
+
+
+def _aliases(context, ids):
+    """The aliases of each version at all its places."""
+    places = _places(context, ids)
+    held = memberships.aliases_of(context.db, [place["id"] for of_one in places.values() for place in of_one])
+    return {
+        number: [alias for place in of_one for alias in [_number_alias(place), *held.get(place["id"], [])]]
+        for number, of_one in places.items()
+    }
+
+
+def _number_alias(place: dict) -> dict:
+    """The number of a version as if it were an alias: a listing of links learns it in no other way."""
+    return {"id": -place["id"], "name": f"v{place['version_index']}", "collection_id": place["collection_id"]}
+
+
+@alias.field("id")
+def resolve_alias_id(row, info):
+    return ids.encode("ArtifactAlias", row["id"])
+
+
+@alias.field("alias")
+def resolve_alias_name(row, info):
+    return row["name"]
+
+
+@membership.field("id")
+def resolve_membership_id(row, info):
+    return ids.encode("ArtifactCollectionMembership", row["id"])
+
+
+@membership.field("aliases")
+def resolve_membership_aliases(row, info):
+    return memberships.aliases(info.context.db, row["id"])
+
+
+@membership.field("artifact")
+def resolve_membership_artifact(row, info):
+    return artifacts.by_id(info.context.db, row["artifact_id"])
+
+
+@alias.field("artifactCollection")
+@membership.field("artifactCollection")
+def resolve_collection(row, info):
+    return info.context.once(collections.by_id, row["collection_id"])
+
+
+# ---- files ----
+
+
+@membership.field("files")
+def resolve_files(row, info, names=None, first=None, after=None):
+    db = info.context.db
+    return paging.connection(
+        first,
+        after,
+        lambda limit, offset: manifests.entry_page(db, row["artifact_id"], names, limit, offset),
+        lambda: manifests.count(db, row["artifact_id"], names),
+    )
+
+
+@artifact.field("filesByManifestEntries")
+def resolve_files_by_entries(
+    row, info, storage_layout, manifest_version, entries=None, storage_region=None, first=None, after=None
+):
+    names = [entry["name"] for entry in entries or []]
+    db = info.context.db
+    return paging.connection(
+        first, after, lambda limit, offset: manifests.entry_page(db, row["id"], names, limit, offset)
+    )
+
+
+@artifact.field("currentManifest")
+def resolve_manifest(row, info):
+    deleted = row["state"] == "DELETED"  # and its files kept, if versions refer to them
+    if row["state"] == "PENDING" or (deleted and not manifests.count(info.context.db, row["id"], None)):
+        return None
+    path = f"/storage/artifacts/{row['id']}/wandb_manifest.json"
+    address = info.context.address("GET", path, DOWNLOAD_SECONDS)
+    return {"id": row["id"], "file": {"id": ids.encode("File", row["id"]), "direct_url": address}}
+
+
+@manifest.field("id")
+def resolve_manifest_id(row, info):
+    return ids.encode("ArtifactManifest", row["id"])
+
+
+# A file is an entry of an artifact, or a file of a run: the one has a path, the other a name.
+
+
+@file.field("id")
+def resolve_file_id(row, info):
+    if "path" in row:
+        return ids.encode("File", row["artifact_id"])
+    return ids.encode("RunFile", row["id"])
+
+
+@file.field("name")
+@file.field("displayName")
+def resolve_file_name(row, info):
+    return row["path"] if "path" in row else row["name"]
+
+
+@file.field("url")
+@file.field("directUrl")
+def resolve_file_address(row, info, upload=None):
+    if row["md5"] is None:
+        return row["ref"]
+    if upload:
+        return info.context.address("PUT", f"/storage/runs/{row['run_id']}/{row['name']}", DOWNLOAD_SECONDS)
+    name = resolve_file_name(row, info).rpartition("/")[2]
+    return info.context.address("GET", f"/storage/wandb_artifacts/{row['md5']}/{name}", DOWNLOAD_SECONDS)
+
+
+@file.field("storagePath")
+def resolve_file_storage_path(row, info):
+    return f"wandb_artifacts/{row['md5']}" if row["md5"] else None
+
+
+@file.field("sizeBytes")
+def resolve_file_size(row, info):
+    return row["size"]
+
+
+@file.field("mimetype")
+def resolve_file_mimetype(row, info):
+    return mimetypes.guess_type(resolve_file_name(row, info))[0]
+
+
+@file.field("digest")
+@file.field("md5")
+def resolve_file_digest(row, info):
+    return row["digest"] if "path" in row else to_base64(row["md5"])
+
+
+# ---- lineage ----
+
+
+@artifact.field("createdBy")
+def resolve_created_by(row, info):
+    context = info.context
+    maker = lineage.maker(context.db, row)
+    return {"__typename": "Run", **maker} if maker and access.visible(context.db, context.who, [maker]) else None
+
+
+@artifact.field("usedBy")
+def resolve_used_by(row, info, first=None, after=None):
+    context = info.context
+    return paging.of_list(access.visible(context.db, context.who, lineage.users(context.db, row["id"])), first, after)
+
+
+# ---- changes ----
+
+
+@mutation.field("createArtifact")
+def create_artifact(_, info, input):
+    return {"artifact": artifacts.create(info.context.db, info.context.who, input)}
+
+
+@mutation.field("commitArtifact")
+def commit_artifact(_, info, input):
+    context = info.context
+    pending = _writable(info, input["artifact_id"])
+    return {"artifact": artifacts.commit(context.db, context.who, pending, context.store.blobs.size_of)}
+
+
+@mutation.field("updateArtifact")
+def update_artifact(_, info, input):
+    return {"artifact": artifacts.update(info.context.db, _writable(info, input["artifact_id"]), input)}
+
+
+@mutation.field("deleteArtifact")
+def delete_artifact(_, info, input):
+    found = _writable(info, input["artifact_id"])
+    return {"artifact": artifacts.delete(info.context.db, info.context.who, found, bool(input.get("delete_aliases")))}
+
+
+@mutation.field("useArtifact")
+def use_artifact(_, info, input):
+    number = ids.decode(input["artifact_id"], "Artifact")
+    return {"artifact": artifacts.used_by_run(info.context.db, info.context.who, input, number)}
+
+
+def _writable(info, text: str):
+    return access.artifact(info.context.db, info.context.who, ids.decode(text, "Artifact"), Role.MEMBER)

@@ -1,0 +1,1 @@
+"""Runs GraphQL requests: plans, bindings, limits, pages. Knows no type of the schema."""

@@ -1,0 +1,40 @@
+"""What a resolver finds in `info.context`: who asks, the records as of one moment, and the store."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from wandb_registry.db.connection import Connection
+from wandb_registry.model import access
+from wandb_registry.model.access import Who
+from wandb_registry.store import Store
+
+
+@dataclass(frozen=True)
+class Context:
+    who: Who
+    db: Connection  # in a mutation: the one transaction that it is
+    store: Store
+    base_url: str  # as the client addressed us, so that it can reach the addresses we give out
+    changes: bool  # a mutation: what was read before may have changed since
+    _read: dict[tuple[Callable, int], Any] = field(default_factory=dict)
+
+    def address(self, verb: str, path: str, seconds: int) -> str:
+        """An absolute address that carries the permission for one HTTP method on one path."""
+        return self.base_url + self.store.signer.address(verb, path, seconds)
+
+    def once(self, read: Callable[[Connection, int], Any], number: int) -> Any:
+        """What `read` finds for an id. The rows of a listing share much: it is read once for all of them."""
+        if self.changes:
+            return read(self.db, number)
+        key = (read, number)
+        if key not in self._read:
+            self._read[key] = read(self.db, number)
+        return self._read[key]
+
+    def may_read(self, project_id: int) -> bool:
+        """Whether what lies in a project may be told: a link leads to its version, not to all that lies beside it."""
+        key = (access.readable, project_id)
+        if self.changes or key not in self._read:
+            self._read[key] = access.readable(self.db, self.who, project_id)
+        return self._read[key]

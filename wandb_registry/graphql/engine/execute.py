@@ -1,0 +1,164 @@
+"""Runs GraphQL requests. The SDK sends the same texts over and over, so each is parsed and validated once.
+
+A mutation is one transaction: what its answer says is on disk, and after an error it is as if it never was.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    OperationType,
+    execute_sync,
+    parse,
+    validate,
+)
+
+from wandb_registry.errors import BadInput, Fault, NotSupported, RegistryError, from_system
+from wandb_registry.graphql import (
+    accounts,
+    artifacts,
+    collections,
+    legacy_fields,
+    links,
+    projects,
+    registries,
+    runs,
+    sweeps,
+    uploads,
+    viewer,
+)
+from wandb_registry.graphql.engine import binding, limits
+from wandb_registry.graphql.engine.context import Context
+from wandb_registry.graphql.engine.plan import Plan
+from wandb_registry.model.access import Who
+from wandb_registry.store import Store
+
+log = logging.getLogger("registry")
+MODULES = (viewer, projects, runs, sweeps, artifacts, uploads, collections, links, registries, accounts, legacy_fields)
+LARGEST_DOCUMENT = 20_000  # tokens; the SDK's longest has about 1,000
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A document that the schema can answer."""
+
+    answer: Callable[[Context, dict[str, Any]], dict[str, Any]]
+    changes: bool
+    root_fields: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Answer:
+    body: dict[str, Any]
+    status: int = 200
+
+
+class Executor:
+    """Answers requests on one store."""
+
+    def __init__(self, store: Store):
+        self.store = store
+        self.schema = make_schema()
+        self.prepare = lru_cache(maxsize=1000)(self._prepare)
+
+    def run(self, who: Who, request: Any, base_url: str, plain_errors: bool) -> Answer:
+        """Answers a request body. With `plain_errors` refusals have status 200: the SDK's pipeline shows those best."""
+        if not isinstance(request, dict) or not isinstance(request.get("query"), str):
+            raise BadInput("A GraphQL request is a JSON object with the text of a 'query'.")
+        variables = request.get("variables") or {}
+        if not isinstance(variables, dict):
+            raise BadInput("'variables' must be a JSON object.")
+        prepared = self.prepare(request["query"])
+        database = self.store.db
+        try:
+            with database.write() if prepared.changes else database.read() as db:
+                return Answer(
+                    {"data": prepared.answer(Context(who, db, self.store, base_url, prepared.changes), variables)}
+                )
+        except Exception as failure:
+            error = _readable(failure)
+        status = 200 if plain_errors and "upsertBucket" not in prepared.root_fields else error.status
+        return Answer(error_body(error), status)
+
+    def _prepare(self, query: str) -> Prepared:
+        try:
+            document = parse(query, max_tokens=LARGEST_DOCUMENT)
+            errors = validate(self.schema, document, hide_suggestions=True)
+        except GraphQLError as error:
+            raise BadInput(f"The GraphQL document can't be read: {error.message}") from None
+        operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
+        if errors or len(operations) != 1:
+            name = _name(operations[0]) if operations else "This request"
+            reason = errors[0].message if errors else "one operation a request is expected."
+            raise BadInput(f"'{name}' is not supported by this registry: {reason}")
+        names = limits.check(document)
+        asks_of_schema = not names.isdisjoint(limits.OF_SCHEMA)
+        return Prepared(
+            answer=self._describe(document) if asks_of_schema else Plan(self.schema, document, operations[0]).answer,
+            changes=operations[0].operation is OperationType.MUTATION,
+            root_fields=names,
+        )
+
+    def _describe(self, document: DocumentNode) -> Callable[[Context, dict[str, Any]], dict[str, Any]]:
+        """What older clients ask first: which types and fields there are."""
+
+        def answer(context: Context, variables: dict[str, Any]) -> dict[str, Any]:
+            result: Any = execute_sync(self.schema, document, context_value=context, variable_values=variables)
+            if result.errors:
+                raise result.errors[0]
+            return result.data
+
+        return answer
+
+
+def make_schema() -> GraphQLSchema:
+    """The schema with its resolvers; a root field that nobody answers says so instead of answering null."""
+    definitions = (Path(__file__).parent.parent / "schema.graphql").read_text()
+    schema = binding.bind(definitions, [fields for module in MODULES for fields in module.FIELDS])
+    answered = {(fields.type_name, name) for module in MODULES for fields in module.FIELDS for name in fields.resolvers}
+    schema.type_map["ArtifactCollection"].resolve_type = collections.type_name  # type: ignore[attr-defined]
+    for root in filter(None, (schema.query_type, schema.mutation_type)):
+        for name, field in root.fields.items():
+            if (root.name, name) not in answered:
+                field.resolve = _refusal(name)
+    return schema
+
+
+def error_body(*errors: RegistryError) -> dict[str, Any]:
+    """Errors as GraphQL and the SDK spell them."""
+    return {
+        "data": None,
+        "errors": [{"message": str(error), "extensions": {"code": error.code}} for error in errors],
+    }
+
+
+def _name(operation: OperationDefinitionNode) -> str:
+    return operation.name.value if operation.name else "This request"
+
+
+def _refusal(name: str):
+    def refuse(_row, _info, **_arguments):
+        raise NotSupported(f"'{name}'")
+
+    return refuse
+
+
+def _readable(error: Exception) -> RegistryError:
+    if isinstance(error, GraphQLError):
+        error = error.original_error or BadInput(error.message)
+    if isinstance(error, GraphQLError):
+        return BadInput(error.message)
+    if isinstance(error, RegistryError):
+        return error
+    if known := from_system(error):
+        return known
+    log.error("A resolver failed: %s", error, exc_info=error)
+    return Fault()

@@ -1,0 +1,66 @@
+"""How much one GraphQL request may ask: enough for any question of the SDK, too little to keep the server busy."""
+
+from dataclasses import dataclass
+
+from graphql import DocumentNode, FieldNode, FragmentDefinitionNode, FragmentSpreadNode, OperationDefinitionNode
+from graphql import SelectionSetNode as Selections
+
+from wandb_registry.errors import BadInput
+
+DEEPEST = 16  # the SDK's deepest document has 11 levels
+MOST_ROOT_FIELDS = 50
+MOST_FIELDS = 5_000  # with each fragment counted wherever it is spread; fifty versions with their places are 1,500
+MOST_FIELDS_OF_SCHEMA = 500  # each stands for hundreds of types
+OF_SCHEMA = ("__schema", "__type")
+MOST_OBJECTS = 500_000  # in one answer
+MOST_OBJECTS_OF_CHANGE = 100_000  # nobody else can write meanwhile; 10,000 files that are announced at once are 40,000
+
+
+@dataclass(frozen=True)
+class Measure:
+    """How much a selection asks for."""
+
+    depth: int
+    width: int  # fields side by side
+    names: frozenset[str]  # of those
+    fields: int
+
+
+def check(document: DocumentNode) -> frozenset[str]:
+    """Refuses a valid document that nests too deeply, or asks too much, also by way of fragments.
+
+    Answers the names of the fields that it asks for first.
+    """
+    fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
+    known: dict[str, Measure] = {}
+
+    def measure(selections: Selections | None) -> Measure:
+        parts = [of_node(node) for node in selections.selections] if selections else []
+        return Measure(
+            depth=max((part.depth for part in parts), default=0),
+            width=sum(part.width for part in parts),
+            names=frozenset().union(*(part.names for part in parts)),
+            fields=sum(part.fields for part in parts),
+        )
+
+    def of_node(node) -> Measure:
+        if isinstance(node, FieldNode):
+            inside = measure(node.selection_set)
+            return Measure(1 + inside.depth, 1, frozenset((node.name.value,)), 1 + inside.fields)
+        if isinstance(node, FragmentSpreadNode):
+            name = node.name.value
+            if name not in known:
+                known[name] = measure(fragments[name].selection_set)
+            return known[name]
+        return measure(node.selection_set)
+
+    operation = next(node for node in document.definitions if isinstance(node, OperationDefinitionNode))
+    found = measure(operation.selection_set)
+    if found.depth > DEEPEST:
+        raise BadInput(f"The GraphQL document nests more than {DEEPEST} levels deep.")
+    if found.width > MOST_ROOT_FIELDS:
+        raise BadInput(f"The GraphQL document asks more than {MOST_ROOT_FIELDS} things at once.")
+    most = MOST_FIELDS if found.names.isdisjoint(OF_SCHEMA) else MOST_FIELDS_OF_SCHEMA
+    if found.fields > most:
+        raise BadInput(f"The GraphQL document asks for more than {most} fields.")
+    return found.names

@@ -1,0 +1,199 @@
+"""GraphQL documents as Python functions: what to read for each field is found out once, not once a row.
+
+A listing of 100 versions has some 800 fields; graphql-core looks each of them up anew, which takes ten times as long as
+the records do. Parsing, validation, variables and arguments stay its work. It follows the specification's "Executing
+Selection Sets" (https://spec.graphql.org/October2021/#sec-Executing-Selection-Sets) with one simplification: here an
+error anywhere is the answer to the whole request, so nothing has to be answered in part.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLError,
+    GraphQLField,
+    GraphQLIncludeDirective,
+    GraphQLObjectType,
+    GraphQLOutputType,
+    GraphQLSchema,
+    GraphQLSkipDirective,
+    InlineFragmentNode,
+    OperationDefinitionNode,
+    SelectionSetNode,
+    VariableNode,
+    Visitor,
+    get_argument_values,
+    get_directive_values,
+    get_variable_values,
+    is_abstract_type,
+    is_leaf_type,
+    is_list_type,
+    is_non_null_type,
+    is_object_type,
+    visit,
+)
+
+from wandb_registry.errors import BadInput
+from wandb_registry.graphql.engine import limits
+from wandb_registry.graphql.engine.context import Context
+
+Reader = Callable[[Any, "Asked"], Any]  # from a row to what the answer holds of it
+MOST_CHOICES = 50  # whose readers are kept; the SDK's documents have four at most
+AS_THEY_ARE = {"String": str, "Boolean": bool, "Int": int, "Int64": int}  # values of these types need no conversion
+
+
+class Asked:
+    """One request, as resolvers see it: `info.context`, and the arguments of each field, read once."""
+
+    def __init__(self, context: Context, variables: Any):
+        self.context = context
+        self._variables = variables
+        self._arguments: dict[int, dict[str, Any]] = {}
+        self._objects = 0
+        self._most = limits.MOST_OBJECTS_OF_CHANGE if context.changes else limits.MOST_OBJECTS
+
+    def count_object(self) -> None:
+        """Refuses an answer without end: lists within lists multiply."""
+        self._objects += 1
+        if self._objects > self._most:
+            raise BadInput(f"The answer would hold more than {self._most} objects. Ask for smaller pages.")
+
+    def arguments(self, field: GraphQLField, node: FieldNode) -> dict[str, Any]:
+        found = self._arguments.get(id(node))
+        if found is None:
+            found = self._arguments[id(node)] = get_argument_values(field, node, self._variables)
+        return found
+
+
+class Plan:
+    """How one document is answered. It may be used from several threads."""
+
+    def __init__(self, schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode):
+        self._schema, self._operation = schema, operation
+        fragments = (node for node in document.definitions if isinstance(node, FragmentDefinitionNode))
+        self._fragments = {node.name.value: node for node in fragments}
+        self._choices = _variables_of_directives(document)
+        self._readers: dict[tuple, Reader] = {}
+
+    def answer(self, context: Context, given: dict[str, Any]) -> dict[str, Any]:
+        """The data of the answer; raises GraphQLError for wrong variables, and what the resolvers raise."""
+        variables = get_variable_values(self._schema, self._operation.variable_definitions or (), given)
+        if isinstance(variables, list):
+            raise variables[0]
+        # a field that @skip leaves out isn't there at all: such documents have a reader for each choice
+        choice = tuple(variables.coerced.get(name) for name in self._choices)
+        read = self._readers.get(choice)
+        if read is None:
+            if len(self._readers) >= MOST_CHOICES:
+                self._readers.clear()
+            root = self._schema.get_root_type(self._operation.operation)
+            assert root is not None, "validated"
+            read = self._readers[choice] = _Compiler(self._schema, self._fragments, variables).object(
+                root, [self._operation.selection_set]
+            )
+        return read(None, Asked(context, variables))
+
+
+class _Compiler:
+    """Makes readers for one choice of the variables that directives depend on."""
+
+    def __init__(self, schema: GraphQLSchema, fragments: dict[str, FragmentDefinitionNode], variables: Any):
+        self._schema, self._fragments, self._variables = schema, fragments, variables
+
+    def object(self, kind: GraphQLObjectType, selected: list[SelectionSetNode]) -> Reader:
+        """Reads an object of one type: a dict with a value for each selected field."""
+        fields: dict[str, list[FieldNode]] = {}
+        for selection_set in selected:
+            for node in self._fields(kind, selection_set):
+                fields.setdefault(node.alias.value if node.alias else node.name.value, []).append(node)
+        readers = [(name, self._field(kind, nodes)) for name, nodes in fields.items()]
+
+        def read(row: Any, asked: Asked) -> dict[str, Any]:
+            asked.count_object()
+            return {name: reader(row, asked) for name, reader in readers}
+
+        return read
+
+    def _fields(self, kind: GraphQLObjectType, selection_set: SelectionSetNode) -> Iterator[FieldNode]:
+        """The fields that are selected of this type, those of fragments among them."""
+        for node in selection_set.selections:
+            if not self._wanted(node):
+                continue
+            if isinstance(node, FieldNode):
+                yield node
+                continue
+            fragment = self._fragments[node.name.value] if isinstance(node, FragmentSpreadNode) else node
+            assert isinstance(fragment, FragmentDefinitionNode | InlineFragmentNode)
+            if self._applies(fragment, kind):
+                yield from self._fields(kind, fragment.selection_set)
+
+    def _wanted(self, node: Any) -> bool:
+        skip = get_directive_values(GraphQLSkipDirective, node, self._variables)
+        include = get_directive_values(GraphQLIncludeDirective, node, self._variables)
+        return not (skip and skip["if"]) and (not include or include["if"])
+
+    def _applies(self, fragment: FragmentDefinitionNode | InlineFragmentNode, kind: GraphQLObjectType) -> bool:
+        if fragment.type_condition is None:
+            return True
+        condition = self._schema.type_map[fragment.type_condition.name.value]
+        return condition is kind or (is_abstract_type(condition) and self._schema.is_sub_type(condition, kind))
+
+    def _field(self, kind: GraphQLObjectType, nodes: list[FieldNode]) -> Reader:
+        node = nodes[0]
+        if node.name.value == "__typename":
+            return lambda _row, _asked: kind.name
+        field = kind.fields[node.name.value]
+        selected = [one.selection_set for one in nodes if one.selection_set]
+        complete = self._complete(field.type, selected, f"{kind.name}.{node.name.value}")
+        resolve: Any = field.resolve
+        if field.args:
+            return lambda row, asked: complete(resolve(row, asked, **asked.arguments(field, node)), asked)
+        return lambda row, asked: complete(resolve(row, asked), asked)
+
+    def _complete(self, kind: GraphQLOutputType, selected: list[SelectionSetNode], place: str) -> Reader:
+        """Turns what a resolver answers into what the client gets."""
+        if is_non_null_type(kind):
+            return self._never_null(self._complete(kind.of_type, selected, place), place)
+        if is_leaf_type(kind):
+            same, convert = AS_THEY_ARE.get(kind.name), kind.coerce_output_value
+            return lambda value, _asked: value if value is None or type(value) is same else convert(value)
+        if is_list_type(kind):
+            item = self._complete(kind.of_type, selected, place)
+            return lambda rows, asked: None if rows is None else [item(row, asked) for row in rows]
+        if is_object_type(kind):
+            read = self.object(kind, selected)
+            return lambda row, asked: None if row is None else read(row, asked)
+        return self._of_its_type(kind, selected)
+
+    def _never_null(self, complete: Reader, place: str) -> Reader:
+        def read(value: Any, asked: Asked) -> Any:
+            found = complete(value, asked)
+            if found is None:
+                raise GraphQLError(f"Cannot return null for non-nullable field {place}.")
+            return found
+
+        return read
+
+    def _of_its_type(self, kind: Any, selected: list[SelectionSetNode]) -> Reader:
+        """Reads an interface or a union: each row says which of its types it is."""
+        readers = {one.name: self.object(one, selected) for one in self._schema.get_possible_types(kind)}
+        type_of = kind.resolve_type or (lambda row, _asked, _kind: row["__typename"])
+        return lambda row, asked: None if row is None else readers[type_of(row, asked, kind)](row, asked)
+
+
+def _variables_of_directives(document: DocumentNode) -> list[str]:
+    """The variables on which it depends whether a field is selected."""
+    found: set[str] = set()
+
+    class Collect(Visitor):
+        def enter_directive(self, node: Any, *_: Any) -> None:
+            found.update(
+                argument.value.name.value for argument in node.arguments if isinstance(argument.value, VariableNode)
+            )
+
+    visit(document, Collect())
+    return sorted(found)

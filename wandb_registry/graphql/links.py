@@ -1,0 +1,61 @@
+"""Aliases and links: what makes a version `production`, and what makes it a registered model."""
+
+from wandb_registry.errors import BadInput
+from wandb_registry.graphql.engine.binding import Fields
+from wandb_registry.model import access, ids
+from wandb_registry.model.access import Role
+from wandb_registry.model.artifacts import artifacts, links, memberships
+
+mutation = Fields("Mutation")
+FIELDS = (mutation,)
+
+
+@mutation.field("addAliases")
+def add_aliases(_, info, input):
+    for place, alias in _places(info, input):
+        memberships.move_alias(info.context.db, info.context.who, place, alias)
+    return {"success": True}
+
+
+@mutation.field("deleteAliases")
+def delete_aliases(_, info, input):
+    for place, alias in _places(info, input):
+        memberships.drop_alias(info.context.db, info.context.who, place, alias)
+    return {"success": True}
+
+
+@mutation.field("linkArtifact")
+def link_artifact(_, info, input):
+    db, who = info.context.db, info.context.who
+    name = input.get("artifact_portfolio_name")
+    if not name:
+        raise BadInput("A link needs the name of the collection to link to.")
+    aliases = [alias["alias"] for alias in input.get("aliases") or []]
+    target = (input.get("entity_name"), input.get("project_name"), name)
+    membership = links.link(db, who, _linked(info, input), *target, aliases)
+    return {"version_index": membership["version_index"], "artifact_membership": membership}
+
+
+@mutation.field("unlinkArtifact")
+def unlink_artifact(_, info, input):
+    db, who = info.context.db, info.context.who
+    number = ids.decode(input["artifact_portfolio_id"], "ArtifactPortfolio", "ArtifactSequence")
+    portfolio = access.collection_by_id(db, who, number, Role.MEMBER)
+    links.unlink(db, who, portfolio, ids.decode(input["artifact_id"], "Artifact"))
+    return {"success": True}
+
+
+def _linked(info, given: dict):
+    if given.get("artifact_id"):
+        number = ids.decode(given["artifact_id"], "Artifact")
+    else:
+        found = artifacts.of_client_id(info.context.db, given.get("client_id"))
+        number = found["id"] if found else 0
+    return access.artifact(info.context.db, info.context.who, number, Role.VIEWER)
+
+
+def _places(info, given: dict):
+    number = ids.decode(given["artifact_id"], "Artifact")
+    for alias in given["aliases"]:
+        where = (alias["entity_name"], alias["project_name"], alias["artifact_collection_name"])
+        yield links.place(info.context.db, info.context.who, number, *where), alias["alias"]

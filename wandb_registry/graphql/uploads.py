@@ -1,0 +1,111 @@
+"""The upload of a version: its manifests and its files, each to an address of its own."""
+
+from wandb_registry.errors import BadInput
+from wandb_registry.graphql.engine.binding import Fields
+from wandb_registry.model import access, ids
+from wandb_registry.model.access import Role
+from wandb_registry.model.artifacts import content_ownership, manifests
+from wandb_registry.storage.blobs import to_base64, to_hex
+from wandb_registry.storage.upload_parts import Promise
+
+mutation = Fields("Mutation")
+FIELDS = (mutation,)
+
+UPLOAD_SECONDS = 24 * 3600
+
+
+@mutation.field("createArtifactManifest")
+def create_manifest(_, info, input):
+    artifact = _pending(info, input["artifact_id"])
+    manifest = manifests.create(info.context.db, artifact["id"], input.get("type") or "FULL", input["digest"])
+    return {"artifact_manifest": _with_address(info, manifest)}
+
+
+@mutation.field("updateArtifactManifest")
+def update_manifest(_, info, input):
+    manifest = manifests.find(info.context.db, ids.decode(input["artifact_manifest_id"], "ArtifactManifest"))
+    _pending(info, ids.encode("Artifact", manifest["artifact_id"] if manifest else 0))
+    assert manifest  # else that was refused, in the words for one that can't be seen
+    return {"artifact_manifest": _with_address(info, manifests.announce(info.context.db, manifest, input["digest"]))}
+
+
+@mutation.field("createArtifactFiles")
+def create_files(_, info, input):
+    """One node for each file asked about, in that order: the SDK goes by position."""
+    seen: dict[str, dict] = {}
+    return {"files": {"edges": [{"node": _upload(info, file, seen)} for file in input["artifact_files"]]}}
+
+
+@mutation.field("completeMultipartUploadArtifact")
+def complete_multipart(_, info, input):
+    """The file is in its place since its last part was acknowledged: see registry/multipart.py."""
+    artifact = _pending(info, input["artifact_id"])
+    md5 = input["storage_path"].rpartition("/")[2]
+    entity_id = content_ownership.entity_of(info.context.db, artifact["id"])
+    if info.context.store.blobs.size_of(md5) is None or not content_ownership.find(
+        info.context.db, info.context.who, entity_id, md5
+    ):
+        raise BadInput("Not all parts of this upload have arrived. Upload the file again.")
+    return {"digest": to_base64(md5)}
+
+
+def _upload(info, file: dict, seen: dict[str, dict]) -> dict:
+    db = info.context.db
+    artifact = seen.get(file["artifact_id"])
+    if artifact is None:
+        artifact = _pending(info, file["artifact_id"])
+        artifact = seen[file["artifact_id"]] = artifact | {"entity_id": content_ownership.entity_of(db, artifact["id"])}
+    if file.get("digest") not in (None, file["md5"]):
+        raise BadInput(f"{file['name']}: only md5 digests are supported.")
+    md5 = to_hex(file["md5"])
+    held = content_ownership.find(db, info.context.who, artifact["entity_id"], md5)
+    if held and not info.context.store.blobs.touch(md5, held["size"]):
+        held = None
+    address = (
+        None if held else info.context.address("PUT", f"/storage/artifacts/{artifact['id']}/{md5}", UPLOAD_SECONDS)
+    )
+    return {
+        "name": file["name"],
+        "display_name": file["name"],  # by which older SDKs tell the answers apart
+        "storage_path": f"wandb_artifacts/{md5}",
+        "upload_url": address,
+        "upload_headers": [],
+        "upload_multipart_urls": None if held else _parts(info, artifact["id"], md5, file.get("upload_parts_input")),
+        "artifact": (db.one(access.ARTIFACT, id=held["artifact_id"]) if held else None) or artifact,
+    }
+
+
+def _parts(info, artifact_id: int, md5: str, announced: list[dict] | None) -> dict | None:
+    """An address for each part that the client announced."""
+    if not announced:
+        return None
+    if [part["part_number"] for part in announced] != list(range(1, len(announced) + 1)):
+        raise BadInput("The parts of an upload are numbered from 1.")
+    upload = info.context.store.parts.begin(Promise(artifact_id, md5, len(announced)))
+    paths = (
+        (part["part_number"], f"/storage/parts/{upload}/{part['part_number']}/{part['hex_md5']}") for part in announced
+    )
+    return {
+        "upload_id": upload,
+        "upload_url_parts": [
+            {"part_number": number, "upload_url": info.context.address("PUT", path, UPLOAD_SECONDS)}
+            for number, path in paths
+        ],
+    }
+
+
+def _with_address(info, manifest: dict) -> dict:
+    path = f"/storage/manifests/{manifest['id']}"
+    file = {
+        "id": ids.encode("File", manifest["id"]),
+        "upload_url": info.context.address("PUT", path, UPLOAD_SECONDS),
+        "upload_headers": [],
+    }
+    return manifest | {"file": file}
+
+
+def _pending(info, text: str) -> dict:
+    artifact = access.artifact(info.context.db, info.context.who, ids.decode(text, "Artifact"), Role.MEMBER)
+    if artifact["state"] != "PENDING":
+        raise BadInput("The artifact is committed: its files can't be changed any more.")
+    return artifact

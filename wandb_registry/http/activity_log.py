@@ -1,0 +1,44 @@
+"""The activity log of a collection as JSON, for tools that tell a model's history. W&B's own servers have no such door.
+
+Whoever may see the project may read it; to anyone else it isn't there.
+"""
+
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from wandb_registry.errors import BadInput, NotFound
+from wandb_registry.http.authentication import who_asks
+from wandb_registry.model import access, activity_log
+from wandb_registry.model.access import Role, Who
+from wandb_registry.model.artifacts import collections
+from wandb_registry.store import Store
+
+MOST = 1000  # events in one answer
+
+
+def routes(store: Store) -> list[Route]:
+    async def door(request: Request) -> Response:
+        who = await run_in_threadpool(who_asks, request, store)
+        after = request.query_params.get("after", "0")
+        if not after.isascii() or not after.isdecimal() or len(after) > 18:
+            raise BadInput("'after' is the number of the last event that is known already, such as 120.")
+        return JSONResponse(await run_in_threadpool(read, who, request.path_params, int(after)))
+
+    def read(who: Who, address: dict[str, str], after: int) -> dict[str, Any]:
+        with store.db.read() as db:
+            project = access.project(db, who, address["entity"], address["project"], Role.VIEWER)
+            collection = collections.find(db, project["id"], address["collection"])
+            if collection is None:
+                raise NotFound(f"There is no '{address['collection']}' in {address['entity']}/{address['project']}.")
+            found = activity_log.in_collection(db, collection["id"], after, MOST)
+            for event in found:  # the version and its run may be of projects that the account may not see
+                for key, told in (("source", ("source",)), ("run", ("run", "git_commit"))):
+                    if not event[key] or access.find_project(db, who, *event[key].split("/")[:2]) is None:
+                        event |= dict.fromkeys(told)
+        return {"events": found, "more": len(found) == MOST}
+
+    return [Route("/activity/{entity}/{project}/{collection}", door)]

@@ -1,0 +1,39 @@
+"""Request bodies, within limits."""
+
+import gzip
+import io
+import json
+from typing import Any
+
+from starlette.requests import Request
+
+from wandb_registry.errors import BadInput, TooLarge
+
+
+async def whole_body(request: Request, largest: int) -> bytes:
+    """The body, if it has no more bytes than this door takes; unpacked if it came packed."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > largest:
+            raise _too_large(largest)
+    if request.headers.get("content-encoding", "").lower() != "gzip":
+        return bytes(body)
+    try:
+        unpacked = gzip.GzipFile(fileobj=io.BytesIO(body)).read(largest + 1)
+    except (OSError, EOFError):
+        raise BadInput("The request's body is not gzip, as its header says.") from None
+    if len(unpacked) > largest:
+        raise _too_large(largest)
+    return unpacked
+
+
+async def json_body(request: Request, largest: int) -> Any:
+    try:
+        return json.loads(await whole_body(request, largest))
+    except (ValueError, RecursionError):
+        raise BadInput("The request's body is not JSON.") from None
+
+
+def _too_large(largest: int) -> TooLarge:
+    return TooLarge(f"The request has more than {largest // 1024:,} KiB, the most that is taken here.")

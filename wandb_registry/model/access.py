@@ -1,0 +1,258 @@
+"""Who may see and change what. Every name or id that comes from outside becomes a row here, or not at all.
+
+Private by default: what an account may not read answers exactly like what isn't there.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+from wandb_registry.db.connection import Connection
+from wandb_registry.errors import Forbidden, NotFound
+
+Row = dict[str, Any]
+
+
+class Role(IntEnum):
+    NONE = 0
+    VIEWER = 1
+    MEMBER = 2
+    ADMIN = 3
+
+
+ROLES = {
+    None: Role.NONE,
+    "restricted_viewer": Role.VIEWER,
+    "viewer": Role.VIEWER,
+    "member": Role.MEMBER,
+    "admin": Role.ADMIN,
+}
+
+
+@dataclass(frozen=True)
+class Who:
+    """The account that asks."""
+
+    user_id: int
+    username: str
+    default_entity: str
+    admin: bool
+
+
+ENTITY_ROLE = """
+select case entity.kind
+         when 'user' then (select 'admin' from user where user.id = :user and user.entity_id = entity.id)
+         when 'organization' then (
+           select role from organization_member
+            where organization_id = entity.organization_id and user_id = :user)
+         else coalesce(
+           (select role from team_member where entity_id = entity.id and user_id = :user),
+           (select role from organization_member
+             where organization_id = entity.organization_id and user_id = :user and role = 'admin'))
+       end as role
+  from entity
+ where entity.id = :entity
+"""
+
+PROJECT_ROLES = """
+select role from project_member where project_id = :project and user_id = :user
+ union all
+select project_team.role
+  from project_team
+  join team_member on team_member.entity_id = project_team.entity_id
+ where project_team.project_id = :project and team_member.user_id = :user
+"""
+
+
+def entity_role(db: Connection, who: Who, entity_id: int) -> Role:
+    if who.admin:
+        return Role.ADMIN
+    return ROLES[db.value(ENTITY_ROLE, entity=entity_id, user=who.user_id)]
+
+
+def project_role(db: Connection, who: Who, project: Row) -> Role:
+    """The better of what the entity gives and what the project itself gives; a restricted one asks for the latter."""
+    inherited = entity_role(db, who, project["entity_id"])
+    if project["access"] == "RESTRICTED" and inherited < Role.ADMIN:
+        inherited = Role.NONE
+    own = (ROLES[row["role"]] for row in db.all(PROJECT_ROLES, project=project["id"], user=who.user_id))
+    return max(inherited, *own, Role.NONE)
+
+
+# ---- entities ----
+
+
+def find_entity(db: Connection, who: Who, name: str | None) -> Row | None:
+    """The entity, if the account belongs to it. No name means the account's default entity."""
+    entity = db.one("select * from entity where name = :name", name=name or who.default_entity)
+    return entity if entity and entity_role(db, who, entity["id"]) else None
+
+
+def entity(db: Connection, who: Who, name: str | None, need: Role) -> Row:
+    """The entity to do something in, or a refusal."""
+    found = find_entity(db, who, name)
+    if found is None:
+        raise NotFound(f"Entity '{name}' was not found, or '{who.username}' doesn't belong to it.")
+    if entity_role(db, who, found["id"]) < need:
+        raise Forbidden(
+            f"'{who.username}' may not do this in '{found['name']}': it takes the role {need.name.lower()}."
+        )
+    return found
+
+
+def entities_of(db: Connection, who: Who) -> list[str]:
+    """The names of all entities that the account belongs to."""
+    rows = db.all("select id, name from entity order by name")
+    return [row["name"] for row in rows if entity_role(db, who, row["id"])]
+
+
+def entity_by_id(db: Connection, number: int) -> Row:
+    """An entity that is reached from a row the account may see."""
+    return db.row("select * from entity where id = :id", id=number)
+
+
+def shares_organization(db: Connection, who: Who, organization_id: int) -> bool:
+    """Whether the account belongs to the organization or to one of its teams."""
+    return who.admin or bool(db.value(BELONGS_TO_ORGANIZATION, organization=organization_id, user=who.user_id))
+
+
+BELONGS_TO_ORGANIZATION = """
+select exists (select 1 from organization_member where organization_id = :organization and user_id = :user)
+    or exists (select 1
+                 from team_member
+                 join entity on entity.id = team_member.entity_id
+                where entity.organization_id = :organization and team_member.user_id = :user)
+"""
+
+
+# ---- projects and what lies in them ----
+
+PROJECT = """
+select project.*, entity.name as entity_name
+  from project
+  join entity on entity.id = project.entity_id
+ where project.id = :id
+"""
+
+PROJECT_BY_NAME = """
+select project.*, entity.name as entity_name
+  from project
+  join entity on entity.id = project.entity_id
+ where entity.name = :entity and project.name = :name
+"""
+
+
+def find_project(db: Connection, who: Who, entity_name: str | None, name: str | None) -> Row | None:
+    """The project, if the account may read it."""
+    project = db.one(PROJECT_BY_NAME, entity=entity_name or who.default_entity, name=name or "")
+    return project if project and project_role(db, who, project) else None
+
+
+def project(db: Connection, who: Who, entity_name: str | None, name: str | None, need: Role) -> Row:
+    """The project to do something in, or a refusal."""
+    found = find_project(db, who, entity_name, name)
+    if found is None:
+        where = entity_name or who.default_entity
+        raise NotFound(f"Project '{name}' of '{where}' was not found, or '{who.username}' may not see it.")
+    return _at_least(db, who, found, need)
+
+
+def project_by_id(db: Connection, who: Who, number: int, need: Role) -> Row:
+    """The project to do something with, by its id."""
+    found = db.one(PROJECT, id=number)
+    if found is None or not project_role(db, who, found):
+        raise NotFound(f"The project was not found, or '{who.username}' may not see it.")
+    return _at_least(db, who, found, need)
+
+
+def readable(db: Connection, who: Who, project_id: int) -> bool:
+    project = db.one(PROJECT, id=project_id)
+    return project is not None and project_role(db, who, project) > Role.NONE
+
+
+def visible(db: Connection, who: Who, rows: list[Row]) -> list[Row]:
+    """Those of the rows whose `project_id` the account may read."""
+    allowed = {number: readable(db, who, number) for number in {row["project_id"] for row in rows}}
+    return [row for row in rows if allowed[row["project_id"]]]
+
+
+def visible_projects(db: Connection, who: Who, rows: list[Row]) -> list[Row]:
+    return [row for row in rows if project_role(db, who, row)]
+
+
+RUN = "select * from run where id = :id"
+COLLECTION = "select * from collection where id = :id"
+ARTIFACT = """
+select artifact.*, collection.project_id
+  from artifact
+  join collection on collection.id = artifact.collection_id
+ where artifact.id = coalesce((select artifact_id from twin where id = :id), :id)
+"""
+ARTIFACTS = """
+select artifact.*, collection.project_id
+  from artifact
+  join collection on collection.id = artifact.collection_id
+ where artifact.id in (select value from json_each(:ids))
+"""
+PLACES = """
+select distinct collection.project_id
+  from membership
+  join collection on collection.id = membership.collection_id
+ where membership.artifact_id = :id
+"""
+
+
+def find_run(db: Connection, project: Row, name: str) -> Row | None:
+    """The run of a project that was found for the account."""
+    return db.one("select * from run where project_id = :project and name = :name", project=project["id"], name=name)
+
+
+def run(db: Connection, who: Who, entity_name: str | None, project_name: str | None, name: str, need: Role) -> Row:
+    """The run to do something with, by its address."""
+    found = find_run(db, project(db, who, entity_name, project_name, need), name)
+    if found is None:
+        raise NotFound(f"Run '{name}' was not found in '{entity_name or who.default_entity}/{project_name}'.")
+    return found
+
+
+def run_by_id(db: Connection, who: Who, number: int, need: Role) -> Row:
+    return _in_project(db, who, db.one(RUN, id=number), "run", need)
+
+
+def collection_by_id(db: Connection, who: Who, number: int, need: Role) -> Row:
+    return _in_project(db, who, db.one(COLLECTION, id=number), "artifact collection", need)
+
+
+def find_artifact(db: Connection, who: Who, number: int) -> Row | None:
+    """The version, if the account may read it where it was logged or anywhere that it is linked to."""
+    artifact = db.one(ARTIFACT, id=number)
+    if artifact is None:
+        return None
+    places = {artifact["project_id"], *(row["project_id"] for row in db.all(PLACES, id=number))}
+    return artifact if any(readable(db, who, place) for place in places) else None
+
+
+def artifact(db: Connection, who: Who, number: int, need: Role) -> Row:
+    """The version to do something with. To read it, any of its places will do; to change it, only its own project."""
+    found = find_artifact(db, who, number)
+    if found is None:
+        raise NotFound("The artifact was not found, or you may not see it.")
+    return found if need == Role.VIEWER else _in_project(db, who, found, "artifact", need)
+
+
+def _in_project(db: Connection, who: Who, row: Row | None, what: str, need: Role) -> Row:
+    project = db.one(PROJECT, id=row["project_id"]) if row else None
+    if row is None or project is None or not project_role(db, who, project):
+        raise NotFound(f"The {what} was not found, or '{who.username}' may not see it.")
+    _at_least(db, who, project, need)
+    return row
+
+
+def _at_least(db: Connection, who: Who, project: Row, need: Role) -> Row:
+    role = project_role(db, who, project)
+    if role < need:
+        raise Forbidden(
+            f"'{who.username}' may not do this in '{project['entity_name']}/{project['name']}': "
+            f"it takes the role {need.name.lower()}, and this account is a {role.name.lower()}."
+        )
+    return project

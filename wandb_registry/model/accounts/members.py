@@ -1,0 +1,89 @@
+"""Members of registries and projects: users and whole teams, with a role each."""
+
+from typing import Any
+
+from wandb_registry.db.connection import Connection
+from wandb_registry.errors import BadInput, NotFound
+from wandb_registry.model import access, activity_log
+from wandb_registry.model.access import Who
+
+Row = dict[str, Any]
+FIRST_ROLE = "member"
+
+USERS = """
+select account.id, account.username, account.username as name, account.email, project_member.role
+  from project_member
+  join account on account.id = project_member.user_id
+ where project_member.project_id = :project
+ order by account.username
+"""
+TEAMS = """
+select entity.*, project_team.role
+  from project_team
+  join entity on entity.id = project_team.entity_id
+ where project_team.project_id = :project
+ order by entity.name
+"""
+SET_USER = """
+insert into project_member (project_id, user_id, role) values (:project, :member, :role)
+    on conflict (project_id, user_id) do update set role = excluded.role
+"""
+SET_TEAM = """
+insert into project_team (project_id, entity_id, role) values (:project, :member, :role)
+    on conflict (project_id, entity_id) do update set role = excluded.role
+"""
+DROP_USER = "delete from project_member where project_id = :project and user_id = :member"
+DROP_TEAM = "delete from project_team where project_id = :project and entity_id = :member"
+
+
+def users(db: Connection, project_id: int) -> list[Row]:
+    return db.all(USERS, project=project_id)
+
+
+def teams(db: Connection, project_id: int) -> list[Row]:
+    return db.all(TEAMS, project=project_id)
+
+
+def set_user(db: Connection, who: Who, project: Row, user_id: int, role: str | None) -> None:
+    """Gives a user a role in the project; None takes the user out of it."""
+    user = db.one("select id, username as name from account where id = :id and deleted_at is null", id=user_id)
+    held = {row["id"]: row["role"] for row in users(db, project["id"])}
+    _set(db, who, project, user, held, role, (SET_USER, DROP_USER))
+
+
+def set_team(db: Connection, who: Who, project: Row, team_id: int, role: str | None) -> None:
+    """Gives all members of a team a role in the project; None takes the team out of it."""
+    team = db.one("select id, name from entity where id = :id and kind = 'team'", id=team_id)
+    held = {row["id"]: row["role"] for row in teams(db, project["id"])}
+    _set(db, who, project, team, held, role, (SET_TEAM, DROP_TEAM))
+
+
+def add(db: Connection, who: Who, project: Row, user_ids: list[int], team_ids: list[int]) -> None:
+    """Adds members; those who are members already keep their role."""
+    known_users = {row["id"] for row in users(db, project["id"])}
+    known_teams = {row["id"] for row in teams(db, project["id"])}
+    for number in user_ids:
+        if number not in known_users:
+            set_user(db, who, project, number, FIRST_ROLE)
+    for number in team_ids:
+        if number not in known_teams:
+            set_team(db, who, project, number, FIRST_ROLE)
+
+
+def _set(
+    db: Connection, who: Who, project: Row, member: Row | None, held: dict, role: str | None, sql: tuple[str, str]
+) -> None:
+    if member is None:
+        raise NotFound("There is no such user or team.")
+    if role is not None and role not in access.ROLES:
+        raise BadInput(f"'{role}' is not a role. Roles are admin, member, viewer and restricted_viewer.")
+    before = held.get(member["id"])
+    if before == role:
+        return
+    parameters = {"project": project["id"], "member": member["id"]}
+    db.execute(*((sql[0], parameters | {"role": role}) if role else (sql[1], parameters)))
+    activity_log.of_place(db, who, "member", place(project), member["name"], before, role)
+
+
+def place(project: Row) -> str:
+    return f"{project['entity_name']}/{project['name']}"

@@ -1,0 +1,274 @@
+"""Users and their keys."""
+
+import hashlib
+import hmac
+import secrets
+import time
+from typing import Any
+
+from wandb_registry.db.connection import Connection
+from wandb_registry.errors import BadInput, Conflict, NotFound, NotSignedIn
+from wandb_registry.model import activity_log, names
+from wandb_registry.model.access import Who
+
+Row = dict[str, Any]
+SHORTEST_KEY = 40  # the SDK refuses shorter ones
+LOGIN_TOKEN_SECONDS = 3600
+HINT = 4  # characters of a key that lists show
+OPERATOR = Who(0, "command line", "", True)  # whoever can run commands on the store's folder
+
+ACCOUNT_OF_KEY = """
+select account.*, api_key.hash
+  from api_key
+  join account on account.id = api_key.user_id
+ where api_key.hash = :hash and account.deleted_at is null
+"""
+
+ACCOUNT_OF_SESSION = """
+select account.*
+  from account
+  join user on user.id = account.id
+ where account.id = :id and account.deleted_at is null and user.sessions_since < :since
+"""
+
+REMOVE_USER = (
+    "delete from api_key where user_id = :user",
+    "delete from login_token where user_id = :user",
+    "delete from organization_member where user_id = :user",
+    "delete from team_member where user_id = :user",
+    "delete from project_member where user_id = :user",
+    "update user set deleted_at = strftime('%Y-%m-%dT%H:%M:%SZ') where id = :user",
+)
+
+
+# ---- keys ----
+
+
+def sign_in(db: Connection, key: str) -> Who:
+    """The account of a key."""
+    found = _of_key(db, key)
+    if found is None:
+        raise NotSignedIn("No account of this registry has this API key. Check WANDB_API_KEY and WANDB_BASE_URL.")
+    return who(found)
+
+
+def is_key(db: Connection, key: str) -> bool:
+    """Whether any account has it."""
+    return _of_key(db, key) is not None
+
+
+def _of_key(db: Connection, key: str) -> Row | None:
+    hashed = _hash(key)
+    found = db.one(ACCOUNT_OF_KEY, hash=hashed)
+    return found if found and hmac.compare_digest(found["hash"], hashed) else None
+
+
+def who(account: Row) -> Who:
+    return Who(account["id"], account["username"], account["default_entity"], bool(account["admin"]))
+
+
+def who_is(db: Connection, user_id: int, since: int) -> Who | None:
+    """The account of a session that began then (in nanoseconds since 1970), if both still are."""
+    account = db.one(ACCOUNT_OF_SESSION, id=user_id, since=since)
+    return who(account) if account else None
+
+
+def new_key() -> str:
+    return secrets.token_hex(20)
+
+
+def add_key(db: Connection, user_id: int, key: str, description: str | None = None) -> Row:
+    """Gives the account this key, of which only the hash is kept."""
+    if len(key) < SHORTEST_KEY or not key.isascii() or not key.isprintable() or " " in key:
+        raise BadInput(
+            f"An API key has at least {SHORTEST_KEY} printable characters and no space; this one has {len(key)}."
+        )
+    if db.one("select 1 from api_key where hash = :hash", hash=_hash(key)):
+        raise Conflict("This API key is in use already.")
+    return db.row(
+        """
+        insert into api_key (user_id, hash, hint, description)
+        values (:user, :hash, :hint, :description)
+        returning *
+        """,
+        user=user_id,
+        hash=_hash(key),
+        hint=key[:HINT],
+        description=description,
+    )
+
+
+def revoke_key(db: Connection, user: Row, start: str) -> str:
+    """Ends the one key of a user that begins so. Answers its hint."""
+    keys = [key for key in keys_of(db, user["id"]) if start == key["hint"] or _hash(start) == key["hash"]]
+    if len(keys) != 1:
+        raise BadInput(
+            f"'{user['username']}' has {len(keys)} keys that '{start[:HINT]}…' may mean. "
+            f"Name the first {HINT} characters of one, as 'wandb-registry user list' shows them, or all of it."
+        )
+    remove_key(db, user["id"], keys[0]["id"])
+    return keys[0]["hint"]
+
+
+def remove_key(db: Connection, user_id: int, number: int) -> bool:
+    """Ends one key of an account, if it has it, and all that the account's keys have signed in."""
+    sql = "delete from api_key where id = :id and user_id = :user returning id"
+    if db.one(sql, id=number, user=user_id) is None:
+        return False
+    db.execute("delete from login_token where user_id = :user", {"user": user_id})
+    db.execute("update user set sessions_since = :now where id = :user", {"now": time.time_ns(), "user": user_id})
+    return True
+
+
+def new_login_token(db: Connection, user_id: int) -> str:
+    """A token that signs this account in once, within the hour."""
+    token = secrets.token_urlsafe(32)
+    db.execute("delete from login_token where expires_at < :now", {"now": int(time.time())})
+    db.execute(
+        "insert into login_token (hash, user_id, expires_at) values (:hash, :user, :expires)",
+        {"hash": _hash(token), "user": user_id, "expires": int(time.time()) + LOGIN_TOKEN_SECONDS},
+    )
+    return token
+
+
+def use_login_token(db: Connection, token: str) -> Who | None:
+    """Whom the token signs in; it is spent thereby."""
+    spent = db.one(
+        "delete from login_token where hash = :hash and expires_at >= :now returning user_id",
+        hash=_hash(token),
+        now=int(time.time()),
+    )
+    return who_is(db, spent["user_id"], time.time_ns()) if spent else None
+
+
+def end_session(db: Connection, session: str, seconds: int) -> None:
+    """Makes a session worthless that would have lasted so long at most."""
+    now = int(time.time())
+    db.execute("delete from ended_session where expires_at < :now", {"now": now})
+    db.execute(
+        "insert into ended_session (hash, expires_at) values (:hash, :expires) on conflict do nothing",
+        {"hash": _hash(session), "expires": now + seconds},
+    )
+
+
+def is_ended(db: Connection, session: str) -> bool:
+    return db.one("select 1 from ended_session where hash = :hash", hash=_hash(session)) is not None
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+# ---- users ----
+
+
+def add_user(
+    db: Connection,
+    who: Who,
+    name: str,
+    key: str | None,
+    admin: bool = False,
+    service: bool = False,
+    email: str | None = None,
+) -> Row:
+    """A user with a personal entity of the same name. A service account is for a machine, not a person."""
+    entity = add_entity(db, name, "user", None)
+    user = db.row(
+        "insert into user (entity_id, email, admin, service) values (:entity, :email, :admin, :service) returning id",
+        entity=entity["id"],
+        email=email or f"{name}@localhost",
+        admin=int(admin),
+        service=int(service),
+    )
+    if key is not None:
+        add_key(db, user["id"], key)
+    activity_log.of_place(
+        db, who, "add user", name, None, None, "service account" if service else "admin" if admin else None
+    )
+    return db.row("select * from account where id = :id", id=user["id"])
+
+
+def remove_user(db: Connection, who: Who, name: str) -> None:
+    """Ends the account: no keys, no memberships. The name stays taken, since runs and versions name it."""
+    user = user_named(db, name)
+    if user["id"] == operator(db):
+        raise Conflict(f"'{name}' runs this registry, by the key in the store's file 'api-key', and can't be removed.")
+    for statement in REMOVE_USER:
+        db.execute(statement, {"user": user["id"]})
+    activity_log.of_place(db, who, "remove user", name, None, None, None)
+
+
+def operator(db: Connection) -> int:
+    """The account of the person who runs the registry: the first that was made."""
+    return db.value("select min(id) from user")
+
+
+def user_named(db: Connection, name: str) -> Row:
+    user = db.one("select * from account where username = :name and deleted_at is null", name=name)
+    if user is None:
+        raise NotFound(f"There is no user '{name}'. 'wandb-registry user list' names them.")
+    return user
+
+
+def by_id(db: Connection, user_id: int) -> Row:
+    return db.row("select * from account where id = :id", id=user_id)
+
+
+def of_entity(db: Connection, entity_id: int) -> Row | None:
+    """The user whose personal entity this is."""
+    return db.one("select * from account where entity_id = :entity", entity=entity_id)
+
+
+def set_default_entity(db: Connection, user_id: int, entity_id: int) -> None:
+    """Chooses where the user's runs go that name no entity."""
+    db.execute("update user set default_entity_id = :entity where id = :id", {"entity": entity_id, "id": user_id})
+
+
+def keys_of(db: Connection, user_id: int) -> list[Row]:
+    return db.all("select * from api_key where user_id = :user order by id", user=user_id)
+
+
+def search(db: Connection, asker: Who, text: str) -> list[Row]:
+    """Users by name or e-mail, of those who share a team or organization with the asker."""
+    return [user for user in db.all(SEARCH, text=text) if asker.admin or _know_each_other(db, asker, user)]
+
+
+SEARCH = "select * from account where deleted_at is null and :text in (username, email) order by username"
+
+
+def _know_each_other(db: Connection, asker: Who, user: Row) -> bool:
+    if user["id"] == asker.user_id:
+        return True
+    return bool(
+        db.value(
+            """
+        select exists (select 1
+                         from organization_member mine
+                         join organization_member theirs on theirs.organization_id = mine.organization_id
+                        where mine.user_id = :me and theirs.user_id = :them)
+        """,
+            me=asker.user_id,
+            them=user["id"],
+        )
+    )
+
+
+def users(db: Connection) -> list[Row]:
+    return db.all("select * from account where deleted_at is null order by username")
+
+
+def stored_bytes(db: Connection, entity_id: int) -> int:
+    """The size of all artifact contents of an entity, each counted once."""
+    return db.value("select coalesce(sum(size), 0) from holding where entity_id = :entity", entity=entity_id)
+
+
+def add_entity(db: Connection, name: str, kind: str, organization_id: int | None) -> Row:
+    """Takes a name for a user, a team or an organization, for good."""
+    if db.one("select 1 from entity where name = :name", name=names.entity(name)):
+        raise Conflict(f"The name '{name}' is taken by another user, team or organization, or was once.")
+    return db.row(
+        "insert into entity (name, kind, organization_id) values (:name, :kind, :organization) returning *",
+        name=name,
+        kind=kind,
+        organization=organization_id,
+    )

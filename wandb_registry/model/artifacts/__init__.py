@@ -1,0 +1,1 @@
+"""Collections, versions, aliases, manifests, links and lineage."""

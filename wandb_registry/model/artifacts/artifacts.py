@@ -1,0 +1,240 @@
+"""Versions of artifacts, from announcement to deletion.
+
+A version is PENDING until its files are proved to be here; then it gets its number and its aliases in one step.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from wandb_registry.db.connection import Connection
+from wandb_registry.errors import BadInput, Conflict
+from wandb_registry.model import access, names, projects
+from wandb_registry.model.access import Role, Who
+from wandb_registry.model.artifacts import (
+    collections,
+    content_ownership,
+    deduplication,
+    lineage,
+    manifests,
+    memberships,
+    references,
+    tags,
+)
+
+Row = dict[str, Any]
+
+# An announcement that is sent again may find that another writer has committed the same content meanwhile.
+NAME = """
+insert into client_id (id, artifact_id) values (:id, :artifact)
+    on conflict (id) do update set artifact_id = excluded.artifact_id
+ where exists (select 1
+                 from artifact named
+                 join artifact twin on twin.collection_id = named.collection_id
+                where named.id = client_id.artifact_id and named.state = 'PENDING' and twin.id = excluded.artifact_id)
+"""
+PENDING_OF_GROUP = """
+select * from artifact where collection_id = :collection and distributed_id = :group and state = 'PENDING'
+"""
+
+
+def create(db: Connection, who: Who, given: dict[str, Any]) -> Row:
+    """Announces a version. The same content again, in the same sequence, is the version that is there."""
+    project = projects.ensure(db, who, given["entity_name"], given["project_name"])
+    run = access.find_run(db, project, given["run_name"]) if given.get("run_name") else None
+    sequence = collections.ensure(
+        db, project, _collection_name(given), given["artifact_type_name"], "SEQUENCE", given.get("sequence_client_id")
+    )
+    if given.get("storage_region") not in (None, "", "default"):
+        raise BadInput(f"There is no storage region '{given['storage_region']}': this registry keeps all in its store.")
+    aliases = [names.alias(alias["alias"]) for alias in given.get("aliases") or []]
+    found = _existing(db, sequence, given)
+    artifact = found or _insert(db, who, run, sequence, aliases, given)
+    if given.get("client_id"):
+        db.execute(NAME, {"id": given["client_id"], "artifact": artifact["id"]})
+    tags.add_to_artifact(db, artifact["id"], [tag["tag_name"] for tag in given.get("tags") or []])
+    if run:
+        lineage.make(db, run["id"], artifact["id"])
+    if found and found["state"] == "COMMITTED":
+        _give_aliases(db, who, memberships.own(db, found), aliases)
+    return artifact
+
+
+def _collection_name(given: dict[str, Any]) -> str:
+    several = given.get("artifact_collection_names") or []
+    name = given.get("artifact_collection_name") or (several[0] if several else None)
+    if not name:
+        raise BadInput("An artifact needs the name of a collection.")
+    return name
+
+
+def _existing(db: Connection, sequence: Row, given: dict[str, Any]) -> Row | None:
+    """The same content, or this very announcement sent again, or what other writers of a group began."""
+    if _deduplicates(given):
+        twin = deduplication.find(db, sequence["id"], given["digest"])
+        if twin:
+            return twin
+    again = of_client_id(db, given.get("client_id"))
+    if again and again["collection_id"] == sequence["id"] and again["state"] != "DELETED":
+        return again
+    if given.get("distributed_id"):
+        return db.one(PENDING_OF_GROUP, collection=sequence["id"], group=given["distributed_id"])
+    return None
+
+
+def _deduplicates(given: dict[str, Any]) -> bool:
+    return bool(given.get("enable_digest_deduplication")) and not given.get("distributed_id")
+
+
+def _insert(db: Connection, who: Who, run: Row | None, sequence: Row, aliases: list[str], given: dict[str, Any]) -> Row:
+    latest = memberships.find(db, sequence["id"], memberships.LATEST)
+    return db.row(
+        """
+        insert into artifact
+               (collection_id, digest, description, metadata, ttl, run_id, user_id, history_step,
+                distributed_id, deduplicate, aliases, base_id)
+        values (:collection, :digest, :description, :metadata, :ttl, :run, :user, :history_step,
+                :distributed_id, :deduplicate, :aliases, :base)
+        returning *
+        """,
+        collection=sequence["id"],
+        digest=given["digest"],
+        description=given.get("description"),
+        metadata=_json_object(given.get("metadata")),
+        ttl=given.get("ttl_duration_seconds") or -1,
+        run=run["id"] if run else None,
+        user=who.user_id,
+        history_step=given.get("history_step"),
+        distributed_id=given.get("distributed_id"),
+        deduplicate=_deduplicates(given),
+        aliases=json.dumps(aliases),
+        base=latest["artifact_id"] if latest else None,
+    )
+
+
+def commit(db: Connection, who: Who, artifact: Row, size_on_disk: Callable[[str], int | None]) -> Row:
+    """Publishes a version: entries, number, aliases, at once. A committed one stays as it is.
+
+    `size_on_disk(md5)` says how many bytes of a content the store has.
+    """
+    if artifact["state"] == "COMMITTED":
+        return artifact
+    if artifact["state"] == "DELETED":
+        raise Conflict("The artifact was deleted before it was committed. Log it again.")
+    settled = manifests.settle(db, artifact, content_ownership.checker(db, who, artifact["id"], size_on_disk))
+    twin = deduplication.find(db, artifact["collection_id"], settled["digest"]) if artifact["deduplicate"] else None
+    if twin:
+        deduplication.fold(db, artifact, twin)
+        _give_aliases(db, who, memberships.own(db, twin), json.loads(artifact["aliases"]))
+        return twin
+    membership = memberships.add(db, who, artifact["collection_id"], artifact["id"], "log")
+    committed = db.row(
+        """
+        update artifact
+           set state = 'COMMITTED', digest = :digest, size = :size, file_count = :file_count, version_index = :number
+         where id = :id
+        returning *
+        """,
+        id=artifact["id"],
+        number=membership["version_index"],
+        **settled,
+    )
+    memberships.record(db, who, "log", membership)
+    _give_aliases(db, who, membership, json.loads(artifact["aliases"]))
+    return committed
+
+
+def _give_aliases(db: Connection, who: Who, membership: Row, aliases: list[str]) -> None:
+    for alias in aliases:
+        memberships.move_alias(db, who, membership, alias)
+
+
+def update(db: Connection, artifact: Row, given: dict[str, Any]) -> Row:
+    """Changes what is said about a version. What isn't given stays."""
+    tags.add_to_artifact(db, artifact["id"], [tag["tag_name"] for tag in given.get("tags_to_add") or []])
+    tags.take_from_artifact(db, artifact["id"], [tag["tag_name"] for tag in given.get("tags_to_delete") or []])
+    return db.row(
+        """
+        update artifact
+           set description = coalesce(:description, description),
+               metadata = coalesce(:metadata, metadata),
+               ttl = coalesce(:ttl, ttl),
+               updated_at = strftime('%Y-%m-%dT%H:%M:%SZ')
+         where id = :id
+        returning *
+        """,
+        id=artifact["id"],
+        description=given.get("description"),
+        metadata=_json_object(given.get("metadata")),
+        ttl=given.get("ttl_duration_seconds"),
+    )
+
+
+def delete(db: Connection, who: Who, artifact: Row, with_aliases: bool) -> Row:
+    """Takes a version out of every collection. Its row stays, so that its id and number are never given again."""
+    places = memberships.of_artifact(db, artifact["id"])
+    held = sorted({alias["name"] for place in places for alias in memberships.aliases(db, place["id"])})
+    if held and not with_aliases:
+        raise Conflict(
+            f"The artifact has aliases ({', '.join(held)}); pass delete_aliases=True to delete it all the same."
+        )
+    for place in places:
+        memberships.remove(db, who, place, "unlink" if place["kind"] == "PORTFOLIO" else "delete")
+    references.release(db, artifact["id"])
+    return db.row("update artifact set state = 'DELETED' where id = :id returning *", id=artifact["id"])
+
+
+# ---- reading ----
+
+
+def by_id(db: Connection, number: int) -> Row:
+    """A version that is reached from a row the account may see."""
+    return db.row(access.ARTIFACT, id=number)
+
+
+def by_ids(db: Connection, numbers: list[int]) -> dict[int, Row]:
+    """Versions that are reached from rows the account may see."""
+    return {row["id"]: row for row in db.all(access.ARTIFACTS, ids=json.dumps(numbers))}
+
+
+def of_client_id(db: Connection, client_id: str | None) -> Row | None:
+    """The version that the SDK called so before it was logged; `SEQUENCE:latest` means a sequence's newest."""
+    if not client_id:
+        return None
+    number = db.value("select artifact_id from client_id where id = :id", id=client_id)
+    return by_id(db, number) if number else None
+
+
+def named(db: Connection, project: Row, name: str) -> tuple[Row, Row] | None:
+    """The collection and membership that 'COLLECTION:ALIAS' means in a project."""
+    collection_name, _, alias = name.partition(":")
+    collection = collections.find(db, project["id"], collection_name)
+    if collection is None:
+        return None
+    membership = memberships.find(db, collection["id"], alias or memberships.LATEST)
+    return (collection, membership) if membership else None
+
+
+def newest_of_any_state(db: Connection, collection_id: int) -> Row | None:
+    """Tells the type of a collection whose `latest` is gone."""
+    return db.one("select * from artifact where collection_id = :id order by id desc limit 1", id=collection_id)
+
+
+def used_by_run(db: Connection, who: Who, given: dict[str, Any], number: int) -> Row:
+    """Records that a run uses a version."""
+    run = access.run(db, who, given["entity_name"], given["project_name"], given["run_name"], Role.MEMBER)
+    artifact = access.artifact(db, who, number, Role.VIEWER)
+    lineage.use(db, run["id"], artifact["id"], given.get("used_as"))
+    return artifact
+
+
+def _json_object(text: str | None) -> str | None:
+    if text is None:
+        return None
+    try:
+        usable = isinstance(json.loads(text), dict)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise BadInput("An artifact's metadata is a JSON object.")
+    return text

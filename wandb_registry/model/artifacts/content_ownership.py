@@ -1,0 +1,75 @@
+"""Which contents an entity has proved to have. Contents are shared on disk, never between those who may not share them:
+who only knows an md5 must send the bytes like anybody else.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from wandb_registry.db.connection import Connection
+from wandb_registry.errors import NotFound
+from wandb_registry.model import access
+from wandb_registry.model.access import Who
+from wandb_registry.model.artifacts import manifests
+
+Row = dict[str, Any]
+
+ENTITY_OF_ARTIFACT = """
+select project.entity_id
+  from artifact
+  join collection on collection.id = artifact.collection_id
+  join project on project.id = collection.project_id
+ where artifact.id = :artifact
+"""
+HELD = """
+select holding.*, exists (select 1 from artifact where artifact.id = holding.artifact_id) as known
+  from holding
+ where entity_id = :entity and md5 = :md5
+"""
+
+
+def find(db: Connection, who: Who, entity_id: int, md5: str) -> Row | None:
+    """What the entity has, unless it was sent for a version that the account may not read: a project can be closed to
+    members of its entity.
+    """
+    held = db.one(HELD, entity=entity_id, md5=md5)
+    if held and held["known"] and access.find_artifact(db, who, held["artifact_id"]) is None:
+        return None
+    return held
+
+
+def add(db: Connection, artifact_id: int, md5: str, size: int) -> None:
+    """Notes that the content arrived whole for this version."""
+    entity_id = db.value(ENTITY_OF_ARTIFACT, artifact=artifact_id)
+    if entity_id is None:
+        raise NotFound("The artifact was deleted while this file was on its way. Nothing was stored.")
+    db.execute(
+        """
+        insert into holding (entity_id, md5, size, artifact_id) values (:entity, :md5, :size, :artifact)
+            on conflict (entity_id, md5) do update set artifact_id = excluded.artifact_id
+        """,
+        {"entity": entity_id, "md5": md5, "size": size, "artifact": artifact_id},
+    )
+
+
+def entity_of(db: Connection, artifact_id: int) -> int:
+    return db.value(ENTITY_OF_ARTIFACT, artifact=artifact_id)
+
+
+def checker(
+    db: Connection, who: Who, artifact_id: int, size_on_disk: Callable[[str], int | None]
+) -> Callable[[str, int | None], int | None]:
+    """Answers the size of content that this version may have: its entity's own, or that of a version one may read."""
+    entity_id = entity_of(db, artifact_id)
+
+    def size_of(md5: str, birth_id: int | None) -> int | None:
+        held = find(db, who, entity_id, md5)
+        if (
+            held is None
+            and birth_id
+            and manifests.has_content(db, birth_id, md5)
+            and access.find_artifact(db, who, birth_id)
+        ):
+            held = find(db, who, entity_of(db, birth_id), md5)
+        return held["size"] if held and held["size"] == size_on_disk(md5) else None
+
+    return size_of

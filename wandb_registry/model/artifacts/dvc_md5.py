@@ -1,0 +1,73 @@
+"""Whether a version has the bytes that DVC names: the md5s of its files against the md5 in its metadata.
+
+DVC's md5 of a folder is that of a JSON list of its files, each with path and md5. The tables and pictures that W&B
+shows of a folder lie beside its files in the version; they are not DVC's.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from wandb_registry.db.connection import Connection
+
+Row = dict[str, Any]
+MOST = 5_000  # files that are read for a folder's md5
+
+FILES = """
+select path, md5, size
+  from entry
+ where artifact_id = :artifact and path >= :start and path < :end and md5 is not null
+   and (:views or path not like '%.table.json')
+ order by path
+ limit :limit
+"""
+MEDIA, BEHIND_MEDIA, END = "media/", "media0", "\U0010ffff"  # where the SDK puts the pictures of a table
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What DVC calls the content of a version, and which of the version's files make it up; none if they don't."""
+
+    path: str
+    md5: str
+    files: dict[str, str]
+    size: int
+    checked: bool  # False: too many files to read for a page
+
+    @property
+    def same(self) -> bool:
+        return bool(self.files)
+
+
+def of_version(db: Connection, artifact: Row) -> Proof | None:
+    """None for a version that DVC doesn't know."""
+    said = json.loads(artifact["metadata"] or "{}").get("dvc")
+    if not isinstance(said, dict) or not isinstance(said.get("md5"), str) or not isinstance(said.get("path"), str):
+        return None
+    md5, path = said["md5"], said["path"]
+    for views in (False, True):
+        rows = _files(db, artifact["id"], views)
+        if len(rows) > MOST:
+            return Proof(path, md5, {}, 0, checked=False)
+        found = rows if md5.endswith(".dir") else [row for row in rows if row["md5"] == md5][:1]
+        if found and (not md5.endswith(".dir") or folder_md5(found) == md5):
+            return Proof(path, md5, {row["path"]: row["md5"] for row in found}, sum(row["size"] for row in found), True)
+        if artifact["file_count"] > MOST:
+            return Proof(path, md5, {}, 0, checked=False)
+    return Proof(path, md5, {}, 0, checked=True)
+
+
+def _files(db: Connection, artifact_id: int, views: bool) -> list[Row]:
+    """A version's files, with or without the tables and pictures that the SDK adds."""
+    ranges = [("", END)] if views else [("", MEDIA), (BEHIND_MEDIA, END)]
+    found = []
+    for start, end in ranges:
+        found += db.all(FILES, artifact=artifact_id, start=start, end=end, views=views, limit=MOST + 1)
+    return found
+
+
+def folder_md5(rows: list[Row]) -> str:
+    """DVC's md5 of a folder with these files."""
+    listed = sorted(({"md5": row["md5"], "relpath": row["path"]} for row in rows), key=lambda file: file["relpath"])
+    return hashlib.md5(json.dumps(listed, sort_keys=True).encode(), usedforsecurity=False).hexdigest() + ".dir"

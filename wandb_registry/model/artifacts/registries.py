@@ -1,0 +1,129 @@
+"""Organizations and their registries: projects named wandb-registry-NAME of the organization's entity."""
+
+from typing import Any
+
+from wandb_registry.db.connection import Connection
+from wandb_registry.errors import BadInput, Conflict, NotFound
+from wandb_registry.model import access, activity_log, names, projects
+from wandb_registry.model.access import Role, Who
+from wandb_registry.model.accounts import members
+from wandb_registry.model.artifacts import collections
+
+Row = dict[str, Any]
+
+ORGANIZATION_BY_NAME = """
+select *
+  from organization
+ where name = :name
+    or id = (select organization_id from entity where name = :name and kind = 'organization')
+"""
+
+
+def find_organization(db: Connection, who: Who, name: str) -> Row | None:
+    """The organization by its own name or that of its entity, if the account belongs to it."""
+    organization = db.one(ORGANIZATION_BY_NAME, name=name)
+    if organization is None or not access.shares_organization(db, who, organization["id"]):
+        return None
+    return organization
+
+
+def organization_of(db: Connection, entity: Row) -> Row | None:
+    return db.one("select * from organization where id = :id", id=entity["organization_id"])
+
+
+def entity_of(db: Connection, organization: Row) -> Row:
+    return db.row("select * from entity where organization_id = :id and kind = 'organization'", id=organization["id"])
+
+
+def organizations_of_user(db: Connection, user_id: int) -> list[Row]:
+    return db.all(
+        """
+        select organization.*
+          from organization_member member
+          join organization on organization.id = member.organization_id
+         where member.user_id = :user
+         order by organization.name
+        """,
+        user=user_id,
+    )
+
+
+def upsert(db: Connection, who: Who, given: dict[str, Any]) -> tuple[Row, bool]:
+    """Makes or changes a project or registry. Says whether it is new. Whoever makes a registry is its admin."""
+    if not given.get("name"):
+        raise BadInput("A project needs a name.")
+    entity = access.entity(db, who, given.get("entity_name"), Role.VIEWER)
+    name = names.project(given["name"])
+    is_registry = name.startswith(projects.REGISTRY_PREFIX)
+    if is_registry and entity["kind"] != "organization":
+        raise NotFound(f"'{entity['name']}' is not the entity of an organization: registries live there.")
+    project = access.find_project(db, who, entity["name"], name)
+    if project is None:
+        access.entity(db, who, entity["name"], Role.MEMBER)
+        if db.one("select 1 from project where entity_id = :entity and name = :name", entity=entity["id"], name=name):
+            raise Conflict(f"The name '{name}' is taken in '{entity['name']}'. Choose another.")
+    new = project is None
+    if project is None:
+        project = projects.by_id(db, projects.create(db, who, entity, name)["id"])
+        activity_log.of_place(db, who, "create", members.place(project), None, None, None)
+        if is_registry:
+            members.set_user(db, who, project, who.user_id, "admin")
+    access.project(db, who, entity["name"], name, Role.ADMIN if is_registry else Role.MEMBER)
+    _change(db, project, given, new)
+    for kind in given.get("artifact_types") or []:
+        _add_type(db, project, kind["name"])
+    return projects.by_id(db, project["id"]), new
+
+
+def _change(db: Connection, project: Row, given: dict[str, Any], new: bool) -> None:
+    db.execute(
+        """
+        update project
+           set description = coalesce(:description, description),
+               access = coalesce(:access, access),
+               allow_all_types = coalesce(:allow_all_types, allow_all_types),
+               updated_at = case when :new then updated_at else strftime('%Y-%m-%dT%H:%M:%SZ') end
+         where id = :id
+        """,
+        {
+            "id": project["id"],
+            "description": given.get("description"),
+            "access": given.get("access"),
+            "allow_all_types": given.get("allow_all_artifact_types_in_registry"),
+            "new": new,
+        },
+    )
+
+
+def _add_type(db: Connection, project: Row, name: str) -> None:
+    db.execute(
+        "insert into artifact_type (project_id, name) values (:project, :name) on conflict do nothing",
+        {"project": project["id"], "name": names.artifact_type(name)},
+    )
+
+
+def rename(db: Connection, who: Who, entity: str, old: str, new: str) -> Row:
+    """Gives a project or registry another name."""
+    project = access.project(db, who, entity, old, Role.ADMIN)
+    if old.startswith(projects.REGISTRY_PREFIX) != names.project(new).startswith(projects.REGISTRY_PREFIX):
+        raise BadInput(f"A registry's name begins with '{projects.REGISTRY_PREFIX}', and no other project's does.")
+    if db.one(
+        "select 1 from project where entity_id = :entity and name = :name", entity=project["entity_id"], name=new
+    ):
+        raise Conflict(f"There is a project '{new}' in '{entity}' already.")
+    db.execute(
+        "update project set name = :name, updated_at = strftime('%Y-%m-%dT%H:%M:%SZ') where id = :id",
+        {"name": new, "id": project["id"]},
+    )
+    renamed = projects.by_id(db, project["id"])
+    activity_log.of_place(db, who, "rename", members.place(renamed), None, old, new)
+    return renamed
+
+
+def delete(db: Connection, who: Who, number: int) -> None:
+    """Removes a project or registry with all that lies in it, unless something of that is in production."""
+    project = access.project_by_id(db, who, number, Role.ADMIN)
+    inside = db.all("select * from collection where project_id = :project", project=project["id"])
+    collections.delete(db, who, inside)
+    activity_log.of_place(db, who, "delete", members.place(project), None, None, None)
+    db.execute("delete from project where id = :id", {"id": project["id"]})

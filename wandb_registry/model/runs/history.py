@@ -1,0 +1,207 @@
+"""What a run has streamed, read back: metric rows, system metrics, console lines. streams.py takes them in."""
+
+import json
+import math
+import re
+from typing import Any
+
+from wandb_registry.db.connection import Connection
+from wandb_registry.errors import BadInput
+from wandb_registry.model.nested_keys import within
+from wandb_registry.model.runs.runs import loads
+
+Row = dict[str, Any]
+PLAIN_LINE = re.compile(r"(?P<error>ERROR )?(?P<at>\d{4}-\d\d-\d\dT[\d:.]+Z?) (?P<said>.*)", re.DOTALL)
+NO_END = 2**62  # above any step
+
+END = "select max(number) + 1 from stream_line where run_id = :run and stream = :stream"
+BODIES = "select body from stream_line where run_id = :run and stream = :stream order by number"
+
+
+def keys(run: Row) -> dict[str, Any]:
+    """The keys of the history and its last step, as Run.historyKeys has them."""
+    return {"keys": json.loads(run["history_keys"]), "sets": [], "lastStep": run["last_step"]}
+
+
+def line_count(db: Connection, run: Row, stream: str) -> int:
+    """Where the next line goes."""
+    return db.value(END, run=run["id"], stream=stream) or 0
+
+
+def tail(db: Connection, run: Row, stream: str) -> list[str]:
+    """The last line, in a list."""
+    body = db.value(
+        "select body from stream_line where run_id = :run and stream = :stream order by number desc limit 1",
+        run=run["id"],
+        stream=stream,
+    )
+    return [] if body is None else [body]
+
+
+def lines(db: Connection, run: Row, stream: str, samples: int | None) -> list[str]:
+    """Lines as they came, thinned out to `samples`."""
+    return sampled(_bodies(db, run, stream), samples)
+
+
+def thinned(db: Connection, run: Row, stream: str, samples: int) -> list[dict[str, Any]]:
+    """About `samples` rows of a stream, evenly by their numbers, the first and the last among them."""
+    rows = db.all(THINNED, run=run["id"], stream=stream, every=max(1, line_count(db, run, stream) // samples))
+    return [loads(row["body"]) for row in rows]
+
+
+def thinned_with(db: Connection, run: Row, key: str, samples: int) -> list[dict[str, Any]]:
+    """About `samples` of the history rows that mention a key: one that few rows have is lost among the others."""
+    rows = db.all(THINNED_WITH, run=run["id"], samples=samples, **_needles(key))
+    return [loads(row["body"]) for row in rows]
+
+
+def newest_with(db: Connection, run: Row, key: str, limit: int, offset: int) -> list[dict[str, Any]]:
+    """A page of the history rows that mention a key, the newest first."""
+    found = db.all(NEWEST_WITH, run=run["id"], limit=limit, offset=offset, **_needles(key))
+    return [row for row in (loads(row["body"]) for row in found) if isinstance(within(row, key), dict)]
+
+
+def _needles(key: str) -> dict[str, str]:
+    """What a row that mentions a key holds, as the SDK writes it and as Python does; of a dotted key the last part."""
+    last = key.rpartition(".")[2]
+    return {"needle": json.dumps(last, ensure_ascii=False), "ascii": json.dumps(last)}
+
+
+MENTIONS = "(instr(body, :needle) > 0 or (:ascii <> :needle and instr(body, :ascii) > 0))"
+THINNED = """
+select body
+  from stream_line
+ where run_id = :run and stream = :stream
+   and (number % :every = 0
+     or number = (select max(number) from stream_line where run_id = :run and stream = :stream))
+ order by number
+"""
+THINNED_WITH = f"""
+select body
+  from (select body, row_number() over (order by number) as place, count(*) over () as total
+          from stream_line
+         where run_id = :run and stream = 'history' and {MENTIONS})
+ where place % max(1, total / :samples) = 0 or place = total
+ order by place
+"""
+
+
+NEWEST_WITH = f"""
+select body
+  from stream_line
+ where run_id = :run and stream = 'history' and {MENTIONS}
+ order by number desc
+ limit :limit offset :offset
+"""
+
+
+def lines_between(db: Connection, run: Row, first: int, end: int, samples: int | None) -> list[str]:
+    """The history lines with first <= _step < end."""
+    rows = db.all(
+        """
+        select body
+          from stream_line
+         where run_id = :run and stream = 'history' and step >= :first and step < :end
+         order by number
+        """,
+        run=run["id"],
+        first=first,
+        end=end,
+    )
+    # a page of a scan is whole: some steps may have several rows
+    return sampled([row["body"] for row in rows], samples if end - first > (samples or 0) else None)
+
+
+def rows_with(db: Connection, run: Row, spec: Any) -> list[dict[str, Any]]:
+    """The history rows that have all keys of a spec, with those keys only, up to its maxStep."""
+    if not _is_spec(spec):
+        raise BadInput('A sampled history is asked for like {"keys": ["loss"], "minStep": 0, "samples": 500}.')
+    wanted, samples = spec.get("keys") or [], spec.get("samples")
+    first, last = spec.get("minStep") or 0, spec.get("maxStep")
+    # a page of older SDKs, which take the row at maxStep as the first of the next one
+    end = NO_END if last is None else last if last - first == samples else last + 1
+    found = []
+    for body in lines_between(db, run, first, end, None):
+        row = loads(body)
+        if all(within(row, key) is not None for key in wanted):
+            found.append({key: finite(within(row, key)) for key in wanted} if wanted else finite(row))
+    return sampled(found, samples if end - first > (samples or 0) else None)
+
+
+def _is_spec(spec: Any) -> bool:
+    if not isinstance(spec, dict):
+        return False
+    keys, numbers = spec.get("keys") or [], [spec.get(name) or 0 for name in ("minStep", "maxStep", "samples")]
+    named = isinstance(keys, list) and all(isinstance(key, str) for key in keys)
+    return named and all(isinstance(number, (int, float)) and math.isfinite(number) for number in numbers)
+
+
+def system_metrics(db: Connection, run: Row) -> dict[str, Any]:
+    """The last values of the machine's own metrics."""
+    last = tail(db, run, "events")
+    return {key: finite(value) for key, value in loads(last[0]).items() if not key.startswith("_")} if last else {}
+
+
+CONSOLE_LINES = "select body from console_line where run_id = :run order by number limit :limit offset :offset"
+LAST_CONSOLE_LINES = "select body from console_line where run_id = :run order by number desc limit :limit"
+# Several writers each count their own lines: the lines' times order those.
+CONSOLE_LINES_BY_TIME = """
+select body
+  from console_line
+ where run_id = :run
+ order by case when json_valid(body) then body ->> 'ts' else substr(body, iif(body like 'ERROR %', 7, 1), 26) end,
+          number
+ limit :limit offset :offset
+"""
+
+
+def console_count(db: Connection, run: Row) -> int:
+    return db.value("select count(*) from console_line where run_id = :run", run=run["id"])
+
+
+def console_lines(db: Connection, run: Row, limit: int, offset: int, last: bool = False) -> list[Row]:
+    """Console lines with their time and level, whichever of its two forms the SDK sent them in.
+
+    `last` says that these are the last ones: they are found from the end, however many stand before them.
+    """
+    shared = db.value("select exists (select 1 from run_writer where run_id = :run)", run=run["id"])
+    if last and not shared:
+        rows = db.all(LAST_CONSOLE_LINES, run=run["id"], limit=limit)[::-1]
+    else:
+        rows = db.all(CONSOLE_LINES_BY_TIME if shared else CONSOLE_LINES, run=run["id"], limit=limit, offset=offset)
+    return [_console_line(offset + i, row["body"]) for i, row in enumerate(rows)]
+
+
+def _console_line(number: int, body: str) -> Row:
+    try:
+        line = json.loads(body)
+    except (ValueError, RecursionError):
+        line = None
+    if isinstance(line, dict) and "content" in line:
+        said, at, level, label = line["content"], line.get("ts"), line.get("level"), line.get("label")
+    elif plain := PLAIN_LINE.fullmatch(body):
+        said, at, level, label = plain["said"], plain["at"], "error" if plain["error"] else None, None
+    else:
+        said, at, level, label = body, None, None, None
+    return {"number": number, "timestamp": at, "level": level, "label": label, "line": said}
+
+
+def sampled(items: list, samples: int | None) -> list:
+    """At most `samples` of the items, evenly, the last always among them."""
+    if not samples or samples < 0 or len(items) <= samples:
+        return items
+    step = len(items) / samples
+    return [items[math.ceil((i + 1) * step) - 1] for i in range(samples)]
+
+
+def finite(value: Any) -> Any:
+    """The value without NaN and Infinity, which JSON lacks: they become the text that the SDK reads as such."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    return [finite(item) for item in value] if isinstance(value, list) else value
+
+
+def _bodies(db: Connection, run: Row, stream: str) -> list[str]:
+    return [row["body"] for row in db.all(BODIES, run=run["id"], stream=stream)]

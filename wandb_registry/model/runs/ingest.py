@@ -1,0 +1,198 @@
+"""What a run streams, taken in: metric rows, system metrics, console lines, summary and its end.
+
+Lines come with their offset, so a repeated request changes nothing. history.py reads them.
+"""
+
+import json
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from wandb_registry.db.connection import Connection
+from wandb_registry.errors import BadInput
+from wandb_registry.model.nested_keys import leaves
+from wandb_registry.model.runs import history, shared_mode
+from wandb_registry.model.runs.runs import loads
+
+Row = dict[str, Any]
+Numbered = tuple[int, Row, str]  # a line's number, what it says, and the line as it is kept
+STREAMS = {"wandb-history.jsonl": "history", "wandb-events.jsonl": "events"}
+SUMMARY = "wandb-summary.json"
+CONSOLE = "output.log"
+MOST_KEYS = 10_000  # as many as W&B advises to log at most
+LONGEST_VALUE = 100
+
+INSERT_LINE = """
+insert into stream_line (run_id, stream, number, step, body)
+values (:run, :stream, :number, :step, :body)
+"""
+INSERT_CONSOLE_LINE = """
+insert into console_line (run_id, number, body) values (:run, :number, :body)
+    on conflict (run_id, number) do update set body = excluded.body
+"""
+CUT = "delete from stream_line where run_id = :run and stream = :stream and number >= :offset"
+
+
+def receive(db: Connection, run: Row, request: dict[str, Any], writer_name: str | None = None) -> bool:
+    """Stores one file_stream request; answers whether the run was asked to stop. Writers are named in shared runs."""
+    writer, wakes = shared_mode.join(db, run, writer_name) if writer_name else (None, True)
+    files = request.get("files") or {}
+    for name, offset, lines in _parts(files):
+        if name in STREAMS:
+            _append(db, run, writer, STREAMS[name], offset, lines)
+        elif name == CONSOLE:
+            numbered = enumerate(lines, shared_mode.console_number(writer, offset) if writer else offset)
+            db.executemany(INSERT_CONSOLE_LINE, [{"run": run["id"], "number": n, "body": body} for n, body in numbered])
+        elif name == SUMMARY and lines:
+            _set_summary(db, run, writer, lines[-1])
+    _set_state(db, run, request, bool(files) and wakes)
+    return bool(run["stop_asked"])
+
+
+def _parts(files: Any) -> Iterator[tuple[str, int, list[str]]]:
+    """Name, first line number and lines of each file in a request."""
+    for name, part in files.items() if isinstance(files, dict) else [("files", files)]:
+        offset, lines = (part.get("offset") or 0, part.get("content") or []) if isinstance(part, dict) else (None, None)
+        if not isinstance(offset, int) or offset < 0 or not isinstance(lines, list):
+            raise BadInput(f"'{name}' is no part of a file_stream request: it takes an offset and a list of lines.")
+        if not all(isinstance(line, str) for line in lines):
+            raise BadInput(f"'{name}' takes lines of text.")
+        yield name, offset, lines
+
+
+def _append(db: Connection, run: Row, writer: Row | None, stream: str, offset: int, lines: list[str]) -> None:
+    """Stores lines one by one: an offline run sends all of them in one request, too many to hold them parsed."""
+    if writer:
+        lines = shared_mode.fresh(db, writer, stream, offset, lines)
+        offset = history.line_count(db, run, stream)
+    cut = db.execute(CUT, {"run": run["id"], "stream": stream, "offset": offset}).rowcount
+    numbered: Iterator[Numbered] = ((n, _object(line, stream), line) for n, line in enumerate(lines, offset))
+    known = history.keys(run)
+    if stream == "history":
+        if writer:
+            numbered = shared_mode.with_steps(run, numbered)
+        elif not cut:
+            numbered = (item for item in numbered if not _was_sent(db, run, item[1]))
+        numbered = _learning(known, numbered)
+    values = {"run": run["id"], "stream": stream}
+    db.executemany(INSERT_LINE, (values | {"number": n, "step": _step(row), "body": body} for n, row, body in numbered))
+    if stream == "history" and cut:
+        recount(db, run)
+    elif stream == "history":
+        _remember(db, run, known)
+
+
+def _was_sent(db: Connection, run: Row, row: dict[str, Any]) -> bool:
+    """Whether the run has this very row, its time included: an offline run that is synced again sends all anew."""
+    step = _step(row)
+    if step is None or step > run["last_step"]:
+        return False
+    held = db.all(
+        "select body from stream_line where run_id = :run and stream = 'history' and step = :step",
+        run=run["id"],
+        step=step,
+    )
+    return any(history.finite(loads(line["body"])) == history.finite(row) for line in held)
+
+
+def _object(line: str, stream: str) -> dict[str, Any]:
+    row = loads(line)
+    if not isinstance(row, dict):
+        raise BadInput(f"A line of a run's {stream} is a JSON object.")
+    return row
+
+
+def recount(db: Connection, run: Row) -> Row:
+    """Learns the keys of the history from its lines alone, after some were taken away; answers their last values."""
+    known: dict[str, Any] = {"keys": {}, "lastStep": -1}
+    last: Row = {}
+    for line in db.execute(history.BODIES, {"run": run["id"], "stream": "history"}):
+        row = loads(line["body"])
+        _learn(known, row)
+        last |= row
+    _remember(db, run, known)
+    return last
+
+
+def _learning(known: dict[str, Any], numbered: Iterator[Numbered]) -> Iterator[Numbered]:
+    """The lines, whose keys are known when they have gone by."""
+    for item in numbered:
+        _learn(known, item[1])
+        yield item
+
+
+def _learn(known: dict[str, Any], row: Row) -> None:
+    """Keeps up which keys the history has, the types of their values, and the last of them."""
+    known["lastStep"] = max(known["lastStep"], _step(row) or 0)
+    for key, value in leaves(row):
+        if isinstance(value, dict) and "_type" not in value:
+            continue  # nothing that is measured or shown
+        if key not in known["keys"] and len(known["keys"]) >= MOST_KEYS:
+            continue
+        entry = known["keys"].setdefault(key, {"typeCounts": [], "monotonic": True})
+        kind = _kind(value)
+        for count in entry["typeCounts"]:
+            if count["type"] == kind:
+                count["count"] += 1
+                break
+        else:
+            entry["typeCounts"].append({"type": kind, "count": 1})
+        if kind in ("number", "string"):
+            now: Any = value[:LONGEST_VALUE] if isinstance(value, str) else history.finite(value)
+            before = entry.get("previousValue", now)
+            numbers = isinstance(before, (int, float)) and isinstance(now, (int, float))
+            entry["monotonic"] = entry["monotonic"] and numbers and before <= now
+            entry["previousValue"] = now
+
+
+def _remember(db: Connection, run: Row, known: dict[str, Any]) -> None:
+    """Writes down the keys.
+
+    All of it is written with each request, while nobody else writes: so there are MOST_KEYS of them, and no long texts.
+    """
+    db.execute(
+        "update run set history_keys = :keys, last_step = :step where id = :run",
+        {"keys": json.dumps(known["keys"]), "step": known["lastStep"], "run": run["id"]},
+    )
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, dict):
+        return value["_type"]
+    return "number" if isinstance(value, (int, float)) else "string" if isinstance(value, str) else "list"
+
+
+def _set_summary(db: Connection, run: Row, writer: Row | None, text: str) -> None:
+    summary = _object(text, "summary")
+    if writer:  # it knows only what it logged itself
+        text = json.dumps(loads(run["summary"]) | summary)
+    db.execute("update run set summary = :summary where id = :run", {"summary": text, "run": run["id"]})
+
+
+def _set_state(db: Connection, run: Row, request: dict[str, Any], wakes: bool) -> None:
+    """A late heartbeat doesn't wake an ended run; new lines do, since then it was resumed."""
+    state, exit_code, stop_asked = run["state"], run["exit_code"], run["stop_asked"]
+    if request.get("complete"):
+        exit_code = request.get("exitcode") or 0
+        if not isinstance(exit_code, int):
+            raise BadInput(f"'{exit_code}' is not an exit code.")
+        unfinished = "killed" if stop_asked else "preempted" if state == "preempting" else "failed"
+        state, stop_asked = (unfinished if exit_code else "finished"), 0
+    elif request.get("preempting"):
+        state = "preempting"
+    elif wakes and state != "preempting":
+        state, exit_code = "running", None
+    db.execute(
+        """
+        update run
+           set state = :state, exit_code = :exit_code, stop_asked = :stop_asked,
+               heartbeat_at = strftime('%Y-%m-%dT%H:%M:%SZ')
+         where id = :run
+        """,
+        {"state": state, "exit_code": exit_code, "stop_asked": stop_asked, "run": run["id"]},
+    )
+
+
+def _step(row: dict[str, Any]) -> int | None:
+    step = row.get("_step")
+    return int(step) if isinstance(step, (int, float)) and math.isfinite(step) else None

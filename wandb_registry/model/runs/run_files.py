@@ -1,0 +1,79 @@
+"""The files of a run, by name. Their contents lie with all others, under their md5."""
+
+import json
+import posixpath
+from typing import Any
+
+from wandb_registry.db.connection import Connection
+from wandb_registry.errors import BadInput
+
+Row = dict[str, Any]
+
+
+def clean_name(name: str) -> str:
+    """The name without './' and the like; refuses to leave the run's folder."""
+    cleaned = posixpath.normpath(name)
+    if cleaned in (".", "..") or cleaned.startswith(("/", "../")) or "\x00" in cleaned:
+        raise BadInput(f"'{name}' is not a name for a run's file.")
+    return cleaned
+
+
+def put(db: Connection, run_id: int, name: str, md5: str, size: int) -> None:
+    """Gives the name this content; the last one wins."""
+    db.execute(
+        """
+        insert into run_file (run_id, name, md5, size) values (:run, :name, :md5, :size)
+            on conflict (run_id, name) do update
+           set md5 = excluded.md5, size = excluded.size, updated_at = strftime('%Y-%m-%dT%H:%M:%SZ')
+        """,
+        {"run": run_id, "name": name, "md5": md5, "size": size},
+    )
+
+
+def page(
+    db: Connection, run_id: int, names: list[str] | None, pattern: str | None, limit: int, offset: int
+) -> list[Row]:
+    """A run's files, those of the given names or of a pattern as SQL's `like` has it."""
+    if names:
+        return named(db, run_id, [clean_name(name) for name in names], pattern)[offset : offset + limit]
+    return db.all(
+        """
+        select *
+          from run_file
+         where run_id = :run and name like :pattern
+         order by name
+         limit :limit offset :offset
+        """,
+        run=run_id,
+        pattern=pattern or "%",
+        limit=limit,
+        offset=offset,
+    )
+
+
+def named(db: Connection, run_id: int, names: list[str], pattern: str | None = None) -> list[Row]:
+    """Those of a run's files that have these names, without a look at the others."""
+    return db.all(
+        """
+        select *
+          from run_file
+         where run_id = :run and name in (select value from json_each(:names)) and name like :pattern
+         order by name
+        """,
+        run=run_id,
+        names=json.dumps(names),
+        pattern=pattern or "%",
+    )
+
+
+def count(db: Connection, run_id: int) -> int:
+    return db.value("select count(*) from run_file where run_id = :run", run=run_id)
+
+
+def by_id(db: Connection, number: int) -> Row | None:
+    return db.one("select * from run_file where id = :id", id=number)
+
+
+def delete(db: Connection, file: Row) -> None:
+    """Takes the file from its run; its content stays as long as something else refers to it."""
+    db.execute("delete from run_file where id = :id", {"id": file["id"]})

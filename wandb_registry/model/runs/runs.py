@@ -1,0 +1,221 @@
+"""Runs: what `wandb.init` makes and `wandb.Api().runs` finds."""
+
+import json
+import secrets
+from datetime import UTC, datetime
+from typing import Any
+
+from wandb_registry.db.connection import Connection
+from wandb_registry.errors import BadInput, NotFound
+from wandb_registry.model import access, activity_log, names, projects
+from wandb_registry.model.access import Role, Who
+from wandb_registry.model.accounts import members
+from wandb_registry.model.artifacts import artifacts, lineage, memberships
+
+Row = dict[str, Any]
+CRASHED_AFTER_SECONDS = 300  # a run that streams nothing for so long was killed
+STATES = {"running", "pending", "finished", "failed", "crashed", "killed", "preempting", "preempted"}
+JSON_OBJECTS = ("config", "summary")
+
+# Which column an input of upsertBucket sets. Absent and null both mean: leave it as it is.
+COLUMNS = {
+    "display_name": "display_name",
+    "description": "description",
+    "notes": "notes",
+    "config": "config",
+    "summary_metrics": "summary",
+    "group_name": "group_name",
+    "job_type": "job_type",
+    "commit": "git_commit",
+    "job_repo": "repo",
+    "host": "host",
+    "job_program": "program",
+    "state": "state",
+}
+
+UPDATE = """
+update run
+   set display_name = coalesce(:display_name, display_name),
+       description = coalesce(:description, description),
+       notes = coalesce(:notes, notes),
+       config = coalesce(:config, config),
+       summary = coalesce(:summary, summary),
+       group_name = coalesce(:group_name, group_name),
+       job_type = coalesce(:job_type, job_type),
+       git_commit = coalesce(:git_commit, git_commit),
+       repo = coalesce(:repo, repo),
+       host = coalesce(:host, host),
+       program = coalesce(:program, program),
+       state = coalesce(:state, state),
+       sweep_id = coalesce(:sweep_id, sweep_id),
+       tags = coalesce(:tags, tags),
+       updated_at = strftime('%Y-%m-%dT%H:%M:%SZ')
+ where id = :id
+returning *
+"""
+
+
+def upsert(db: Connection, who: Who, number: int | None, given: dict[str, Any]) -> tuple[Row, bool]:
+    """Makes or changes a run: by its number, or by entity, project and name. Says whether it is new."""
+    inserted = False
+    if number is not None:
+        run = access.run_by_id(db, who, number, Role.MEMBER)
+    else:
+        project = projects.ensure(db, who, given.get("entity_name"), given.get("model_name"))
+        name = names.run(given.get("name") or secrets.token_hex(4))
+        run = access.find_run(db, project, name)
+        if run is None:
+            inserted = True
+            run = _insert(db, who, project, name, given)
+    return db.row(UPDATE, id=run["id"], sweep_id=_sweep(db, run, given.get("sweep")), **_values(given)), inserted
+
+
+def _insert(db: Connection, who: Who, project: Row, name: str, given: dict[str, Any]) -> Row:
+    return db.row(
+        """
+        insert into run (project_id, name, display_name, user_id)
+        values (:project, :name, :display_name, :user)
+        returning *
+        """,
+        project=project["id"],
+        name=name,
+        display_name=given.get("display_name") or _pleasant_name(),
+        user=who.user_id,
+    )
+
+
+def _sweep(db: Connection, run: Row, name: str | None) -> int | None:
+    """The number of the sweep of the run's project that a run says it belongs to."""
+    if not name:
+        return None
+    found = db.value(
+        "select id from sweep where project_id = :project and name = :name", project=run["project_id"], name=name
+    )
+    if found is None:
+        raise NotFound(f"Sweep '{name}' was not found in the run's project.")
+    return found
+
+
+def _values(given: dict[str, Any]) -> dict[str, Any]:
+    values = {column: given.get(key) for key, column in COLUMNS.items()}
+    for column in JSON_OBJECTS:
+        text = values[column]
+        if text is not None and not isinstance(loads(text), dict):
+            raise BadInput(f"The {column} of a run is a JSON object.")
+    if values["state"] is not None and values["state"] not in STATES:
+        raise BadInput(f"'{values['state']}' is not a state of a run. Use one of: {', '.join(sorted(STATES))}.")
+    tags = given.get("tags")
+    return values | {"tags": None if tags is None else json.dumps(tags)}
+
+
+def _pleasant_name() -> str:
+    """A name that can be said aloud, for a run that has none."""
+    return f"{secrets.choice(FIRST_WORDS)}-{secrets.choice(SECOND_WORDS)}-{secrets.randbelow(900) + 100}"
+
+
+FIRST_WORDS = (
+    "amber",
+    "brisk",
+    "calm",
+    "clear",
+    "early",
+    "fresh",
+    "gentle",
+    "golden",
+    "quiet",
+    "silver",
+    "steady",
+    "warm",
+)
+SECOND_WORDS = (
+    "birch",
+    "brook",
+    "cedar",
+    "cloud",
+    "field",
+    "harbor",
+    "lake",
+    "maple",
+    "meadow",
+    "river",
+    "stone",
+    "wind",
+)
+
+
+# ---- reading ----
+
+
+def loads(text: str) -> Any:
+    """JSON as the SDK writes it, bare NaN included; refuses anything else."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise BadInput(f"This is not JSON: {text[:80]}") from None
+
+
+def internal_config(run: Row, keys: list[str] | None) -> dict[str, Any]:
+    """What the SDK keeps for itself under `_wandb`, such as `t`, by which it knows that a run has started."""
+    kept = loads(run["config"]).get("_wandb", {}).get("value", {})
+    return {key: value for key, value in kept.items() if keys is None or key in keys}
+
+
+# ---- states ----
+
+
+UNDER_WAY = ("running", "pending", "preempting")
+SILENT = {"running": "crashed", "preempting": "preempted"}
+MOVES = {
+    "pending": {"running", "failed", "crashed", "preempted"},
+    "failed": {"pending", "running"},
+}
+
+
+def state(run: Row) -> str:
+    """The state as of now: a running one that has gone silent has crashed."""
+    if run["state"] not in SILENT:
+        return run["state"]
+    silent = datetime.now(UTC) - datetime.fromisoformat(run["heartbeat_at"])
+    return SILENT[run["state"]] if silent.total_seconds() > CRASHED_AFTER_SECONDS else run["state"]
+
+
+def seconds(run: Row) -> float:
+    """How long a run went on, as far as it was heard of."""
+    ends = [datetime.fromisoformat(run[name]) for name in ("created_at", "heartbeat_at")]
+    return max(0.0, (ends[1] - ends[0]).total_seconds())
+
+
+def change_state(db: Connection, run: Row, wanted: str) -> None:
+    """Queues a run again or gives it up, on a person's word."""
+    now = state(run)
+    if now not in MOVES.get(wanted, set()):
+        raise BadInput(f"'{now}' to '{wanted}' is an invalid state transition for a run.")
+    db.execute("update run set state = :state where id = :id", {"state": wanted, "id": run["id"]})
+
+
+def ask_to_stop(db: Connection, run: Row) -> None:
+    db.execute("update run set stop_asked = 1 where id = :id", {"id": run["id"]})
+
+
+def delete(db: Connection, who: Who, number: int, with_artifacts: bool) -> None:
+    """Removes a run and what it streamed, and on demand the versions that it was the first to log.
+
+    To delete a run again changes nothing.
+    """
+    gone = db.one("select * from deleted_run where id = :id", id=number)
+    if gone:
+        access.project_by_id(db, who, gone["project_id"], Role.MEMBER)
+        return
+    run = access.run_by_id(db, who, number, Role.MEMBER)
+    if with_artifacts:
+        for artifact in lineage.outputs(db, run["id"]):
+            if artifact["run_id"] == run["id"]:
+                memberships.refuse_in_production(db, artifact["id"])
+                artifacts.delete(db, who, access.artifact(db, who, artifact["id"], Role.MEMBER), with_aliases=True)
+    place = members.place(projects.by_id(db, run["project_id"]))
+    activity_log.of_place(db, who, "delete run", f"{place}/{run['name']}", None, None, None)
+    db.execute("delete from run where id = :id", {"id": run["id"]})
+    db.execute(
+        "insert into deleted_run (id, project_id) values (:id, :project)",
+        {"id": run["id"], "project": run["project_id"]},
+    )

@@ -1,0 +1,106 @@
+"""How good a version is: the numbers that the run which measured it logged, or else the run that made it."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from wandb_registry.db.connection import Connection
+from wandb_registry.model import access
+from wandb_registry.model.access import Who
+from wandb_registry.model.nested_keys import leaves
+
+Row = dict[str, Any]
+HUGE = 1e300  # no measurement is larger; whole numbers without end are no floats
+PREFERRED = ("accuracy", "loss")
+OWN = ("_", "system/")  # summary keys of the SDK itself
+
+MEASURED = """
+select *
+  from (select run.id, run.project_id, run.name, run.display_name, run.job_type, run.summary, run.config,
+               run_input.artifact_id,
+               row_number() over (
+                 partition by run_input.artifact_id
+                 order by coalesce(run.job_type, '') like '%eval%' desc, run.id desc
+               ) as turn
+          from run_input
+          join run on run.id = run_input.run_id
+         where run_input.artifact_id in (select value from json_each(:artifacts)))
+ where turn <= 5
+ order by artifact_id, turn
+"""
+MADE = """
+select run.id, run.project_id, run.name, run.display_name, run.job_type, run.summary, run.config, run.git_commit,
+       artifact.id as artifact_id
+  from artifact
+  join run on run.id = artifact.run_id
+ where artifact.id in (select value from json_each(:artifacts))
+"""
+WEIGHING = """
+select *
+  from run
+ where project_id = :project and instr(summary, :one) > 0 and instr(summary, :other) > 0
+ order by id desc
+ limit 1
+"""
+
+
+@dataclass(frozen=True)
+class Score:
+    """Numbers by name, and the run that logged them."""
+
+    metrics: dict[str, float]
+    run: Row | None
+
+
+NONE = Score({}, None)
+
+
+def makers(db: Connection, who: Who, artifact_ids: list[int]) -> dict[int, Row]:
+    """The runs that made versions, as far as the account may see them."""
+    rows = access.visible(db, who, db.all(MADE, artifacts=json.dumps(artifact_ids)))
+    return {row["artifact_id"]: row for row in rows}
+
+
+def of_versions(db: Connection, who: Who, artifact_ids: list[int]) -> dict[int, Score]:
+    """The score of each version that has one: from its evaluation, another run that used it, or its maker."""
+    used = access.visible(db, who, db.all(MEASURED, artifacts=json.dumps(artifact_ids)))
+    found: dict[int, Score] = {}
+    for row in [*used, *makers(db, who, artifact_ids).values()]:
+        if row["artifact_id"] not in found and (metrics := numbers(row["summary"])):
+            found[row["artifact_id"]] = Score(metrics, row)
+    return found
+
+
+def numbers(summary: str) -> dict[str, float]:
+    """What a run's summary holds of numbers, those of the SDK itself left out."""
+    return {
+        key: value
+        for key, value in json.loads(summary).items()
+        if not key.startswith(OWN) and _is_number(value) and -HUGE < value < HUGE
+    }
+
+
+def parameters(config: str) -> dict[str, Any]:
+    """A run's config as dotted names, without what the SDK and DVC add to it."""
+    values = {key: entry.get("value") for key, entry in json.loads(config).items() if isinstance(entry, dict)}
+    return dict(leaves({key: value for key, value in values.items() if key not in ("_wandb", "dvc")}))
+
+
+def weighing(db: Connection, project_id: int, md5s: list[str]) -> Row | None:
+    """The newest run of a project whose summary names both contents: it held the one against the other."""
+    return db.one(WEIGHING, project=project_id, one=md5s[0], other=md5s[1])
+
+
+def rank(name: str) -> int:
+    """Which metrics are shown first: the usual ones, whatever folder stands before their name."""
+    last = name.lower().rsplit("/", 1)[-1]
+    return PREFERRED.index(last) if last in PREFERRED else len(PREFERRED)
+
+
+def smaller_is_better(name: str) -> bool:
+    """Whether a metric of this name is a loss or an error."""
+    return any(word in name.lower() for word in ("loss", "error", "rmse", "mae", "mse", "perplexity", "time"))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

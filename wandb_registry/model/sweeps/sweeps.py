@@ -1,0 +1,197 @@
+"""Sweeps: `wandb.sweep` makes one, and its agents ask here for the parameters of their next run."""
+
+import json
+import secrets
+from datetime import UTC, datetime
+from typing import Any
+
+from wandb_registry.db.connection import Connection
+from wandb_registry.errors import BadInput, NotFound
+from wandb_registry.model import access, projects
+from wandb_registry.model.access import Role, Who
+from wandb_registry.model.sweeps import search_space
+from wandb_registry.model.sweeps.search_space import Space
+
+Row = dict[str, Any]
+STATES = ("RUNNING", "PAUSED", "FINISHED", "CANCELED")
+GONE_AFTER_SECONDS = 60  # an agent asks every few seconds
+
+UPDATE = """
+update sweep
+   set config = coalesce(:config, config),
+       description = coalesce(:description, description),
+       display_name = coalesce(:display_name, display_name),
+       state = coalesce(:state, state),
+       updated_at = strftime('%Y-%m-%dT%H:%M:%SZ')
+ where id = :id
+returning *
+"""
+
+
+def upsert(db: Connection, who: Who, number: int | None, given: dict[str, Any]) -> Row:
+    """Makes a sweep, or changes the one of this number: its configuration, names or state."""
+    config, state = given.get("config"), given.get("state")
+    if state is not None and state not in STATES:
+        raise BadInput(f"'{state}' is not a state of a sweep. Use one of: {', '.join(STATES)}.")
+    space = search_space.read(config) if config is not None else None
+    if number is not None:
+        sweep = by_id(db, who, number, Role.MEMBER)
+    elif space is not None:
+        sweep = _insert(db, who, given, space)
+    else:
+        raise BadInput("A new sweep needs a configuration.")
+    values = {key: given.get(key) for key in ("config", "description", "display_name", "state")}
+    return db.row(UPDATE, id=sweep["id"], **values)
+
+
+def _insert(db: Connection, who: Who, given: dict[str, Any], space: Space) -> Row:
+    project = projects.ensure(db, who, given.get("entity_name"), given.get("project_name"))
+    return db.row(
+        """
+        insert into sweep (project_id, name, display_name, config, user_id)
+        values (:project, :name, :display_name, :config, :user)
+        returning *
+        """,
+        project=project["id"],
+        name=secrets.token_hex(4),
+        display_name=space.config.get("name"),
+        config=given["config"],
+        user=who.user_id,
+    )
+
+
+# ---- reading ----
+
+
+def find(db: Connection, project: Row, name: str) -> Row | None:
+    """The sweep of a project that was found for the account."""
+    return db.one("select * from sweep where project_id = :project and name = :name", project=project["id"], name=name)
+
+
+def by_id(db: Connection, who: Who, number: int, need: Role) -> Row:
+    sweep = db.one("select * from sweep where id = :id", id=number)
+    if sweep is None or not access.readable(db, who, sweep["project_id"]):
+        raise _not_found(who)
+    access.project_by_id(db, who, sweep["project_id"], need)
+    return sweep
+
+
+def _not_found(who: Who) -> NotFound:
+    return NotFound(f"The sweep was not found, or '{who.username}' may not see it.")
+
+
+def page(db: Connection, project: Row, limit: int, offset: int) -> list[Row]:
+    """A project's sweeps, newest first."""
+    return db.all(
+        "select * from sweep where project_id = :project order by id desc limit :limit offset :offset",
+        project=project["id"],
+        limit=limit,
+        offset=offset,
+    )
+
+
+def count(db: Connection, project: Row) -> int:
+    return db.value("select count(*) from sweep where project_id = :project", project=project["id"])
+
+
+def name_of(db: Connection, run: Row) -> str | None:
+    """The name of the sweep that a run belongs to."""
+    return db.value("select name from sweep where id = :id", id=run["sweep_id"]) if run["sweep_id"] else None
+
+
+def best(db: Connection, sweep: Row) -> float | None:
+    """The best value that a run of the sweep has of the metric that the sweep is after."""
+    metric = search_space.read(sweep["config"]).config.get("metric") or {}
+    rows = db.all("select summary from run where sweep_id = :sweep", sweep=sweep["id"])
+    values = [json.loads(row["summary"]).get(metric.get("name")) for row in rows]
+    numbers = [value for value in values if isinstance(value, (int, float))]
+    return (max if metric.get("goal") == "maximize" else min)(numbers, default=None)
+
+
+def runs(db: Connection, sweep: Row, limit: int, offset: int) -> list[Row]:
+    """The sweep's runs, oldest first."""
+    return db.all(
+        "select * from run where sweep_id = :sweep order by id limit :limit offset :offset",
+        sweep=sweep["id"],
+        limit=limit,
+        offset=offset,
+    )
+
+
+def run_count(db: Connection, sweep: Row) -> int:
+    return db.value("select count(*) from run where sweep_id = :sweep", sweep=sweep["id"])
+
+
+# ---- agents ----
+
+
+def add_agent(db: Connection, who: Who, given: dict[str, Any]) -> Row:
+    """Registers a process that will run trials of a sweep."""
+    project = access.project(db, who, given.get("entity_name"), given.get("project_name"), Role.MEMBER)
+    sweep = find(db, project, given["sweep"])
+    if sweep is None:
+        raise NotFound(f"Sweep '{given['sweep']}' was not found in '{project['entity_name']}/{project['name']}'.")
+    return db.row(
+        "insert into agent (sweep_id, host) values (:sweep, :host) returning *", sweep=sweep["id"], host=given["host"]
+    )
+
+
+def agents(db: Connection, sweep: Row) -> list[Row]:
+    return db.all("select * from agent where sweep_id = :sweep order by id", sweep=sweep["id"])
+
+
+def agent_state(agent: Row) -> str:
+    silent = datetime.now(UTC) - datetime.fromisoformat(agent["heartbeat_at"])
+    return "FINISHED" if silent.total_seconds() > GONE_AFTER_SECONDS else "RUNNING"
+
+
+AGENTS_RUNS = """
+select run.*
+  from trial
+  join run on run.sweep_id = trial.sweep_id and run.name = trial.run_name
+ where trial.agent_id = :agent
+ order by trial.number
+ limit :limit offset :offset
+"""
+
+
+def agent_runs(db: Connection, agent: Row, limit: int, offset: int) -> list[Row]:
+    """The runs that an agent has started, oldest first."""
+    return db.all(AGENTS_RUNS, agent=agent["id"], limit=limit, offset=offset)
+
+
+HEARD = "update agent set heartbeat_at = strftime('%Y-%m-%dT%H:%M:%SZ') where id = :id returning *"
+
+
+def heartbeat(db: Connection, who: Who, number: int, busy: bool) -> tuple[Row, list[dict[str, Any]]]:
+    """The agent, and what it is to do next. One that is busy with a run gets no other."""
+    agent = db.one(HEARD, id=number)
+    if agent is None:
+        raise _not_found(who)
+    sweep = by_id(db, who, agent["sweep_id"], Role.MEMBER)
+    if sweep["state"] == "CANCELED":
+        return agent, [{"type": "exit"}]
+    if busy or sweep["state"] == "PAUSED":
+        return agent, []
+    trial = _next_trial(db, sweep, agent) if sweep["state"] == "RUNNING" else None
+    return agent, [trial or {"type": "exit"}]
+
+
+def _next_trial(db: Connection, sweep: Row, agent: Row) -> dict[str, Any] | None:
+    """The command that starts the sweep's next run; None, and the sweep is finished, if there is none left."""
+    space = search_space.read(sweep["config"])
+    number = db.value("select count(*) from trial where sweep_id = :sweep", sweep=sweep["id"])
+    if space.trials is not None and number >= space.trials:
+        db.execute("update sweep set state = 'FINISHED' where id = :id", {"id": sweep["id"]})
+        return None
+    name = secrets.token_hex(4)
+    db.execute(
+        "insert into trial (sweep_id, number, agent_id, run_name) values (:sweep, :number, :agent, :name)",
+        {"sweep": sweep["id"], "number": number, "agent": agent["id"], "name": name},
+    )
+    return {
+        "type": "run",
+        "run_id": name,
+        "program": space.config.get("program"),
+        "args": {key: {"value": value} for key, value in space.values(number).items()},
+    }

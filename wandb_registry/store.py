@@ -1,0 +1,50 @@
+"""A store, opened: its records, its files, and the secret that signs addresses."""
+
+import secrets
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from wandb_registry import daemon
+from wandb_registry.db.connection import Connection, Database
+from wandb_registry.model import activity_log
+from wandb_registry.model.accounts import teams, users
+from wandb_registry.storage.blobs import Blobs
+from wandb_registry.storage.signing import Signer
+from wandb_registry.storage.upload_parts import Parts
+
+LOG_SINCE, SEALED_SINCE = 2, 8  # the versions of the schema that brought the activity log, and the seal of its end
+
+
+@dataclass(frozen=True)
+class Store:
+    folder: Path
+    db: Database
+    blobs: Blobs
+    parts: Parts
+    signer: Signer
+
+
+def open_store(folder: Path) -> Store:
+    """Opens the store of a folder and makes what a new one lacks, down to the first account."""
+    daemon.prepare(folder)
+    secret = daemon.private_text(folder / "secret", lambda: secrets.token_hex(32))
+    signer, blobs = Signer(bytes.fromhex(secret)), Blobs(folder)
+    then = {LOG_SINCE: lambda db: activity_log.begin(db, users.OPERATOR), SEALED_SINCE: activity_log.seal_end}
+    store = Store(
+        folder=folder,
+        db=Database(folder / "registry.db", partial(signer.mark, "LOG"), then),
+        blobs=blobs,
+        parts=Parts(blobs),
+        signer=signer,
+    )
+    with store.db.write() as db:
+        teams.make_first(db, daemon.key(folder))
+        keep_key(db, folder)
+    return store
+
+
+def keep_key(db: Connection, folder: Path) -> None:
+    """Sees to it that the key in the store's file 'api-key' works: one that was taken back is replaced by another."""
+    if not users.is_key(db, daemon.key(folder)):
+        users.add_key(db, users.operator(db), daemon.replace_key(folder))

@@ -1,0 +1,146 @@
+"""What `wandb.plot` logged: a table of values and, in the run's config, the name of the drawing and its columns.
+
+Lines, curves, points, bars, histograms and confusion matrices are drawn here; a drawing of one's own stays a table.
+"""
+
+import json
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from wandb_registry.model.runs import runs
+from wandb_registry.web import formats
+from wandb_registry.web.charts import line_charts
+from wandb_registry.web.shell import Visit
+
+Row = dict[str, Any]
+LARGEST = 2**20  # bytes of a table that is looked at
+CONFUSION = ("Actual", "Predicted", "nPredictions")
+LINES = {  # what the SDK calls the drawing, and the columns of its places, values and names of lines
+    "wandb/line/v0": ("x", "y", "stroke"),
+    "wandb/lineseries/v0": ("step", "lineVal", "lineKey"),
+    "wandb/area-under-curve/v0": ("x", "y", "class"),
+    "wandb/scatter/v0": ("x", "y", ""),
+}
+SCATTER, BAR, HISTOGRAM = "wandb/scatter/v0", "wandb/bar/v0", "wandb/histogram/v0"
+TABLES = ("{}_table", "Custom Chart Tables/{}_table")  # under which key a plot's table is logged
+MOST_LINES = 12
+MOST_BARS = 40
+BINS = 20
+
+
+@dataclass(frozen=True)
+class Plot:
+    """How a table is to be drawn: the drawing, its columns by what they mean, and its words."""
+
+    drawing: str
+    fields: Row
+    said: Row
+
+
+def of_table(visit: Visit, run: Row, key: str, file: Row) -> Row | None:
+    """What a page shows of a table that a plot was made of; None for any other, or one that is too large."""
+    if file["size"] > LARGEST:
+        return None
+    try:
+        table = json.loads(visit.store.blobs.path(file["md5"]).read_bytes())
+        names, rows = [str(name) for name in table["columns"]], table["data"]
+        if tuple(names) == CONFUSION:
+            return {"kind": "matrix", **_matrix(rows)}
+        plot = _plot(run, key)
+        return _drawn(plot, key, [dict(zip(names, row, strict=True)) for row in rows]) if plot else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def _plot(run: Row, key: str) -> Plot | None:
+    config = runs.loads(run["config"])
+    for name, said in config["_wandb"]["value"]["visualize"].items():
+        if key in [form.format(name) for form in TABLES]:
+            panel = said["panel_config"]
+            return Plot(panel["panelDefId"], panel["fieldSettings"], panel["stringSettings"])
+    return None
+
+
+def _drawn(plot: Plot, key: str, rows: list[Row]) -> Row | None:
+    name = str(plot.said.get("title") or key)
+    if plot.drawing in LINES:
+        x, y, line = (plot.fields.get(field) for field in LINES[plot.drawing])
+        series, lost = _series(rows, x, y, line)
+        axis = str(plot.said.get("xname") or plot.said.get("x-axis-title") or x)
+        drawn = line_charts.drawn(name, series, "", 0, lost)
+        return {"kind": "curves", "curves": drawn, "axis": axis, "dots": plot.drawing == SCATTER}
+    if plot.drawing == BAR:
+        return {"kind": "bars", "key": name, **_bars(rows, plot.fields["label"], plot.fields["value"])}
+    if plot.drawing == HISTOGRAM:
+        column = plot.fields["value"]
+        counts, ends = _binned([row[column] for row in rows if _is_finite(row[column])])
+        return {"kind": "histogram", "key": name, "bars": histogram(counts), "ends": ends}
+    return None
+
+
+def _series(rows: list[Row], x: Any, y: Any, line: Any) -> tuple[list[tuple[str, line_charts.Points]], int]:
+    """The lines by name, in the order they come, and how many rows can't be drawn."""
+    series: dict[str, line_charts.Points] = {}
+    lost = 0
+    for row in rows:
+        if _is_finite(row[x]) and _is_finite(row[y]):
+            series.setdefault(str(row[line]) if line else str(y), []).append((row[x], row[y]))
+        else:
+            lost += 1
+    return list(series.items())[:MOST_LINES], lost
+
+
+def _is_finite(value: Any) -> bool:
+    return formats.is_number(value) and abs(value) < line_charts.HUGE
+
+
+def _bars(rows: list[Row], label: str, value: str) -> Row:
+    """(label, value, x, width) of each bar, within 0 to 100, on one side of the zero or on both."""
+    shown = [(str(row[label]), row[value]) for row in rows if _is_finite(row[value])][:MOST_BARS]
+    low, high = min([0, *(number for _, number in shown)]), max([0, *(number for _, number in shown)])
+    scale = 100 / ((high - low) or 1)
+    bars = [
+        (name, number, round((min(number, 0) - low) * scale, 2), round(abs(number) * scale, 2))
+        for name, number in shown
+    ]
+    return {"bars": bars, "more": len(rows) - len(shown)}
+
+
+def _binned(values: list[float]) -> tuple[list[int], tuple[float, float] | None]:
+    """How many values lie in each of BINS equal parts of their range, and that range."""
+    if not values:
+        return [], None
+    low, high = min(values), max(values)
+    counts = [0] * BINS
+    for value in values:
+        counts[min(BINS - 1, math.floor((value - low) / ((high - low) or 1) * BINS))] += 1
+    return counts, (low, high)
+
+
+def histogram(counts: list[float] | list[int]) -> list[tuple[float, float, float]]:
+    """The bars of counts as (x, height, width) within 100 × 40."""
+    width, most = 100 / max(1, len(counts)), max(counts, default=0)
+    return [
+        (round(at * width, 2), round(count / most * 40, 2), round(width, 2))
+        for at, count in enumerate(counts)
+        if most > 0
+    ]
+
+
+def _matrix(cells: list[Any]) -> Row:
+    """A confusion matrix of a table of counts."""
+    counts = {(str(actual), str(predicted)): int(count) for actual, predicted, count in cells}
+    classes = list(dict.fromkeys(actual for actual, _ in counts))
+    most = max((count for (actual, predicted), count in counts.items() if actual != predicted), default=0)
+
+    def shade(actual: str, predicted: str, count: int) -> str:
+        if actual == predicted:
+            return "d"
+        return "" if not count else "h2" if count * 2 > most else "h1"
+
+    rows = []
+    for actual in classes:
+        found = [(counts.get((actual, predicted), 0), predicted) for predicted in classes]
+        rows.append((actual, [(count, shade(actual, predicted, count)) for count, predicted in found]))
+    return {"classes": classes, "rows": rows}

@@ -1,0 +1,72 @@
+"""Lists in pages: which rows are shown, and the addresses of the others."""
+
+from dataclasses import dataclass
+
+from wandb_registry.web import addresses
+from wandb_registry.web.shell import Visit
+
+AROUND = 2  # numbers beside the current one
+
+
+@dataclass(frozen=True)
+class Pager:
+    """One page of a list, numbered from 1."""
+
+    number: int
+    size: int
+    total: int
+    path: str
+    query: dict[str, list[str]]
+    parameter: str = "page"
+    unsaid: int = 1  # the page that an address without the parameter means; 0 for none
+
+    @property
+    def offset(self) -> int:
+        return (self.number - 1) * self.size
+
+    @property
+    def first(self) -> int:
+        return min(self.offset + 1, self.total)
+
+    @property
+    def last(self) -> int:
+        return min(self.offset + self.size, self.total)
+
+    @property
+    def pages(self) -> int:
+        return max(1, -(-self.total // self.size))
+
+    @property
+    def previous(self) -> str | None:
+        return self.address(self.number - 1) if self.number > 1 else None
+
+    @property
+    def next(self) -> str | None:
+        return self.address(self.number + 1) if self.number < self.pages else None
+
+    @property
+    def links(self) -> list[tuple[int, str | None]]:
+        """The first, the last and those around the current page; a gap is (0, None)."""
+        around = range(self.number - AROUND, self.number + AROUND + 1)
+        shown = sorted({1, self.pages, *(number for number in around if 1 <= number <= self.pages)})
+        found: list[tuple[int, str | None]] = []
+        for number in shown:
+            if found and number - found[-1][0] > 1:
+                found.append((0, None))
+            found.append((number, self.address(number)))
+        return found
+
+    def address(self, number: int) -> str:
+        return addresses.with_query(
+            self.path, {**self.query, self.parameter: number if number != self.unsaid else None}
+        )
+
+
+def pager(visit: Visit, total: int, size: int, parameter: str = "page", unsaid: int = 1) -> Pager:
+    """The page that the address asks for; the last one, if it asks for more than there are."""
+    text = visit.query.get(parameter, "1")
+    wanted = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 1
+    last = max(1, -(-total // size))
+    query = {key: visit.query.getlist(key) for key in visit.query if key != parameter}
+    here = visit.address.partition("?")[0]
+    return Pager(max(1, min(wanted, last)), size, total, here, query, parameter, unsaid)

@@ -1,0 +1,46 @@
+"""What changed in a text file from one version to another, line by line."""
+
+import difflib
+from dataclasses import dataclass
+from typing import Any
+
+from wandb_registry.errors import Damaged
+from wandb_registry.storage.blobs import Blobs
+
+Row = dict[str, Any]
+LARGEST = 128 * 2**10  # bytes of a file whose lines are compared
+LONGEST = 3_000  # lines of such a file: the time that a comparison takes grows with their square
+MOST = 400  # lines that are shown
+
+
+@dataclass(frozen=True)
+class TextDiff:
+    """Lines as (mark, text): '+' added, '-' removed, ' ' around them, '@' where others are left out; or why not."""
+
+    path: str
+    lines: list[tuple[str, str]]
+    why: str = ""
+    cut: bool = False
+
+
+def between(blobs: Blobs, path: str, before: Row | None, after: Row | None) -> TextDiff:
+    """The difference of two entries of one path; a missing one counts as empty."""
+    texts = [_lines(blobs, entry) for entry in (before, after)]
+    if texts[0] is None or texts[1] is None:
+        return TextDiff(path, [], "Only texts of up to 128 kB and 3,000 lines are compared line by line.")
+    told = list(difflib.unified_diff(texts[0], texts[1], lineterm="", n=3))[2:]  # without its two lines of names
+    found = [("@", line.strip("@ ")) if line.startswith("@@") else (line[0], line[1:]) for line in told]
+    return TextDiff(path, found[:MOST], "" if found else "Only line ends differ.", len(found) > MOST)
+
+
+def _lines(blobs: Blobs, entry: Row | None) -> list[str] | None:
+    if entry is None:
+        return []
+    if entry["md5"] is None or entry["size"] > LARGEST:
+        return None
+    try:
+        body = blobs.path(entry["md5"]).read_bytes()
+    except FileNotFoundError:
+        raise Damaged(entry["path"], entry["md5"]) from None
+    lines = body.decode("utf-8", errors="replace").splitlines()
+    return None if b"\0" in body or len(lines) > LONGEST else lines
