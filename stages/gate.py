@@ -16,7 +16,7 @@ SHORT = 8  # characters of an md5 that stand for a model in a sentence
 
 
 @dataclass(frozen=True)
-class Rule:
+class GateRule:
     """What params.yaml asks of a model, under `promote`."""
 
     min_accuracy: float
@@ -77,7 +77,7 @@ def compare(actual: np.ndarray, champion: np.ndarray, challenger: np.ndarray) ->
     )
 
 
-def thresholds(rule: Rule, accuracy: float, loss: float) -> Verdict:
+def thresholds(rule: GateRule, accuracy: float, loss: float) -> Verdict:
     """Whether a model is good enough for production at all."""
     right, sure = accuracy >= rule.min_accuracy, loss <= rule.max_loss
     why = (
@@ -93,7 +93,7 @@ def shown(number: float, form: str, bound: float) -> str:
     return short if (float(short) < bound, float(short) > bound) == (number < bound, number > bound) else repr(number)
 
 
-def against_champion(rule: Rule, found: Comparison) -> Verdict:
+def against_champion(rule: GateRule, found: Comparison) -> Verdict:
     """Whether the challenger may take the champion's place."""
     p, certain = found.p_value, found.p_value <= rule.significance
     chance = f"p = {shown(p, '.3g', rule.significance)} {'≤' if certain else '>'} {rule.significance!r}"
@@ -130,7 +130,7 @@ def is_settled(record: Record, candidate: str) -> Verdict | None:
     return None
 
 
-def decide(rule: Rule, accuracy: float, loss: float, champion: str | None, found: Comparison | None) -> Verdict:
+def decide(rule: GateRule, accuracy: float, loss: float, champion: str | None, found: Comparison | None) -> Verdict:
     """The gate: thresholds, then `found`, the comparison with the champion; None where that can't be had."""
     enough = thresholds(rule, accuracy, loss)
     if not enough.passes:

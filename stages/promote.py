@@ -20,7 +20,7 @@ from dvc_wandb import TrackedRun, production, tracked_run
 from dvc_wandb.production import Record
 from stages import gate, predictions
 from stages.digits import load_split
-from stages.gate import Comparison, Rule
+from stages.gate import Comparison, GateRule
 from stages.params import checked
 from stages.pictures import draw
 
@@ -28,7 +28,9 @@ from stages.pictures import draw
 def main() -> None:
     with tracked_run("promote") as run:
         params = checked(run)
-        rule = Rule(**{name.removeprefix("promote."): params[name] for name in params if name.startswith("promote.")})
+        rule = GateRule(
+            **{name.removeprefix("promote."): params[name] for name in params if name.startswith("promote.")}
+        )
         receipt = production.read_facts(run.dep("registered.json"), "registered_model", "model_md5")
         metrics = production.read_facts(run.dep("metrics.json"), "loss", "eval_md5")
         file, candidate, eval_md5 = run.out("production.json"), receipt["model_md5"], metrics["eval_md5"]

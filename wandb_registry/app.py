@@ -19,7 +19,7 @@ from wandb_registry.http.authentication import who_asks
 from wandb_registry.http.request_bodies import json_body
 from wandb_registry.store import Store
 from wandb_registry.web import routes
-from wandb_registry.web.live_updates import Live
+from wandb_registry.web.live_updates import LiveUpdates
 from wandb_registry.web.shell import Shell
 
 LARGEST_QUERY = 32 * 2**20
@@ -67,7 +67,7 @@ def create_app(
             *activity_log.routes(store),
             Route("/sdk/otel/v1/metrics", nothing, methods=["POST"]),  # telemetry, dropped
             Route("/healthz", nothing),
-            *routes.routes(shell, Live(store, ending)),
+            *routes.routes(shell, LiveUpdates(store, ending)),
         ],
         middleware=[Middleware(middleware.Guard, activity=activity, loopback=loopback)],
         exception_handlers={**middleware.HANDLERS, 404: shell.unknown},

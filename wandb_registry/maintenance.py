@@ -60,7 +60,7 @@ select artifact.id, artifact.digest, artifact.size, artifact.file_count,
 
 
 @dataclass
-class Report:
+class CheckReport:
     """What `check` found."""
 
     versions: int = 0
@@ -72,11 +72,11 @@ class Report:
     orphan_bytes: int = 0
 
 
-def check(store: Store, head: str | None = None) -> Report:
+def check(store: Store, head: str | None = None) -> CheckReport:
     """Proves that all that is recorded is there and as it was recorded, as of one moment; and that the activity log
     still holds the event that was its head before.
     """
-    report = Report()
+    report = CheckReport()
     with store.db.read() as db:
         report.events = db.value("select count(*) from event")
         report.faults += _database_faults(db)

@@ -10,7 +10,7 @@ from typing import Any
 
 from dvc_wandb.errors import LineageError, RegistryAway, in_a_sentence
 from dvc_wandb.production import history, registry_state
-from dvc_wandb.production.promoting_stage import Place, place_of
+from dvc_wandb.production.promoting_stage import PromotingStage, promoting_stage_of
 from dvc_wandb.production.registry_state import ALIAS
 from dvc_wandb.project.pipeline import Pipeline, project_root
 from dvc_wandb.sync import fetch
@@ -32,7 +32,7 @@ def add(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     pipeline = Pipeline(project_root())
-    where = place_of(pipeline)
+    where = promoting_stage_of(pipeline)
     name, _, version = arguments.model.partition(":")
     version = version or ALIAS
     target = target_of(where, name)
@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def target_of(where: Place, name: str) -> str:
+def target_of(where: PromotingStage, name: str) -> str:
     """The registered model that `name` means: with its registry, or the one of the record without."""
     record = where.record()
     known = record.registered_model if record else ""
@@ -64,7 +64,7 @@ def target_of(where: Place, name: str) -> str:
     )
 
 
-def _recorded(where: Place, target: str, date: str | None) -> tuple[str, str]:
+def _recorded(where: PromotingStage, target: str, date: str | None) -> tuple[str, str]:
     """The md5 of what the record has, or had, in production, and how that is known."""
     record, source = where.record(), where.path
     if date is not None:
@@ -78,7 +78,7 @@ def _recorded(where: Place, target: str, date: str | None) -> tuple[str, str]:
     return record.model_md5, f"in production by {source}"
 
 
-def _held(where: Place, target: str, version: str) -> tuple[str, str]:
+def _held(where: PromotingStage, target: str, version: str) -> tuple[str, str]:
     """The md5 of a version, named by its number or an alias, and its number in the registry."""
     try:
         held = where.asked(lambda: where.connected() and registry_state.held(target, version))

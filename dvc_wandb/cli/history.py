@@ -12,7 +12,7 @@ from dvc_wandb.cli.get import target_of
 from dvc_wandb.errors import RegistryAway, in_a_sentence
 from dvc_wandb.production import history, registry_state
 from dvc_wandb.production.history import Chapter
-from dvc_wandb.production.promoting_stage import Place, place_of
+from dvc_wandb.production.promoting_stage import PromotingStage, promoting_stage_of
 from dvc_wandb.production.registry_state import Move
 from dvc_wandb.project.pipeline import Pipeline, project_root
 
@@ -32,7 +32,7 @@ def add(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    where = place_of(Pipeline(project_root()))
+    where = promoting_stage_of(Pipeline(project_root()))
     target = target_of(where, arguments.model)
     everything = history.of_git(where.root, where.path)
     of_target = [at for at, one in enumerate(everything) if one.record.registered_model == target]
@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if found else 0
 
 
-def _moves(where: Place, target: str) -> tuple[list[Move] | None, str | None]:
+def _moves(where: PromotingStage, target: str) -> tuple[list[Move] | None, str | None]:
     """What the registry's log has, or why there is nothing to hear from it."""
     try:
         return where.asked(lambda: _told(where, target))
@@ -65,7 +65,7 @@ def _moves(where: Place, target: str) -> tuple[list[Move] | None, str | None]:
         return None, in_a_sentence(error)
 
 
-def _told(where: Place, target: str) -> tuple[list[Move] | None, str | None]:
+def _told(where: PromotingStage, target: str) -> tuple[list[Move] | None, str | None]:
     connection = where.connected()
     held = registry_state.held(target) or registry_state.held(target, "latest")
     if held is None:
@@ -74,7 +74,9 @@ def _told(where: Place, target: str) -> tuple[list[Move] | None, str | None]:
     return moves, None if moves is not None else f"the registry at {connection.url} has no activity log to read"
 
 
-def _facts(where: Place, told: list[Chapter], at: int, later: Chapter | None, moves: list[Move]) -> dict[str, Any]:
+def _facts(
+    where: PromotingStage, told: list[Chapter], at: int, later: Chapter | None, moves: list[Move]
+) -> dict[str, Any]:
     one = told[at]
     record = one.record
     made = history.making(where.root, record.model_md5) if record.model_md5 else None

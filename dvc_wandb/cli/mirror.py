@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from dvc_wandb.client import local_server
-from dvc_wandb.client.connection import Connection, connect
-from dvc_wandb.client.versions import Holdings
+from dvc_wandb.client.connection import RegistryConnection, connect
+from dvc_wandb.client.versions import RegistryProject
 from dvc_wandb.client.watched import watched
 from dvc_wandb.errors import LineageError, in_a_sentence
 from dvc_wandb.production import alias
@@ -49,38 +49,38 @@ def run(arguments: argparse.Namespace) -> int:
     asked = arguments.all_commits or arguments.all_tags or arguments.range or arguments.experiments
     past = _past(arguments, pipeline.root)
     connection = connect(pipeline.root, sdk=False)
-    holdings = Holdings(connection)
+    registry = RegistryProject(connection)
     executions = pipeline.locked(*arguments.targets)
 
-    def work() -> list[mirror.Left]:
-        runs = mirror.Runs()
-        left = backfill.make_up(pipeline, connection, holdings, past, runs)
+    def work() -> list[mirror.NotMirrored]:
+        runs = mirror.RunCounter()
+        left = backfill.make_up(pipeline, connection, registry, past, runs)
         if not asked or arguments.all_commits:
             added = [] if arguments.targets else pipeline.added()
-            left += _workspace(pipeline, connection, holdings, executions, added, runs)
+            left += _workspace(pipeline, connection, registry, executions, added, runs)
         if past:
-            backfill.make_latest(pipeline, connection, holdings, executions)
-        holdings.load(out for one in executions for out in one.outs)
+            backfill.make_latest(pipeline, connection, registry, executions)
+        registry.load(out for one in executions for out in one.outs)
         return left
 
     left = watched(connection, work)
-    _tell(arguments, summary.rows(holdings, executions), left, _look(pipeline, connection))
+    _tell(arguments, summary.rows(registry, executions), left, _look(pipeline, connection))
     return 1 if left else 0
 
 
 def _workspace(
     pipeline: Pipeline,
-    connection: Connection,
-    holdings: Holdings,
+    connection: RegistryConnection,
+    registry: RegistryProject,
     executions: list[Execution],
     added: list[Content],
-    runs: mirror.Runs,
-) -> list[mirror.Left]:
+    runs: mirror.RunCounter,
+) -> list[mirror.NotMirrored]:
     """Mirror what dvc.lock has now, and what it says of production."""
     promoting = [one for one in executions if one.meta.get("promotes")]
-    unfinished = {one.key for one in promoting if not holdings.runs(one)}
-    left = mirror.make_up(pipeline, connection, holdings, executions, added, runs=runs)
-    return left + _follow(pipeline, connection, holdings, promoting, unfinished)
+    unfinished = {one.key for one in promoting if not registry.runs(one)}
+    left = mirror.make_up(pipeline, connection, registry, executions, added, runs=runs)
+    return left + _follow(pipeline, connection, registry, promoting, unfinished)
 
 
 def _past(arguments: argparse.Namespace, root: Path) -> list[Revision]:
@@ -104,32 +104,36 @@ def _some(what: str, found: list[Revision]) -> list[Revision]:
 
 
 def _follow(
-    pipeline: Pipeline, connection: Connection, holdings: Holdings, executions: list[Execution], unfinished: set[str]
-) -> list[mirror.Left]:
+    pipeline: Pipeline,
+    connection: RegistryConnection,
+    registry: RegistryProject,
+    executions: list[Execution],
+    unfinished: set[str],
+) -> list[mirror.NotMirrored]:
     """Set the alias `production` where no version has it, or where a promotion stopped: `unfinished` are their keys."""
     left = []
     for execution in executions:
-        if _promoted(pipeline, holdings, execution):
+        if _promoted(pipeline, registry, execution):
             continue
         try:
             if said := alias.fill_in(pipeline, execution, connection, unfinished=execution.key in unfinished):
                 print(said, file=sys.stderr)
         except LineageError as error:
-            left.append(mirror.Left(alias.ALIAS, in_a_sentence(error)))
+            left.append(mirror.NotMirrored(alias.ALIAS, in_a_sentence(error)))
     return left
 
 
-def _promoted(pipeline: Pipeline, holdings: Holdings, execution: Execution) -> bool:
+def _promoted(pipeline: Pipeline, registry: RegistryProject, execution: Execution) -> bool:
     """Whether the alias is seen to be where the record has it, without a question."""
     production = alias.recorded(pipeline, execution)
-    return production is not None and holdings.has_alias(production.registered_model, production.md5, alias.ALIAS)
+    return production is not None and registry.has_alias(production.registered_model, production.md5, alias.ALIAS)
 
 
-def _look(pipeline: Pipeline, connection: Connection) -> str:
+def _look(pipeline: Pipeline, connection: RegistryConnection) -> str:
     return (local_server.address(pipeline.root) if connection.embedded else None) or connection.project_url
 
 
-def _tell(arguments: argparse.Namespace, rows: list[summary.Row], left: list[mirror.Left], look: str) -> None:
+def _tell(arguments: argparse.Namespace, rows: list[summary.Row], left: list[mirror.NotMirrored], look: str) -> None:
     if arguments.json:
         print(json.dumps({"outs": [asdict(row) for row in rows], "left": [asdict(one) for one in left], "url": look}))
     elif arguments.md:

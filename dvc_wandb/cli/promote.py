@@ -8,7 +8,7 @@ from typing import Any
 
 from dvc_wandb.errors import LineageError
 from dvc_wandb.production import Record, alias
-from dvc_wandb.production.promoting_stage import Place, place_of
+from dvc_wandb.production.promoting_stage import PromotingStage, promoting_stage_of
 from dvc_wandb.project.pipeline import Pipeline, project_root
 from dvc_wandb.promotion import decisions, dry_run
 from dvc_wandb.sync.locks import alone
@@ -34,7 +34,7 @@ def add_common(one: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    where = place_of(Pipeline(project_root()))
+    where = promoting_stage_of(Pipeline(project_root()))
     if arguments.version and not (arguments.reason or "").strip():
         raise LineageError('say why, for the record: make promote VERSION=v3 REASON="…" (--reason "…").')
     if arguments.version:
@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def decide(where: Place, arguments: argparse.Namespace, wanted: Callable[[], Record]) -> int:
+def decide(where: PromotingStage, arguments: argparse.Namespace, wanted: Callable[[], Record]) -> int:
     """Carry out a person's decision: `wanted` says what the record then is. Who comes second hears of the first."""
     if arguments.dry:
         return foresee(where, lambda: dry_run.of_record(where, wanted()))
@@ -68,7 +68,7 @@ def decide(where: Place, arguments: argparse.Namespace, wanted: Callable[[], Rec
     return 0
 
 
-def foresee(where: Place, trial: Callable[[], Iterator[str]]) -> int:
+def foresee(where: PromotingStage, trial: Callable[[], Iterator[str]]) -> int:
     """Say what would happen."""
 
     def said() -> None:

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from dvc_wandb.cli.promote import add_common, decide
-from dvc_wandb.production.promoting_stage import place_of
+from dvc_wandb.production.promoting_stage import promoting_stage_of
 from dvc_wandb.project.pipeline import Pipeline, project_root
 from dvc_wandb.promotion import decisions
 
@@ -23,5 +23,5 @@ def add(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    where = place_of(Pipeline(project_root()))
+    where = promoting_stage_of(Pipeline(project_root()))
     return decide(where, arguments, lambda: decisions.back(where, arguments.reason))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dvc_wandb.client.connection import connect
-from dvc_wandb.client.versions import Holdings
+from dvc_wandb.client.versions import RegistryProject
 from dvc_wandb.errors import RegistryAway, WrongProject, in_a_sentence
 from dvc_wandb.project import lock_history
 from dvc_wandb.project.lock import Content
@@ -84,18 +84,18 @@ def found_in(graph: Graph, name: str, root: Path) -> list[Key]:
     raise WrongProject(f"dvc.lock has nothing called '{name}'. It has: {few or 'nothing; run `dvc repro`'}.")
 
 
-def other_side(pipeline: Pipeline, graph: Graph) -> graph_text.Registry:
+def other_side(pipeline: Pipeline, graph: Graph) -> graph_text.RegistryNames:
     """The registry's names for all of `graph`; none, and a word about it, while it is away."""
     try:
         connection = connect(pipeline.root)
-        holdings = Holdings(connection)
-        holdings.load([content for content in graph.contents.values() if content.md5], graph.executions)
-        versions = {key: holdings.version(content) for key, content in graph.contents.items() if content.md5}
-        runs = {one.key: holdings.runs(one) for one in graph.executions}
+        registry = RegistryProject(connection)
+        registry.load([content for content in graph.contents.values() if content.md5], graph.executions)
+        versions = {key: registry.version(content) for key, content in graph.contents.items() if content.md5}
+        runs = {one.key: registry.runs(one) for one in graph.executions}
     except RegistryAway as error:
         print(f"dvc-wandb: DVC's names only: {in_a_sentence(error)}.", file=sys.stderr)
-        return graph_text.Registry()
-    return graph_text.Registry(
+        return graph_text.RegistryNames()
+    return graph_text.RegistryNames(
         connection.project_url,
         {key: name for key, name in versions.items() if name},
         {key: found[0].id for key, found in runs.items() if found},
@@ -141,7 +141,7 @@ def _same_path(pipeline: Pipeline, graph: Graph, arguments: argparse.Namespace) 
 
 
 def _state(
-    key: Key, graph: Graph, first: dict[Key, lock_history.Commit], registry: graph_text.Registry, width: int
+    key: Key, graph: Graph, first: dict[Key, lock_history.Commit], registry: graph_text.RegistryNames, width: int
 ) -> str:
     """One state: its name on both sides and its commit; then each content upstream of it, oldest commit first."""
     lines = _lines(graph.contents[key], first[key], registry, width, "")
@@ -154,7 +154,7 @@ def _state(
 
 
 def _lines(
-    content: Content, commit: lock_history.Commit, registry: graph_text.Registry, width: int, indent: str
+    content: Content, commit: lock_history.Commit, registry: graph_text.RegistryNames, width: int, indent: str
 ) -> list[str]:
     names = "  ".join(filter(None, [content.path, graph_text.short(content.md5), registry.version(content)]))
     return [graph_text.cut(f"{indent}{names}", width), graph_text.cut(f"{indent}    since {commit}", width)]

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from dvc_wandb.client.connection import connect
-from dvc_wandb.client.versions import Holdings
+from dvc_wandb.client.versions import RegistryProject
 from dvc_wandb.project.pipeline import Pipeline, project_root
 from dvc_wandb.sync import verify
 
@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     connection = connect(pipeline.root, sdk=False)
     executions = pipeline.locked(*arguments.targets)
     added = [] if arguments.targets else pipeline.added()
-    report = verify.everything(pipeline, connection, Holdings(connection), executions, added, arguments.deep)
+    report = verify.everything(pipeline, connection, RegistryProject(connection), executions, added, arguments.deep)
     if arguments.json:
         print(json.dumps({"agree": not report.drifts, "registry": connection.project_url, **asdict(report)}, indent=2))
     else:
@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if report.drifts else 0
 
 
-def _tell(report: verify.Report, registry: str) -> None:
+def _tell(report: verify.VerifyReport, registry: str) -> None:
     for drift in report.drifts:
         print(drift)
     for note in report.notes:

@@ -40,7 +40,7 @@ PATIENCE: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
-class Connection:
+class RegistryConnection:
     """A registry that answered, and the project that the pipeline is mirrored in."""
 
     url: str
@@ -61,7 +61,7 @@ class Connection:
         _account(self.url)
 
 
-def connect(root: Path, sdk: bool = True) -> Connection:
+def connect(root: Path, sdk: bool = True) -> RegistryConnection:
     """Find the registry; raises RegistryAway with the reason where there is none to be had.
 
     The SDK is started with it, unless it may turn out that nothing has to be written.
@@ -74,7 +74,7 @@ def connect(root: Path, sdk: bool = True) -> Connection:
     viewer = _account(url)
     if sdk:
         start_sdk()
-    return Connection(
+    return RegistryConnection(
         url=url,
         entity=os.environ.get("WANDB_ENTITY") or viewer["entity"],
         project=name_of(root),
@@ -87,7 +87,7 @@ def enter(root: Path) -> None:
     _settle_environment(root)
 
 
-def still_there(connection: Connection, root: Path) -> None:
+def still_there(connection: RegistryConnection, root: Path) -> None:
     """Start the embedded registry again if it went away since; raises RegistryAway where that fails.
 
     It comes back at the same address, where the SDK's own retries find it.
@@ -123,7 +123,7 @@ def start_sdk() -> None:
         raise RegistryAway(in_a_sentence(error)) from None
 
 
-def open_run(connection: Connection, settings: dict[str, Any] | None = None, **arguments: Any) -> wandb.Run:
+def open_run(connection: RegistryConnection, settings: dict[str, Any] | None = None, **arguments: Any) -> wandb.Run:
     """A W&B run in the pipeline's project; `arguments` are those of `wandb.init`. Raises RegistryAway."""
     import wandb
     from wandb.errors import CommError, UsageError

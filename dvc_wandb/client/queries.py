@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from dvc_wandb.client.connection import Connection, authorization
+from dvc_wandb.client.connection import RegistryConnection, authorization
 from dvc_wandb.errors import RegistryAway, first_line
 
 if TYPE_CHECKING:
@@ -75,10 +75,10 @@ query LineageManifest($id: ID!) { artifact(id: $id) { currentManifest { file { d
 """
 
 
-class Questions:
+class Queries:
     """One project of a registry, asked over a connection that stays open."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: RegistryConnection) -> None:
         import requests
         from requests.adapters import HTTPAdapter
 

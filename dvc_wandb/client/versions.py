@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from dvc_wandb.client.connection import Connection
-from dvc_wandb.client.queries import Questions
+from dvc_wandb.client.connection import RegistryConnection
+from dvc_wandb.client.queries import Queries
 from dvc_wandb.project.lock import Content, Execution
 
 OWN_TYPES = ("run_table", "wandb-history", "wandb-run-history", "wandb-events", "job")  # what W&B logs by itself
@@ -29,7 +29,7 @@ class Version:
 
 
 @dataclass(frozen=True)
-class File:
+class ManifestEntry:
     """An entry of a version's manifest: a file by its md5, or a reference by what its store calls it."""
 
     digest: str
@@ -42,7 +42,7 @@ class File:
 
 
 @dataclass(frozen=True)
-class Run:
+class ExecutionRun:
     """A run that says which execution it holds."""
 
     id: str
@@ -53,24 +53,24 @@ class Run:
     outs: dict[str, str] = field(default_factory=dict)  # path → md5, as its config says
 
 
-class Holdings:
+class RegistryProject:
     """The versions and runs of one project of the registry."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._questions = Questions(connection)
+    def __init__(self, connection: RegistryConnection) -> None:
+        self._queries = Queries(connection)
         self._versions: dict[Content, Version | None] = {}
-        self._files: dict[str, dict[str, File]] = {}
-        self._runs: dict[str, list[Run]] = {}  # by tag
+        self._files: dict[str, dict[str, ManifestEntry]] = {}
+        self._runs: dict[str, list[ExecutionRun]] = {}  # by tag
 
     def load(self, contents: Iterable[Content], executions: Iterable[Execution] = ()) -> None:
         """Ask for all of these at once; what is known already is not asked for."""
         wanted = [one for one in dict.fromkeys(contents) if one not in self._versions]
         names = [f"{one.artifact}:{one.alias}" for one in wanted]
-        for content, found in zip(wanted, self._questions.memberships(names), strict=True):
+        for content, found in zip(wanted, self._queries.memberships(names), strict=True):
             self._versions[content] = _version(found["artifact"]) if found else None
         tags = [name for one in executions for name in (one.tag, one.given_tag) if name not in self._runs]
         self._runs |= {name: [] for name in tags}
-        for node in self._questions.runs(list(dict.fromkeys(tags))):
+        for node in self._queries.runs(list(dict.fromkeys(tags))):
             run = _run(node)
             for name in run.tags & self._runs.keys():
                 if run not in self._runs[name]:
@@ -101,43 +101,43 @@ class Holdings:
         known = (version for version in self._versions.values() if version and version.dvc.get("md5") == md5)
         return any((project, collection, alias) in version.places for version in known)
 
-    def runs(self, execution: Execution) -> list[Run]:
+    def runs(self, execution: Execution) -> list[ExecutionRun]:
         """The runs that hold all of `execution`."""
         return self._tagged(execution.tag, execution)
 
-    def given_the_same(self, execution: Execution) -> list[Run]:
+    def given_the_same(self, execution: Execution) -> list[ExecutionRun]:
         """The runs with the same command, dependencies and parameters."""
         return self._tagged(execution.given_tag, execution)
 
     def load_files(self, versions: Iterable[Version]) -> None:
         """Fetch the manifests of `versions`, several at a time."""
         wanted = [one for one in dict.fromkeys(versions) if one.id not in self._files]
-        manifests = self._questions.manifests([one.manifest_url for one in wanted])
+        manifests = self._queries.manifests([one.manifest_url for one in wanted])
         for version, manifest in zip(wanted, manifests, strict=True):
             self._files[version.id] = _files(manifest)
 
-    def files(self, version: Version) -> dict[str, File]:
+    def files(self, version: Version) -> dict[str, ManifestEntry]:
         """The files of `version` by name."""
         if version.id not in self._files:
             self.load_files([version])
         return self._files[version.id]
 
-    def files_of(self, artifact_id: str) -> dict[str, File]:
+    def files_of(self, artifact_id: str) -> dict[str, ManifestEntry]:
         """The files of a version that is known by its id only."""
         if artifact_id not in self._files:
-            (manifest,) = self._questions.manifests([self._questions.manifest_url(artifact_id)])
+            (manifest,) = self._queries.manifests([self._queries.manifest_url(artifact_id)])
             self._files[artifact_id] = _files(manifest)
         return self._files[artifact_id]
 
     def served(self, version: Version) -> dict[str, tuple[str, str]]:
         """The md5 that each file of `version` should have and that of what is downloaded for it, by name."""
         collection, _, alias = version.name.rpartition(":")
-        addresses = dict(self._questions.files(collection, alias))
+        addresses = dict(self._queries.files(collection, alias))
         files = {name: file.md5 for name, file in self.files(version).items() if not file.ref}
-        found = self._questions.md5s([addresses.get(name, "") for name in files])
+        found = self._queries.md5s([addresses.get(name, "") for name in files])
         return {name: (md5, served) for (name, md5), served in zip(files.items(), found, strict=True)}
 
-    def _tagged(self, name: str, execution: Execution) -> list[Run]:
+    def _tagged(self, name: str, execution: Execution) -> list[ExecutionRun]:
         if name not in self._runs:
             self.load([], [execution])
         return self._runs[name]
@@ -170,10 +170,10 @@ def _said_of_dvc(text: str | None) -> dict[str, Any]:
     return said if isinstance(said, dict) else {}
 
 
-def _run(node: dict[str, Any]) -> Run:
+def _run(node: dict[str, Any]) -> ExecutionRun:
     said = json.loads(node.get("config") or "{}").get("dvc", {})
     said = said.get("value", said) if isinstance(said, dict) else {}
-    return Run(
+    return ExecutionRun(
         id=node["name"],
         state=node["state"],
         tags=frozenset(node["tags"] or ()),
@@ -192,5 +192,5 @@ def _edges(connection: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _files(manifest: dict[str, Any]) -> dict[str, File]:
-    return {name: File(entry["digest"], entry.get("ref")) for name, entry in manifest["contents"].items()}
+def _files(manifest: dict[str, Any]) -> dict[str, ManifestEntry]:
+    return {name: ManifestEntry(entry["digest"], entry.get("ref")) for name, entry in manifest["contents"].items()}

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from dvc_wandb.client import timeouts
-from dvc_wandb.client.connection import Connection
+from dvc_wandb.client.connection import RegistryConnection
 from dvc_wandb.errors import RegistryAway
 
 T = TypeVar("T")
@@ -15,7 +15,7 @@ ASK_EVERY = 5.0  # seconds
 SILENT_FOR = 15.0  # seconds; one that has much to do may leave a question without an answer
 
 
-def watched(connection: Connection, work: Callable[[], T]) -> T:
+def watched(connection: RegistryConnection, work: Callable[[], T]) -> T:
     """What `work` returns. Raises RegistryAway where the registry has been silent for a while, whatever it waits for.
 
     What it had begun is then as after a kill: the next mirror goes on with it.

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from dvc_wandb import production
-from dvc_wandb.client.connection import Connection
+from dvc_wandb.client.connection import RegistryConnection
 from dvc_wandb.errors import LineageError
 from dvc_wandb.production import Record, registry_state
-from dvc_wandb.production.registry_state import ALIAS, Held, held
+from dvc_wandb.production.registry_state import ALIAS, AliasHolder, held
 from dvc_wandb.project import git
 from dvc_wandb.project.pipeline import Execution, Pipeline, setting
 
@@ -25,7 +25,7 @@ FILL = "`dvc-wandb mirror --all-commits` fills the registry with what git and DV
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RecordedModel:
     """What the record says is in production: a model by its md5, in a registered model."""
 
     record: Record
@@ -43,7 +43,7 @@ class Wanted:
         return f"{self.registered_model} {self.md5[:8]}"
 
 
-def recorded(pipeline: Pipeline, execution: Execution) -> Wanted | None:
+def recorded(pipeline: Pipeline, execution: Execution) -> RecordedModel | None:
     """The record that `execution` keeps; None where it keeps none, or where nothing is in production."""
     path = execution.meta.get("promotes")
     if not path:
@@ -56,9 +56,9 @@ def recorded(pipeline: Pipeline, execution: Execution) -> Wanted | None:
         ) from None
 
 
-def of_record(record: Record) -> Wanted | None:
+def of_record(record: Record) -> RecordedModel | None:
     """None where nothing is in production."""
-    return Wanted(record, record.model_md5) if record.model_md5 else None
+    return RecordedModel(record, record.model_md5) if record.model_md5 else None
 
 
 def candidate(pipeline: Pipeline, target: str) -> str | None:
@@ -100,13 +100,15 @@ def why_not_here(pipeline: Pipeline, execution: Execution) -> str | None:
 # ---- the alias ----
 
 
-def holder(wanted: Wanted) -> str | None:
+def holder(wanted: RecordedModel) -> str | None:
     """The md5 of the model that has the alias in the registry now; "" for one that DVC doesn't know."""
     found = held(wanted.registered_model)
     return found.md5 if found else None
 
 
-def move(connection: Connection, execution: Execution, wanted: Wanted, now: Held | None) -> Held:
+def move(
+    connection: RegistryConnection, execution: Execution, wanted: RecordedModel, now: AliasHolder | None
+) -> AliasHolder:
     """Put the alias on the recorded version from where it is `now`, after putting it on the record of that.
 
     Returns who has it then: another one where somebody was faster, who keeps it. Raises LineageError where the registry
@@ -140,7 +142,9 @@ def move(connection: Connection, execution: Execution, wanted: Wanted, now: Held
     return faster or ours
 
 
-def _give_back(api: Any, connection: Connection, execution: Execution, target: str, faster: Held) -> None:
+def _give_back(
+    api: Any, connection: RegistryConnection, execution: Execution, target: str, faster: AliasHolder
+) -> None:
     """Let who was faster have the alias again, and its record."""
     if behind := registry_state.behind(connection, execution, faster):
         _announce(api, f"{registry_state.record_path(connection, execution)}:{behind[0]}", anew=True)
@@ -165,7 +169,12 @@ def _put_on(version: Any) -> None:
 
 
 def may_leave(
-    pipeline: Pipeline, execution: Execution, connection: Connection, wanted: Wanted, now: Held | None, decided: bool
+    pipeline: Pipeline,
+    execution: Execution,
+    connection: RegistryConnection,
+    wanted: RecordedModel,
+    now: AliasHolder | None,
+    decided: bool,
 ) -> bool:
     """Whether the alias may go to the recorded model by itself from where it is `now`.
 
@@ -183,7 +192,9 @@ def may_leave(
     return decided or not registry_state.arrived(connection, execution, wanted.record, wanted.version)
 
 
-def follow(pipeline: Pipeline, execution: Execution, connection: Connection, decided: bool = False) -> str | None:
+def follow(
+    pipeline: Pipeline, execution: Execution, connection: RegistryConnection, decided: bool = False
+) -> str | None:
     """Make the registry agree with the record where that is allowed; one sentence on what came of it.
 
     `decided` says that the record changed while the stage ran.
@@ -203,7 +214,9 @@ def follow(pipeline: Pipeline, execution: Execution, connection: Connection, dec
     return f"{wanted} is {ALIAS}{'' if already else ' now'}, in {execution.meta['promotes']} and at {connection.url}"
 
 
-def fill_in(pipeline: Pipeline, execution: Execution, connection: Connection, unfinished: bool = False) -> str | None:
+def fill_in(
+    pipeline: Pipeline, execution: Execution, connection: RegistryConnection, unfinished: bool = False
+) -> str | None:
     """Set the alias where no version has it; a sentence where another version than the recorded one does.
 
     That may be a person's click, so it is reported and left: `promote` decides. After an `unfinished` run of the stage,
@@ -224,7 +237,7 @@ def fill_in(pipeline: Pipeline, execution: Execution, connection: Connection, un
     return drifted(execution, wanted, now)
 
 
-def drifted(execution: Execution, wanted: Wanted, now: Held | None) -> str:
+def drifted(execution: Execution, wanted: RecordedModel, now: AliasHolder | None) -> str:
     """That the two sides differ, and the two ways out."""
     return (
         f"{execution.meta['promotes']} names {wanted.md5[:8]}, but in the registry {now or 'nothing'} is {ALIAS} of "

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from dvc_wandb import production
 from dvc_wandb.client import connection, timeouts
-from dvc_wandb.client.connection import Connection
+from dvc_wandb.client.connection import RegistryConnection
 from dvc_wandb.errors import LineageError
 from dvc_wandb.production import Record
 from dvc_wandb.project.pipeline import Execution, Pipeline
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Place:
+class PromotingStage:
     """The stage of a project that promotes, and its record."""
 
     root: Path
@@ -29,10 +29,10 @@ class Place:
     environment: dict[str, str]  # as it was before this process chose a registry: what `dvc repro` is run with
 
     @cached_property
-    def _connection(self) -> Connection:
+    def _connection(self) -> RegistryConnection:
         return connection.connect(self.root)
 
-    def connected(self) -> Connection:
+    def connected(self) -> RegistryConnection:
         """The registry, found once and brought back where it went away since; raises RegistryAway."""
         connection.still_there(self._connection, self.root)
         return self._connection
@@ -60,10 +60,10 @@ class Place:
         return found
 
 
-def place_of(pipeline: Pipeline) -> Place:
+def promoting_stage_of(pipeline: Pipeline) -> PromotingStage:
     """Raises LineageError where no stage promotes, or several do."""
     stages = pipeline.stages_with("promotes")
     if len(stages) != 1:
         what = f"several stages promote ({', '.join(stages)})" if stages else "no stage of this project promotes"
         raise LineageError(f"{what}: dvc.yaml names the record in `meta.wandb.promotes` of one.")
-    return Place(pipeline.root, stages[0], str(pipeline.running(stages[0]).meta["promotes"]), dict(os.environ))
+    return PromotingStage(pipeline.root, stages[0], str(pipeline.running(stages[0]).meta["promotes"]), dict(os.environ))

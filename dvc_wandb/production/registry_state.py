@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 from dvc_wandb import production
-from dvc_wandb.client.connection import ANSWER_WITHIN, Connection, authorization
+from dvc_wandb.client.connection import ANSWER_WITHIN, RegistryConnection, authorization
 from dvc_wandb.errors import RegistryAway, first_line
 from dvc_wandb.production import Record
 from dvc_wandb.project.pipeline import Execution
@@ -25,7 +25,7 @@ BUSY = (408, 429)  # of HTTP's answers
 
 
 @dataclass(frozen=True)
-class Held:
+class AliasHolder:
     """The version that has the alias in the registry; `md5` is "" for one that DVC doesn't know."""
 
     md5: str
@@ -54,7 +54,7 @@ class Move:
     by: str
 
 
-def held(target: str, alias: str = ALIAS) -> Held | None:
+def held(target: str, alias: str = ALIAS) -> AliasHolder | None:
     """The version of the registered model `target` that has the alias now; None where none has."""
     import wandb
 
@@ -62,17 +62,17 @@ def held(target: str, alias: str = ALIAS) -> Held | None:
     return of_version(api.artifact(name)) if api.artifact_exists(name) else None
 
 
-def of_version(version: Any) -> Held:
+def of_version(version: Any) -> AliasHolder:
     """The SDK's version of a registered model, as it is known here."""
     md5s = (alias.removeprefix("dvc-") for alias in version.aliases if alias.startswith("dvc-"))
     collection = version.name.rpartition(":")[0]
-    return Held(next(md5s, ""), version.version, version.entity, version.project, collection, version.type)
+    return AliasHolder(next(md5s, ""), version.version, version.entity, version.project, collection, version.type)
 
 
 # ---- the log ----
 
 
-def moves(connection: Connection, found: Held) -> list[Move] | None:
+def moves(connection: RegistryConnection, found: AliasHolder) -> list[Move] | None:
     """Where the alias was, oldest first; None where the registry has no log that can be read, as W&B's own."""
     events = log(connection, found.place)
     if events is None:
@@ -90,7 +90,7 @@ def moves(connection: Connection, found: Held) -> list[Move] | None:
     ]
 
 
-def log(connection: Connection, place: str, after: int = 0) -> list[dict[str, Any]] | None:
+def log(connection: RegistryConnection, place: str, after: int = 0) -> list[dict[str, Any]] | None:
     """What happened to the alias in the collection at `place` since the event `after`, oldest first; None as above."""
     found: list[dict[str, Any]] = []
     address = "/".join(quote(part, safe="") for part in place.split("/", 2))
@@ -113,7 +113,7 @@ def log(connection: Connection, place: str, after: int = 0) -> list[dict[str, An
             return [event for event in found if event["action"] == "alias" and event["name"] == ALIAS]
 
 
-def _md5s(found: Held) -> dict[str, str]:
+def _md5s(found: AliasHolder) -> dict[str, str]:
     """The md5 of each version that DVC knows: {'v0': '4788…'}."""
     import wandb
 
@@ -128,12 +128,12 @@ def _md5s(found: Held) -> dict[str, str]:
 # ---- the record ----
 
 
-def record_path(connection: Connection, execution: Execution) -> str:
+def record_path(connection: RegistryConnection, execution: Execution) -> str:
     """Where the registry keeps the versions of the record that `execution` writes."""
     return f"{connection.path}/{execution.out(str(execution.meta['promotes'])).artifact}"
 
 
-def behind(connection: Connection, execution: Execution, now: Held) -> tuple[str, Record] | None:
+def behind(connection: RegistryConnection, execution: Execution, now: AliasHolder) -> tuple[str, Record] | None:
     """The record by which a model became production, and its version; None for a click.
 
     Each promotion puts the alias on its record before it puts it on the model. A record that was in force before the
@@ -151,7 +151,7 @@ def behind(connection: Connection, execution: Execution, now: Held) -> tuple[str
     return None
 
 
-def arrived(connection: Connection, execution: Execution, record: Record, model: str) -> bool:
+def arrived(connection: RegistryConnection, execution: Execution, record: Record, model: str) -> bool:
     """Whether the alias followed this very `record` to its version `model` already, wherever it is now."""
     import wandb
 

@@ -13,7 +13,7 @@ LONGEST = 128  # characters of a name that W&B takes
 RESERVED = {"job": "", "run_table": "run-", "code": "source-"}  # W&B's own types, and what its names of them begin with
 
 
-class Names:
+class ArtifactNames:
     """The names of a project's artifacts."""
 
     def __init__(self, sections: dict[str, Section]) -> None:

@@ -19,7 +19,7 @@ from dvc_wandb.project.lock import Content
 LACKS = "DVC's remote lacks it"
 
 
-class Files:
+class ContentFiles:
     """The files of a project's contents. `entries` are DVC's own objects by path."""
 
     def __init__(self, repo: Any, entries: dict[str, Any]) -> None:

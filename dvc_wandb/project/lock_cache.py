@@ -17,7 +17,7 @@ from dvc_wandb.sync.locks import folder_of
 Facts = tuple[list[Execution], list[Content]]  # the executions, and what was added by hand
 
 
-class Remembered:
+class LockCache:
     """The facts of a project's commits, kept in a file each in `.dvc/tmp`; one that can't be kept is read again."""
 
     def __init__(self, pipeline: Pipeline) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from dvc_wandb.errors import WrongProject
 from dvc_wandb.project import revisions
 from dvc_wandb.project.lock import Content, Execution
-from dvc_wandb.project.lock_cache import Remembered
+from dvc_wandb.project.lock_cache import LockCache
 from dvc_wandb.project.pipeline import Pipeline
 
 
@@ -33,7 +33,7 @@ def commits(pipeline: Pipeline) -> Iterator[Commit]:
     """
     if pipeline.commit:
         described = revisions.described(pipeline.root, "HEAD")
-        remembered = Remembered(pipeline)
+        remembered = LockCache(pipeline)
         for revision in revisions.of_range(pipeline.root, "HEAD"):
             try:
                 yield Commit(revision.commit, *described[revision.commit], *remembered.at(revision.commit))

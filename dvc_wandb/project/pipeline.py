@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from dvc_wandb.errors import LineageError, NotAtHand, WrongProject, first_line
-from dvc_wandb.project.artifact_names import Names
+from dvc_wandb.project.artifact_names import ArtifactNames
 from dvc_wandb.project.dvc_objects import lock_hash, reference
-from dvc_wandb.project.files import Files, copy_to, hashed
+from dvc_wandb.project.files import ContentFiles, copy_to, hashed
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.plot_definitions import defined_in
 from dvc_wandb.project.settings import project_root, setting
@@ -37,7 +37,7 @@ class Pipeline:
             self._repo = _opened(root, rev, scm)
             self._base = Path(self._repo.root_dir)
             self._stages = {_address(self._base, stage): stage for stage in self._repo.index.stages}
-            self._names = Names(self._sections())
+            self._names = ArtifactNames(self._sections())
         except (DvcException, TypeError) as error:  # DVC's own TypeError for a value that its templates can't hold
             reason = first_line(error)
             hint = " Templates in dvc.yaml take their values from params.yaml." if "Could not find" in reason else ""
@@ -45,7 +45,7 @@ class Pipeline:
             raise WrongProject(f"DVC can't read this project{where}: {reason}.{hint}") from None
         self._owners = {self._path(out): out for stage in self._stages.values() for out in stage.outs}
         self._entries = {**{self._path(dep): dep for dep in self._deps()}, **self._owners}
-        self._files = Files(self._repo, self._entries)
+        self._files = ContentFiles(self._repo, self._entries)
         self._locks: dict[str, dict[str, Any]] = {}
 
     def at(self, rev: str) -> Pipeline:

@@ -15,7 +15,7 @@ IGNORED = (".registry/", "wandb/")  # the embedded registry's data; what the SDK
 
 
 @dataclass(frozen=True)
-class Need:
+class Suggestion:
     """Lines for a file, and why; a command to run where `file` is empty. Nothing breaks without what is `optional`."""
 
     file: str
@@ -24,32 +24,34 @@ class Need:
     optional: bool = True
 
 
-def of_folder(folder: Path) -> Iterator[Need]:
+def of_folder(folder: Path) -> Iterator[Suggestion]:
     """What comes before everything else, in a folder that is no DVC project yet."""
     if not git.said(folder, "rev-parse", "--git-dir"):
-        yield Need("", ["git init"], "commits are what lineage is told by", optional=False)
-    yield Need("", ["dvc init", "dvc stage add …"], "there is no .dvc folder here or above", optional=False)
+        yield Suggestion("", ["git init"], "commits are what lineage is told by", optional=False)
+    yield Suggestion("", ["dvc init", "dvc stage add …"], "there is no .dvc folder here or above", optional=False)
 
 
-def of_project(pipeline: Pipeline) -> Iterator[Need]:
+def of_project(pipeline: Pipeline) -> Iterator[Suggestion]:
     """What `pipeline` lacks, the necessary first."""
     root = pipeline.root
     if git.said(root, "rev-parse", "--git-dir"):
         open_to_git = [f"/{name}" for name in IGNORED if git.said(root, "check-ignore", f"{name}x") is None]
         if open_to_git:
-            yield Need(".gitignore", open_to_git, "the embedded registry's data are no part of the project", False)
+            yield Suggestion(
+                ".gitignore", open_to_git, "the embedded registry's data are no part of the project", False
+            )
     else:
-        yield Need("", ["git init"], "without commits, runs have none and `--all-commits` nothing to walk")
+        yield Suggestion("", ["git init"], "without commits, runs have none and `--all-commits` nothing to walk")
     locked = pipeline.locked()
     if not locked:
-        yield Need("", ["dvc repro"], "dvc.lock names nothing that could be mirrored yet", optional=False)
+        yield Suggestion("", ["dvc repro"], "dvc.lock names nothing that could be mirrored yet", optional=False)
     if not setting(root, "project"):
-        yield Need("params.yaml", [f"project: {name_of(root)}"], "the W&B project, the same for everybody")
+        yield Suggestion("params.yaml", [f"project: {name_of(root)}"], "the W&B project, the same for everybody")
     yield from _of_stages(locked)
     yield from _of_artifacts(locked)
 
 
-def _of_stages(locked: list[Execution]) -> Iterator[Need]:
+def _of_stages(locked: list[Execution]) -> Iterator[Suggestion]:
     """Job types for the stages that have none; foreach and matrix say it once, in `do` or beside the command."""
     unnamed = [one.stage for one in locked if "job_type" not in one.meta and not one.stage.endswith(".dvc")]
     files: dict[str, list[str]] = {}
@@ -62,15 +64,17 @@ def _of_stages(locked: list[Execution]) -> Iterator[Need]:
         lines = ["stages:"]
         for name in names:
             lines += [f"  {name}:", f"    meta: {{wandb: {{job_type: {name}}}}}"]
-        yield Need(file, lines, "what kind of job a stage is; else its name is taken")
+        yield Suggestion(file, lines, "what kind of job a stage is; else its name is taken")
 
 
-def _of_artifacts(locked: list[Execution]) -> Iterator[Need]:
+def _of_artifacts(locked: list[Execution]) -> Iterator[Suggestion]:
     """Names and types for the outs that have none of their own, metrics and plots left out."""
     outs = [out for one in locked for out in one.outs if out.kind == "out" and out.type == "data"]
     if outs:
         lines = ["artifacts:", *(f"  {_name(out)}: {{path: {out.path}, type: dataset}}" for out in outs)]
-        yield Need("dvc.yaml", lines, "names and types (dataset, model, …) of your own; else they are made from paths")
+        yield Suggestion(
+            "dvc.yaml", lines, "names and types (dataset, model, …) of your own; else they are made from paths"
+        )
 
 
 def _name(out: Content) -> str:

@@ -14,13 +14,13 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from dvc_wandb import production
-from dvc_wandb.client.connection import Connection
-from dvc_wandb.client.versions import Holdings
+from dvc_wandb.client.connection import RegistryConnection
+from dvc_wandb.client.versions import RegistryProject
 from dvc_wandb.errors import LineageError, RegistryAway, in_a_sentence
 from dvc_wandb.production import Record, alias, history, registry_state
-from dvc_wandb.production.alias import Wanted
-from dvc_wandb.production.promoting_stage import Place
-from dvc_wandb.production.registry_state import ALIAS, Held
+from dvc_wandb.production.alias import RecordedModel
+from dvc_wandb.production.promoting_stage import PromotingStage
+from dvc_wandb.production.registry_state import ALIAS, AliasHolder
 from dvc_wandb.project import git
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.recorder import client
@@ -34,7 +34,7 @@ TRIES = 3  # times that the gate runs because somebody else was faster
 # ---- deciding ----
 
 
-def by_gate(where: Place) -> None:
+def by_gate(where: PromotingStage) -> None:
     """Let the stage decide, then make the registry agree; again where another clone was faster."""
     before, clicked = where.record(), by_click(where)
     for _ in range(TRIES):
@@ -47,7 +47,7 @@ def by_gate(where: Place) -> None:
     raise LineageError(f"production moves in the registry again and again; it was left alone after {TRIES} tries.")
 
 
-def _faster(where: Place, before: Record | None, clicked: Held | None) -> Record | None:
+def _faster(where: PromotingStage, before: Record | None, clicked: AliasHolder | None) -> Record | None:
     """The record of who was faster, to decide on it again; None where both sides agree now."""
     faster = _agree(where, lambda now: now == clicked or chosen_over(where, where.record(), now))
     if faster is None:
@@ -57,7 +57,7 @@ def _faster(where: Place, before: Record | None, clicked: Held | None) -> Record
     return theirs
 
 
-def by_person(where: Place, record: Record) -> None:
+def by_person(where: PromotingStage, record: Record) -> None:
     """Write a person's decision, have the stage take it up, and make the registry agree.
 
     Where somebody else decided meanwhile, neither knew of the other: the first stands, and this one is taken back.
@@ -73,7 +73,9 @@ def by_person(where: Place, record: Record) -> None:
         raise
     print(decision(where))
 
-    def may_leave(now: Held) -> bool:  # what nobody knew of at first is one that it was chosen over, by git's history
+    def may_leave(
+        now: AliasHolder,
+    ) -> bool:  # what nobody knew of at first is one that it was chosen over, by git's history
         return now == expected if expected else chosen_over(where, record, now)
 
     meanwhile = tell(where, lambda: _meanwhile(where, _agree(where, may_leave)))
@@ -83,7 +85,7 @@ def by_person(where: Place, record: Record) -> None:
         raise LineageError(f"{meanwhile} Your decision was taken back; {TAKE_OVER}")
 
 
-def repro(where: Place, alone: bool = False, silent: bool = False) -> None:
+def repro(where: PromotingStage, alone: bool = False, silent: bool = False) -> None:
     """Run the stage where something changed; `alone`, without those before it, where all that it reads is there."""
     pipeline = Pipeline(where.root)
     arguments = [where.stage]
@@ -95,7 +97,7 @@ def repro(where: Place, alone: bool = False, silent: bool = False) -> None:
     client.settle(where.root)
 
 
-def _dvc(where: Place, *arguments: str, silent: bool = False) -> None:
+def _dvc(where: PromotingStage, *arguments: str, silent: bool = False) -> None:
     sys.stdout.flush()
     done = subprocess.run(
         [sys.executable, "-m", "dvc", "repro", *arguments],
@@ -108,12 +110,12 @@ def _dvc(where: Place, *arguments: str, silent: bool = False) -> None:
         raise LineageError(f"`dvc repro {' '.join(arguments)}` failed, so production is as it was.")
 
 
-def decision(where: Place) -> str:
+def decision(where: PromotingStage) -> str:
     """The stage's own sentence, from its metrics."""
     return str(_decided(where).get("decision", ""))
 
 
-def _decided(where: Place) -> dict[str, Any]:
+def _decided(where: PromotingStage) -> dict[str, Any]:
     execution = next((one for one in Pipeline(where.root).locked() if one.stage == where.stage), None)
     for out in execution.outs if execution else ():
         path = where.root / out.path
@@ -127,7 +129,7 @@ def _decided(where: Place) -> dict[str, Any]:
 # ---- the registry's side ----
 
 
-def ask(where: Place, work: Callable[[], T]) -> T:
+def ask(where: PromotingStage, work: Callable[[], T]) -> T:
     """What `work` finds out in the registry, before anything is changed."""
     try:
         return where.asked(work)
@@ -135,7 +137,7 @@ def ask(where: Place, work: Callable[[], T]) -> T:
         raise LineageError(f"{in_a_sentence(error)}. Nothing was changed; run this again when it is back.") from None
 
 
-def tell(where: Place, work: Callable[[], T]) -> T:
+def tell(where: PromotingStage, work: Callable[[], T]) -> T:
     """What comes of `work`, which makes the registry agree with the record; else a sentence on what either side has."""
     from wandb.errors import Error
 
@@ -149,7 +151,7 @@ def tell(where: Place, work: Callable[[], T]) -> T:
         ) from None
 
 
-def _agree(where: Place, may_leave: Callable[[Held], bool]) -> Held | None:
+def _agree(where: PromotingStage, may_leave: Callable[[AliasHolder], bool]) -> AliasHolder | None:
     """Put the alias where the record has it, from nowhere or from what it `may_leave`, and say what is in production.
 
     Returns who has it where it may not, or where somebody else was faster: that one keeps it.
@@ -157,7 +159,7 @@ def _agree(where: Place, may_leave: Callable[[Held], bool]) -> Held | None:
     pipeline, connected = Pipeline(where.root), where.connected()
     execution = where.execution(pipeline)
     wanted = alias.recorded(pipeline, execution)
-    left = mirror.make_up(pipeline, connected, Holdings(connected), pipeline.locked())
+    left = mirror.make_up(pipeline, connected, RegistryProject(connected), pipeline.locked())
     for one in left:
         print(f"dvc-wandb: {one.name} was not mirrored: {one.why}.", file=sys.stderr)
     if wanted is None:
@@ -176,7 +178,7 @@ def _agree(where: Place, may_leave: Callable[[Held], bool]) -> Held | None:
     return None
 
 
-def by_click(where: Place) -> Held | None:
+def by_click(where: PromotingStage) -> AliasHolder | None:
     """What a person made production in the registry by hand: no record there tells of it.
 
     A person who runs the gate has the registry follow git. Nothing is known of it while the registry is away.
@@ -188,7 +190,7 @@ def by_click(where: Place) -> Held | None:
         return None
 
 
-def chosen_over(where: Place, record: Record | None, now: Held) -> bool:
+def chosen_over(where: PromotingStage, record: Record | None, now: AliasHolder) -> bool:
     """Whether `record` was chosen over what is production in the registry `now`.
 
     By git's history, unless that doesn't know that it was taken back since; or directly, by a decision of which the
@@ -202,12 +204,12 @@ def chosen_over(where: Place, record: Record | None, now: Held) -> bool:
     return now.md5 == record.replaces and not _arrived(where, record)
 
 
-def _taken_back(where: Place, record: Record, theirs: Record | None) -> bool:
+def _taken_back(where: PromotingStage, record: Record, theirs: Record | None) -> bool:
     """Whether the registry followed `record`, then an earlier one again, as after a revert that git has not here."""
     return theirs != record and not history.follows(where.root, where.path, theirs, record) and _arrived(where, record)
 
 
-def taken_over(where: Place, before: Record | None, mine: Record | None, faster: Held) -> Record:
+def taken_over(where: PromotingStage, before: Record | None, mine: Record | None, faster: AliasHolder) -> Record:
     """The record of who was faster, from the registry where it has it; `mine` was decided on `before`.
 
     Raises LineageError where mine is a person's decision: nobody knows which of the two is meant.
@@ -229,14 +231,14 @@ def taken_over(where: Place, before: Record | None, mine: Record | None, faster:
     return replace(theirs, only_by_person=tuple(one for one in barred if one != faster.md5))
 
 
-def deciding_again(faster: Held) -> str:
+def deciding_again(faster: AliasHolder) -> str:
     return (
         f"Another promotion was faster: {faster} is {ALIAS} in the registry, which this one was not compared with. "
         "Deciding again."
     )
 
 
-def _meanwhile(where: Place, faster: Held | None) -> str:
+def _meanwhile(where: PromotingStage, faster: AliasHolder | None) -> str:
     """That somebody else was `faster`; nothing where nobody was."""
     if faster is None:
         return ""
@@ -244,14 +246,14 @@ def _meanwhile(where: Place, faster: Held | None) -> str:
     return f"meanwhile {faster} became {ALIAS} in the registry ({record.reason if record else 'somebody moved it'})."
 
 
-def _with_its_story(where: Place, now: Held) -> str:
+def _with_its_story(where: PromotingStage, now: AliasHolder) -> str:
     """Who has the alias, and who moved it there, when and why: so that nobody's decision is undone unseen."""
     moves, record = registry_state.moves(where.connected(), now), _record_behind(where, now)
     by = f", put there by {moves[-1].by} at {moves[-1].at:%Y-%m-%d %H:%M}" if moves else ""
     return f"{now}{by}{f' ({record.reason})' if record and record.reason else ''}"
 
 
-def holder(where: Place) -> Held | None:
+def holder(where: PromotingStage) -> AliasHolder | None:
     """Who has the alias; None also while the registry is away."""
     record = where.record()
     try:
@@ -262,18 +264,18 @@ def holder(where: Place) -> Held | None:
         return None
 
 
-def _record_behind(where: Place, now: Held) -> Record | None:
+def _record_behind(where: PromotingStage, now: AliasHolder) -> Record | None:
     """The record by which it became production in the registry: maybe another clone's, which git will bring."""
     found = registry_state.behind(where.connected(), Pipeline(where.root).running(where.stage), now)
     return found[1] if found else None
 
 
-def _arrived(where: Place, record: Record) -> bool:
+def _arrived(where: PromotingStage, record: Record) -> bool:
     wanted, execution = alias.of_record(record), Pipeline(where.root).running(where.stage)
     return wanted is not None and registry_state.arrived(where.connected(), execution, record, wanted.version)
 
 
-def _uncommitted(where: Place) -> str:
+def _uncommitted(where: PromotingStage) -> str:
     changed = git.said(where.root, "status", "--porcelain", "--", where.path)
     return " (not committed yet)" if changed else ""
 
@@ -281,7 +283,7 @@ def _uncommitted(where: Place) -> str:
 # ---- what a person may mean ----
 
 
-def version(where: Place, name: str, reason: str) -> Record:
+def version(where: PromotingStage, name: str, reason: str) -> Record:
     """The record once a person has put `name`, a version or an alias of the registered model, in production."""
     before = _present(where)
     _asked(where)
@@ -289,7 +291,7 @@ def version(where: Place, name: str, reason: str) -> Record:
     return chosen(where, _in_registry(before.registered_model, name), reason)
 
 
-def chosen(where: Place, found: Held, reason: str) -> Record:
+def chosen(where: PromotingStage, found: AliasHolder, reason: str) -> Record:
     """The record once a person has chosen a version; as it is where that is in production already."""
     before = _present(where)
     if not found.md5:
@@ -304,7 +306,7 @@ def chosen(where: Place, found: Held, reason: str) -> Record:
     return before.by_person(found.md5, reason, known, last)
 
 
-def from_registry(where: Place, reason: str | None) -> Record:
+def from_registry(where: PromotingStage, reason: str | None) -> Record:
     """The record once git follows the registry: whoever moved the alias there has decided."""
     before, connected = _present(where), _asked(where)
     now = registry_state.held(before.registered_model)
@@ -319,7 +321,7 @@ def from_registry(where: Place, reason: str | None) -> Record:
     return chosen(where, now, reason or f"moved in the registry{by}")
 
 
-def back(where: Place, reason: str | None) -> Record:
+def back(where: PromotingStage, reason: str | None) -> Record:
     """The record once the model before is in production again."""
     record = _present(where)
     earlier = history.before(history.of_git(where.root, where.path), record)
@@ -337,7 +339,7 @@ def back(where: Place, reason: str | None) -> Record:
     return record.by_person(earlier.model_md5, why, earlier, last)
 
 
-def _asked(where: Place) -> Connection:
+def _asked(where: PromotingStage) -> RegistryConnection:
     """The registry, which alone knows what is meant."""
     try:
         return where.connected()
@@ -348,14 +350,14 @@ def _asked(where: Place) -> Connection:
         ) from None
 
 
-def _check_known(where: Place, record: Record) -> None:
+def _check_known(where: PromotingStage, record: Record) -> None:
     """Raises LineageError where another clone has promoted since: who decides here doesn't know of it."""
     now = holder(where)
     if now and now.md5 != record.model_md5 and _record_behind(where, now) and not chosen_over(where, record, now):
         raise LineageError(f"{_meanwhile(where, now)} Nothing was changed; {TAKE_OVER}")
 
 
-def _check_there(where: Place, wanted: Wanted | None) -> None:
+def _check_there(where: PromotingStage, wanted: RecordedModel | None) -> None:
     """Raises LineageError where the registry lacks the model; one that is away learns of it later."""
     try:
         where.connected()
@@ -368,14 +370,14 @@ def _check_there(where: Place, wanted: Wanted | None) -> None:
         )
 
 
-def _present(where: Place) -> Record:
+def _present(where: PromotingStage) -> Record:
     record = where.record()
     if record is None:
         raise LineageError(f"there is no {where.path} yet; `dvc repro {where.stage}` makes it.")
     return record
 
 
-def _in_registry(target: str, name: str) -> Held:
+def _in_registry(target: str, name: str) -> AliasHolder:
     found = registry_state.held(target, name)
     if found is None:
         import wandb

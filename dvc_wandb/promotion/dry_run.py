@@ -12,22 +12,22 @@ from pathlib import Path
 from dvc_wandb import production, temporary_folders
 from dvc_wandb.errors import LineageError, RegistryAway, first_line, in_a_sentence
 from dvc_wandb.production import Record, alias, registry_state
-from dvc_wandb.production.promoting_stage import Place
-from dvc_wandb.production.registry_state import ALIAS, Held
+from dvc_wandb.production.promoting_stage import PromotingStage
+from dvc_wandb.production.registry_state import ALIAS, AliasHolder
 from dvc_wandb.project import git
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.promotion import decisions
 from dvc_wandb.sync import fetch
 
 
-def of_gate(where: Place) -> Iterator[str]:
+def of_gate(where: PromotingStage) -> Iterator[str]:
     """What the gate would decide, and what then would move."""
     waiting = _would_run_first(where)
     if waiting:
         yield f"would run first: {', '.join(waiting)}; what they make is not known yet, and so neither is the decision."
         return
     before, clicked = where.record(), decisions.by_click(where)
-    copy = Place(temporary_folders.folder(), where.stage, where.path, where.environment)
+    copy = PromotingStage(temporary_folders.folder(), where.stage, where.path, where.environment)
     _copy(where, copy.root)
     for _ in range(decisions.TRIES):
         _lend(where, copy)
@@ -42,7 +42,7 @@ def of_gate(where: Place) -> Iterator[str]:
     yield from of_record(where, after)
 
 
-def _faster(where: Place, after: Record | None, clicked: Held | None) -> Held | None:
+def _faster(where: PromotingStage, after: Record | None, clicked: AliasHolder | None) -> AliasHolder | None:
     """Who is production in the registry though the gate would not have compared with it."""
     now = decisions.holder(where)
     if now is None or after is None or now.md5 == after.model_md5:
@@ -50,7 +50,7 @@ def _faster(where: Place, after: Record | None, clicked: Held | None) -> Held | 
     return None if now == clicked or decisions.chosen_over(where, after, now) else now
 
 
-def of_record(where: Place, after: Record | None) -> Iterator[str]:
+def of_record(where: PromotingStage, after: Record | None) -> Iterator[str]:
     """What would move if `after` became the record."""
     before = where.record()
     names = [record.model_md5 if record else None for record in (before, after)]
@@ -75,7 +75,7 @@ def of_record(where: Place, after: Record | None) -> Iterator[str]:
         yield f"{ALIAS} would move from {now or 'nothing'} to {_short(wanted.md5)} in the registry."
 
 
-def _would_run_first(where: Place) -> list[str]:
+def _would_run_first(where: PromotingStage) -> list[str]:
     """The stages before this one that `dvc repro` would run."""
     done = subprocess.run(
         [sys.executable, "-m", "dvc", "repro", "--dry", where.stage],
@@ -91,7 +91,7 @@ def _would_run_first(where: Place) -> list[str]:
     return [stage for stage in ran if stage != where.stage]
 
 
-def _copy(where: Place, target: Path) -> None:
+def _copy(where: PromotingStage, target: Path) -> None:
     """What git would have of the project, and what the stage reads; large files as links, what it writes as copies."""
     names = _names(where.root)
     pipeline = Pipeline(where.root)
@@ -118,7 +118,7 @@ def _names(root: Path) -> set[str]:
     return {path.relative_to(root).as_posix() for path in shown} | {".dvc/config", ".dvcignore"}
 
 
-def _lend(where: Place, copy: Place) -> None:
+def _lend(where: PromotingStage, copy: PromotingStage) -> None:
     """Put the models that a candidate may be held against where a trial finds them, though it asks no registry."""
     record, pipeline, cache = copy.record(), Pipeline(where.root), copy.root / ".dvc" / "cache" / "files" / "md5"
     if record is None:
@@ -131,7 +131,7 @@ def _lend(where: Place, copy: Place) -> None:
                 (cache / md5[:2] / md5[2:]).symlink_to(found)
 
 
-def _decided_in(copy: Place) -> str:
+def _decided_in(copy: PromotingStage) -> str:
     """The stage's sentence, having run it there without a registry to tell."""
     done = subprocess.run(
         [sys.executable, "-m", "dvc", "repro", "--force", "--single-item", copy.stage],

@@ -17,8 +17,8 @@ import psutil
 from dvc_wandb.errors import LineageError
 from dvc_wandb.project.pipeline import project_root
 from dvc_wandb.recorder import client
-from dvc_wandb.recorder.session import Shared
-from dvc_wandb.recorder.stage_run import Recording
+from dvc_wandb.recorder.session import RecorderSession
+from dvc_wandb.recorder.stage_run import StageRun
 
 IDLE_LIMIT = 600.0  # seconds that a recorder waits for another stage of a process that goes on without any
 
@@ -29,25 +29,25 @@ def main() -> None:
     key = secrets.token_bytes(32)
     card = client.card(root, runner)
     with Listener(("127.0.0.1", 0), authkey=key) as listener:
-        shared = Shared(root, runner)
-        stages = Stages(listener, shared)
+        session = RecorderSession(root, runner)
+        stages = Stages(listener, session)
         _write(card, {"port": listener.address[1], "key": key.hex()})
         stages.start()
-        shared.load()
+        session.load()
         while stages.busy or (process.is_running() and stages.idle_seconds < IDLE_LIMIT):
             time.sleep(0.05)
-        shared.end()
+        session.end()
         card.unlink(missing_ok=True)
-        if shared.hangs:
+        if session.hangs:
             os._exit(0)  # the SDK would wait for its registry
 
 
 class Stages(threading.Thread):
     """Takes the calls of stages, each in a thread of its own."""
 
-    def __init__(self, listener: Listener, shared: Shared) -> None:
+    def __init__(self, listener: Listener, session: RecorderSession) -> None:
         super().__init__(daemon=True)
-        self._listener, self._shared = listener, shared
+        self._listener, self._session = listener, session
         self._calls: set[threading.Thread] = set()
         self._last = time.monotonic()
 
@@ -72,7 +72,7 @@ class Stages(threading.Thread):
             call.start()
 
     def _answer(self, call: Connection) -> None:
-        stage = Recording(self._shared)
+        stage = StageRun(self._session)
         with call:
             while True:
                 try:

@@ -24,7 +24,7 @@ START_WITHIN = 30.0  # seconds until a new recorder answers
 SAY_AFTER = 1.0  # seconds of silent waiting for the recorders of earlier commands
 
 
-class Line:
+class RecorderClient:
     """A stage's line to its recorder. Questions may come from several threads; they are answered in turn."""
 
     def __init__(self, root: Path) -> None:
@@ -68,13 +68,20 @@ class Line:
         log(self._root).parent.mkdir(parents=True, exist_ok=True)
         with log(self._root).open("wb") as errors:
             return subprocess.Popen(
-                [sys.executable, "-m", "dvc_wandb.recorder", str(pid)],
+                [sys.executable, "-P", "-m", "dvc_wandb.recorder", str(pid)],
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(_import_path())},
                 cwd=self._root,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
                 start_new_session=True,
             )
+
+
+def _import_path() -> list[str]:
+    """Where a process of ours finds this package: never by the folder that it is started in, which is the user's."""
+    package_root = str(Path(__file__).parents[2])
+    return list(filter(None, [package_root, os.environ.get("PYTHONPATH")]))
 
 
 def settle(root: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 LIMIT = 2**20  # characters; the beginning is kept
 
 
-class Copied:
+class ConsoleCopy:
     """Within the block, `text` grows by what Python code writes to stdout and stderr."""
 
     def __init__(self) -> None:
@@ -20,7 +20,7 @@ class Copied:
     def text(self) -> str:
         return "".join(self._parts)
 
-    def __enter__(self) -> Copied:
+    def __enter__(self) -> ConsoleCopy:
         self._streams = sys.stdout, sys.stderr
         sys.stdout, sys.stderr = (_Tee(stream, self._keep) for stream in self._streams)
         return self

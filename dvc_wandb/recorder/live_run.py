@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 from dvc_wandb.client import timeouts
 from dvc_wandb.errors import in_a_sentence
 from dvc_wandb.project.pipeline import Execution
-from dvc_wandb.recorder.client import Line
+from dvc_wandb.recorder.client import RecorderClient
 
 if TYPE_CHECKING:
     import wandb
 
 
-class Live:
+class LiveRun:
     """Opened beside the stage's first steps, in a thread."""
 
-    def __init__(self, root: Path, recorder: Line, execution: Execution) -> None:
+    def __init__(self, root: Path, recorder: RecorderClient, execution: Execution) -> None:
         self._root, self._recorder, self._execution = root, recorder, execution
         self._opening = timeouts.in_background(self._open)
         self._missing: str | None = None

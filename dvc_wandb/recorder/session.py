@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 
 from dvc_wandb.client import connection, timeouts
-from dvc_wandb.client.connection import Connection
+from dvc_wandb.client.connection import RegistryConnection
 from dvc_wandb.errors import LineageError, RegistryAway, in_a_sentence, not_mirrored
 from dvc_wandb.project.pipeline import Execution, Pipeline
 
@@ -22,14 +22,14 @@ ASK_AGAIN_AFTER = 30.0  # seconds; one that lets each stage wait for an answer w
 HARMLESS = {"-q", "--quiet", "-v", "--verbose", "-f", "--force"}  # options that leave no stage out
 
 
-class Shared:
+class RecorderSession:
     """For the stages of the process `runner` in the project `root`; used from several threads."""
 
     def __init__(self, root: Path, runner: int) -> None:
         self.root = root
         self._worker = ThreadPoolExecutor(max_workers=1)
         self._connecting = threading.Lock()
-        self._connection: Connection | None = None
+        self._connection: RegistryConnection | None = None
         self._away: RegistryAway | None = None
         self._asked = 0.0
         self.hangs: RegistryAway | None = None
@@ -81,7 +81,7 @@ class Shared:
             raise LineageError(str(self._pipeline))
         return self._pipeline
 
-    def connected(self) -> Connection:
+    def connected(self) -> RegistryConnection:
         """The registry, found once and brought back where it went away; raises RegistryAway."""
         with self._connecting:
             if self.hangs:
@@ -92,7 +92,7 @@ class Shared:
                 connection.still_there(self._connection, self.root)
             return self._connection
 
-    def _connect(self) -> Connection:
+    def _connect(self) -> RegistryConnection:
         if self._away and time.monotonic() - self._asked < ASK_AGAIN_AFTER:
             raise self._away
         try:

@@ -6,25 +6,25 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from dvc_wandb.client import connection
-from dvc_wandb.client.connection import Connection
-from dvc_wandb.client.versions import Holdings
+from dvc_wandb.client.connection import RegistryConnection
+from dvc_wandb.client.versions import RegistryProject
 from dvc_wandb.errors import LineageError, RegistryAway, first_line, in_a_sentence, not_mirrored
 from dvc_wandb.production import alias
 from dvc_wandb.project.pipeline import Content, Execution, Pipeline
-from dvc_wandb.recorder.session import Said, Shared
+from dvc_wandb.recorder.session import RecorderSession, Said
 from dvc_wandb.sync import fetch, log_run, mirror
 
 if TYPE_CHECKING:
     import wandb
 
-Live = tuple[str | None, str | None] | None  # a run that the stage had open itself: its id, or why there is none
+LiveRun = tuple[str | None, str | None] | None  # a run that the stage had open itself: its id, or why there is none
 
 
-class Recording:
+class StageRun:
     """One stage's run. The methods `on_…` answer what the stage asks."""
 
-    def __init__(self, shared: Shared) -> None:
-        self._shared = shared
+    def __init__(self, session: RecorderSession) -> None:
+        self._session = session
         self._execution: Execution | None = None
         self._run: wandb.Run | None = None
         self._missing: str | None = None
@@ -33,65 +33,65 @@ class Recording:
 
     def on_begin(self, stage: str, live: bool, pid: int, program: str) -> Execution:
         """What DVC knows of the stage. Its run is opened meanwhile, unless it is live in the stage itself."""
-        execution = self._shared.pipeline.running(stage)
+        execution = self._session.pipeline.running(stage)
         for dep in execution.deps:
             if dep.md5 is None:
                 raise LineageError(f"{dep.path} is missing; `dvc repro {stage}` makes what this stage reads.")
         self._execution = execution
         self._settings = {"x_stats_pid": pid, "program": program}
         if not live:
-            self._shared.later(self._attempt, self._open)
+            self._session.later(self._attempt, self._open)
         return execution
 
-    def on_connection(self) -> Connection:
-        return self._shared.connected()
+    def on_connection(self) -> RegistryConnection:
+        return self._session.connected()
 
     def on_look(self) -> None:
-        self._shared.look()
+        self._session.look()
 
     def on_use_model(self, content: Content) -> str | None:
         """Where the model lies as the registry served it; None while the registry is away."""
         try:
-            return self._shared.result(self._shared.later(self._attempt, self._use_model, content))
+            return self._session.result(self._session.later(self._attempt, self._use_model, content))
         except RegistryAway:
             return None
 
     def on_find_model(self, target: str, md5: str) -> str | None:
         """Where a model of the past lies; None where nothing has its bytes."""
         try:
-            return self._shared.result(self._shared.later(self._find_model, target, md5))
+            return self._session.result(self._session.later(self._find_model, target, md5))
         except RegistryAway:  # what lies here needs no registry
             return self._find_model(target, md5)
 
-    def on_complete(self, console: str, live: Live) -> list[Said]:
+    def on_complete(self, console: str, live: LiveRun) -> list[Said]:
         """Log the outputs, and end the run; waits for it where no other stage is going to."""
-        pipeline, stage = self._shared.pipeline, self._stage
+        pipeline, stage = self._session.pipeline, self._stage
         for out in self._begun.outs:
-            if not (self._shared.root / out.path).exists():
+            if not (self._session.root / out.path).exists():
                 raise LineageError(f"{out.path} was not written, but dvc.yaml has it among the outs.")
         finished = pipeline.running(stage)
         pipeline.hold(finished.outs)
         self._over = True
-        self._shared.handed_over(stage)
-        done = self._shared.later(self._complete, finished, console, live)
-        if not self._shared.more_comes(finished):
+        self._session.handed_over(stage)
+        done = self._session.later(self._complete, finished, console, live)
+        if not self._session.more_comes(finished):
             with contextlib.suppress(RegistryAway):  # which was told
-                self._shared.result(done)
-        return self._shared.heard()
+                self._session.result(done)
+        return self._session.heard()
 
-    def on_abandon(self, console: str, live: Live) -> list[Said]:
+    def on_abandon(self, console: str, live: LiveRun) -> list[Said]:
         """End the run as failed, and bring the stage's earlier outputs back."""
         self._over = self._failed = True
         if self._execution is not None:
             self._restore()
             with contextlib.suppress(RegistryAway):
-                self._shared.result(self._shared.later(self._close, console, live, 1))
-        return self._shared.heard()
+                self._session.result(self._session.later(self._close, console, live, 1))
+        return self._session.heard()
 
     def hung_up(self) -> None:
         """The stage's process is gone; without a word where it was killed."""
         if not self._over and self._execution is not None:
-            self._shared.later(self._close, "", None, 1)
+            self._session.later(self._close, "", None, 1)
 
     @property
     def _begun(self) -> Execution:
@@ -104,9 +104,9 @@ class Recording:
 
     def _restore(self) -> None:
         try:
-            self._shared.pipeline.restore(self._stage)
+            self._session.pipeline.restore(self._stage)
         except Exception as error:  # the stage's own failure is what the user has to see
-            self._shared.say(
+            self._session.say(
                 f"{self._stage}: its earlier outputs are in DVC's cache; `dvc checkout` brings them back "
                 f"(here that failed: {first_line(error)}).",
                 failed=True,
@@ -124,7 +124,7 @@ class Recording:
     def _open(self, live: str | None = None) -> None:
         """Open the run, or go on in the one that the stage had open itself; its inputs are declared."""
         run = self._run = connection.open_run(
-            self._shared.connected(),
+            self._session.connected(),
             reinit="create_new",
             settings=self._settings,
             **({"id": live, "resume": "allow"} if live else {}),
@@ -141,12 +141,12 @@ class Recording:
         except (CommError, ValueError):
             if self._failed:  # which needn't wait for it
                 return
-            pipeline, connected = Pipeline(self._shared.root), self._shared.connected()
+            pipeline, connected = Pipeline(self._session.root), self._session.connected()
             makers = sorted({maker for dep in self._begun.deps if (maker := pipeline.maker(dep))})
-            holdings = Holdings(connected)
-            mirror.make_up_sources(pipeline, connected, holdings, pipeline.sources())
+            registry = RegistryProject(connected)
+            mirror.make_up_sources(pipeline, connected, registry, pipeline.sources())
             if makers:
-                mirror.make_up(pipeline, connected, holdings, pipeline.locked(*makers))
+                mirror.make_up(pipeline, connected, registry, pipeline.locked(*makers))
             log_run.use_inputs(run, self._begun)
 
     def _use_model(self, content: Content) -> str | None:
@@ -156,42 +156,42 @@ class Recording:
 
     def _find_model(self, target: str, md5: str) -> str | None:
         try:
-            return str(fetch.find(self._shared.pipeline, target, md5, self._shared.connected))
+            return str(fetch.find(self._session.pipeline, target, md5, self._session.connected))
         except Exception:  # the stage says what it means that it's gone
             return None
 
-    def _complete(self, finished: Execution, console: str, live: Live) -> None:
+    def _complete(self, finished: Execution, console: str, live: LiveRun) -> None:
         said = self._attempt(self._log, finished, live)
         run, missing = self._run, self._missing
         self._close(console, live, 0)
         if self._missing or run is None:
             line = not_mirrored(self._stage, missing or self._missing or "")
         else:
-            line = f"{self._stage}: mirrored as {self._shared.connected().project_url}/runs/{run.id}"
-        self._shared.tell(self._stage, line, failed=bool(self._missing or run is None))
+            line = f"{self._stage}: mirrored as {self._session.connected().project_url}/runs/{run.id}"
+        self._session.tell(self._stage, line, failed=bool(self._missing or run is None))
         if said:
-            self._shared.say(f"{self._stage}: {said}")
+            self._session.say(f"{self._stage}: {said}")
 
-    def _log(self, finished: Execution, live: Live) -> str | None:
+    def _log(self, finished: Execution, live: LiveRun) -> str | None:
         """Bring all that the stage made into its run; what became of production, in words."""
-        connected = self._shared.connected()
+        connected = self._session.connected()
         self._go_on(live)
         assert self._run is not None
-        log_run.log_outputs(self._run, self._shared.pipeline, finished)
+        log_run.log_outputs(self._run, self._session.pipeline, finished)
         path = finished.meta.get("promotes")
         decided = bool(path) and self._begun.out(path).md5 != finished.out(path).md5
-        said = alias.follow(self._shared.pipeline, finished, connected, decided)
+        said = alias.follow(self._session.pipeline, finished, connected, decided)
         log_run.mark_complete(self._run, finished)
         return said
 
-    def _go_on(self, live: Live) -> None:
+    def _go_on(self, live: LiveRun) -> None:
         id, missing = live or (None, None)
         if missing:
             raise LineageError(missing)
         if id and self._run is None:
             self._open(id)
 
-    def _close(self, console: str, live: Live, exit_code: int) -> None:
+    def _close(self, console: str, live: LiveRun, exit_code: int) -> None:
         """End the run where there is one."""
         self._attempt(self._go_on, live)
         if self._run is None:

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from dvc_wandb.errors import LineageError, RecorderGone, WrongProject, first_line, in_a_sentence, not_mirrored
 from dvc_wandb.project.pipeline import Execution, Pipeline, project_root
-from dvc_wandb.recorder.client import Line
-from dvc_wandb.recorder.console import Copied
-from dvc_wandb.recorder.live_run import Live
+from dvc_wandb.recorder.client import RecorderClient
+from dvc_wandb.recorder.console import ConsoleCopy
+from dvc_wandb.recorder.live_run import LiveRun
 
 if TYPE_CHECKING:
     import wandb
@@ -30,7 +30,7 @@ def tracked_run(stage: str, live: bool = False) -> Iterator[TrackedRun]:
     A `live` run is open in this process while the stage works, for callbacks: `run.opened()` waits for it.
     """
     try:
-        with Copied() as console:
+        with ConsoleCopy() as console:
             run = TrackedRun(stage, live)
             try:
                 yield run
@@ -55,12 +55,12 @@ class TrackedRun:
         self._stage = stage
         self._root = project_root()
         try:
-            self._recorder = Line(self._root)
+            self._recorder = RecorderClient(self._root)
             self._execution = self._begin(live)
         except BaseException:
             _bring_back(self._root, stage)
             raise
-        self._live = Live(self._root, self._recorder, self._execution) if live else None
+        self._live = LiveRun(self._root, self._recorder, self._execution) if live else None
 
     def _begin(self, live: bool) -> Execution:
         question = ("begin", self._stage, live, os.getpid(), _program())
@@ -68,7 +68,7 @@ class TrackedRun:
             return self._recorder.ask(*question)
         except RecorderGone:  # killed before it knew of this stage: another one starts afresh
             self._recorder.close()
-            self._recorder = Line(self._root)
+            self._recorder = RecorderClient(self._root)
             return self._recorder.ask(*question)
 
     def params_in(self, file: str) -> dict[str, Any]:

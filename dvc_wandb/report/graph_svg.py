@@ -7,8 +7,8 @@ from html import escape
 
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.report.graph import Graph, key_of
-from dvc_wandb.report.graph_text import Registry, cut
-from dvc_wandb.report.layout import Place, layered
+from dvc_wandb.report.graph_text import RegistryNames, cut
+from dvc_wandb.report.layout import NodePosition, layered
 
 WIDTH, HEIGHT = 178, 46  # of a node
 ROOM, NARROW, ROW = 194, 18, 88  # of a row: for a node, for an edge that passes; from row to row
@@ -32,7 +32,7 @@ STYLE = """
 """
 
 
-def svg(graph: Graph, registry: Registry, title: str) -> str:
+def svg(graph: Graph, registry: RegistryNames, title: str) -> str:
     """The picture: stages as round boxes, contents as square ones, those that no stage makes with a dashed edge."""
     nodes, edges = _nodes_and_edges(graph)
     places, routes = layered(nodes, edges, ROOM, NARROW)
@@ -79,20 +79,20 @@ def _told(graph: Graph) -> Iterable[str]:
         yield f"{one.stage} reads {reads} and makes {makes}."
 
 
-def _stage(execution: Execution, registry: Registry, place: Place) -> str:
+def _stage(execution: Execution, registry: RegistryNames, place: NodePosition) -> str:
     full = f"{execution.stage}: {execution.desc or execution.cmd}"
     below = execution.job_type if execution.job_type != execution.stage else registry.runs.get(execution.key, "")
     return _box("stage", place, full, execution.stage, below, HEIGHT / 2)
 
 
-def _content(graph: Graph, key: tuple, registry: Registry, place: Place) -> str:
+def _content(graph: Graph, key: tuple, registry: RegistryNames, place: NodePosition) -> str:
     content: Content = graph.contents[key]
     full = " · ".join(filter(None, [content.path, content.md5, registry.version(content)]))
     kind = "made" if key in graph.makers else "source"
     return _box(kind, place, full, content.path, registry.caption(content), 3)
 
 
-def _box(kind: str, place: Place, full: str, name: str, below: str, corner: float) -> str:
+def _box(kind: str, place: NodePosition, full: str, name: str, below: str, corner: float) -> str:
     x, y = place.x + MARGIN, place.row * ROW + MARGIN
     lines = [(name, y + (20 if below else 28)), (below, y + 36)]
     return (
@@ -103,7 +103,7 @@ def _box(kind: str, place: Place, full: str, name: str, below: str, corner: floa
     )
 
 
-def _curve(route: list[Place]) -> str:
+def _curve(route: list[NodePosition]) -> str:
     """From the lower edge of the first place to the upper edge of the last, upright through what lies between."""
     x, y = route[0].x + MARGIN, route[0].row * ROW + HEIGHT + MARGIN
     drawn = [f"M{x:.1f} {y}"]

@@ -15,7 +15,7 @@ MANY = 400  # edges; GitHub draws no Mermaid of more than 500
 
 
 @dataclass(frozen=True)
-class Registry:
+class RegistryNames:
     """The other side's names: of versions by content, of runs by execution key. Empty while the registry is away."""
 
     url: str | None = None
@@ -51,7 +51,7 @@ def short(md5: str | None) -> str:
 # ---- text ----
 
 
-def text(graph: Graph, registry: Registry, width: int) -> str:
+def text(graph: Graph, registry: RegistryNames, width: int) -> str:
     """A paragraph a stage, upstream first: what it reads and makes, under both names; no line is wider than `width`.
 
     An arrow says which stages a content comes from or goes to.
@@ -89,7 +89,7 @@ def _columns(shown: list[tuple[str, str]], width: int) -> tuple[int, int]:
     return paths, left - paths
 
 
-def _head(execution: Execution, registry: Registry, width: int) -> str:
+def _head(execution: Execution, registry: RegistryNames, width: int) -> str:
     told = [execution.stage, execution.job_type if execution.job_type != execution.stage else ""]
     told.append(f"run {registry.runs[execution.key]}" if execution.key in registry.runs else "")
     if registry.url and execution.key not in registry.runs:
@@ -98,7 +98,7 @@ def _head(execution: Execution, registry: Registry, width: int) -> str:
 
 
 def _body(
-    rows: list[tuple[str, Content, str]], columns: tuple[int, int], registry: Registry, width: int
+    rows: list[tuple[str, Content, str]], columns: tuple[int, int], registry: RegistryNames, width: int
 ) -> Iterable[str]:
     for at, (arrow, content, note) in enumerate(rows, start=1):
         last = at == len(rows)
@@ -149,14 +149,14 @@ def padded(shown: str, room: int) -> str:
 # ---- Mermaid ----
 
 
-def mermaid(graph: Graph, registry: Registry) -> str:
+def mermaid(graph: Graph, registry: RegistryNames) -> str:
     """A flowchart that GitHub draws from a ```mermaid block; of stages alone where it would be too large for that."""
     edges = sum(len(one.deps) + len(one.outs) for one in graph.executions)
     lines = _stages(graph) if edges > MANY else _all(graph, registry)
     return "\n".join(["flowchart TD", *(f"  {line}" for line in lines)])
 
 
-def _all(graph: Graph, registry: Registry) -> Iterable[str]:
+def _all(graph: Graph, registry: RegistryNames) -> Iterable[str]:
     names = {key: f"c{at}" for at, key in enumerate(graph.contents)}
     for key, content in graph.contents.items():
         label = f"{_label(content.path)}<br>{_label(registry.caption(content))}"
@@ -187,7 +187,9 @@ def _label(shown: str) -> str:
 # ---- JSON ----
 
 
-def facts(graph: Graph, registry: Registry, more: Callable[[Key], dict[str, Any]] = lambda _: {}) -> dict[str, Any]:
+def facts(
+    graph: Graph, registry: RegistryNames, more: Callable[[Key], dict[str, Any]] = lambda _: {}
+) -> dict[str, Any]:
     """The graph for programs: stages, contents, edges from node to node; `more` adds facts to a content."""
     return {
         "registry": registry.url,

@@ -16,7 +16,7 @@ SWEEPS = 8
 
 
 @dataclass(frozen=True)
-class Place:
+class NodePosition:
     """The middle of a node, and the row that it lies in."""
 
     x: float
@@ -25,7 +25,7 @@ class Place:
 
 def layered(
     nodes: Sequence[Node], edges: Sequence[tuple[Node, Node]], room: float, narrow: float
-) -> tuple[dict[Node, Place], list[list[Place]]]:
+) -> tuple[dict[Node, NodePosition], list[list[NodePosition]]]:
     """The place of each node, and of each edge the places that it passes, its ends included.
 
     `nodes` upstream first; a node takes `room` of its row, an edge that passes it `narrow`.
@@ -44,7 +44,7 @@ def layered(
     _order(rows, near)
     widths = {one: room if one in ranks else narrow for row in rows for one in row}
     x = _columns(rows, near, widths)
-    places = {one: Place(x[one], at) for at, row in enumerate(rows) for one in row}
+    places = {one: NodePosition(x[one], at) for at, row in enumerate(rows) for one in row}
     return {node: places[node] for node in nodes}, [[places[one] for one in path] for path in paths]
 
 

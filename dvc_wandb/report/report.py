@@ -54,7 +54,7 @@ class Metric:
 
 
 @dataclass(frozen=True)
-class Report:
+class PipelineReport:
     project: str
     head: Revision
     base: Revision | None
@@ -63,17 +63,17 @@ class Report:
     ran: dict[str, list[str]]  # stage → what it was given otherwise than at the base
     plots: list[tuple[Plot, Plot | None]]
     graph: Graph
-    registry: graph_text.Registry
+    registry: graph_text.RegistryNames
 
 
 def collect(
-    pipeline: Pipeline, project: str, head: Revision, base: Revision | None, registry: graph_text.Registry
-) -> Report:
+    pipeline: Pipeline, project: str, head: Revision, base: Revision | None, registry: graph_text.RegistryNames
+) -> PipelineReport:
     """All that the page says; without `base` nothing is compared."""
     then = pipeline.at(base.commit) if base and base.commit else None
     executions, old = pipeline.locked(), then.locked() if then else []
     before = {plot.title: plot for plot in plots.of(then)} if then else {}
-    return Report(
+    return PipelineReport(
         project=project,
         head=head,
         base=base,
@@ -135,15 +135,15 @@ def _ran(executions: list[Execution], old: list[Execution]) -> dict[str, list[st
 # ---- pages ----
 
 
-def markdown(report: Report) -> str:
+def markdown(report: PipelineReport) -> str:
     return _page("report.md", report, escape=False)
 
 
-def html(report: Report) -> str:
+def html(report: PipelineReport) -> str:
     return _page("report.html", report, escape=True)
 
 
-def _page(template: str, report: Report, escape: bool) -> str:
+def _page(template: str, report: PipelineReport, escape: bool) -> str:
     import jinja2
 
     environment = jinja2.Environment(

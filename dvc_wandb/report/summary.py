@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dvc_wandb.client.versions import Holdings
+from dvc_wandb.client.versions import RegistryProject
 from dvc_wandb.project.pipeline import Execution
 from dvc_wandb.report import graph_text
 
@@ -17,10 +17,10 @@ class Row:
     version: str | None
 
 
-def rows(holdings: Holdings, executions: list[Execution]) -> list[Row]:
+def rows(registry: RegistryProject, executions: list[Execution]) -> list[Row]:
     """One row an output, `version` None where the registry lacks it."""
     return [
-        Row(execution.stage, out.path, out.md5 or "", holdings.version(out))
+        Row(execution.stage, out.path, out.md5 or "", registry.version(out))
         for execution in executions
         for out in execution.outs
     ]

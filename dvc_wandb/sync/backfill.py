@@ -6,44 +6,48 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from dvc_wandb.client.connection import Connection
-from dvc_wandb.client.versions import Holdings
+from dvc_wandb.client.connection import RegistryConnection
+from dvc_wandb.client.versions import RegistryProject
 from dvc_wandb.errors import WrongProject, in_a_sentence
 from dvc_wandb.project.lock import Content, Execution
-from dvc_wandb.project.lock_cache import Remembered
+from dvc_wandb.project.lock_cache import LockCache
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.revisions import Revision
 from dvc_wandb.sync import compare, mirror
 from dvc_wandb.sync.locks import alone
-from dvc_wandb.sync.mirror import Left
+from dvc_wandb.sync.mirror import NotMirrored
 
 AT_ONCE = 100  # revisions that the registry is asked for together
 
 
 def make_up(
-    pipeline: Pipeline, connection: Connection, holdings: Holdings, revisions: list[Revision], runs: mirror.Runs
-) -> list[Left]:
+    pipeline: Pipeline,
+    connection: RegistryConnection,
+    registry: RegistryProject,
+    revisions: list[Revision],
+    runs: mirror.RunCounter,
+) -> list[NotMirrored]:
     """Mirror what the locks of `revisions` hold, in their order; an execution belongs to the first that has it.
 
     The registry is asked for many revisions at once, and only one that it lacks something of is opened with DVC.
     """
     with alone(pipeline.root, "mirror"):
         mirror.end_what_was_killed(pipeline, connection)
-    left: list[Left] = []
+    left: list[NotMirrored] = []
     for batch in _batches(pipeline, revisions, left):
         compare.load(
-            holdings,
+            registry,
             [made for one in batch for made in one.executions],
             [added for one in batch for added in one.added],
         )
         for one in batch:
             print(f"{one.revision.name} ({one.at} of {len(revisions)})", file=sys.stderr, flush=True)
-            if _is_whole(pipeline, holdings, one):
+            if _is_whole(pipeline, registry, one):
                 continue
-            one.forget(holdings)
+            one.forget(registry)
             then = pipeline.at(one.revision.commit)
-            found = mirror.make_up(then, connection, holdings, one.executions, one.added, one.revision.experiment, runs)
-            left += [Left(f"{lost.name} at {one.revision.name}", lost.why) for lost in found]
+            found = mirror.make_up(then, connection, registry, one.executions, one.added, one.revision.experiment, runs)
+            left += [NotMirrored(f"{lost.name} at {one.revision.name}", lost.why) for lost in found]
     return left
 
 
@@ -60,24 +64,24 @@ class _New:
         """What no stage makes."""
         return mirror.made_by_none(self.executions, self.added)
 
-    def forget(self, holdings: Holdings) -> None:
+    def forget(self, registry: RegistryProject) -> None:
         """Let it be asked for again: another mirror may have made it up meanwhile."""
-        holdings.forget(self.sources())
+        registry.forget(self.sources())
         for execution in self.executions:
-            holdings.forget(execution.outs, execution)
+            registry.forget(execution.outs, execution)
 
 
-def _batches(pipeline: Pipeline, revisions: list[Revision], left: list[Left]) -> Iterator[list[_New]]:
+def _batches(pipeline: Pipeline, revisions: list[Revision], left: list[NotMirrored]) -> Iterator[list[_New]]:
     """What `revisions` hold, many at a time; those that DVC can't read are added to `left`."""
     seen: set[str | Content] = set()
-    remembered = Remembered(pipeline)
+    remembered = LockCache(pipeline)
     for start in range(0, len(revisions), AT_ONCE):
         batch = []
         for at, revision in enumerate(revisions[start : start + AT_ONCE], start=start + 1):
             try:
                 locked, by_hand = remembered.at(revision.commit)
             except WrongProject as error:
-                left.append(Left(revision.name, in_a_sentence(error)))
+                left.append(NotMirrored(revision.name, in_a_sentence(error)))
                 continue
             new = [one for one in locked if one.key not in seen], [one for one in by_hand if one not in seen]
             batch.append(_New(at, revision, *new))
@@ -85,25 +89,27 @@ def _batches(pipeline: Pipeline, revisions: list[Revision], left: list[Left]) ->
         yield batch
 
 
-def _is_whole(pipeline: Pipeline, holdings: Holdings, new: _New) -> bool:
+def _is_whole(pipeline: Pipeline, registry: RegistryProject, new: _New) -> bool:
     """Whether the registry holds all of it; says so without a question where all was loaded."""
     sources = (one for one in new.sources() if one.md5)
-    return not any(compare.of_content(pipeline, holdings, one, prove=False) for one in sources) and all(
-        next(compare.of_execution(pipeline, holdings, one, prove=False), None) is None for one in new.executions
+    return not any(compare.of_content(pipeline, registry, one, prove=False) for one in sources) and all(
+        next(compare.of_execution(pipeline, registry, one, prove=False), None) is None for one in new.executions
     )
 
 
-def make_latest(pipeline: Pipeline, connection: Connection, holdings: Holdings, executions: list[Execution]) -> None:
+def make_latest(
+    pipeline: Pipeline, connection: RegistryConnection, registry: RegistryProject, executions: list[Execution]
+) -> None:
     """Put the alias `latest` on what dvc.lock has now: an older version that was logged after it took it away."""
     outs = [out for execution in executions for out in execution.outs]
-    holdings.forget(outs)  # what was known of their aliases is from before
-    holdings.load(outs)
+    registry.forget(outs)  # what was known of their aliases is from before
+    registry.load(outs)
     for out in outs:
-        version = holdings.found(out)
+        version = registry.found(out)
         if version and "latest" not in version.aliases:
             import wandb
 
             artifact = wandb.Api().artifact(f"{connection.path}/{version.name}")
             artifact.aliases = [*artifact.aliases, "latest"]
             artifact.save()
-            holdings.forget([out])
+            registry.forget([out])

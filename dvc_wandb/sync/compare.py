@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from dvc_wandb.client.versions import File, Holdings, Run, Version
+from dvc_wandb.client.versions import ExecutionRun, ManifestEntry, RegistryProject, Version
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.pipeline import Pipeline
 
@@ -37,28 +37,32 @@ class Drift:
         )
 
 
-def load(holdings: Holdings, executions: list[Execution], more: Iterable[Content] = ()) -> None:
+def load(registry: RegistryProject, executions: list[Execution], more: Iterable[Content] = ()) -> None:
     """Ask the registry for all that the comparison needs, at once."""
     contents = [content.mirrored for one in executions for content in (*one.deps, *one.outs) if content.md5]
-    holdings.load([*contents, *more], executions)
+    registry.load([*contents, *more], executions)
 
 
-def of_execution(pipeline: Pipeline, holdings: Holdings, execution: Execution, prove: bool) -> Iterator[Drift]:
+def of_execution(pipeline: Pipeline, registry: RegistryProject, execution: Execution, prove: bool) -> Iterator[Drift]:
     """What differs in one execution's outs, edges and links; its dependencies' bytes are their makers' matter."""
     for out in execution.outs:
-        yield from of_content(pipeline, holdings, out, prove, execution)
-    yield from _of_run(pipeline, holdings, execution)
-    yield from _of_links(holdings, execution)
+        yield from of_content(pipeline, registry, out, prove, execution)
+    yield from _of_run(pipeline, registry, execution)
+    yield from _of_links(registry, execution)
 
 
 def of_content(
-    pipeline: Pipeline, holdings: Holdings, content: Content, prove: bool, execution: Execution | None = None
+    pipeline: Pipeline,
+    registry: RegistryProject,
+    content: Content,
+    prove: bool,
+    execution: Execution | None = None,
 ) -> list[Drift]:
     """What differs between `content` and the version that should mirror it."""
-    version = holdings.found(content)
+    version = registry.found(content)
     side = f"{content.path} at {content.md5}"
     if version is None:
-        return [Drift("no version", content.path, side, _what_is_there(holdings, content, execution))]
+        return [Drift("no version", content.path, side, _what_is_there(registry, content, execution))]
     if version.dvc.get("md5") != content.md5:
         holds = f"holds {version.dvc['md5']}" if "md5" in version.dvc else "its metadata don't name its md5"
         there = f"{version.name} has the alias {content.alias}, but {holds}"
@@ -66,7 +70,7 @@ def of_content(
     expected = expected_files(pipeline, content)
     if not prove and expected is not None and digest_of(expected) == version.digest:
         return []
-    there = holdings.files(version)
+    there = registry.files(version)
     differing = _differing(content, expected, there, version)
     if not differing:
         return []
@@ -75,12 +79,12 @@ def of_content(
     return [Drift("other files", content.path, side, f"{version.name}: {differing}", mend)]
 
 
-def expected_files(pipeline: Pipeline, content: Content) -> dict[str, File] | None:
+def expected_files(pipeline: Pipeline, content: Content) -> dict[str, ManifestEntry] | None:
     """The manifest that a version of `content` has beside its views; None where no list of a folder is at hand."""
     if content.kind == "reference":
-        return {reference_name(content): File(str(content.md5), content.path)}
+        return {reference_name(content): ManifestEntry(str(content.md5), content.path)}
     listing = pipeline.listing(content)
-    return None if listing is None else {name: File(_base64(md5)) for name, md5 in listing.items()}
+    return None if listing is None else {name: ManifestEntry(_base64(md5)) for name, md5 in listing.items()}
 
 
 def reference_name(content: Content) -> str:
@@ -88,7 +92,7 @@ def reference_name(content: Content) -> str:
     return content.path.rstrip("/").rpartition("/")[2].rpartition("#")[2] or content.artifact
 
 
-def digest_of(files: dict[str, File]) -> str:
+def digest_of(files: dict[str, ManifestEntry]) -> str:
     """The digest that W&B gives to a version with these files."""
     md5 = hashlib.md5(b"wandb-artifact-manifest-v1\n")
     for name in sorted(files):
@@ -96,23 +100,25 @@ def digest_of(files: dict[str, File]) -> str:
     return md5.hexdigest()
 
 
-def folder_md5(files: dict[str, File]) -> str:
+def folder_md5(files: dict[str, ManifestEntry]) -> str:
     """The md5 that DVC gives to a folder with these files."""
     listed = [{"md5": file.md5, "relpath": name} for name, file in sorted(files.items())]
     return hashlib.md5(json.dumps(listed, sort_keys=True).encode()).hexdigest() + ".dir"
 
 
-def not_repeatable(holdings: Holdings, execution: Execution) -> list[str]:
+def not_repeatable(registry: RegistryProject, execution: Execution) -> list[str]:
     """Sentences on outs for which the same command, dependencies and parameters once gave other bytes."""
     now = {out.path: out.md5 for out in execution.outs}
     found = []
-    for run in holdings.given_the_same(execution):
+    for run in registry.given_the_same(execution):
         other = {path: md5 for path, md5 in run.outs.items() if path in now and md5 != now[path]}
         found += [f"{path} was {md5} in the run {run.id}, now it is {now[path]}" for path, md5 in other.items()]
     return sorted(set(found))
 
 
-def _differing(content: Content, expected: dict[str, File] | None, there: dict[str, File], version: Version) -> str:
+def _differing(
+    content: Content, expected: dict[str, ManifestEntry] | None, there: dict[str, ManifestEntry], version: Version
+) -> str:
     """How the files of a version differ from what dvc.lock has, in words; nothing where they don't."""
     if expected is None:  # only the md5 of the list is known here: DVC's own way from files to that md5
         if version.dvc.get("views"):
@@ -131,78 +137,78 @@ def _differing(content: Content, expected: dict[str, File] | None, there: dict[s
     return few(named)
 
 
-def _of_run(pipeline: Pipeline, holdings: Holdings, execution: Execution) -> list[Drift]:
+def _of_run(pipeline: Pipeline, registry: RegistryProject, execution: Execution) -> list[Drift]:
     """What the runs that stand for `execution` lack, and what they use that DVC doesn't know."""
     side = f"{execution.stage}, execution {execution.key}"
-    runs = holdings.runs(execution)
+    runs = registry.runs(execution)
     if not runs:
         return [Drift("no run", execution.stage, side, f"no run has the tag {execution.tag}")]
     found = []
-    if all(missing := [_missing(holdings, execution, run) for run in runs]):
+    if all(missing := [_missing(registry, execution, run) for run in runs]):
         run, lacking = min(zip(runs, missing, strict=True), key=lambda pair: len(pair[1]))
         found += [
             Drift("missing edge", execution.stage, f"{execution.stage} {verb} {path}", f"the run {run.id} doesn't")
             for verb, path in lacking
         ]
     for run in runs:
-        for name in unknown_inputs(pipeline, holdings, execution, run):
+        for name in unknown_inputs(pipeline, registry, execution, run):
             there = f"the run {run.id} uses {name}"
             found.append(Drift("extra input", execution.stage, f"{execution.stage} doesn't use {name}", there))
     return found
 
 
-def _missing(holdings: Holdings, execution: Execution, run: Run) -> list[tuple[str, str]]:
+def _missing(registry: RegistryProject, execution: Execution, run: ExecutionRun) -> list[tuple[str, str]]:
     """The edges of `execution` that `run` lacks, among contents that have a version."""
     found = []
     for verb, contents, known in (("uses", execution.deps, run.inputs), ("makes", execution.outs, run.outputs)):
         for content in contents:
-            version = holdings.found(content.mirrored)
-            if version and version.id not in known and not _used_in_part(holdings, content, known):
+            version = registry.found(content.mirrored)
+            if version and version.id not in known and not _used_in_part(registry, content, known):
                 found.append((verb, content.path))
     return found
 
 
-def unknown_inputs(pipeline: Pipeline, holdings: Holdings, execution: Execution, run: Run) -> list[str]:
+def unknown_inputs(pipeline: Pipeline, registry: RegistryProject, execution: Execution, run: ExecutionRun) -> list[str]:
     """The versions that `run` uses and `execution` doesn't."""
-    versions = (holdings.found(dep.mirrored) for dep in execution.deps)
+    versions = (registry.found(dep.mirrored) for dep in execution.deps)
     known = {version.id for version in versions if version}
     parts = [dep for dep in execution.deps if dep.within]
     return sorted(
         name
         for number, name in run.inputs.items()
-        if number not in known and not any(_used_in_part(holdings, dep, {number: name}) for dep in parts)
+        if number not in known and not any(_used_in_part(registry, dep, {number: name}) for dep in parts)
     )
 
 
-def _used_in_part(holdings: Holdings, content: Content, edges: dict[str, str]) -> bool:
+def _used_in_part(registry: RegistryProject, content: Content, edges: dict[str, str]) -> bool:
     """Whether a dependency on a part of a folder is met by another version of that folder, with the same part."""
     if content.within is None:
         return False
     name = content.path.removeprefix(f"{content.within.path}/")
     for number, version in edges.items():
         if version.rpartition(":")[0] == content.within.artifact:
-            file = holdings.files_of(number).get(name)
+            file = registry.files_of(number).get(name)
             if file and file.md5 == content.md5:
                 return True
     return False
 
 
-def _of_links(holdings: Holdings, execution: Execution) -> list[Drift]:
+def _of_links(registry: RegistryProject, execution: Execution) -> list[Drift]:
     """The registered models that `meta.wandb.links` names and that lack the version."""
     found = []
     for path, target in (execution.meta.get("links") or {}).items():
         dep = next((dep for dep in execution.deps if dep.path == path), None)
-        version = holdings.found(dep) if dep else None
-        if dep and version and not holdings.has_alias(target, str(dep.md5), dep.alias):
+        version = registry.found(dep) if dep else None
+        if dep and version and not registry.has_alias(target, str(dep.md5), dep.alias):
             there = f"{target} has no {version.name} with the alias {dep.alias}"
             found.append(Drift("missing link", execution.stage, f"{path} is linked to {target}", there))
     return found
 
 
-def _what_is_there(holdings: Holdings, content: Content, execution: Execution | None) -> str:
+def _what_is_there(registry: RegistryProject, content: Content, execution: Execution | None) -> str:
     """What is known of a version that has no content alias."""
     nothing = f"{content.artifact} has no version with the alias {content.alias}"
-    for run in holdings.runs(execution) if execution else []:
+    for run in registry.runs(execution) if execution else []:
         for name in run.outputs.values():
             if name.rpartition(":")[0] == content.artifact:
                 return f"{nothing}; {name}, which the run {run.id} logged, has lost it"

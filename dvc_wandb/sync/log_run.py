@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
-from dvc_wandb.client.versions import File
+from dvc_wandb.client.versions import ManifestEntry
 from dvc_wandb.errors import LineageError
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.pipeline import Pipeline
@@ -164,4 +164,4 @@ def _add_views(artifact: wandb.Artifact, pipeline: Pipeline, content: Content, v
     for name, value in media.made_by(views, pipeline, pipeline.at_hand(content)).items():
         artifact.add(value, name)
     added = artifact.manifest.entries
-    return digest_of({name: File(str(entry.digest)) for name, entry in added.items() if name not in own})
+    return digest_of({name: ManifestEntry(str(entry.digest)) for name, entry in added.items() if name not in own})

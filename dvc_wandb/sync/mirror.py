@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dvc_wandb.client import local_server
-from dvc_wandb.client.connection import Connection, open_run, start_sdk
-from dvc_wandb.client.versions import Holdings, Run
+from dvc_wandb.client.connection import RegistryConnection, open_run, start_sdk
+from dvc_wandb.client.versions import ExecutionRun, RegistryProject
 from dvc_wandb.errors import LineageError, RegistryAway, in_a_sentence
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.pipeline import Pipeline
@@ -44,7 +44,7 @@ FEW_RUNS = 50  # that the SDK's helper process may hold on to
 
 
 @dataclass(frozen=True)
-class Left:
+class NotMirrored:
     """A stage or a source that could not be mirrored, and why."""
 
     name: str
@@ -52,7 +52,7 @@ class Left:
 
 
 @dataclass
-class Runs:
+class RunCounter:
     """The runs that a process makes one after the other. The SDK's helper process keeps some 4 MB of each."""
 
     since: int = 0
@@ -69,33 +69,33 @@ class Runs:
 
 def make_up(
     pipeline: Pipeline,
-    connection: Connection,
-    holdings: Holdings,
+    connection: RegistryConnection,
+    registry: RegistryProject,
     executions: list[Execution],
     added: Iterable[Content] = (),
     experiment: str | None = None,
-    runs: Runs | None = None,
-) -> list[Left]:
+    runs: RunCounter | None = None,
+) -> list[NotMirrored]:
     """Mirror those of `executions` that the registry doesn't hold whole, in their order, and the files `added` by hand.
 
     `runs` where no other run is open in this process. Raises RegistryAway where the registry goes away meanwhile.
     """
     with alone(pipeline.root, "mirror"):
         end_what_was_killed(pipeline, connection)
-        compare.load(holdings, executions, added)
-        left = _sources(pipeline, connection, holdings, made_by_none(executions, added))
+        compare.load(registry, executions, added)
+        left = _sources(pipeline, connection, registry, made_by_none(executions, added))
         for at, execution in enumerate(executions, start=1):
-            if next(compare.of_execution(pipeline, holdings, execution, prove=False), None) is None:
+            if next(compare.of_execution(pipeline, registry, execution, prove=False), None) is None:
                 continue
             print(f"mirroring {execution.stage} … ({at} of {len(executions)})", file=sys.stderr, flush=True)
             try:
-                _mend(pipeline, connection, holdings, execution, experiment)
+                _mend(pipeline, connection, registry, execution, experiment)
             except RegistryAway:  # no run can be opened: the same holds for every other
                 raise
             except Exception as error:  # one stage that can't be mirrored is no reason to leave the others
                 connection.check()
-                left.append(Left(execution.stage, in_a_sentence(error)))
-            holdings.forget(execution.outs, execution)
+                left.append(NotMirrored(execution.stage, in_a_sentence(error)))
+            registry.forget(execution.outs, execution)
             if runs:
                 runs.one_more()
         if connection.embedded:
@@ -112,35 +112,37 @@ def made_by_none(executions: list[Execution], added: Iterable[Content]) -> list[
 
 
 def make_up_sources(
-    pipeline: Pipeline, connection: Connection, holdings: Holdings, contents: Iterable[Content]
-) -> list[Left]:
+    pipeline: Pipeline, connection: RegistryConnection, registry: RegistryProject, contents: Iterable[Content]
+) -> list[NotMirrored]:
     """Log those of `contents` that no stage makes (code, files added by hand), so that every edge has two ends."""
     with alone(pipeline.root, "mirror"):
         end_what_was_killed(pipeline, connection)
-        return _sources(pipeline, connection, holdings, contents)
+        return _sources(pipeline, connection, registry, contents)
 
 
-def _sources(pipeline: Pipeline, connection: Connection, holdings: Holdings, contents: Iterable[Content]) -> list[Left]:
+def _sources(
+    pipeline: Pipeline, connection: RegistryConnection, registry: RegistryProject, contents: Iterable[Content]
+) -> list[NotMirrored]:
     sources = list(dict.fromkeys(content for content in contents if content.md5))
-    holdings.load(sources)
+    registry.load(sources)
     missing, left = [], []
     for source in sources:
-        if any(True for _ in compare.of_content(pipeline, holdings, source, prove=False)):
+        if any(True for _ in compare.of_content(pipeline, registry, source, prove=False)):
             try:
                 log_run.files_of(pipeline, source)
                 missing.append(source)
             except LineageError as error:
-                left.append(Left(source.path, in_a_sentence(error)))
+                left.append(NotMirrored(source.path, in_a_sentence(error)))
     if missing:
         left += _log_sources(pipeline, connection, missing, sources)
-        holdings.forget(missing)
-        holdings.load(missing)
+        registry.forget(missing)
+        registry.load(missing)
     return left
 
 
 def _log_sources(
-    pipeline: Pipeline, connection: Connection, sources: list[Content], batch: list[Content]
-) -> list[Left]:
+    pipeline: Pipeline, connection: RegistryConnection, sources: list[Content], batch: list[Content]
+) -> list[NotMirrored]:
     """Log `sources` in the run of the `batch` that they are from, which is the same when an interrupted mirror goes on.
 
     Where that fails, in a run each, so that one which can't be logged is alone in it.
@@ -155,34 +157,40 @@ def _log_sources(
     except Exception as error:
         connection.check()
         if len(sources) == 1:
-            return [Left(sources[0].path, in_a_sentence(error))]
+            return [NotMirrored(sources[0].path, in_a_sentence(error))]
         return [left for one in sources for left in _log_sources(pipeline, connection, [one], [one])]
     return []
 
 
 def _mend(
-    pipeline: Pipeline, connection: Connection, holdings: Holdings, execution: Execution, experiment: str | None
+    pipeline: Pipeline,
+    connection: RegistryConnection,
+    registry: RegistryProject,
+    execution: Execution,
+    experiment: str | None,
 ) -> None:
     """Make one run hold all of `execution`: one that does in part, else a new one.
 
     Raises LineageError, once the rest is mirrored, where bytes are nowhere to be had.
     """
     records = []
-    for found in holdings.runs(execution):
-        if compare.unknown_inputs(pipeline, holdings, execution, found):
+    for found in registry.runs(execution):
+        if compare.unknown_inputs(pipeline, registry, execution, found):
             _set_aside(connection, found, execution)
         else:
             records.append(found)
-    at_hand, lost = _at_hand(pipeline, holdings, execution)
+    at_hand, lost = _at_hand(pipeline, registry, execution)
     if records:
-        _go_on(pipeline, connection, holdings, at_hand, records[0])
+        _go_on(pipeline, connection, registry, at_hand, records[0])
     else:
-        _make(pipeline, connection, holdings, execution, at_hand, experiment)
+        _make(pipeline, connection, registry, execution, at_hand, experiment)
     if lost:
         raise lost[0]
 
 
-def _at_hand(pipeline: Pipeline, holdings: Holdings, execution: Execution) -> tuple[Execution, list[LineageError]]:
+def _at_hand(
+    pipeline: Pipeline, registry: RegistryProject, execution: Execution
+) -> tuple[Execution, list[LineageError]]:
     """What of `execution` can be mirrored (outs whose bytes are somewhere, deps that have a version), and what not."""
     lost: list[LineageError] = []
     outs = []
@@ -192,7 +200,7 @@ def _at_hand(pipeline: Pipeline, holdings: Holdings, execution: Execution) -> tu
             outs.append(out)
         except LineageError as error:
             lost.append(error)
-    deps = [dep for dep in execution.deps if holdings.found(dep.mirrored)]
+    deps = [dep for dep in execution.deps if registry.found(dep.mirrored)]
     lost += [LineageError(f"{dep.path}, which it reads, is not there") for dep in execution.deps if dep not in deps]
     if not lost:
         return execution, lost
@@ -203,14 +211,14 @@ def _at_hand(pipeline: Pipeline, holdings: Holdings, execution: Execution) -> tu
 
 def _make(
     pipeline: Pipeline,
-    connection: Connection,
-    holdings: Holdings,
+    connection: RegistryConnection,
+    registry: RegistryProject,
     execution: Execution,
     at_hand: Execution,
     experiment: str | None,
 ) -> None:
     """Make a run for `execution` with what is `at_hand` of it."""
-    taken = {one.id for one in holdings.given_the_same(execution)}
+    taken = {one.id for one in registry.given_the_same(execution)}
     name = f"{_slug(execution.stage)[:90]}-{execution.key}"
     number = next(one for one in (name, *(f"{name}-{n}" for n in range(2, 100))) if one not in taken)
     told = {**log_run.described(execution), "group": experiment}
@@ -226,16 +234,22 @@ def _make(
             run.config.update(log_run.config(execution), allow_val_change=True)
 
 
-def _go_on(pipeline: Pipeline, connection: Connection, holdings: Holdings, at_hand: Execution, found: Run) -> None:
+def _go_on(
+    pipeline: Pipeline,
+    connection: RegistryConnection,
+    registry: RegistryProject,
+    at_hand: Execution,
+    found: ExecutionRun,
+) -> None:
     """Give a run what it lacks of an execution, as far as it is `at_hand`."""
     wrong = [
         out
         for out in at_hand.outs
-        if (version := holdings.found(out)) is None
+        if (version := registry.found(out)) is None
         or version.id not in found.outputs
-        or any(True for _ in compare.of_content(pipeline, holdings, out, prove=False))
+        or any(True for _ in compare.of_content(pipeline, registry, out, prove=False))
     ]
-    versions = {dep.path: holdings.found(dep.mirrored) for dep in at_hand.deps}
+    versions = {dep.path: registry.found(dep.mirrored) for dep in at_hand.deps}
     used = [path for path, version in versions.items() if version and version.id in found.inputs]
     with _run(pipeline, connection, found.id) as run:
         log_run.use_inputs(run, at_hand, known=used)
@@ -243,7 +257,7 @@ def _go_on(pipeline: Pipeline, connection: Connection, holdings: Holdings, at_ha
         log_run.link(run, at_hand)
 
 
-def _set_aside(connection: Connection, found: Run, execution: Execution) -> None:
+def _set_aside(connection: RegistryConnection, found: ExecutionRun, execution: Execution) -> None:
     """Take the tag off a run that uses what DVC doesn't know: it no longer stands for `execution`."""
     import wandb
 
@@ -254,7 +268,7 @@ def _set_aside(connection: Connection, found: Run, execution: Execution) -> None
 
 @contextlib.contextmanager
 def _run(
-    pipeline: Pipeline, connection: Connection, id: str, commit: str | None = None, **arguments: Any
+    pipeline: Pipeline, connection: RegistryConnection, id: str, commit: str | None = None, **arguments: Any
 ) -> Iterator[wandb.Run]:
     """A run of its own beside the one that a stage may have open; an interrupted one is gone on with.
 
@@ -275,7 +289,7 @@ def _run(
         note.unlink(missing_ok=True)
 
 
-def end_what_was_killed(pipeline: Pipeline, connection: Connection) -> None:
+def end_what_was_killed(pipeline: Pipeline, connection: RegistryConnection) -> None:
     """Finish the run that a killed mirror left open. What it holds may be whole: nothing else would come back to it."""
     note = _note(pipeline, connection)
     if not note.exists():
@@ -290,7 +304,7 @@ def end_what_was_killed(pipeline: Pipeline, connection: Connection) -> None:
     note.unlink(missing_ok=True)
 
 
-def _note(pipeline: Pipeline, connection: Connection) -> Path:
+def _note(pipeline: Pipeline, connection: RegistryConnection) -> Path:
     """The file that names the run which a mirror has open, while it has."""
     place = hashlib.md5(connection.project_url.encode()).hexdigest()[:8]
     return folder_of(pipeline.root) / f"mirror-{place}.run"

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dvc_wandb.client.connection import Connection
-from dvc_wandb.client.versions import Holdings, Version
+from dvc_wandb.client.connection import RegistryConnection
+from dvc_wandb.client.versions import RegistryProject, Version
 from dvc_wandb.errors import LineageError, in_a_sentence
 from dvc_wandb.production import alias, history, registry_state
 from dvc_wandb.project.files import md5_of
@@ -18,7 +18,7 @@ from dvc_wandb.sync.compare import Drift
 
 
 @dataclass
-class Report:
+class VerifyReport:
     """What was compared, and what differs. `notes` are no differences between the two sides."""
 
     stages: int = 0
@@ -33,34 +33,34 @@ class Report:
 
 def everything(
     pipeline: Pipeline,
-    connection: Connection,
-    holdings: Holdings,
+    connection: RegistryConnection,
+    registry: RegistryProject,
     executions: list[Execution],
     added: Iterable[Content] = (),
     deep: bool = False,
-) -> Report:
+) -> VerifyReport:
     """Hold all of `executions`, and what was `added` by hand, against the registry."""
-    report = Report(stages=len(executions))
+    report = VerifyReport(stages=len(executions))
     if never := pipeline.never_run():
         report.notes.append(f"dvc.lock has nothing of {compare.few(never)}; `dvc repro` fills it.")
     contents = _contents(executions, added)
-    compare.load(holdings, executions, contents)
-    holdings.load_files(version for content in contents if (version := holdings.found(content)))
+    compare.load(registry, executions, contents)
+    registry.load_files(version for content in contents if (version := registry.found(content)))
     made = {out for execution in executions for out in execution.outs}
     for content in contents:
         if content not in made:
-            report.drifts += compare.of_content(pipeline, holdings, content, prove=True)
+            report.drifts += compare.of_content(pipeline, registry, content, prove=True)
     for execution in executions:
         report.edges += len(execution.deps) + len(execution.outs)
         report.outs += len(execution.outs)
-        report.drifts += compare.of_execution(pipeline, holdings, execution, prove=True)
-        report.drifts += _of_production(pipeline, connection, holdings, execution)
-        report.notes += _not_repeatable(pipeline, holdings, execution)
+        report.drifts += compare.of_execution(pipeline, registry, execution, prove=True)
+        report.drifts += _of_production(pipeline, connection, registry, execution)
+        report.notes += _not_repeatable(pipeline, registry, execution)
         report.notes += _other_stories(pipeline, connection, execution)
-    versions = {version: content for content in contents if (version := holdings.found(content))}
-    report.files = sum(len(holdings.files(version)) for version in versions)
+    versions = {version: content for content in contents if (version := registry.found(content))}
+    report.files = sum(len(registry.files(version)) for version in versions)
     if deep:
-        _look_deep(pipeline, holdings, versions, report)
+        _look_deep(pipeline, registry, versions, report)
     return report
 
 
@@ -74,12 +74,12 @@ def _contents(executions: list[Execution], added: Iterable[Content]) -> list[Con
 
 
 def _of_production(
-    pipeline: Pipeline, connection: Connection, holdings: Holdings, execution: Execution
+    pipeline: Pipeline, connection: RegistryConnection, registry: RegistryProject, execution: Execution
 ) -> Iterator[Drift]:
     """The alias `production`, where the record in git doesn't have it."""
     try:
         production = alias.recorded(pipeline, execution)
-        if production and holdings.has_alias(production.registered_model, production.md5, alias.ALIAS):
+        if production and registry.has_alias(production.registered_model, production.md5, alias.ALIAS):
             return
         held = alias.holder(production) if production else None
     except LineageError as error:
@@ -97,7 +97,7 @@ def _of_production(
         )
 
 
-def _other_stories(pipeline: Pipeline, connection: Connection, execution: Execution) -> list[str]:
+def _other_stories(pipeline: Pipeline, connection: RegistryConnection, execution: Execution) -> list[str]:
     """Where git and the registry's activity log tell different histories of production: it can't be mended."""
     wanted = alias.recorded(pipeline, execution)
     held = alias.held(wanted.registered_model) if wanted else None
@@ -112,11 +112,11 @@ def _other_stories(pipeline: Pipeline, connection: Connection, execution: Execut
 # ---- stages that are not deterministic ----
 
 
-def _not_repeatable(pipeline: Pipeline, holdings: Holdings, execution: Execution) -> list[str]:
+def _not_repeatable(pipeline: Pipeline, registry: RegistryProject, execution: Execution) -> list[str]:
     """Where the same command, dependencies and parameters once gave other bytes, here or elsewhere."""
     if execution.goes_on:  # it was not given the same: what it made before was another
         return []
-    once = dict.fromkeys([*compare.not_repeatable(holdings, execution), *_in_run_cache(pipeline, execution)])
+    once = dict.fromkeys([*compare.not_repeatable(registry, execution), *_in_run_cache(pipeline, execution)])
     return [
         f"{execution.stage} is not deterministic: what it was given was the same, what it made was not: {said}."
         for said in once
@@ -135,10 +135,12 @@ def _in_run_cache(pipeline: Pipeline, execution: Execution) -> Iterator[str]:
 # ---- deep ----
 
 
-def _look_deep(pipeline: Pipeline, holdings: Holdings, versions: dict[Version, Content], report: Report) -> None:
+def _look_deep(
+    pipeline: Pipeline, registry: RegistryProject, versions: dict[Version, Content], report: VerifyReport
+) -> None:
     """Download and hash every file of `versions`; hash every object of DVC's cache."""
     for version, content in versions.items():
-        report.drifts += _damaged(holdings, version, content, report)
+        report.drifts += _damaged(registry, version, content, report)
     names: dict[str, list[str]] = {}
     for content in versions.values():
         for name, md5 in _named(pipeline, content):
@@ -152,9 +154,9 @@ def _look_deep(pipeline: Pipeline, holdings: Holdings, versions: dict[Version, C
                 report.drifts.append(_corrupted(path, md5, found, names.get(folder.name + path.name, [])))
 
 
-def _damaged(holdings: Holdings, version: Version, content: Content, report: Report) -> Iterator[Drift]:
+def _damaged(registry: RegistryProject, version: Version, content: Content, report: VerifyReport) -> Iterator[Drift]:
     """The files of `version` that the registry serves with other bytes than its manifest says."""
-    for name, (wanted, served) in holdings.served(version).items():
+    for name, (wanted, served) in registry.served(version).items():
         report.downloaded += 1
         if served != wanted:
             yield Drift(

@@ -29,7 +29,7 @@ stages:
       - score.json: {cache: false}
 """
 MAKE = """
-from lineage import tracked_run
+from dvc_wandb import tracked_run
 with tracked_run("make") as run:
     run.out("data.txt").write_text("data")
 """
@@ -37,7 +37,7 @@ TRAIN = """
 import json
 import shutil
 import subprocess
-from lineage import tracked_run
+from dvc_wandb import tracked_run
 with tracked_run("train") as run:
     n = run.params_in("params.yaml")["n"]
     run.out("model.txt").write_text(run.dep("data.txt").read_text() + str(n))

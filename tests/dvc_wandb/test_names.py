@@ -7,7 +7,7 @@ import re
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dvc_wandb.project.artifact_names import Names, artifact_name
+from dvc_wandb.project.artifact_names import ArtifactNames, artifact_name
 
 PATHS = st.from_regex(r"[a-c._ é-]{1,4}(/[a-c._ é-]{1,4}){0,2}", fullmatch=True)
 
@@ -25,7 +25,7 @@ def test_two_paths_never_share_a_name(one: str, other: str):
 
 
 def test_names_that_are_given_twice_or_look_like_a_path_stay_apart():
-    names = Names(
+    names = ArtifactNames(
         {
             ".": {"best": {"path": "models/a.pkl"}, "data-b.csv": {"path": "c.csv"}},
             "sub": {"best": {"path": "../other.pkl", "type": "model"}},
@@ -35,7 +35,9 @@ def test_names_that_are_given_twice_or_look_like_a_path_stay_apart():
     assert names.of("other.pkl").startswith("best--")
     assert names.of("data/b.csv") != names.of("c.csv") == "data-b.csv"
     assert names.told("other.pkl")["type"] == "model"
-    assert len(Names({".": {"x" * 200: {"path": "long"}}}).of("long")) <= 128  # W&B took none of the stage's outs
+    assert (
+        len(ArtifactNames({".": {"x" * 200: {"path": "long"}}}).of("long")) <= 128
+    )  # W&B took none of the stage's outs
 
 
 @given(st.text(st.characters(exclude_characters="\0"), min_size=1, max_size=300))

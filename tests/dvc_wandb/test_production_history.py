@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dvc_wandb import production
-from dvc_wandb.client.connection import Connection
+from dvc_wandb.client.connection import RegistryConnection
 from dvc_wandb.errors import RegistryAway
 from dvc_wandb.production import GATE, PERSON, Record, history, registry_state
 from tests.dvc_wandb.conftest import project_in
@@ -129,7 +129,7 @@ def test_a_registry_that_fails_is_not_taken_for_one_without_a_log(
     monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
     with HTTPServer(("127.0.0.1", 0), Answer) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        there = Connection(f"http://127.0.0.1:{server.server_port}", "local", "digits", embedded=False)
+        there = RegistryConnection(f"http://127.0.0.1:{server.server_port}", "local", "digits", embedded=False)
         if says is None:
             assert registry_state.log(there, "local/model-registry/Best") is None
         else:  # who promoted was not held against who had been faster

@@ -47,7 +47,7 @@ import shutil
 import h5py
 import numpy as np
 
-from lineage import tracked_run
+from dvc_wandb import tracked_run
 
 WRONG = {wrong}
 

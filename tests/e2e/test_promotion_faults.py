@@ -244,12 +244,12 @@ def test_of_two_that_move_the_alias_in_the_same_moment_the_first_keeps_it(shop: 
     colleague.git("checkout", "--quiet", "main")
     late = """if True:
         from dvc_wandb.project.pipeline import Pipeline, project_root
-        from lineage.production import alias, place, registered
-        where = place.place_of(Pipeline(project_root()))
+        from dvc_wandb.production import alias, promoting_stage, registry_state
+        where = promoting_stage.promoting_stage_of(Pipeline(project_root()))
         connection, pipeline = where.connected(), Pipeline(where.root)
         execution = where.execution(pipeline)
         wanted = alias.recorded(pipeline, execution)
-        now = registered.held(wanted.registered_model)
+        now = registry_state.held(wanted.registered_model)
         print("it is", now.md5, flush=True)
         input()
         print(alias.move(connection, execution, wanted, now).md5)"""

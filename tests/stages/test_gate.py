@@ -10,10 +10,10 @@ from scipy.stats import binomtest
 
 from dvc_wandb.production import Record
 from stages import gate
-from stages.gate import Comparison, Rule
+from stages.gate import Comparison, GateRule
 
-BETTER = Rule(min_accuracy=0.9, max_loss=0.5, require="better", significance=0.05, tolerated_drop=0)
-NOT_WORSE = Rule(min_accuracy=0.9, max_loss=0.5, require="not_worse", significance=0.05, tolerated_drop=0.005)
+BETTER = GateRule(min_accuracy=0.9, max_loss=0.5, require="better", significance=0.05, tolerated_drop=0)
+NOT_WORSE = GateRule(min_accuracy=0.9, max_loss=0.5, require="not_worse", significance=0.05, tolerated_drop=0.005)
 LABELS = st.lists(st.tuples(*[st.integers(0, 9)] * 3), min_size=1, max_size=200)
 
 
@@ -76,13 +76,13 @@ def test_what_passes(only_champion: int, only_challenger: int, better: bool, not
 
 
 def test_a_drop_of_exactly_what_is_tolerated_passes():
-    rule = Rule(0.9, 0.5, "not_worse", 0.05, 0.01)
+    rule = GateRule(0.9, 0.5, "not_worse", 0.05, 0.01)
     assert gate.against_champion(rule, split(1, 0, digits=100, both=89)).passes
     assert not gate.against_champion(rule, split(2, 0, digits=100, both=89)).passes
 
 
 def test_a_clearly_worse_model_fails_within_a_tolerated_drop():
-    rule = Rule(0.9, 0.5, "not_worse", 0.05, 0.1)
+    rule = GateRule(0.9, 0.5, "not_worse", 0.05, 0.1)
     assert gate.against_champion(rule, split(12, 0)).why.endswith("worse (p = 0.000488 ≤ 0.05)")
     assert not gate.against_champion(rule, split(12, 0)).passes
 
@@ -115,7 +115,7 @@ def test_a_persons_decision_stands_against_the_gate():
 
 @given(st.integers(0, 700), st.integers(0, 700))
 def test_a_comparison_in_the_sentence_reads_true_however_near_the_two_numbers_are(right: int, least: int):
-    rule = Rule(least / 700, right / 700, "not_worse", 0.05, 0)
+    rule = GateRule(least / 700, right / 700, "not_worse", 0.05, 0)
     words = gate.thresholds(rule, right / 700, least / 700).why.split()
     assert words[:1] + words[4:6] == ["accuracy", "and", "loss"]
     for value, sign, bound in (words[1:4], words[6:9]):  # was 0.938571 ≥ 0.9385714285714286

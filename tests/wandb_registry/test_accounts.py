@@ -84,7 +84,7 @@ def test_a_viewer_of_an_organization_sees_its_registries_and_changes_nothing(reg
 def test_what_cannot_be_done_is_said_in_one_sentence(registry: Registry, arguments: tuple[str, ...], said: str):
     done = registry.command(*arguments)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith(f"registry: {said}")
+    assert done.stderr.startswith(f"wandb-registry: {said}")
     assert done.stderr.count("\n") == 1
 
 

@@ -56,7 +56,7 @@ def test_the_log_knows_which_version_was_in_production_at_a_time(registry: Regis
     for nobody in ("Time_", "Nowhere"):
         assert "tells of nothing named" in registry.command("log", nobody).stderr
     assert registry.command("log", "Timed", "--at", "0001-01-01T00:00+05:00").stderr.count("\n") == 1
-    assert registry.command("log", "Timed", "--at", "noon").stderr.startswith("registry: 'noon' is not a time.")
+    assert registry.command("log", "Timed", "--at", "noon").stderr.startswith("wandb-registry: 'noon' is not a time.")
 
 
 def test_the_log_knows_what_was_in_production_of_a_model_that_is_gone(registry: Registry):

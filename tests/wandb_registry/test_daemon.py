@@ -19,7 +19,9 @@ from wandb_registry import daemon
 
 from .conftest import ROOT, command
 
-ENSURE = "import sys; from pathlib import Path; from registry import daemon; print(daemon.ensure(Path(sys.argv[1])))"
+ENSURE = (
+    "import sys; from pathlib import Path; from wandb_registry import daemon; print(daemon.ensure(Path(sys.argv[1])))"
+)
 
 
 def answers(server: daemon.Server) -> bool:
@@ -97,7 +99,7 @@ def test_no_caller_waits_for_the_server_to_end(store: Path):
 def test_the_server_outlives_the_folder_that_started_it(store: Path, tmp_path: Path):
     copy = tmp_path / "checkout"
     copy.mkdir()
-    subprocess.run(["cp", "-r", str(ROOT / "registry"), str(copy)], check=True)
+    subprocess.run(["cp", "-r", str(ROOT / "wandb_registry"), str(copy)], check=True)
     subprocess.run([sys.executable, "-c", ENSURE, str(store)], cwd=copy, check=True, stdout=subprocess.DEVNULL)
     subprocess.run(["rm", "-r", str(copy)], check=True)
     url = daemon.login_url(store)
@@ -144,7 +146,7 @@ def test_serve_refuses_a_busy_port_in_one_sentence(store: Path):
         port = other.getsockname()[1]
         done = command(store, "serve", "--port", str(port))
     assert done.returncode == 1
-    assert done.stderr.startswith(f"registry: Port {port} of 127.0.0.1 can't be used: Address already in use.")
+    assert done.stderr.startswith(f"wandb-registry: Port {port} of 127.0.0.1 can't be used: Address already in use.")
     assert done.stderr.count("\n") == 1
 
 
@@ -193,7 +195,7 @@ def test_the_server_starts_fast_and_small(store: Path):
 
 def test_the_server_imports_nothing_heavy():
     loaded = subprocess.run(
-        [sys.executable, "-c", "import registry.serve, sys, json; print(json.dumps(sorted(sys.modules)))"],
+        [sys.executable, "-c", "import wandb_registry.serve, sys, json; print(json.dumps(sorted(sys.modules)))"],
         cwd=ROOT,
         capture_output=True,
         check=True,

@@ -183,7 +183,7 @@ def test_a_store_is_served_once(store: Path):
     daemon.ensure(store)
     second = command(store, "serve")
     assert second.returncode == 1
-    assert second.stderr.startswith(f"registry: {store} is already served at http://127.0.0.1:")
+    assert second.stderr.startswith(f"wandb-registry: {store} is already served at http://127.0.0.1:")
 
 
 SDK_WRITER = """

@@ -203,4 +203,4 @@ def test_a_newer_store_is_refused_with_a_sentence(store: Path):
         db.execute("pragma user_version = 999")
     refused = command(store, "check")
     assert refused.returncode == 1
-    assert refused.stderr.startswith("registry: The store was written by a newer registry (its schema is 999")
+    assert refused.stderr.startswith("wandb-registry: The store was written by a newer registry (its schema is 999")

@@ -18,9 +18,9 @@ class Waiting:
 
     def __init__(self, most: int):
         self.most = most
-        self._timers: dict[Connection, asyncio.TimerHandle] = {}
+        self._timers: dict[ClientConnection, asyncio.TimerHandle] = {}
 
-    def begin(self, connection: "Connection") -> None:
+    def begin(self, connection: "ClientConnection") -> None:
         self.end(connection)
         self._timers[connection] = connection.loop.call_later(HEAD_SECONDS, connection.transport.abort)
         if len(self._timers) > self.most:
@@ -28,12 +28,12 @@ class Waiting:
             self.end(oldest)
             oldest.transport.abort()
 
-    def end(self, connection: "Connection") -> None:
+    def end(self, connection: "ClientConnection") -> None:
         if timer := self._timers.pop(connection, None):
             timer.cancel()
 
 
-class Connection(HttpToolsProtocol):
+class ClientConnection(HttpToolsProtocol):
     """One connection of a client."""
 
     waiting: Waiting
@@ -78,10 +78,12 @@ class Connection(HttpToolsProtocol):
             self.waiting.begin(self)
 
 
-def protocol() -> type[Connection]:
+def protocol() -> type[ClientConnection]:
     """The connections of one server. A quarter of the files that the system lets it open is not for them."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most_files = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, hard))
     most_waiting = min(MOST_WAITING, most_files // 8)
-    return type("Connection", (Connection,), {"waiting": Waiting(most_waiting), "most": most_files * 3 // 4})
+    return type(
+        "ClientConnection", (ClientConnection,), {"waiting": Waiting(most_waiting), "most": most_files * 3 // 4}
+    )

@@ -33,7 +33,7 @@ SMALL = 2**20  # bytes of an upload that is held in memory until it is kept
 
 
 def routes(store: Store) -> list[Route]:
-    doors = Doors(store)
+    doors = FileTransfers(store)
     return [
         Route("/storage/artifacts/{artifact:int}/wandb_manifest.json", doors.get_manifest),
         Route("/storage/artifacts/{artifact:int}/{md5}", doors.put_content, methods=["PUT"]),
@@ -47,7 +47,7 @@ def routes(store: Store) -> list[Route]:
     ]
 
 
-class Doors:
+class FileTransfers:
     """Uploads and downloads of one store."""
 
     def __init__(self, store: Store):

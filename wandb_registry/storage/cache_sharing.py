@@ -21,14 +21,14 @@ READ_ONLY = 0o444
 
 
 @dataclass
-class Shared:
+class SharedBytes:
     """What was brought together just now."""
 
     contents: int = 0
     bytes: int = 0
 
 
-def share(store: Path, contents: Iterable[tuple[str, Path]]) -> Shared:
+def share(store: Path, contents: Iterable[tuple[str, Path]]) -> SharedBytes:
     """Let the store's contents share their bytes with files elsewhere, given with their md5s, where that is safe.
 
     Left alone: what the store lacks, what lies on another file system or belongs to another user, what may still be
@@ -36,11 +36,11 @@ def share(store: Path, contents: Iterable[tuple[str, Path]]) -> Shared:
     """
     blobs, incoming = store / "blobs", store / "incoming"
     if not blobs.is_dir() or not incoming.is_dir():
-        return Shared()
+        return SharedBytes()
     found = [(blobs / md5[:2] / md5[2:], path) for md5, path in contents if _can_share(blobs, md5, path)]
     found = [(blob, path) for blob, path in found if _md5_of(path) == blob.parent.name + blob.name]
     sync_all([path for _, path in found], incoming)  # the store's own were on disk before they were acknowledged
-    done = Shared()
+    done = SharedBytes()
     for blob, path in found:
         with contextlib.suppress(OSError):  # taken away meanwhile, or links to it are not allowed: two copies, then
             _replace(blob, path, incoming / secrets.token_hex(16))

@@ -42,7 +42,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Sought:
+class TableQuery:
     """Which rows, in which order: columns by their numbers, values as they are written."""
 
     sort: int | None = None
@@ -66,11 +66,11 @@ class Table:
     def __exit__(self, *_: object) -> None:
         self._db.close()
 
-    def count(self, sought: Sought) -> int:
+    def count(self, sought: TableQuery) -> int:
         where, values = self._where(sought)
         return self._db.execute(f"select count(*) from cell where {where}", values).fetchone()[0]
 
-    def rows(self, sought: Sought, limit: int, offset: int) -> list[tuple[int, list[Any]]]:
+    def rows(self, sought: TableQuery, limit: int, offset: int) -> list[tuple[int, list[Any]]]:
         """(number, cells) of a page of rows; a picture's cell is its path."""
         where, values = self._where(sought)
         order = "id"
@@ -82,7 +82,7 @@ class Table:
         )
         return [(row[0], list(row[1:])) for row in found]
 
-    def csv(self, sought: Sought) -> Iterator[str]:
+    def csv(self, sought: TableQuery) -> Iterator[str]:
         """All rows that are sought, under a line of names; arrays are left out, pictures are paths."""
         kept = [at for at, column in enumerate(self.columns) if column.kind != "array"]
         yield _line([self.columns[at].name for at in kept])
@@ -91,7 +91,7 @@ class Table:
             yield "".join(_line([cells[at] for at in kept]) for _, cells in rows)
             offset += EXPORTED
 
-    def _where(self, sought: Sought) -> tuple[str, list[Any]]:
+    def _where(self, sought: TableQuery) -> tuple[str, list[Any]]:
         """SQL made of column numbers alone; every value is bound."""
         parts, values = ["true"], []
         for column, value in sought.equal:

@@ -14,7 +14,7 @@ GONE = ("delete", "unlink", "delete collection")
 
 
 @dataclass(frozen=True)
-class Told:
+class ActivityLine:
     """One line of the log. `words` are told around the `subject`, which has an address."""
 
     icon: str
@@ -29,7 +29,7 @@ class Told:
     commit: str | None
 
 
-def told(visit: Visit, event: Row) -> Told:
+def told(visit: Visit, event: Row) -> ActivityLine:
     """An event of a collection as a sentence: 'mika moved production from v1 to v2'. Unseen runs are left out."""
     verb, what, rest = _sentence(event)
     version = event["after"] if event["action"] == "alias" else event["name"]
@@ -39,7 +39,7 @@ def told(visit: Visit, event: Row) -> Told:
         address = addresses.of_version(collection, project, event["type_name"], version)
     else:
         address = addresses.of_collection(collection, project, event["type_name"])
-    return Told(
+    return ActivityLine(
         ICONS.get(event["action"], "model"),
         event["who"],
         verb,

@@ -20,7 +20,7 @@ QUIET = 20  # pauses after which there is an event all the same: a run that has 
 HEADERS = {"cache-control": "no-store"}
 
 
-class Live:
+class LiveUpdates:
     """The streams of one store, which end when its server does."""
 
     def __init__(self, store: Store, ending: Callable[[], bool]):

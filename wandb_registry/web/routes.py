@@ -2,7 +2,7 @@
 
 from starlette.routing import Route
 
-from wandb_registry.web.live_updates import Live
+from wandb_registry.web.live_updates import LiveUpdates
 from wandb_registry.web.pages import artifacts, home, keys, lineage, models, run, run_comparison, runs
 from wandb_registry.web.pages.session import Session
 from wandb_registry.web.shell import Shell, static
@@ -11,7 +11,7 @@ VERSION = "/{entity}/{project}/artifacts/{type}/{collection}/{version}"
 METHODS = ["GET", "POST"]
 
 
-def routes(shell: Shell, live: Live) -> list[Route]:
+def routes(shell: Shell, live: LiveUpdates) -> list[Route]:
     session = Session(shell)
     page = shell.page
     return [

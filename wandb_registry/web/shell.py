@@ -77,7 +77,7 @@ class Page:
 
 
 @dataclass(frozen=True)
-class Moved:
+class Redirect:
     """Where to go on, and a sentence on what was done."""
 
     address: str
@@ -85,7 +85,7 @@ class Moved:
 
 
 @dataclass(frozen=True)
-class Content:
+class ContentResponse:
     """A stored content. Media are shown and played; all else is a download, so that nothing uploaded runs as a page."""
 
     md5: str
@@ -101,8 +101,8 @@ class Export:
     media_type: str
 
 
-View = Callable[[Visit], Page | Moved | Content | Export]
-Change = Callable[[Visit], Moved | Page]
+View = Callable[[Visit], Page | Redirect | ContentResponse | Export]
+Change = Callable[[Visit], Redirect | Page]
 
 
 @cache
@@ -136,7 +136,7 @@ class Shell:
         async def endpoint(request: Request) -> Response:
             form = await read_form(request) if request.method == "POST" else None
             answer = await run_in_threadpool(self._answer, request, view, change, form)
-            if isinstance(answer, Content):
+            if isinstance(answer, ContentResponse):
                 return await self.downloads.answer(request, answer.md5, answer.name, inline=True)
             return answer
 
@@ -144,7 +144,7 @@ class Shell:
 
     def _answer(
         self, request: Request, view: View, change: Change | None, form: dict[str, str] | None
-    ) -> Response | Content:
+    ) -> Response | ContentResponse:
         who = who_looks(request, self.store)
         if who is None:
             return sign_in_first(request)
@@ -155,12 +155,14 @@ class Shell:
         except Exception as error:
             return self.excuse(request, who, error)
 
-    def _look(self, request: Request, view: View, who: Who, problem: Problem | None = None) -> Response | Content:
+    def _look(
+        self, request: Request, view: View, who: Who, problem: Problem | None = None
+    ) -> Response | ContentResponse:
         with self.store.db.read() as db:
             answer = view(self._visit(request, db, who, problem=problem))
-        if isinstance(answer, Content):
+        if isinstance(answer, ContentResponse):
             return answer
-        if isinstance(answer, Moved):
+        if isinstance(answer, Redirect):
             return _moved(answer)
         if isinstance(answer, Export):
             return StreamingResponse(answer.parts, media_type=answer.media_type, headers=saved_as(answer.name))
@@ -168,7 +170,7 @@ class Shell:
 
     def _change(
         self, request: Request, view: View, change: Change | None, who: Who, form: dict[str, str]
-    ) -> Response | Content:
+    ) -> Response | ContentResponse:
         if change is None:
             raise NotFound("This page has nothing to change.")
         if not is_own_form(request, self.store, form.get("token", "")):
@@ -176,7 +178,7 @@ class Shell:
         try:
             with self.store.db.write() as db:
                 answer = change(self._visit(request, db, who, form=form))
-            return _moved(answer) if isinstance(answer, Moved) else self._show(request, who, answer)
+            return _moved(answer) if isinstance(answer, Redirect) else self._show(request, who, answer)
         except NotFound:
             raise
         except RegistryError as error:
@@ -251,7 +253,7 @@ def address_of(request: Request) -> str:
     return quote(request.scope["path"], safe="/:@!$&'()*+,;=~") + (f"?{query}" if query else "")
 
 
-def _moved(answer: Moved) -> Response:
+def _moved(answer: Redirect) -> Response:
     response = RedirectResponse(answer.address, 303)
     if answer.said:
         response.set_cookie(SAID, quote(answer.said[:600]), max_age=30, httponly=True, samesite="strict")

@@ -10,7 +10,7 @@ Load = Callable[[Context, list[int]], dict[int, Any]]
 KEY = "together"
 
 
-class Together:
+class RowBatches:
     """The ids of rows that one listing read, and what was found for them since."""
 
     def __init__(self, ids: list[int]):
@@ -25,11 +25,11 @@ class Together:
 
 def together(rows: list[Row]) -> list[Row]:
     """The rows of a listing, each of which knows the others."""
-    shared = Together([row["id"] for row in rows])
+    shared = RowBatches([row["id"] for row in rows])
     return [row | {KEY: shared} for row in rows]
 
 
 def of(context: Context, row: Row, load: Load) -> Any:
     """What `load` finds for this row, read for all rows of its listing when the first of them is asked."""
-    shared = row.get(KEY) or Together([row["id"]])
+    shared = row.get(KEY) or RowBatches([row["id"]])
     return shared.of(context, row["id"], load)

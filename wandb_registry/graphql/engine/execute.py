@@ -47,7 +47,7 @@ LARGEST_DOCUMENT = 20_000  # tokens; the SDK's longest has about 1,000
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedRequest:
     """A document that the schema can answer."""
 
     answer: Callable[[Context, dict[str, Any]], dict[str, Any]]
@@ -88,7 +88,7 @@ class Executor:
         status = 200 if plain_errors and "upsertBucket" not in prepared.root_fields else error.status
         return Answer(error_body(error), status)
 
-    def _prepare(self, query: str) -> Prepared:
+    def _prepare(self, query: str) -> PreparedRequest:
         try:
             document = parse(query, max_tokens=LARGEST_DOCUMENT)
             errors = validate(self.schema, document, hide_suggestions=True)
@@ -101,7 +101,7 @@ class Executor:
             raise BadInput(f"'{name}' is not supported by this registry: {reason}")
         names = limits.check(document)
         asks_of_schema = not names.isdisjoint(limits.OF_SCHEMA)
-        return Prepared(
+        return PreparedRequest(
             answer=self._describe(document) if asks_of_schema else Plan(self.schema, document, operations[0]).answer,
             changes=operations[0].operation is OperationType.MUTATION,
             root_fields=names,

@@ -36,7 +36,7 @@ select after.path, null as md5_before, null as size_before, after.md5 as md5_aft
 
 
 @dataclass(frozen=True)
-class Files:
+class FileDifferences:
     """How many files differ, and the first of those that do."""
 
     changed: int
@@ -46,14 +46,14 @@ class Files:
     rows: list[Row]
 
 
-def files(db: Connection, before: Row, after: Row, limit: int) -> Files:
+def files(db: Connection, before: Row, after: Row, limit: int) -> FileDifferences:
     """The files of two versions, told apart by their digests."""
     if before["digest"] == after["digest"]:
-        return Files(0, 0, 0, before["file_count"], [])
+        return FileDifferences(0, 0, 0, before["file_count"], [])
     pair = {"before": before["id"], "after": after["id"]}
     counts = db.row(COUNTS, **pair)
     added = after["file_count"] - counts["changed"] - counts["same"]
     differ = counts["changed"] + counts["removed"]
     rows = db.all(DIFFERING, **pair, limit=limit) if differ else []
     rows += db.all(ADDED, **pair, limit=min(limit, added)) if added else []
-    return Files(counts["changed"], added, counts["removed"], counts["same"], rows)
+    return FileDifferences(counts["changed"], added, counts["removed"], counts["same"], rows)

@@ -25,7 +25,7 @@ AXES = {"step": "_step", "time": "_timestamp"}
 
 
 @dataclass(frozen=True)
-class Line:
+class ChartLine:
     """One run's values: the points of the line, of the unsmoothed one behind it, and the last value."""
 
     name: str
@@ -36,11 +36,11 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Curves:
+class MetricCharts:
     """A metric of one or several runs in one chart."""
 
     name: str
-    lines: list[Line]
+    lines: list[ChartLine]
     across: list[tuple[float, str]]  # grid lines: where, and the value there
     along: list[tuple[float, str]]
     reach: tuple[float, float, float, float]  # the least and the largest of the axis, then of the values
@@ -51,7 +51,7 @@ class Curves:
 class Drawn:
     """Some of the charts, and which of all they are."""
 
-    charts: list[Curves]
+    charts: list[MetricCharts]
     pages: Pager
     wanted: str  # what the names of the shown ones hold
 
@@ -159,11 +159,11 @@ def smoothed(values: list[float], weight: float) -> list[float]:
     return found
 
 
-def drawn(name: str, series: list[tuple[str, Points]], axis: str, smoothing: float, lost: int) -> Curves:
+def drawn(name: str, series: list[tuple[str, Points]], axis: str, smoothing: float, lost: int) -> MetricCharts:
     """One chart of lines by their names."""
     every = [point for _, values in series for point in values]
     if not every:
-        return Curves(name, [], [], [], (0, 1, 0, 1), lost)
+        return MetricCharts(name, [], [], [], (0, 1, 0, 1), lost)
     xs, ys = [x for x, _ in every], [y for _, y in every]
     left, right = min(xs), max(max(xs), min(xs) + 1e-9)
     low, high = min(ys), max(ys)
@@ -179,10 +179,10 @@ def drawn(name: str, series: list[tuple[str, Points]], axis: str, smoothing: flo
             continue
         soft = smoothed([y for _, y in values], smoothing) if smoothing else None
         shown = [(x, y) for (x, _), y in zip(values, soft, strict=True)] if soft else values
-        lines.append(Line(run, place(shown), place(values) if soft else None, values[-1][1], values))
+        lines.append(ChartLine(run, place(shown), place(values) if soft else None, values[-1][1], values))
     across = [low + (high - low) * share for share in (0.1, 0.5, 0.9)]
     along = [left + (right - left) * share for share in (0, 0.5, 1)] if max(xs) > min(xs) else [left]
-    return Curves(
+    return MetricCharts(
         name,
         lines,
         [(_across(value, low, high), _mark(value, high - low)) for value in across],

@@ -12,7 +12,7 @@ from wandb_registry.web import addresses, lookups
 from wandb_registry.web.pager import pager
 from wandb_registry.web.pages import files, tables, version_comparison
 from wandb_registry.web.pages import version as versions
-from wandb_registry.web.shell import Content, Export, Moved, Page, Visit
+from wandb_registry.web.shell import ContentResponse, Export, Page, Redirect, Visit
 
 Row = dict[str, Any]
 MANY = 50
@@ -39,14 +39,14 @@ def types(visit: Visit) -> Page:
     return Page("artifacts.html", {"title": f"Artifacts of {place['name']}"} | shown)
 
 
-def newest(visit: Visit) -> Moved:
+def newest(visit: Visit) -> Redirect:
     """To the newest version of a collection."""
     place, collection = collection_of(visit)
     rows = memberships.page(visit.db, collection["id"], 1, 0)
     if not rows:
         raise NotFound(f"'{collection['name']}' has no version that is committed yet.")
     kind = collections.type_of(visit.db, collection)["name"]
-    return Moved(addresses.of_version(collection, place, kind, memberships.version(rows[0])))
+    return Redirect(addresses.of_version(collection, place, kind, memberships.version(rows[0])))
 
 
 def version(visit: Visit) -> Page:
@@ -54,7 +54,7 @@ def version(visit: Visit) -> Page:
     return versions.page(visit, place, collection, visit.path["version"])
 
 
-def change(visit: Visit) -> Moved:
+def change(visit: Visit) -> Redirect:
     place, collection = collection_of(visit)
     return versions.change(visit, place, collection, visit.path["version"])
 
@@ -90,25 +90,25 @@ def entry(visit: Visit) -> tuple[Row, Row, Row, Row]:
     return place, collection, membership, found
 
 
-def raw(visit: Visit) -> Content | Moved:
+def raw(visit: Visit) -> ContentResponse | Redirect:
     """The file itself: media are shown, all else is a download."""
     _, _, _, found = entry(visit)
     if there := _elsewhere(visit, found, "raw"):
         return there
     if found["md5"] is None:
         raise NotFound(f"'{found['path']}' is a reference to {found['ref']}: its content is not in this registry.")
-    return Content(found["md5"], found["path"].rpartition("/")[2])
+    return ContentResponse(found["md5"], found["path"].rpartition("/")[2])
 
 
-def _elsewhere(visit: Visit, found: Row, way: str) -> Moved | None:
+def _elsewhere(visit: Visit, found: Row, way: str) -> Redirect | None:
     """Where the file is that an entry refers to in another version; the SDK refers to tables that a run logged."""
     named = REFERENCE.fullmatch(found["ref"] or "") if found["md5"] is None else None
     row = access.find_artifact(visit.db, visit.who, ids.from_hex(named[1], "Artifact")) if named else None
     target = next(iter(lookups.versions(visit, [row] if row else [])), None)
-    return Moved(files.at(f"{target['address']}/{way}", named[2])) if target and named else None
+    return Redirect(files.at(f"{target['address']}/{way}", named[2])) if target and named else None
 
 
-def file(visit: Visit) -> Page | Moved | Export:
+def file(visit: Visit) -> Page | Redirect | Export:
     """A file with as much of it as can be shown."""
     place, collection, membership, found = entry(visit)
     if there := _elsewhere(visit, found, "files"):

@@ -9,7 +9,7 @@ from wandb_registry.model.runs import runs
 from wandb_registry.model.search import overview
 from wandb_registry.web import activity, addresses
 from wandb_registry.web.pages import models
-from wandb_registry.web.shell import Moved, Page, Visit
+from wandb_registry.web.shell import Page, Redirect, Visit
 
 Row = dict[str, Any]
 RECENT = 7
@@ -56,12 +56,12 @@ def _run(row: Row) -> Row:
 # ---- search ----
 
 
-def search(visit: Visit) -> Page | Moved:
+def search(visit: Visit) -> Page | Redirect:
     """What a name, a run id or an md5 means: the page itself if it is one thing, else the list."""
     text = visit.query.get("q", "").strip()
     found = _found(visit, text) if text else []
     if len(found) == 1:
-        return Moved(found[0]["address"])
+        return Redirect(found[0]["address"])
     return Page("search.html", {"title": "Search", "text": text, "found": found})
 
 

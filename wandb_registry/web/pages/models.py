@@ -16,7 +16,7 @@ from wandb_registry.web import activity, addresses, lookups, production
 from wandb_registry.web.charts import sparklines
 from wandb_registry.web.pager import pager
 from wandb_registry.web.pages import version, version_comparison
-from wandb_registry.web.shell import Moved, Page, Visit
+from wandb_registry.web.shell import Page, Redirect, Visit
 
 Row = dict[str, Any]
 MANY = 50
@@ -36,7 +36,7 @@ def show(visit: Visit) -> Page:
     return _model(visit, place, collection)
 
 
-def change(visit: Visit) -> Moved:
+def change(visit: Visit) -> Redirect:
     """A form of a model's page or of a version's."""
     if not visit.query.get("selectionPath"):
         raise NotFound("This page has nothing to change.")

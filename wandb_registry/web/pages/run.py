@@ -11,7 +11,7 @@ from wandb_registry.web import addresses, console, lookups, media, media_overlay
 from wandb_registry.web.charts import line_charts
 from wandb_registry.web.pager import pager
 from wandb_registry.web.pages import code, files, tables
-from wandb_registry.web.shell import Content, Export, Page, Visit
+from wandb_registry.web.shell import ContentResponse, Export, Page, Visit
 
 Row = dict[str, Any]
 LINES = 500  # console lines a page: the last ones, unless the address asks for others
@@ -69,11 +69,11 @@ def file(visit: Visit) -> Page | Export:
     )
 
 
-def raw(visit: Visit) -> Content:
+def raw(visit: Visit) -> ContentResponse:
     """A file of a run: media are shown, all else is downloaded."""
     _, found = lookups.run(visit)
     row = _file(visit, found)
-    return Content(row["md5"], row["name"].rpartition("/")[2])
+    return ContentResponse(row["md5"], row["name"].rpartition("/")[2])
 
 
 def _file(visit: Visit, found: Row) -> Row:

@@ -12,7 +12,7 @@ from wandb_registry.model.search import run_search
 from wandb_registry.model.sweeps import sweeps
 from wandb_registry.web import addresses, formats, lookups
 from wandb_registry.web.pager import pager
-from wandb_registry.web.shell import Moved, Page, Visit
+from wandb_registry.web.shell import Page, Redirect, Visit
 
 Row = dict[str, Any]
 MANY = 50  # rows a page
@@ -31,7 +31,7 @@ OPERATORS = {"=": "$eq", "!=": "$ne", ">": "$gt", ">=": "$gte", "<": "$lt", "<="
 
 
 @dataclass(frozen=True)
-class Column:
+class RunsColumn:
     """A column that one may sort by: `key` is what the address calls it."""
 
     key: str
@@ -113,14 +113,14 @@ def _rank(key: str) -> tuple:
     return key.startswith("config.dvc."), key.startswith("config."), version_metrics.rank(key.partition(".")[2]), key
 
 
-def of_sweep(visit: Visit) -> Moved:
+def of_sweep(visit: Visit) -> Redirect:
     """Where the SDK's link to a sweep leads: its runs."""
     place = lookups.project(visit)
     name = visit.path["sweep"]
     if sweeps.find(visit.db, place, name) is None:
         raise NotFound(f"'{place['name']}' has no sweep '{name}'.")
     runs_page = addresses.join(place["entity_name"], place["name"], "runs")
-    return Moved(addresses.with_query(runs_page, {"sweep": name}))
+    return Redirect(addresses.with_query(runs_page, {"sweep": name}))
 
 
 def facts(row: Row) -> dict[str, Any]:
@@ -136,12 +136,12 @@ def _shown(row: Row) -> Row:
     return row | {"state": runs.state(row), "seconds": runs.seconds(row), "facts": facts(row)}
 
 
-def _column(visit: Visit, key: str, head: str, numeric: bool = False) -> Column:
+def _column(visit: Visit, key: str, head: str, numeric: bool = False) -> RunsColumn:
     sort = visit.query.get("sort", "-started")
     now = {f"+{key}": "ascending", key: "ascending", f"-{key}": "descending"}.get(sort)
     sorts = {name: visit.query.getlist(name) for name in visit.query if name not in ("sort", "page")}
     turned = f"-{key}" if now == "ascending" or (now is None and numeric) else key
-    return Column(
+    return RunsColumn(
         key, head, addresses.with_query(visit.address.partition("?")[0], sorts | {"sort": turned}), now, numeric
     )
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from wandb_registry.errors import NotFound
 from wandb_registry.model.runs import run_files
-from wandb_registry.storage.table_databases import SORTED, Sought, Table, open_table
+from wandb_registry.storage.table_databases import SORTED, Table, TableQuery, open_table
 from wandb_registry.web import addresses, lookups
 from wandb_registry.web.pager import pager
 from wandb_registry.web.pages import files
@@ -55,7 +55,7 @@ def shown(
                 "tabs": [
                     (_title(path), files.at(f"{base}/files", path), None, path == file["path"]) for path in beside
                 ],
-                "rows_in_all": table.count(Sought()),
+                "rows_in_all": table.count(TableQuery()),
                 "columns": [_head(visit, at, column, sought) for at, column in enumerate(table.columns)],
                 "rows": [
                     (number, [_cell(table, at, value, raw) for at, value in enumerate(cells)]) for number, cells in rows
@@ -86,16 +86,16 @@ def _opened(visit: Visit, file: Row) -> Table:
     return open_table(visit.store.folder, visit.store.blobs.path(file["md5"]), file["md5"])
 
 
-def _csv(visit: Visit, file: Row, sought: Sought) -> Iterator[str]:
+def _csv(visit: Visit, file: Row, sought: TableQuery) -> Iterator[str]:
     with _opened(visit, file) as table:
         yield from table.csv(sought)
 
 
-def _sought(visit: Visit, table: Table) -> Sought:
+def _sought(visit: Visit, table: Table) -> TableQuery:
     numbers = {f"c{at}": at for at in range(len(table.columns))}
     sort = visit.query.get("sort", "")
     equal = [text.partition(":") for text in visit.query.getlist("is")]
-    return Sought(
+    return TableQuery(
         sort=numbers.get(sort.lstrip("-")),
         descending=sort.startswith("-"),
         equal=tuple((numbers[key], value) for key, _, value in equal if key in numbers),
@@ -103,7 +103,7 @@ def _sought(visit: Visit, table: Table) -> Sought:
     )
 
 
-def _head(visit: Visit, at: int, column: Any, sought: Sought) -> Row:
+def _head(visit: Visit, at: int, column: Any, sought: TableQuery) -> Row:
     now = ("descending" if sought.descending else "ascending") if sought.sort == at else None
     sorts = _with(visit, sort=f"-c{at}" if now == "ascending" else f"c{at}")
     sortable = column.kind in SORTED

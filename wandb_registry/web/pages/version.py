@@ -14,7 +14,7 @@ from wandb_registry.model.runs import version_metrics
 from wandb_registry.model.search import overview
 from wandb_registry.web import activity, addresses, lookups, usage
 from wandb_registry.web.pager import pager
-from wandb_registry.web.shell import Moved, Page, Visit
+from wandb_registry.web.shell import Page, Redirect, Visit
 
 Row = dict[str, Any]
 FILES = 50
@@ -208,25 +208,25 @@ def _file_addresses(address: str, row: Row) -> Row:
 # ---- changes ----
 
 
-def change(visit: Visit, place: Row, collection: Row, alias: str | None) -> Moved:
+def change(visit: Visit, place: Row, collection: Row, alias: str | None) -> Redirect:
     """What a form of the page asks for: aliases and tags of a version, tags of a registered model."""
     done = visit.form.get("do", "")
     where = (place["entity_name"], place["name"], collection["name"])
     if alias is None:
         writable = collections.writable(visit.db, visit.who, *where)
-        return Moved(visit.address, _tag_collection(visit, writable, done))
+        return Redirect(visit.address, _tag_collection(visit, writable, done))
     membership = found(visit, collection, alias)
     if done in ("add-alias", "drop-alias"):
         collections.writable(visit.db, visit.who, *where)
-        return Moved(visit.address, _alias(visit, membership, done))
+        return Redirect(visit.address, _alias(visit, membership, done))
     artifact = access.artifact(visit.db, visit.who, membership["artifact_id"], Role.MEMBER)
     name = visit.form.get("tag", "").strip()
     if done == "add-tag":
         tags.add_to_artifact(visit.db, artifact["id"], [name])
-        return Moved(visit.address, f"Tag {name} added.")
+        return Redirect(visit.address, f"Tag {name} added.")
     if done == "drop-tag":
         tags.take_from_artifact(visit.db, artifact["id"], [name])
-        return Moved(visit.address, f"Tag {name} removed.")
+        return Redirect(visit.address, f"Tag {name} removed.")
     raise BadInput(f"'{done}' is nothing that this page can do.")
 
 

@@ -97,7 +97,7 @@ def _diff(visit: Visit, pair: list[Row]) -> text_diff.TextDiff | None:
     return text_diff.between(visit.store.blobs, path, *entries)
 
 
-def _diff_addresses(visit: Visit, names: list[str], files: differences.Files) -> dict[str, str]:
+def _diff_addresses(visit: Visit, names: list[str], files: differences.FileDifferences) -> dict[str, str]:
     """Where the lines that changed are shown, for each file that is small enough."""
     kept = dict(_form(visit)) | {"from": names[0], "to": names[1]}
     here = visit.address.partition("?")[0]
@@ -178,7 +178,7 @@ def _inputs(visit: Visit, pair: list[Row]) -> list[Row]:
     ]
 
 
-def _sentence(names: list[str], metrics: list[Row], files: differences.Files, differing: list[str]) -> str:
+def _sentence(names: list[str], metrics: list[Row], files: differences.FileDifferences, differing: list[str]) -> str:
     """What a person wants to know first: is it better, and what is different."""
     if names[0] == names[1]:
         return "This is one version. Choose another one to compare it with."
