@@ -128,7 +128,7 @@ def test_clients_that_stop_in_the_middle_do_not_hold_up_others(registry: Registr
 
 def test_connections_that_ask_nothing_do_not_keep_others_out(store: Path):
     """1,024 of them once took all files that the server may open: it answered nobody, and filled its log instead."""
-    serve = f"ulimit -n 1024; exec {sys.executable} -m registry serve"
+    serve = f"ulimit -n 1024; exec {sys.executable} -m wandb_registry serve"
     with (
         subprocess.Popen(
             ["sh", "-c", serve],
