@@ -7,6 +7,7 @@ import contextlib
 import os
 import sys
 
+from dvc_wandb import interrupts
 from dvc_wandb.cli import get, history, init, mirror, promote, report, reproduce, rollback, show, verify, why
 from dvc_wandb.client import timeouts
 from dvc_wandb.errors import LineageError, RegistryAway, WrongProject, in_a_sentence, is_of_sdk
@@ -17,6 +18,7 @@ COMMANDS = (init, mirror, verify, show, why, report, reproduce, promote, rollbac
 
 
 def main() -> int:
+    interrupts.remember()
     return timeouts.end(_run(_parser().parse_args()))
 
 
@@ -25,7 +27,9 @@ def _run(arguments: argparse.Namespace) -> int:
     try:
         with contextlib.suppress(WrongProject):  # the command says so, where it needs one
             client.settle(project_root())
-        return arguments.command(arguments)
+        code = arguments.command(arguments)
+        interrupts.check()
+        return code
     except RegistryAway as error:
         print(
             f"dvc-wandb: not mirrored: {in_a_sentence(error)}. DVC has it all; run this again when it is back.",

@@ -15,6 +15,8 @@ from typing import TypeVar
 
 import psutil
 
+from dvc_wandb import interrupts
+
 T = TypeVar("T")
 LOOK_EVERY = 1.0  # seconds
 _given_up = threading.Event()  # work that goes on in its thread, for which nobody waits any more
@@ -37,6 +39,7 @@ def in_background(work: Callable[[], T]) -> Future[T]:
 def result(work: Future[T], look: Callable[[], object]) -> T:
     """The result of `work`; raises what `look` does where that finds, meanwhile, that waiting is of no use."""
     while not wait([work], timeout=LOOK_EVERY).done:
+        interrupts.check()
         look()
     return work.result()
 

@@ -16,6 +16,19 @@ from tests.hanging import Hanging
 from wandb_registry import daemon
 
 MOST = 60  # mirrors that are started
+DROPPED = """
+import gc, signal, sys, threading
+from dvc_wandb.cli import main
+
+def interrupt(phase, info):
+    if threading.current_thread() is threading.main_thread() and "dvc.repo" in sys.modules:
+        gc.callbacks.clear()
+        signal.raise_signal(signal.SIGINT)
+
+gc.set_threshold(50)
+gc.callbacks.append(interrupt)
+sys.exit(main.main())
+"""
 
 
 def mirror_and_kill(project: Clone, env: dict[str, str], after: float) -> int | None:
@@ -109,19 +122,43 @@ def test_a_mirror_to_a_registry_that_hangs_ends_in_a_sentence_and_the_next_goes_
         daemon.stop(store)
 
 
-def test_a_mirror_that_somebody_interrupts_ends_at_once(foreign_project: Clone, tmp_path: Path):
-    """It went on for ever, with the others waiting for its lock, once its work was done in a thread."""
-    env = {**foreign_project.env, "REGISTRY_DIR": str(tmp_path / "registry")}
-    command = ["dvc-wandb", "mirror"]
-    process = subprocess.Popen(command, cwd=foreign_project.path, env=env, stderr=subprocess.PIPE, text=True)
+def interrupted(project: Clone, tmp_path: Path, *command: str, at: str = "") -> str:
+    """What a command says that is interrupted once it says `at`, if it doesn't interrupt itself."""
+    env = {**project.env, "REGISTRY_DIR": str(tmp_path / "registry")}
+    process = subprocess.Popen(
+        command,
+        cwd=project.path,
+        env=env,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where a shell runs the tests with &
+    )
     try:
         assert process.stderr is not None
-        while "mirroring" not in process.stderr.readline():
-            assert process.poll() is None
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=20)
-        assert process.returncode == 1
-        assert "dvc-wandb: interrupted; run it again to go on where it stopped." in said
+        if at:
+            while at not in process.stderr.readline():
+                assert process.poll() is None
+            process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 1, errors
+        return errors
     finally:
         process.kill()
         daemon.stop(tmp_path / "registry")
+
+
+def test_a_mirror_that_somebody_interrupts_ends_at_once(foreign_project: Clone, tmp_path: Path):
+    """It went on for ever, with the others waiting for its lock, once its work was done in a thread."""
+    errors = interrupted(foreign_project, tmp_path, "dvc-wandb", "mirror", at="mirroring")
+    assert errors.endswith("dvc-wandb: interrupted; run it again to go on where it stopped.\n")
+
+
+@pytest.mark.parametrize("command", ["mirror", "verify"])
+def test_an_interrupt_that_a_callback_drops_still_ends_the_command(
+    foreign_project: Clone, tmp_path: Path, command: str
+):
+    """Python drops an interrupt that comes while it collects garbage, and the command went on to its end."""
+    errors = interrupted(foreign_project, tmp_path, "python", "-c", DROPPED, command)
+    assert "Exception ignored in" in errors
+    assert errors.endswith("dvc-wandb: interrupted; run it again to go on where it stopped.\n")
