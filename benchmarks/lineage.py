@@ -1,6 +1,6 @@
 """What `dvc-wandb mirror` and `dvc-wandb verify` cost as a project grows: files, stages, commits.
 
-    python benchmarks/lineage.py [--files 10000] [--stages 200] [--commits 500]
+    python -m benchmarks.lineage [--files 10000] [--stages 200] [--commits 500]
 
 Each line is one command in a process of its own, against a registry that counts what it is asked. The floor of a mirror
 is one upload for each file that is new to the registry; a second mirror and a verify should cost the same whatever the
@@ -26,10 +26,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from peak import Peak
 
-ROOT = Path(__file__).resolve().parent.parent
-BIN = Path(sys.executable).parent
+from benchmarks.peak import Peak
+from tests import working_tree
+from tests.working_tree import ROOT
+
 LINE = "{:<34} {:>8} {:>8} {:>8} {:>8} {:>9} {:>10}"
 
 
@@ -39,14 +40,11 @@ class Project:
     def __init__(self, path: Path) -> None:
         self.path = path
         path.mkdir()
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("WANDB_", "DVC_", "GIT_", "REGISTRY_"))}
-        names = {f"GIT_{who}_{what}": "b@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-        self.env = {**kept, **names, "HOME": str(path.parent), "PYTHONPATH": str(ROOT)}
-        self.env["PATH"] = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+        self.env = {**working_tree.environment(path.parent), "PYTHONPATH": str(ROOT)}
         self.run("git", "init", "--quiet", "--initial-branch=main")
         self.run("dvc", "init", "--quiet")
         self._server = subprocess.Popen(
-            [sys.executable, __file__, "--serve", str(path / ".registry")], env=self.env, cwd=path
+            [sys.executable, "-m", "benchmarks.lineage", "--serve", str(path / ".registry")], env=self.env, cwd=path
         )
         while not (path / ".registry/server.json").exists():
             time.sleep(0.05)
@@ -194,7 +192,6 @@ def measured(title: str, floor: int, make: Callable[[Project], None], *options: 
 
 def serve(folder: Path) -> None:
     """The registry of `folder`, counting what it is asked."""
-    sys.path.insert(0, str(ROOT))
     from wandb_registry import daemon
     from wandb_registry import serve as server
 

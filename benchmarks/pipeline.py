@@ -1,6 +1,6 @@
 """What the mirror costs: the pipeline beside (a) one plain Keras script and (b) the same five stages under DVC alone.
 
-    python benchmarks/pipeline.py [--rounds N]
+    python -m benchmarks.pipeline [--rounds N]
 
 All three run in turn on the same digits, N times, in clones of this working tree; the table shows medians.
 """
@@ -8,7 +8,6 @@ All three run in turn on the same digits, N times, in clones of this working tre
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import shutil
 import statistics
@@ -19,35 +18,31 @@ import time
 from pathlib import Path
 
 import yaml
-from peak import Peak
 
-ROOT = Path(__file__).resolve().parent.parent
-BIN = Path(sys.executable).parent
+from benchmarks.peak import Peak
+from tests import working_tree
+from tests.working_tree import ROOT
+
 STAGES = ("prepare", "train", "register", "evaluate", "promote")
 
 
 def clone(into: Path) -> Path:
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    for name in filter(None, listed.split("\0")):
-        if (ROOT / name).is_file():
-            (into / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, into / name)
+    working_tree.copy(into)
     for name in ("dvc.lock", "production.json", "reports", "models/registered.json"):  # nothing has run here
         path = into / name
         shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
     for command in (
         ["init", "-q", "-b", "main"],
         ["add", "-A"],
-        ["-c", "user.name=b", "-c", "user.email=b@b", "commit", "-qm", "b"],
+        ["commit", "-qm", "b"],
     ):
-        subprocess.run(["git", *command], cwd=into, check=True)
+        subprocess.run(["git", *command], cwd=into, env=working_tree.environment(into.parent), check=True)
     return into
 
 
 def timed(folder: Path, *command: str) -> tuple[float, float, dict[str, float]]:
     """Seconds, peak MB, and the seconds of each stage that DVC ran."""
-    env = {name: value for name, value in os.environ.items() if not name.startswith(("WANDB_", "DVC_", "REGISTRY_"))}
-    env |= {"PATH": f"{BIN}{os.pathsep}{env['PATH']}", "PYTHONPATH": str(folder)}
+    env = {**working_tree.environment(folder.parent), "PYTHONPATH": str(folder)}
     started = time.perf_counter()
     process = subprocess.Popen(
         command,

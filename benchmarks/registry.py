@@ -1,7 +1,7 @@
 """How fast the embedded registry is, through the SDK and over plain HTTP, beside MLflow's server in the same run.
 
     python -m venv /tmp/mlflow && /tmp/mlflow/bin/pip install mlflow
-    python benchmarks/registry.py --mlflow /tmp/mlflow/bin/python
+    python -m benchmarks.registry --mlflow /tmp/mlflow/bin/python
 
 Without --mlflow only this registry is measured. Times are p50 and p95 in milliseconds unless the line says otherwise;
 "peak MB" is the highest resident memory of the server's processes during that operation.

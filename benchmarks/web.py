@@ -1,6 +1,6 @@
 """How fast the registry's pages are: the server's time, the browser's time to load, and the weight of each page.
 
-    python benchmarks/web.py [--runs N] [--versions N] [--rows N] [--nodes N] [--times N]
+    python -m benchmarks.web [--runs N] [--versions N] [--rows N] [--nodes N] [--times N]
 
 Fills a store of its own over HTTP, then opens each page in Debian's Chromium, at few and at many runs. Medians.
 """
@@ -23,7 +23,6 @@ from typing import Any
 import requests
 from playwright.sync_api import sync_playwright
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.registry import MANIFEST, PROJECT, Graph, Server
 from wandb_registry import daemon
 

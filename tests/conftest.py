@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,13 +14,12 @@ import hypothesis
 import pytest
 import wandb
 
+from tests import working_tree
 from wandb_registry import daemon
 
-ROOT = Path(__file__).resolve().parent.parent
 # Hypothesis fails an example that takes 200 ms, as any may on a busy machine; speed is measured in benchmarks/.
 hypothesis.settings.register_profile("tests", deadline=None)
 hypothesis.settings.load_profile("tests")
-BIN = Path(sys.executable).parent  # `dvc` and `python` of the environment that runs the tests
 
 
 @dataclass(frozen=True)
@@ -92,37 +88,10 @@ class Clone:
 
 def clone_into(path: Path) -> Clone:
     """The working tree's files, committed on `main` of a new repository."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    for name in filter(None, listed.split("\0")):
-        if (ROOT / name).is_file():
-            (path / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, path / name)
+    working_tree.copy(path)
     home = path.parent / f"{path.name}-home"
     home.mkdir()
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("WANDB_", "DVC_", "REGISTRY_", "GIT_"))
-    }
-    clone = Clone(
-        path,
-        {
-            **kept,
-            "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
-            "HOME": str(home),
-            "REGISTRY_IDLE_SECONDS": "120",
-            "GIT_AUTHOR_NAME": "t",
-            "GIT_AUTHOR_EMAIL": "t@example.com",
-            "GIT_COMMITTER_NAME": "t",
-            "GIT_COMMITTER_EMAIL": "t@example.com",
-        },
-    )
+    clone = Clone(path, {**working_tree.environment(home), "REGISTRY_IDLE_SECONDS": "120"})
     clone.git("init", "--quiet", "--initial-branch=main")
     clone.git("add", "--all")
     clone.git("commit", "--quiet", "--message", "The project")

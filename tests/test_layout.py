@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Clone
+from tests.working_tree import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = {f"stages/{name}.py" for name in ("prepare", "train", "register", "evaluate", "promote")}
 FORBIDDEN = {
     "stages": {"wandb_registry", "dvc"},

@@ -14,9 +14,10 @@ import pytest
 import requests
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from tests.working_tree import ROOT
 from wandb_registry import daemon
 
-from .conftest import ROOT, Site, Window
+from .conftest import Site, Window
 from .seed_runs import EVIL
 
 SEED = str(Path(__file__).parent / "seed_runs.py")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import BIN, ROOT, Clone
+from tests import working_tree
+from tests.conftest import Clone
 from tests.dvc_wandb import foreign
+from tests.working_tree import ROOT
 from wandb_registry import daemon
 
 
@@ -18,10 +19,8 @@ def project_in(path: Path) -> Clone:
     path.mkdir(parents=True)
     home = path.parent / f"{path.name}-home"
     home.mkdir()
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("WANDB_", "DVC_", "REGISTRY_", "GIT_"))}
-    names = {f"GIT_{who}_{what}": "t@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-    own = {"HOME": str(home), "PYTHONPATH": str(ROOT), "REGISTRY_IDLE_SECONDS": "120"}
-    return Clone(path, {**kept, **names, **own, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"})
+    own = {"PYTHONPATH": str(ROOT), "REGISTRY_IDLE_SECONDS": "120"}
+    return Clone(path, {**working_tree.environment(home), **own})
 
 
 @pytest.fixture(scope="session")

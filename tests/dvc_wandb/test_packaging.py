@@ -11,10 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, Clone
+from tests import working_tree
+from tests.conftest import Clone
 from tests.dvc_wandb.conftest import project_in
+from tests.working_tree import ROOT
 from wandb_registry import daemon
 
+PACKAGES = ("dvc_wandb", "wandb_registry")
 STAGES = """
 stages:
   count:
@@ -32,28 +35,8 @@ stages:
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built from a copy of what git has, so that the working tree stays clean."""
     folder = tmp_path_factory.mktemp("wheel")
-    copy = folder / "source"
-    listed = subprocess.run(
-        [
-            "git",
-            "ls-files",
-            "-z",
-            "--cached",
-            "--others",
-            "--exclude-standard",
-            "dvc_wandb",
-            "wandb_registry",
-            "pyproject.toml",
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    for name in filter(None, listed.split("\0")):
-        (copy / name).parent.mkdir(parents=True, exist_ok=True)
-        (copy / name).write_bytes((ROOT / name).read_bytes())
-    built = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", folder, copy]
+    source = working_tree.copy(folder / "source", *PACKAGES, "pyproject.toml")
+    built = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", folder, source]
     subprocess.run(built, check=True, cwd=folder)
     (made,) = folder.glob("*.whl")
     return made
@@ -85,9 +68,7 @@ def words(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clo
 
 def test_the_wheel_holds_all_that_is_no_python_and_no_pipeline(wheel: Path):
     held = set(zipfile.ZipFile(wheel).namelist())
-    asked = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "dvc_wandb", "wandb_registry"]
-    there = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
-    assert {name for name in there if (ROOT / name).exists()} <= held
+    assert set(working_tree.files(*PACKAGES)) <= held
     assert not {name for name in held if name.startswith(("stages/", "tests/", "benchmarks/"))}
 
 

@@ -18,9 +18,8 @@ from typing import Any
 import pytest
 import wandb
 
+from tests.working_tree import ROOT
 from wandb_registry import daemon
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.working_tree import ROOT
 from wandb_registry import daemon
 
-from .conftest import ROOT, command
+from .conftest import command
 
 ENSURE = (
     "import sys; from pathlib import Path; from wandb_registry import daemon; print(daemon.ensure(Path(sys.argv[1])))"

@@ -26,11 +26,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.types import Message
 
+from tests.working_tree import ROOT
 from wandb_registry import daemon
 from wandb_registry.http.middleware import Activity, Guard
 
 from .by_hand import log
-from .conftest import ROOT, Registry
+from .conftest import Registry
 
 HALF = "POST /graphql HTTP/1.1\r\nHost: {host}\r\nAuthorization: Basic {key}\r\nContent-Length: 1000\r\n\r\n{{"
 

@@ -1,0 +1,38 @@
+"""This repository's working tree, as git would commit it, and what commands need to run in a copy of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent  # `dvc` and `python` of the environment that runs this
+
+
+def files(*paths: str) -> list[str]:
+    """The files beneath `paths`, or all, that are committed or could be."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", *paths]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return [name for name in listed.split("\0") if name and (ROOT / name).is_file()]
+
+
+def copy(folder: Path, *paths: str) -> Path:
+    """Copy those files into `folder`."""
+    for name in files(*paths):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, folder / name)
+    return folder
+
+
+def environment(home: Path) -> dict[str, str]:
+    """The environment of somebody with an empty `home`, who has a name in git and nothing else set."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("WANDB_", "DVC_", "REGISTRY_", "GIT_"))
+    }
+    names = {f"GIT_{who}_{what}": "t@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    return {**kept, **names, "HOME": str(home), "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
