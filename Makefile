@@ -51,27 +51,14 @@ serve: .venv/installed ## the registry in the foreground; prints the address to 
 stop: .venv/installed ## end the registry
 	@wandb-registry stop
 
+# Tests often wait, so four at a time keep two cores busy. tests/conftest.py says which stay together.
+TOGETHER := -n 4 --dist loadgroup --no-loadscope-reorder
+
 test: .venv/installed-dev ## set up if need be, run the tests
-	@$(MAKE) --no-print-directory --jobs 4 --keep-going test-pipeline test-promotion-and-drift test-lineage test-rest
-
-# Four processes, which often wait. What shares one run of the pipeline is in the first; they take about as long.
-PIPELINE_TESTS := tests/e2e tests/stages tests/browser/test_promotion.py
-PROMOTION_AND_DRIFT_TESTS := tests/e2e/test_promotion.py tests/e2e/test_promotion_faults.py tests/dvc_wandb/test_drift.py
-BUT_THESE = $(patsubst %,--ignore=%,$(1))
-test-pipeline:
-	@python -m pytest $(PIPELINE_TESTS) $(call BUT_THESE,$(PROMOTION_AND_DRIFT_TESTS))
-
-test-promotion-and-drift:
-	@python -m pytest $(PROMOTION_AND_DRIFT_TESTS)
-
-test-lineage:
-	@python -m pytest tests/dvc_wandb $(call BUT_THESE,$(PROMOTION_AND_DRIFT_TESTS))
-
-test-rest:
-	@python -m pytest tests $(call BUT_THESE,tests/dvc_wandb $(PIPELINE_TESTS))
+	@python -m pytest $(TOGETHER)
 
 soak: .venv/installed-dev ## the long rounds of faults, load and old clients
-	@python -m pytest -m soak tests
+	@python -m pytest $(TOGETHER) -m soak
 
 screenshots: .venv/installed-dev ## the pictures in docs/, from a real run of the pipeline; needs Chromium
 	@python -m docs.screenshots
@@ -105,4 +92,4 @@ packages.yaml: requirements.txt
 	@touch $@
 
 .PHONY: help repro $(STAGES) mirror verify promote rollback lineage report reproduce serve stop \
-  test test-pipeline test-promotion-and-drift test-lineage test-rest soak screenshots lint lock
+  test soak screenshots lint lock

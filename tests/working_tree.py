@@ -28,11 +28,18 @@ def copy(folder: Path, *paths: str) -> Path:
 
 
 def environment(home: Path) -> dict[str, str]:
-    """The environment of somebody with an empty `home`, who has a name in git and nothing else set."""
+    """The environment of somebody who has a `home` of their own, a name in git, and nothing else set.
+
+    DVC asks nobody for updates and reports nothing: each command would start two processes for that.
+    """
+    config = home / ".config/dvc/config"
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.write_text("[core]\n    analytics = false\n    check_update = false\n")
     kept = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("WANDB_", "DVC_", "REGISTRY_", "GIT_"))
     }
     names = {f"GIT_{who}_{what}": "t@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-    return {**kept, **names, "HOME": str(home), "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    own = {"HOME": str(home), "DVC_GLOBAL_CONFIG_DIR": str(config.parent)}
+    return {**kept, **names, **own, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}

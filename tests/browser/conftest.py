@@ -13,14 +13,15 @@ from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Dialog, Page, Playwright, Response, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Dialog, Page, Playwright, Response, expect, sync_playwright
 
 from tests.working_tree import ROOT
 from wandb_registry import daemon
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 LACKING = "There is no Chromium to look with. Install it: sudo apt-get install chromium"
-PATIENCE = 15_000  # ms; a page takes a fraction of one second, a busy machine more
+PATIENCE = 60_000  # ms; a page takes a fraction of one second, a busy machine more
+expect.set_options(timeout=PATIENCE)
 
 
 @dataclass(frozen=True)

@@ -140,7 +140,7 @@ def interrupted(project: Clone, tmp_path: Path, *command: str, at: str = "") -> 
             while at not in process.stderr.readline():
                 assert process.poll() is None
             process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=120)
         assert process.returncode == 1, errors
         return errors
     finally:

@@ -101,7 +101,7 @@ def test_a_registry_that_hangs_while_a_stage_is_mirrored_costs_seconds(pipeline:
         "python", "-m", "stages.register",
         env={**there, "WANDB_BASE_URL": Hanging(there["WANDB_BASE_URL"], answered).url},
     )  # fmt: skip
-    assert time.monotonic() - asked < 30
+    assert time.monotonic() - asked < 50
     assert len(re.findall(r"^register: not mirrored: .* doesn't answer within .*make mirror", done.text, re.M)) == 1
     assert "Traceback" not in done.text
     assert pipeline.git("status", "--porcelain") == ""
@@ -137,7 +137,7 @@ def test_a_registry_that_hangs_while_production_is_asked_for_costs_seconds(
         "dvc-wandb", *words, ok=False,
         env={**there, "WANDB_BASE_URL": Hanging(there["WANDB_BASE_URL"], answered).url},
     )  # fmt: skip
-    assert time.monotonic() - asked < 30
+    assert time.monotonic() - asked < 50
     assert re.search(says, done.text), done.text
     assert "Traceback" not in done.text
     assert pipeline.git("status", "--porcelain") == ""
@@ -198,7 +198,7 @@ def test_a_training_survives_its_registry(pipeline: Clone, api: wandb.Api):
     pipeline.run("dvc-wandb", "mirror")
     after = wandb.Api().runs("model-registry-dev", filters={"job_type": "train_model"})
     (new,) = [run for run in after if run.id not in before]
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while new.state == "running" and time.monotonic() < deadline:
         time.sleep(1)
         new.load(force=True)

@@ -10,13 +10,12 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Clone
 from tests.e2e.shop import BEST, BETTER, CLEARLY_WORSE, EQUAL, LUCKY, SLIGHTLY_WORSE, TARGET, TOO_BAD, Shop, open_shop
 
 
 @pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory, pipeline: Clone) -> Iterator[Shop]:
-    with open_shop(tmp_path_factory.mktemp("shop") / "clone", pipeline) as shop:
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    with open_shop(tmp_path_factory.mktemp("shop") / "clone") as shop:
         yield shop
 
 

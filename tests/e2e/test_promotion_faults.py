@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from dvc_wandb import production
-from tests.conftest import Clone
 from tests.e2e.shop import BEST, BETTER, MAKE, TARGET, Shop, open_shop
 
 pytestmark = pytest.mark.soak  # minutes of real runs; `make soak` has the time
@@ -20,9 +19,9 @@ NOBODY = {"WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_API_KEY": "k" * 40}
 
 
 @pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory, pipeline: Clone) -> Iterator[Shop]:
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """A shop with two more models that the run cache knows, and a registry that knows the first."""
-    with open_shop(tmp_path_factory.mktemp("faults") / "clone", pipeline) as shop:
+    with open_shop(tmp_path_factory.mktemp("faults") / "clone") as shop:
         yield shop
 
 

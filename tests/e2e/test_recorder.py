@@ -35,7 +35,7 @@ def parent(process: psutil.Process) -> int | None:
         return None
 
 
-def eventually(condition: Callable[[], object], seconds: float = 30) -> bool:
+def eventually(condition: Callable[[], object], seconds: float = 120) -> bool:
     deadline = time.monotonic() + seconds
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.1)

@@ -60,7 +60,7 @@ class Account:
             request.add_header("Authorization", "Basic " + base64.b64encode(f"api:{self.key}".encode()).decode())
         try:
             with urllib.request.build_opener(_Stay, urllib.request.ProxyHandler({})).open(
-                request, timeout=20
+                request, timeout=60
             ) as answer:
                 return Answer(answer.status, answer.read(), dict(answer.headers))
         except urllib.error.HTTPError as error:
@@ -118,7 +118,7 @@ def command(store: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
 

@@ -16,7 +16,7 @@ SCRIPT = ROOT / "examples/walkthrough.py"
 
 def test_the_walkthrough_runs_with_nothing_but_a_key_and_an_address(registry: Registry, tmp_path: Path):
     done = subprocess.run(
-        [sys.executable, "-P", str(SCRIPT)], cwd=tmp_path, capture_output=True, text=True, timeout=170, check=False
+        [sys.executable, "-P", str(SCRIPT)], cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1]) == {
