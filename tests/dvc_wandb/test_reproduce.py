@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from dvc_wandb.report import file_differences
 from tests.conftest import Clone
 from tests.dvc_wandb.conftest import project_in
 
@@ -111,23 +110,3 @@ def test_without_a_commit_that_is_said(tmp_path: Path):
     project = project_in(tmp_path / "new")
     project.run("dvc", "init", "--quiet", "--no-scm")
     assert "a commit is what can be reproduced" in project.run(*REPRODUCE, ok=False).text
-
-
-@pytest.mark.parametrize(
-    ("suffix", "first", "second", "said"),
-    [
-        (".json", '{"a": [1, 2.5]}', '{"a": [1, 2]}', "max abs difference 0.5 in a.1, 1 of 2 differ"),
-        (".json", '{"a": "x", "b": 1}', '{"a": "y"}', "a: 'x' and 'y'; b is in one only"),
-        (".json", '{"a": 1}', '{"a":  1}', "equal numbers in other bytes (8 and 9 bytes)"),
-        (".json", '{"a": NaN}', '{"a": 1}', "a: NaN or infinity on one side"),
-        (".json", "{", '{"a": 1}', "they can't be read as .json"),
-        (".csv", "a,b\n1,2\n", "a,b\n1,4\n", "max abs difference 2 in row 2, column 2, 1 of 4 differ"),
-        (".yaml", "a: {b: 1}\n", "a: {b: 4}\n", "max abs difference 3 in a.b, 1 of 1 differ"),
-        (".bin", "abc", "abcd", "3 and 4 bytes"),
-    ],
-)
-def test_how_far_apart_is_told_by_the_kind_of_file(tmp_path: Path, suffix: str, first: str, second: str, said: str):
-    files = tmp_path / "one", tmp_path / "two"  # in DVC's cache a file has no suffix
-    for file, text in zip(files, (first, second), strict=True):
-        file.write_text(text)
-    assert said in file_differences.apart(f"file{suffix}", *files)

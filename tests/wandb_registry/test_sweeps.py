@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import math
 import os
 import subprocess
 import sys
@@ -14,11 +13,6 @@ from pathlib import Path
 
 import pytest
 import wandb
-import yaml
-from hypothesis import given
-from hypothesis import strategies as st
-
-from wandb_registry.model.sweeps import search_space
 
 from .conftest import Registry
 
@@ -169,24 +163,3 @@ def test_a_run_of_a_sweep_that_is_not_there_is_refused(registry: Registry):
         e=registry.entity,
     )
     assert "Sweep 'no' was not found" in said.text
-
-
-BOUNDED = st.tuples(st.integers(-50, 50), st.integers(0, 40)).map(lambda pair: (pair[0], pair[0] + pair[1]))
-
-
-@given(kind=st.sampled_from(["int_uniform", "uniform", "log_uniform", "q_uniform"]), bounds=BOUNDED)
-def test_what_is_drawn_lies_within_the_bounds(kind: str, bounds: tuple[int, int]):
-    low, high = bounds
-    spec = {"distribution": kind, "min": low, "max": high}
-    value = search_space.read(yaml.dump({"method": "random", "parameters": {"x": spec}})).values(0)["x"]
-    if kind == "log_uniform":
-        low, high = math.exp(low), math.exp(high)
-    assert low <= value <= high
-
-
-@given(sizes=st.lists(st.integers(1, 4), min_size=1, max_size=4))
-def test_a_grid_has_every_point_once(sizes: list[int]):
-    parameters = {f"p{place}": {"values": list(range(size))} for place, size in enumerate(sizes)}
-    space = search_space.read(yaml.dump({"method": "grid", "parameters": parameters}))
-    points = [tuple(space.values(number).values()) for number in range(space.trials or 0)]
-    assert points == list(itertools.product(*(range(size) for size in sizes)))
