@@ -51,14 +51,11 @@ serve: .venv/installed ## the registry in the foreground; prints the address to 
 stop: .venv/installed ## end the registry
 	@wandb-registry stop
 
-# Tests often wait, so four at a time keep two cores busy. tests/conftest.py says which stay together.
-TOGETHER := -n 4 --dist loadgroup --no-loadscope-reorder
-
 test: .venv/installed-dev ## set up if need be, run the tests
-	@python -m pytest $(TOGETHER)
+	@python -m pytest -n 4
 
 soak: .venv/installed-dev ## the long rounds of faults, load and old clients
-	@python -m pytest $(TOGETHER) -m soak
+	@python -m pytest -n 4 -m soak
 
 screenshots: .venv/installed-dev ## the pictures in docs/, from a real run of the pipeline; needs Chromium
 	@python -m docs.screenshots

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -15,30 +14,23 @@ import hypothesis
 import pytest
 import wandb
 
-from tests import working_tree
-from tests.working_tree import ROOT
+from tests import workers, working_tree
 from wandb_registry import daemon
 
-# Fixtures that take long to make, the one first whose tests take longest together
-SHARED = ("pipeline", "foreign_project", "site", "history")
-# Fixtures that take long to make, first those whose tests take longest together
-SHARED = ("pipeline", "foreign_project", "opened", "site", "history")
 # Hypothesis fails an example that takes 200 ms, as any may on a busy machine; speed is measured in benchmarks/.
 hypothesis.settings.register_profile("tests", deadline=None)
 hypothesis.settings.load_profile("tests")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep in one worker of pytest-xdist what shares a fixture that takes long to make, and else a file's tests."""
-    if "PYTEST_XDIST_WORKER" not in os.environ:
-        return
-    ranks = {}
-    for item in items:
-        shared = next((name for name in SHARED if name in getattr(item, "fixturenames", ())), None)
-        item.add_marker(pytest.mark.xdist_group(shared or item.path.relative_to(ROOT).as_posix()))
-        ranks[item] = SHARED.index(shared) if shared else len(SHARED)
-    items.sort(key=ranks.__getitem__)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):  # of pytest-xdist, which hands tests out in this order
+        items.sort(key=workers.rank)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> workers.Groups:
+    config.option.loadscopereorder = False
+    return workers.Groups(config, log)
 
 
 @dataclass(frozen=True)
