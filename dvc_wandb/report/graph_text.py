@@ -136,8 +136,9 @@ def cut(shown: str, room: int) -> str:
     start, end = shown, ""
     while start and cells(start) + cells(end) + 1 > room:
         start = start[:-1]
-        if cells(end) < room // 2:
-            end = shown[len(shown) - len(end) - 1 :]
+        longer = shown[len(shown) - len(end) - 1 :]
+        if cells(longer) <= room // 2:
+            end = longer
     return f"{start}…{end}"
 
 
