@@ -313,15 +313,7 @@ def test_a_registry_folder_that_cannot_be_written_is_a_registry_that_is_away(bad
 
 
 def test_commands_outside_a_dvc_project(bad: Clone, tmp_path: Path):
-    done = bad.run(
-        "python",
-        "-m",
-        "lineage",
-        "mirror",
-        ok=False,
-        under=("env", f"--chdir={tmp_path}"),
-        env={"PYTHONPATH": str(bad.path)},
-    )
+    done = bad.run("dvc-wandb", "mirror", ok=False, under=("env", f"--chdir={tmp_path}"))
     assert done.code == 1
     assert "is not in a DVC project" in done.text
     assert "Traceback" not in done.text
