@@ -10,6 +10,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 # By how their files' names begin. They are handed out in this order, before all other files.
 GROUPS = {
+    "what the pipeline refuses": ("tests/e2e/test_bad_input", "tests/e2e/test_away"),
     "a shop": ("tests/e2e/test_promotion",),
     "the pipeline": ("tests/e2e/", "tests/browser/test_promotion"),
     "two projects": tuple(f"tests/dvc_wandb/test_{name}" for name in ("foreign", "interrupt", "report", "show", "why")),
