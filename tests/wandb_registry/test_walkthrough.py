@@ -19,7 +19,7 @@ def test_the_walkthrough_runs_with_nothing_but_a_key_and_an_address(registry: Re
         [sys.executable, "-P", str(SCRIPT)], cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout.splitlines()[-1]) == {
+    assert json.loads(done.stdout[done.stdout.index("{") :]) == {
         "same_digits": True,
         "epochs_logged": [0, 1],
         "after_first": {"v0": ["production"], "v1": ["latest"]},
