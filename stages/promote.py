@@ -28,9 +28,7 @@ from stages.pictures import draw
 def main() -> None:
     with tracked_run("promote") as run:
         params = checked(run)
-        rule = GateRule(
-            **{name.removeprefix("promote."): params[name] for name in params if name.startswith("promote.")}
-        )
+        rule = GateRule(**{name[len("promote.") :]: params[name] for name in params if name.startswith("promote.")})
         receipt = production.read_facts(run.dep("registered.json"), "registered_model", "model_md5")
         metrics = production.read_facts(run.dep("metrics.json"), "loss", "eval_md5")
         file, candidate, eval_md5 = run.out("production.json"), receipt["model_md5"], metrics["eval_md5"]
