@@ -100,7 +100,7 @@ def repro(where: PromotingStage, alone: bool = False, silent: bool = False) -> N
 def _dvc(where: PromotingStage, *arguments: str, silent: bool = False) -> None:
     sys.stdout.flush()
     done = subprocess.run(
-        [sys.executable, "-m", "dvc", "repro", *arguments],
+        [sys.executable, "-P", "-m", "dvc", "repro", *arguments],
         cwd=where.root,
         env=where.environment,
         stdout=subprocess.DEVNULL if silent else None,

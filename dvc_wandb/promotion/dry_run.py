@@ -78,7 +78,7 @@ def of_record(where: PromotingStage, after: Record | None) -> Iterator[str]:
 def _would_run_first(where: PromotingStage) -> list[str]:
     """The stages before this one that `dvc repro` would run."""
     done = subprocess.run(
-        [sys.executable, "-m", "dvc", "repro", "--dry", where.stage],
+        [sys.executable, "-P", "-m", "dvc", "repro", "--dry", where.stage],
         cwd=where.root,
         capture_output=True,
         text=True,
@@ -134,7 +134,7 @@ def _lend(where: PromotingStage, copy: PromotingStage) -> None:
 def _decided_in(copy: PromotingStage) -> str:
     """The stage's sentence, having run it there without a registry to tell."""
     done = subprocess.run(
-        [sys.executable, "-m", "dvc", "repro", "--force", "--single-item", copy.stage],
+        [sys.executable, "-P", "-m", "dvc", "repro", "--force", "--single-item", copy.stage],
         cwd=copy.root,
         env={**copy.environment, "WANDB_MODE": "disabled"},
         capture_output=True,

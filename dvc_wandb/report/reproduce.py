@@ -70,7 +70,7 @@ def run(root: Path, cache: Path, log: Path) -> set[str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("DVC_", "WANDB_", "REGISTRY_", "GIT_"))}
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     env = {**kept, "PATH": path, "WANDB_MODE": "disabled", "PYTHONUNBUFFERED": "1"}
-    dvc = [sys.executable, "-m", "dvc"]
+    dvc = [sys.executable, "-P", "-m", "dvc"]
     subprocess.run(
         [*dvc, "config", "--local", "cache.dir", str(cache)], cwd=root, env=env, capture_output=True, check=True
     )

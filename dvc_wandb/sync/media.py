@@ -124,8 +124,8 @@ def made_by(named: str, pipeline: Pipeline, given: Any) -> dict[str, Any]:
     Raises LineageError where it fails, NotAtHand where the bytes that it asks for are gone.
     """
     module, _, function = str(named).partition(":")
-    if str(pipeline.root) not in sys.path:  # where Python looks in a stage's script too
-        sys.path.insert(0, str(pipeline.root))
+    if str(pipeline.root) not in sys.path:  # at its end: no file of the project hides a package that is installed
+        sys.path.append(str(pipeline.root))
     try:
         made = getattr(importlib.import_module(module), function)(given)
         if not isinstance(made, dict):
