@@ -54,17 +54,17 @@ def timed(folder: Path, *command: str) -> tuple[float, float, dict[str, float]]:
         stdin=subprocess.DEVNULL,
     )
     marks: list[tuple[str, float]] = []
-    said = []
+    output = []
     with Peak(process.pid, folder / ".registry") as peak:
         assert process.stdout is not None
         for line in process.stdout:
-            said.append(line)
+            output.append(line)
             if match := re.match(r"Running stage '(\w+)'", line):
                 marks.append((match[1], time.perf_counter()))
         code = process.wait()
     ended = time.perf_counter()
     if code != 0:
-        sys.exit(f"{' '.join(command)} failed:\n{''.join(said)}")
+        sys.exit(f"{' '.join(command)} failed:\n{''.join(output)}")
     ends = [*(at for _, at in marks[1:]), ended]
     return ended - started, peak.mb, {name: end - at for (name, at), end in zip(marks, ends, strict=False)}
 

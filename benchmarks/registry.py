@@ -361,7 +361,7 @@ def main() -> None:
     parser.add_argument("--many", type=int, default=1000, help="versions and runs (default 1000)")
     parser.add_argument("--gigabytes", type=float, default=1, help="size of the large file (default 1)")
     parser.add_argument("--rows", type=int, default=50_000, help="history rows (default 50,000)")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     report = Report()
     with tempfile.TemporaryDirectory(prefix="bench-") as temporary:
         folder = Path(temporary)
@@ -376,16 +376,16 @@ def main() -> None:
             key = (folder / "registry/api-key").read_text().strip()
             scratch = {f"WANDB_{name}": str(folder) for name in ("DIR", "CACHE_DIR", "DATA_DIR", "ARTIFACT_DIR")}
             os.environ.update({"WANDB_BASE_URL": again.url, "WANDB_API_KEY": key, "WANDB_SILENT": "true", **scratch})
-            measure_http(report, again, key, asked.many)
-            measure_sdk(report, again, folder, asked.gigabytes, asked.rows)
-        if asked.mlflow:
+            measure_http(report, again, key, options.many)
+            measure_sdk(report, again, folder, options.gigabytes, options.rows)
+        if options.mlflow:
             port = free_port()
             database = f"sqlite:///{folder}/mlflow.db"
-            command = [asked.mlflow, "-m", "mlflow", "server", "--port", str(port), "--backend-store-uri", database]
+            command = [options.mlflow, "-m", "mlflow", "server", "--port", str(port), "--backend-store-uri", database]
             command += ["--artifacts-destination", str(folder / "mlflow")]
             with serving(command, port, "/health", {}) as server:
                 report.line("MLflow", "start to first answer", f"{server.seconds:.2f} s", server)
-                measure_mlflow(report, server, asked.many)
+                measure_mlflow(report, server, options.many)
             for who, what in [key for key in report.median if key[0] == "MLflow"]:
                 ratio = report.median[who, what] / report.median["ours", what]
                 print(f"{what:44}{ratio:6.1f} × faster than MLflow")

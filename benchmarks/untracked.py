@@ -1,4 +1,4 @@
-"""Takes the place of recorder/tracked_run.py in the second contender: the same stages, no mirror, no wandb import.
+"""Replaces dvc_wandb/recorder/tracked_run.py in benchmarks/pipeline.py: the same stages, no mirror, no wandb import.
 
 Paths and parameters come from dvc.yaml and params.yaml by plain YAML.
 """

@@ -1,9 +1,9 @@
 """What `dvc-wandb mirror` and `dvc-wandb verify` cost as a project grows: files, stages, commits.
 
-    python -m benchmarks.lineage [--files 10000] [--stages 200] [--commits 500]
+    python -m benchmarks.mirror [--files 10000] [--stages 200] [--commits 500]
 
-Each line is one command in a process of its own, against a registry that counts what it is asked. The floor of a mirror
-is one upload for each file that is new to the registry; a second mirror and a verify should cost the same whatever the
+Each line is one command in a process of its own, against a registry that counts its requests. A mirror needs at least
+one upload for each file that is new to the registry. A second mirror and a verify should cost the same whatever the
 size of the files. "peak MB" is the highest resident memory of the command with its helpers; "on disk" is what DVC's
 cache and the registry's files take together, beside the bytes of the outs.
 """
@@ -44,7 +44,7 @@ class Project:
         self.run("git", "init", "--quiet", "--initial-branch=main")
         self.run("dvc", "init", "--quiet")
         self._server = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.lineage", "--serve", str(path / ".registry")], env=self.env, cwd=path
+            [sys.executable, "-m", "benchmarks.mirror", "--serve", str(path / ".registry")], env=self.env, cwd=path
         )
         while not (path / ".registry/server.json").exists():
             time.sleep(0.05)
@@ -77,7 +77,7 @@ class Project:
         (self.path / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": lock}))
 
     def measure(self, what: str, *command: str) -> None:
-        """Run one command of lineage and print its line."""
+        """Run one `dvc-wandb` command and print its line."""
         self._counts()
         began = time.perf_counter()
         process = subprocess.Popen(
@@ -99,7 +99,7 @@ class Project:
         print(LINE.format(what, *shown), flush=True)
 
     def _counts(self) -> Counter[str]:
-        """What the registry was asked since the last time."""
+        """The requests to the registry since the last call."""
         with urllib.request.urlopen(f"{self._url}/benchmark/counts") as answer:
             return Counter(json.load(answer))
 
@@ -175,8 +175,8 @@ def many_commits(project: Project, count: int) -> None:
         project.commit(f"Commit {at}")
 
 
-def measured(title: str, floor: int, make: Callable[[Project], None], *options: str) -> None:
-    """Mirror, mirror again and verify a project that `make` makes; `floor` is how many uploads it takes at least."""
+def benchmark(title: str, floor: int, make: Callable[[Project], None], *options: str) -> None:
+    """Mirror, mirror again and verify the project that `make` writes; `floor` is the least number of uploads."""
     with tempfile.TemporaryDirectory() as folder:
         project = Project(Path(folder) / "project")
         try:
@@ -191,7 +191,7 @@ def measured(title: str, floor: int, make: Callable[[Project], None], *options: 
 
 
 def serve(folder: Path) -> None:
-    """The registry of `folder`, counting what it is asked."""
+    """The registry of `folder`, counting its requests."""
     from wandb_registry import daemon
     from wandb_registry import serve as server
 
@@ -228,15 +228,15 @@ def main() -> None:
     parser.add_argument("--stages", type=int, default=200, help="of the long pipeline (default: 200)")
     parser.add_argument("--commits", type=int, default=500, help="of the history (default: 500)")
     parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.serve:
-        serve(asked.serve)
+    options = parser.parse_args()
+    if options.serve:
+        serve(options.serve)
         return
-    files, stages, commits = asked.files, asked.stages, asked.commits
-    measured(f"{files} files of 1 kB", files, lambda one: many_files(one, files, 1000))
-    measured(f"{files} files of 20 kB", files, lambda one: many_files(one, files, 20_000))
-    measured(f"{stages} stages", stages, lambda one: many_stages(one, stages))
-    measured(f"{commits} commits", 3 * commits, lambda one: many_commits(one, commits), "--all-commits")
+    files, stages, commits = options.files, options.stages, options.commits
+    benchmark(f"{files} files of 1 kB", files, lambda project: many_files(project, files, 1000))
+    benchmark(f"{files} files of 20 kB", files, lambda project: many_files(project, files, 20_000))
+    benchmark(f"{stages} stages", stages, lambda project: many_stages(project, stages))
+    benchmark(f"{commits} commits", 3 * commits, lambda project: many_commits(project, commits), "--all-commits")
 
 
 if __name__ == "__main__":
