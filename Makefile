@@ -6,8 +6,8 @@ STAGES := prepare train register evaluate
 LOCK := uv pip compile --quiet --python-version 3.11 --custom-compile-command "make lock"
 
 help:      ## what you can do here
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
-	@printf '  make %-10s %s\n' 'STAGE' 'run the pipeline as far as $(STAGES)'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+	@printf '  make %-11s %s\n' 'STAGE' 'run the pipeline as far as $(STAGES)'
 
 repro: .venv/installed packages.yaml ## set up if need be, run what changed, mirror it, print where to look
 	@dvc repro
