@@ -52,7 +52,8 @@ LAYERS = {
         {"storage"},
         {"db"},
         {"drawing"},
-        {"daemon", "errors"},
+        {"daemon"},
+        {"defaults", "errors"},
     ],
 }
 # Imports that still go up, by module and by what is imported: none is added, and one that is mended leaves this list

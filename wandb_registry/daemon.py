@@ -22,7 +22,8 @@ from dataclasses import dataclass
 from http.client import HTTPResponse
 from pathlib import Path
 
-TEAM = "local"  # the team entity that runs go to, unless they name another
+from wandb_registry.defaults import TEAM
+
 KEY = "api-key"  # the file with the API key of the person who runs the registry
 FIRST_PORTS = range(8090, 8100)
 START_SECONDS = 60

@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from wandb_registry import daemon
+from wandb_registry.defaults import TEAM
 from wandb_registry.model.artifacts import memberships
 from wandb_registry.store import Store
 from wandb_registry.web.shell import Visit
@@ -52,7 +52,7 @@ def sides(visit: Visit, place: Row, collection: Row) -> Sides | None:
 def _names(place: Row, collection: Row) -> list[str]:
     """What a record may call a registered model: without an entity it means the team that runs go to."""
     name = f"{place['name']}/{collection['name']}"
-    return [f"{place['entity_name']}/{name}"] + ([name] if place["entity_name"] == daemon.TEAM else [])
+    return [f"{place['entity_name']}/{name}"] + ([name] if place["entity_name"] == TEAM else [])
 
 
 def _record(store: Store) -> Row:

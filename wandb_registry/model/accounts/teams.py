@@ -3,8 +3,8 @@
 import getpass
 from typing import Any
 
-from wandb_registry.daemon import TEAM
 from wandb_registry.db.connection import Connection
+from wandb_registry.defaults import TEAM
 from wandb_registry.errors import BadInput, Conflict, NotFound
 from wandb_registry.model import access, activity_log, names
 from wandb_registry.model.access import Role, Who
