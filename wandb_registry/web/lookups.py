@@ -9,7 +9,7 @@ from typing import Any
 
 from wandb_registry.errors import NotFound
 from wandb_registry.model import access, projects
-from wandb_registry.model.artifacts import collections, memberships
+from wandb_registry.model.artifacts import collections, dvc_md5, memberships
 from wandb_registry.model.search import overview, run_search
 from wandb_registry.web import addresses
 from wandb_registry.web.shell import Visit
@@ -110,7 +110,7 @@ def aliases_of(visit: Visit, ids: list[int]) -> dict[int, list[str]]:
 
 def md5_among(aliases: list[str]) -> str:
     """DVC's md5 of a version's bytes, by the alias of its content; '' where it has none."""
-    return next((name.removeprefix("dvc-") for name in aliases if name.startswith("dvc-")), "")
+    return next((dvc_md5.md5_of_alias(name) for name in aliases if dvc_md5.is_content_alias(name)), "")
 
 
 def dvc_name(row: Row, aliases: list[str]) -> str:

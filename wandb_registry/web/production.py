@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wandb_registry.defaults import TEAM
-from wandb_registry.model.artifacts import memberships
+from wandb_registry.model.artifacts import dvc_md5, memberships
 from wandb_registry.store import Store
 from wandb_registry.web.shell import Visit
 
@@ -39,7 +39,7 @@ def sides(visit: Visit, place: Row, collection: Row) -> Sides | None:
     name, md5 = record.get("registered_model"), record.get("model_md5")
     if name not in _names(place, collection) or not isinstance(md5, str) or not md5:
         return None
-    recorded = memberships.find(visit.db, collection["id"], f"dvc-{md5}")
+    recorded = memberships.find(visit.db, collection["id"], dvc_md5.content_alias(md5))
     held = memberships.find(visit.db, collection["id"], ALIAS)
     return Sides(
         md5,

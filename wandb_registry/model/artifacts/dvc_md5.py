@@ -12,6 +12,7 @@ from typing import Any
 from wandb_registry.db.connection import Connection
 
 Row = dict[str, Any]
+CONTENT_ALIAS = "dvc-"  # what an alias begins with that names the content: DVC's md5 follows
 MOST = 5_000  # files that are read for a folder's md5
 
 FILES = """
@@ -23,6 +24,19 @@ select path, md5, size
  limit :limit
 """
 MEDIA, BEHIND_MEDIA, END = "media/", "media0", "\U0010ffff"  # where the SDK puts the pictures of a table
+
+
+def is_content_alias(name: str) -> bool:
+    return name.startswith(CONTENT_ALIAS)
+
+
+def content_alias(md5: str) -> str:
+    return f"{CONTENT_ALIAS}{md5}"
+
+
+def md5_of_alias(name: str) -> str:
+    """DVC's md5 that an alias of the content names; other texts as they are."""
+    return name.removeprefix(CONTENT_ALIAS)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from typing import Any
 
 from wandb_registry.errors import NotFound
 from wandb_registry.model import access, projects
-from wandb_registry.model.artifacts import artifacts, collections, memberships
+from wandb_registry.model.artifacts import artifacts, collections, dvc_md5, memberships
 from wandb_registry.model.runs import runs
 from wandb_registry.model.search import overview
 from wandb_registry.web import activity, addresses
@@ -67,7 +67,7 @@ def search(visit: Visit) -> Page | Redirect:
 
 def _found(visit: Visit, text: str) -> list[Row]:
     db, who = visit.db, visit.who
-    wanted = text.removeprefix("dvc-")
+    wanted = dvc_md5.md5_of_alias(text)
     hits = []
     for row in access.visible(db, who, overview.runs_named(db, text, MOST)):
         hits.append({"what": "run", "name": row["display_name"], "address": _run(row)["address"], "more": row["name"]})

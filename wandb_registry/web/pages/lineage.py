@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from wandb_registry.model import access
-from wandb_registry.model.artifacts import artifacts, collections, lineage, memberships
+from wandb_registry.model.artifacts import artifacts, collections, dvc_md5, lineage, memberships
 from wandb_registry.model.runs import runs
 from wandb_registry.model.search import run_search
 from wandb_registry.web import addresses, lookups
@@ -166,7 +166,7 @@ def _cards(visit: Visit, nodes: list[Node]) -> dict[Node, Row]:
         cards["artifact", row["id"]] = {
             "kind": "artifact", "words": row["name"], "sub": dvc, "type": row["type"], "shape": shape,
             "address": row["address"], "production": "production" in held, "count": 1,
-            "aliases": [name for name in held if not name.startswith("dvc-")],
+            "aliases": [name for name in held if not dvc_md5.is_content_alias(name)],
         }  # fmt: skip
     for row in lookups.runs(visit, lineage.runs_by_id(visit.db, [number for kind, number in nodes if kind == "run"])):
         cards["run", row["id"]] = {

@@ -88,7 +88,7 @@ def found(visit: Visit, collection: Row, alias: str) -> Row:
         return membership
     newest = memberships.page(visit.db, collection["id"], 1, 0)
     known = [row["name"] for row in memberships.aliases_of_collection(visit.db, collection["id"])]
-    words = [name for name in known if not name.startswith("dvc-")]
+    words = [name for name in known if not dvc_md5.is_content_alias(name)]
     there = f"Its newest version is v{newest[0]['version_index']}" if newest else "It has no version"
     named = f", its aliases are {', '.join(words[:8])}." if words else "."
     raise NotFound(f"'{collection['name']}' has no version '{alias}'. {there}{named}")

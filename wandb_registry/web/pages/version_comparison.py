@@ -5,7 +5,15 @@ from typing import Any
 
 from wandb_registry.errors import NotFound
 from wandb_registry.model import access
-from wandb_registry.model.artifacts import artifacts, collections, differences, folder_listing, lineage, memberships
+from wandb_registry.model.artifacts import (
+    artifacts,
+    collections,
+    differences,
+    dvc_md5,
+    folder_listing,
+    lineage,
+    memberships,
+)
 from wandb_registry.model.nested_keys import leaves
 from wandb_registry.model.runs import runs, version_metrics
 from wandb_registry.model.runs.version_metrics import Score, rank
@@ -112,7 +120,7 @@ def _choices(visit: Visit, collection: Row) -> list[tuple[str, str]]:
     """Versions to choose from, each with its aliases."""
     found = []
     for row in versions.rows(visit, collection, CHOICES, 0):
-        words = [name for name in row["aliases"] if not name.startswith("dvc-")]
+        words = [name for name in row["aliases"] if not dvc_md5.is_content_alias(name)]
         found.append((row["version"], " · ".join([row["version"], *words])))
     return found
 
