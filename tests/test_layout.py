@@ -58,10 +58,6 @@ LAYERS = {
 }
 # Imports that still go up, by module and by what is imported: none is added, and one that is mended leaves this list
 UPWARD = {
-    "dvc_wandb.client.connection": "dvc_wandb.project.settings",
-    "dvc_wandb.client.versions": "dvc_wandb.project.lock",
-    "dvc_wandb.project.lock_cache": "dvc_wandb.sync.locks",
-    "wandb_registry.graphql.engine.execute": "wandb_registry.graphql",
     "wandb_registry.web.media": "wandb_registry.web.pages",
 }
 MOST_FILES = 16

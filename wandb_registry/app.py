@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from wandb_registry.errors import BadInput
-from wandb_registry.graphql.engine.execute import Answer, Executor, error_body
+from wandb_registry.graphql.execute import Answer, Executor, error_body
 from wandb_registry.http import activity_log, file_stream, file_transfers, middleware
 from wandb_registry.http.authentication import who_asks
 from wandb_registry.http.request_bodies import json_body

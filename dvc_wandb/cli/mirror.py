@@ -11,7 +11,6 @@ from typing import Any
 
 from dvc_wandb.client import local_server
 from dvc_wandb.client.connection import RegistryConnection, connect
-from dvc_wandb.client.versions import RegistryProject
 from dvc_wandb.client.watched import watched
 from dvc_wandb.errors import LineageError, in_a_sentence
 from dvc_wandb.production import alias
@@ -19,8 +18,10 @@ from dvc_wandb.project import revisions
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.pipeline import Pipeline, project_root
 from dvc_wandb.project.revisions import Revision
+from dvc_wandb.project.settings import name_of
 from dvc_wandb.report import summary
 from dvc_wandb.sync import backfill, mirror
+from dvc_wandb.sync.mirrored_project import MirroredProject
 
 
 def add(commands: Any) -> None:
@@ -48,8 +49,8 @@ def run(arguments: argparse.Namespace) -> int:
     pipeline = Pipeline(project_root())
     asked = arguments.all_commits or arguments.all_tags or arguments.range or arguments.experiments
     past = _past(arguments, pipeline.root)
-    connection = connect(pipeline.root, sdk=False)
-    registry = RegistryProject(connection)
+    connection = connect(pipeline.root, name_of(pipeline.root), sdk=False)
+    registry = MirroredProject(connection)
     executions = pipeline.locked(*arguments.targets)
 
     def work() -> list[mirror.NotMirrored]:
@@ -71,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _workspace(
     pipeline: Pipeline,
     connection: RegistryConnection,
-    registry: RegistryProject,
+    registry: MirroredProject,
     executions: list[Execution],
     added: list[Content],
     runs: mirror.RunCounter,
@@ -106,7 +107,7 @@ def _some(what: str, found: list[Revision]) -> list[Revision]:
 def _follow(
     pipeline: Pipeline,
     connection: RegistryConnection,
-    registry: RegistryProject,
+    registry: MirroredProject,
     executions: list[Execution],
     unfinished: set[str],
 ) -> list[mirror.NotMirrored]:
@@ -123,7 +124,7 @@ def _follow(
     return left
 
 
-def _promoted(pipeline: Pipeline, registry: RegistryProject, execution: Execution) -> bool:
+def _promoted(pipeline: Pipeline, registry: MirroredProject, execution: Execution) -> bool:
     """Whether the alias is seen to be where the record has it, without a question."""
     production = alias.recorded(pipeline, execution)
     return production is not None and registry.has_alias(production.registered_model, production.md5, alias.ALIAS)

@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from dvc_wandb.client.connection import connect
-from dvc_wandb.client.versions import RegistryProject
 from dvc_wandb.errors import RegistryAway, WrongProject, in_a_sentence
 from dvc_wandb.project import lock_history
 from dvc_wandb.project.lock import Content
 from dvc_wandb.project.pipeline import Pipeline, project_root
+from dvc_wandb.project.settings import name_of
 from dvc_wandb.report import graph_text
 from dvc_wandb.report.graph import Graph, Key, key_of
 from dvc_wandb.report.graph_svg import svg
+from dvc_wandb.sync.mirrored_project import MirroredProject
 
 
 def add(commands: Any) -> None:
@@ -87,8 +88,8 @@ def found_in(graph: Graph, name: str, root: Path) -> list[Key]:
 def other_side(pipeline: Pipeline, graph: Graph) -> graph_text.RegistryNames:
     """The registry's names for all of `graph`; none, and a word about it, while it is away."""
     try:
-        connection = connect(pipeline.root)
-        registry = RegistryProject(connection)
+        connection = connect(pipeline.root, name_of(pipeline.root))
+        registry = MirroredProject(connection)
         registry.load([content for content in graph.contents.values() if content.md5], graph.executions)
         versions = {key: registry.version(content) for key, content in graph.contents.items() if content.md5}
         runs = {one.key: registry.runs(one) for one in graph.executions}

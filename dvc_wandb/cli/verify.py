@@ -9,9 +9,10 @@ from dataclasses import asdict
 from typing import Any
 
 from dvc_wandb.client.connection import connect
-from dvc_wandb.client.versions import RegistryProject
 from dvc_wandb.project.pipeline import Pipeline, project_root
+from dvc_wandb.project.settings import name_of
 from dvc_wandb.sync import verify
+from dvc_wandb.sync.mirrored_project import MirroredProject
 
 
 def add(commands: Any) -> None:
@@ -30,10 +31,10 @@ def add(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     pipeline = Pipeline(project_root())
-    connection = connect(pipeline.root, sdk=False)
+    connection = connect(pipeline.root, name_of(pipeline.root), sdk=False)
     executions = pipeline.locked(*arguments.targets)
     added = [] if arguments.targets else pipeline.added()
-    report = verify.everything(pipeline, connection, RegistryProject(connection), executions, added, arguments.deep)
+    report = verify.everything(pipeline, connection, MirroredProject(connection), executions, added, arguments.deep)
     if arguments.json:
         print(json.dumps({"agree": not report.drifts, "registry": connection.project_url, **asdict(report)}, indent=2))
     else:

@@ -21,7 +21,6 @@ from dvc_wandb import temporary_folders
 from dvc_wandb.client import local_server
 from dvc_wandb.client.timeouts import in_background
 from dvc_wandb.errors import RegistryAway, first_line, in_a_sentence
-from dvc_wandb.project.settings import name_of
 
 if TYPE_CHECKING:
     import wandb
@@ -61,8 +60,8 @@ class RegistryConnection:
         _account(self.url)
 
 
-def connect(root: Path, sdk: bool = True) -> RegistryConnection:
-    """Find the registry; raises RegistryAway with the reason where there is none to be had.
+def connect(root: Path, project: str, sdk: bool = True) -> RegistryConnection:
+    """Find the registry, and `project` in it; raises RegistryAway with the reason where there is none to be had.
 
     The SDK is started with it, unless it may turn out that nothing has to be written.
     """
@@ -77,7 +76,7 @@ def connect(root: Path, sdk: bool = True) -> RegistryConnection:
     return RegistryConnection(
         url=url,
         entity=os.environ.get("WANDB_ENTITY") or viewer["entity"],
-        project=name_of(root),
+        project=project,
         embedded=own,
     )
 

@@ -1,4 +1,4 @@
-"""What the registry holds of a pipeline, looked up by content; what was found once is not asked for again."""
+"""What the registry holds of a project: versions by name, runs by tag. What was found once is not asked for again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 
 from dvc_wandb.client.connection import RegistryConnection
 from dvc_wandb.client.queries import Queries
-from dvc_wandb.project.lock import Content, Execution
 
 OWN_TYPES = ("run_table", "wandb-history", "wandb-run-history", "wandb-events", "job")  # what W&B logs by itself
 
@@ -54,60 +53,51 @@ class ExecutionRun:
 
 
 class RegistryProject:
-    """The versions and runs of one project of the registry."""
+    """The versions and runs of one project of the registry, by names such as `mnist_model:latest` and by tags."""
 
     def __init__(self, connection: RegistryConnection) -> None:
         self._queries = Queries(connection)
-        self._versions: dict[Content, Version | None] = {}
+        self._versions: dict[str, Version | None] = {}  # by `COLLECTION:ALIAS`
         self._files: dict[str, dict[str, ManifestEntry]] = {}
         self._runs: dict[str, list[ExecutionRun]] = {}  # by tag
 
-    def load(self, contents: Iterable[Content], executions: Iterable[Execution] = ()) -> None:
+    def load_named(self, names: Iterable[str], tags: Iterable[str] = ()) -> None:
         """Ask for all of these at once; what is known already is not asked for."""
-        wanted = [one for one in dict.fromkeys(contents) if one not in self._versions]
-        names = [f"{one.artifact}:{one.alias}" for one in wanted]
-        for content, found in zip(wanted, self._queries.memberships(names), strict=True):
-            self._versions[content] = _version(found["artifact"]) if found else None
-        tags = [name for one in executions for name in (one.tag, one.given_tag) if name not in self._runs]
-        self._runs |= {name: [] for name in tags}
-        for node in self._queries.runs(list(dict.fromkeys(tags))):
+        unknown = [name for name in dict.fromkeys(names) if name not in self._versions]
+        for name, found in zip(unknown, self._queries.memberships(unknown), strict=True):
+            self._versions[name] = _version(found["artifact"]) if found else None
+        unknown = [tag for tag in dict.fromkeys(tags) if tag not in self._runs]
+        self._runs |= {tag: [] for tag in unknown}
+        for node in self._queries.runs(unknown):
             run = _run(node)
-            for name in run.tags & self._runs.keys():
-                if run not in self._runs[name]:
-                    self._runs[name].append(run)
+            for tag in run.tags & self._runs.keys():
+                if run not in self._runs[tag]:
+                    self._runs[tag].append(run)
 
-    def forget(self, contents: Iterable[Content], execution: Execution | None = None) -> None:
+    def forget_named(self, names: Iterable[str], tags: Iterable[str] = ()) -> None:
         """These were changed just now: ask again next time."""
-        for content in contents:
-            self._versions.pop(content, None)
-        if execution:
-            self._runs.pop(execution.tag, None)
-            self._runs.pop(execution.given_tag, None)
+        for name in names:
+            self._versions.pop(name, None)
+        for tag in tags:
+            self._runs.pop(tag, None)
 
-    def found(self, content: Content) -> Version | None:
-        """The version under the content alias of `content`, whatever it holds; None where there is none."""
-        if content not in self._versions:
-            self.load([content])
-        return self._versions[content]
+    def version_named(self, name: str) -> Version | None:
+        """The version that `COLLECTION:ALIAS` names; None where there is none."""
+        if name not in self._versions:
+            self.load_named([name])
+        return self._versions[name]
 
-    def version(self, content: Content) -> str | None:
-        """The version that mirrors `content`, such as `mnist_model:v3`; None where there is none."""
-        found = self.found(content)
-        return found.name if found else None
+    def runs_tagged(self, tag: str) -> list[ExecutionRun]:
+        """The runs that carry `tag`."""
+        if tag not in self._runs:
+            self.load_named([], [tag])
+        return self._runs[tag]
 
     def has_alias(self, target: str, md5: str, alias: str) -> bool:
         """Whether a version of `md5` among those that were asked for has `alias` in the registered model `target`."""
         *_, project, collection = ["", *target.split("/")]
         known = (version for version in self._versions.values() if version and version.dvc.get("md5") == md5)
         return any((project, collection, alias) in version.places for version in known)
-
-    def runs(self, execution: Execution) -> list[ExecutionRun]:
-        """The runs that hold all of `execution`."""
-        return self._tagged(execution.tag, execution)
-
-    def given_the_same(self, execution: Execution) -> list[ExecutionRun]:
-        """The runs with the same command, dependencies and parameters."""
-        return self._tagged(execution.given_tag, execution)
 
     def load_files(self, versions: Iterable[Version]) -> None:
         """Fetch the manifests of `versions`, several at a time."""
@@ -136,11 +126,6 @@ class RegistryProject:
         files = {name: file.md5 for name, file in self.files(version).items() if not file.ref}
         found = self._queries.md5s([addresses.get(name, "") for name in files])
         return {name: (md5, served) for (name, md5), served in zip(files.items(), found, strict=True)}
-
-    def _tagged(self, name: str, execution: Execution) -> list[ExecutionRun]:
-        if name not in self._runs:
-            self.load([], [execution])
-        return self._runs[name]
 
 
 def _version(node: dict[str, Any]) -> Version:

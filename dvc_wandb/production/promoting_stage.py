@@ -15,6 +15,7 @@ from dvc_wandb.client.connection import RegistryConnection
 from dvc_wandb.errors import LineageError
 from dvc_wandb.production import Record
 from dvc_wandb.project.pipeline import Execution, Pipeline
+from dvc_wandb.project.settings import name_of
 
 T = TypeVar("T")
 
@@ -30,7 +31,7 @@ class PromotingStage:
 
     @cached_property
     def _connection(self) -> RegistryConnection:
-        return connection.connect(self.root)
+        return connection.connect(self.root, name_of(self.root))
 
     def connected(self) -> RegistryConnection:
         """The registry, found once and brought back where it went away since; raises RegistryAway."""

@@ -36,6 +36,11 @@ class Content:
         return f"dvc-{self.md5}" if re.fullmatch(r"[\w.-]{1,100}", str(self.md5)) else f"dvc-{_digest(self.md5)}"
 
     @property
+    def version_name(self) -> str:
+        """What the registry knows its version as: `COLLECTION:ALIAS`."""
+        return f"{self.artifact}:{self.alias}"
+
+    @property
     def mirrored(self) -> Content:
         """What has a version of its own in the registry: this, or the folder around it."""
         return self.within or self

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.pipeline import Pipeline
-from dvc_wandb.sync.locks import folder_of
+from dvc_wandb.project.settings import tmp_folder
 
 Facts = tuple[list[Execution], list[Content]]  # the executions, and what was added by hand
 
@@ -39,7 +39,7 @@ class LockCache:
     @cached_property
     def _folder(self) -> Path:
         """A folder of what this code and this DVC read; what others did is of no use any more."""
-        folder = folder_of(self._pipeline.root) / "dvc-wandb-locks" / _reader(self._pipeline.root)
+        folder = tmp_folder(self._pipeline.root) / "dvc-wandb-locks" / _reader(self._pipeline.root)
         with contextlib.suppress(OSError):
             for other in set(folder.parent.glob("*")) - {folder}:
                 shutil.rmtree(other, ignore_errors=True)

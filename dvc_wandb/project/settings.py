@@ -20,6 +20,13 @@ def project_root() -> Path:
     raise WrongProject(f"{here} is not in a DVC project: there is no .dvc folder here or above. Run `dvc init`.")
 
 
+def tmp_folder(root: Path) -> Path:
+    """Where the processes of a project keep what they tell each other; an experiment's is its repository's."""
+    folder = Path(os.environ.get("DVC_ROOT") or root) / ".dvc" / "tmp"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 def setting(root: Path, key: str) -> Any:
     """The value of `key` in params.yaml, dotted; None where it isn't."""
     import yaml

@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 
 from dvc_wandb import production
 from dvc_wandb.client.connection import RegistryConnection
-from dvc_wandb.client.versions import RegistryProject
 from dvc_wandb.errors import LineageError, RegistryAway, in_a_sentence
 from dvc_wandb.production import Record, alias, history, registry_state
 from dvc_wandb.production.alias import RecordedModel
@@ -25,6 +24,7 @@ from dvc_wandb.project import git
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.recorder import client
 from dvc_wandb.sync import mirror
+from dvc_wandb.sync.mirrored_project import MirroredProject
 
 TAKE_OVER = "`git pull` or `make promote FROM=registry` takes it over; then decide again if you still mean it."
 T = TypeVar("T")
@@ -159,7 +159,7 @@ def _agree(where: PromotingStage, may_leave: Callable[[AliasHolder], bool]) -> A
     pipeline, connected = Pipeline(where.root), where.connected()
     execution = where.execution(pipeline)
     wanted = alias.recorded(pipeline, execution)
-    left = mirror.make_up(pipeline, connected, RegistryProject(connected), pipeline.locked())
+    left = mirror.make_up(pipeline, connected, MirroredProject(connected), pipeline.locked())
     for one in left:
         print(f"dvc-wandb: {one.name} was not mirrored: {one.why}.", file=sys.stderr)
     if wanted is None:

@@ -15,6 +15,7 @@ from dvc_wandb.client import connection, timeouts
 from dvc_wandb.client.connection import RegistryConnection
 from dvc_wandb.errors import LineageError, RegistryAway, in_a_sentence, not_mirrored
 from dvc_wandb.project.pipeline import Execution, Pipeline
+from dvc_wandb.project.settings import name_of
 
 Said = tuple[str, bool]  # a line for the terminal, and whether it tells of a failure
 
@@ -96,7 +97,7 @@ class RecorderSession:
         if self._away and time.monotonic() - self._asked < ASK_AGAIN_AFTER:
             raise self._away
         try:
-            return connection.connect(self.root)
+            return connection.connect(self.root, name_of(self.root))
         except RegistryAway as error:
             self._away, self._asked = error, time.monotonic()
             raise

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from dvc_wandb.client import connection
 from dvc_wandb.client.connection import RegistryConnection
-from dvc_wandb.client.versions import RegistryProject
 from dvc_wandb.errors import LineageError, RegistryAway, first_line, in_a_sentence, not_mirrored
 from dvc_wandb.production import alias
 from dvc_wandb.project.pipeline import Content, Execution, Pipeline
 from dvc_wandb.recorder.session import RecorderSession, Said
 from dvc_wandb.sync import fetch, log_run, mirror
+from dvc_wandb.sync.mirrored_project import MirroredProject
 
 if TYPE_CHECKING:
     import wandb
@@ -143,7 +143,7 @@ class StageRun:
                 return
             pipeline, connected = Pipeline(self._session.root), self._session.connected()
             makers = sorted({maker for dep in self._begun.deps if (maker := pipeline.maker(dep))})
-            registry = RegistryProject(connected)
+            registry = MirroredProject(connected)
             mirror.make_up_sources(pipeline, connected, registry, pipeline.sources())
             if makers:
                 mirror.make_up(pipeline, connected, registry, pipeline.locked(*makers))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dvc_wandb.client.versions import RegistryProject
 from dvc_wandb.project.pipeline import Execution
 from dvc_wandb.report import graph_text
+from dvc_wandb.sync.mirrored_project import MirroredProject
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Row:
     version: str | None
 
 
-def rows(registry: RegistryProject, executions: list[Execution]) -> list[Row]:
+def rows(registry: MirroredProject, executions: list[Execution]) -> list[Row]:
     """One row an output, `version` None where the registry lacks it."""
     return [
         Row(execution.stage, out.path, out.md5 or "", registry.version(out))

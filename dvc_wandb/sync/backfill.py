@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dvc_wandb.client.connection import RegistryConnection
-from dvc_wandb.client.versions import RegistryProject
 from dvc_wandb.errors import WrongProject, in_a_sentence
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.lock_cache import LockCache
@@ -16,6 +15,7 @@ from dvc_wandb.project.revisions import Revision
 from dvc_wandb.sync import compare, mirror
 from dvc_wandb.sync.locks import alone
 from dvc_wandb.sync.mirror import NotMirrored
+from dvc_wandb.sync.mirrored_project import MirroredProject
 
 AT_ONCE = 100  # revisions that the registry is asked for together
 
@@ -23,7 +23,7 @@ AT_ONCE = 100  # revisions that the registry is asked for together
 def make_up(
     pipeline: Pipeline,
     connection: RegistryConnection,
-    registry: RegistryProject,
+    registry: MirroredProject,
     revisions: list[Revision],
     runs: mirror.RunCounter,
 ) -> list[NotMirrored]:
@@ -64,7 +64,7 @@ class _New:
         """What no stage makes."""
         return mirror.made_by_none(self.executions, self.added)
 
-    def forget(self, registry: RegistryProject) -> None:
+    def forget(self, registry: MirroredProject) -> None:
         """Let it be asked for again: another mirror may have made it up meanwhile."""
         registry.forget(self.sources())
         for execution in self.executions:
@@ -89,7 +89,7 @@ def _batches(pipeline: Pipeline, revisions: list[Revision], left: list[NotMirror
         yield batch
 
 
-def _is_whole(pipeline: Pipeline, registry: RegistryProject, new: _New) -> bool:
+def _is_whole(pipeline: Pipeline, registry: MirroredProject, new: _New) -> bool:
     """Whether the registry holds all of it; says so without a question where all was loaded."""
     sources = (one for one in new.sources() if one.md5)
     return not any(compare.of_content(pipeline, registry, one, prove=False) for one in sources) and all(
@@ -98,7 +98,7 @@ def _is_whole(pipeline: Pipeline, registry: RegistryProject, new: _New) -> bool:
 
 
 def make_latest(
-    pipeline: Pipeline, connection: RegistryConnection, registry: RegistryProject, executions: list[Execution]
+    pipeline: Pipeline, connection: RegistryConnection, registry: MirroredProject, executions: list[Execution]
 ) -> None:
     """Put the alias `latest` on what dvc.lock has now: an older version that was logged after it took it away."""
     outs = [out for execution in executions for out in execution.outs]

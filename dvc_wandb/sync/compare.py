@@ -12,9 +12,10 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from dvc_wandb.client.versions import ExecutionRun, ManifestEntry, RegistryProject, Version
+from dvc_wandb.client.versions import ExecutionRun, ManifestEntry, Version
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.pipeline import Pipeline
+from dvc_wandb.sync.mirrored_project import MirroredProject
 
 MIRROR = "dvc-wandb mirror"
 FEW = 5  # files that are named one by one
@@ -37,13 +38,13 @@ class Drift:
         )
 
 
-def load(registry: RegistryProject, executions: list[Execution], more: Iterable[Content] = ()) -> None:
+def load(registry: MirroredProject, executions: list[Execution], more: Iterable[Content] = ()) -> None:
     """Ask the registry for all that the comparison needs, at once."""
     contents = [content.mirrored for one in executions for content in (*one.deps, *one.outs) if content.md5]
     registry.load([*contents, *more], executions)
 
 
-def of_execution(pipeline: Pipeline, registry: RegistryProject, execution: Execution, prove: bool) -> Iterator[Drift]:
+def of_execution(pipeline: Pipeline, registry: MirroredProject, execution: Execution, prove: bool) -> Iterator[Drift]:
     """What differs in one execution's outs, edges and links; its dependencies' bytes are their makers' matter."""
     for out in execution.outs:
         yield from of_content(pipeline, registry, out, prove, execution)
@@ -53,7 +54,7 @@ def of_execution(pipeline: Pipeline, registry: RegistryProject, execution: Execu
 
 def of_content(
     pipeline: Pipeline,
-    registry: RegistryProject,
+    registry: MirroredProject,
     content: Content,
     prove: bool,
     execution: Execution | None = None,
@@ -106,7 +107,7 @@ def folder_md5(files: dict[str, ManifestEntry]) -> str:
     return hashlib.md5(json.dumps(listed, sort_keys=True).encode()).hexdigest() + ".dir"
 
 
-def not_repeatable(registry: RegistryProject, execution: Execution) -> list[str]:
+def not_repeatable(registry: MirroredProject, execution: Execution) -> list[str]:
     """Sentences on outs for which the same command, dependencies and parameters once gave other bytes."""
     now = {out.path: out.md5 for out in execution.outs}
     found = []
@@ -137,7 +138,7 @@ def _differing(
     return few(named)
 
 
-def _of_run(pipeline: Pipeline, registry: RegistryProject, execution: Execution) -> list[Drift]:
+def _of_run(pipeline: Pipeline, registry: MirroredProject, execution: Execution) -> list[Drift]:
     """What the runs that stand for `execution` lack, and what they use that DVC doesn't know."""
     side = f"{execution.stage}, execution {execution.key}"
     runs = registry.runs(execution)
@@ -157,7 +158,7 @@ def _of_run(pipeline: Pipeline, registry: RegistryProject, execution: Execution)
     return found
 
 
-def _missing(registry: RegistryProject, execution: Execution, run: ExecutionRun) -> list[tuple[str, str]]:
+def _missing(registry: MirroredProject, execution: Execution, run: ExecutionRun) -> list[tuple[str, str]]:
     """The edges of `execution` that `run` lacks, among contents that have a version."""
     found = []
     for verb, contents, known in (("uses", execution.deps, run.inputs), ("makes", execution.outs, run.outputs)):
@@ -168,7 +169,7 @@ def _missing(registry: RegistryProject, execution: Execution, run: ExecutionRun)
     return found
 
 
-def unknown_inputs(pipeline: Pipeline, registry: RegistryProject, execution: Execution, run: ExecutionRun) -> list[str]:
+def unknown_inputs(pipeline: Pipeline, registry: MirroredProject, execution: Execution, run: ExecutionRun) -> list[str]:
     """The versions that `run` uses and `execution` doesn't."""
     versions = (registry.found(dep.mirrored) for dep in execution.deps)
     known = {version.id for version in versions if version}
@@ -180,7 +181,7 @@ def unknown_inputs(pipeline: Pipeline, registry: RegistryProject, execution: Exe
     )
 
 
-def _used_in_part(registry: RegistryProject, content: Content, edges: dict[str, str]) -> bool:
+def _used_in_part(registry: MirroredProject, content: Content, edges: dict[str, str]) -> bool:
     """Whether a dependency on a part of a folder is met by another version of that folder, with the same part."""
     if content.within is None:
         return False
@@ -193,7 +194,7 @@ def _used_in_part(registry: RegistryProject, content: Content, edges: dict[str, 
     return False
 
 
-def _of_links(registry: RegistryProject, execution: Execution) -> list[Drift]:
+def _of_links(registry: MirroredProject, execution: Execution) -> list[Drift]:
     """The registered models that `meta.wandb.links` names and that lack the version."""
     found = []
     for path, target in (execution.meta.get("links") or {}).items():
@@ -205,7 +206,7 @@ def _of_links(registry: RegistryProject, execution: Execution) -> list[Drift]:
     return found
 
 
-def _what_is_there(registry: RegistryProject, content: Content, execution: Execution | None) -> str:
+def _what_is_there(registry: MirroredProject, content: Content, execution: Execution | None) -> str:
     """What is known of a version that has no content alias."""
     nothing = f"{content.artifact} has no version with the alias {content.alias}"
     for run in registry.runs(execution) if execution else []:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from filelock import FileLock
+
 from dvc_wandb.client import local_server
+from dvc_wandb.project.settings import tmp_folder
 
 
 @contextlib.contextmanager
@@ -19,13 +21,6 @@ def alone(root: Path, work: str) -> Iterator[None]:
     logged at one time would become two versions.
     """
     store = local_server.store_of(root)
-    with ((store if os.access(store, os.W_OK) else folder_of(root)) / f"dvc-wandb-{work}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    folder = store if os.access(store, os.W_OK) else tmp_folder(root)
+    with FileLock(folder / f"dvc-wandb-{work}.lock"):
         yield
-
-
-def folder_of(root: Path) -> Path:
-    """Where a project keeps what its processes tell each other."""
-    folder = Path(os.environ.get("DVC_ROOT") or root) / ".dvc" / "tmp"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder

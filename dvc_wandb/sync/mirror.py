@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 from dvc_wandb.client import local_server
 from dvc_wandb.client.connection import RegistryConnection, open_run, start_sdk
-from dvc_wandb.client.versions import ExecutionRun, RegistryProject
+from dvc_wandb.client.versions import ExecutionRun
 from dvc_wandb.errors import LineageError, RegistryAway, in_a_sentence
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.pipeline import Pipeline
+from dvc_wandb.project.settings import tmp_folder
 from dvc_wandb.sync import compare, log_run, media
-from dvc_wandb.sync.locks import alone, folder_of
+from dvc_wandb.sync.locks import alone
+from dvc_wandb.sync.mirrored_project import MirroredProject
 
 if TYPE_CHECKING:
     import wandb
@@ -70,7 +72,7 @@ class RunCounter:
 def make_up(
     pipeline: Pipeline,
     connection: RegistryConnection,
-    registry: RegistryProject,
+    registry: MirroredProject,
     executions: list[Execution],
     added: Iterable[Content] = (),
     experiment: str | None = None,
@@ -112,7 +114,7 @@ def made_by_none(executions: list[Execution], added: Iterable[Content]) -> list[
 
 
 def make_up_sources(
-    pipeline: Pipeline, connection: RegistryConnection, registry: RegistryProject, contents: Iterable[Content]
+    pipeline: Pipeline, connection: RegistryConnection, registry: MirroredProject, contents: Iterable[Content]
 ) -> list[NotMirrored]:
     """Log those of `contents` that no stage makes (code, files added by hand), so that every edge has two ends."""
     with alone(pipeline.root, "mirror"):
@@ -121,7 +123,7 @@ def make_up_sources(
 
 
 def _sources(
-    pipeline: Pipeline, connection: RegistryConnection, registry: RegistryProject, contents: Iterable[Content]
+    pipeline: Pipeline, connection: RegistryConnection, registry: MirroredProject, contents: Iterable[Content]
 ) -> list[NotMirrored]:
     sources = list(dict.fromkeys(content for content in contents if content.md5))
     registry.load(sources)
@@ -165,7 +167,7 @@ def _log_sources(
 def _mend(
     pipeline: Pipeline,
     connection: RegistryConnection,
-    registry: RegistryProject,
+    registry: MirroredProject,
     execution: Execution,
     experiment: str | None,
 ) -> None:
@@ -189,7 +191,7 @@ def _mend(
 
 
 def _at_hand(
-    pipeline: Pipeline, registry: RegistryProject, execution: Execution
+    pipeline: Pipeline, registry: MirroredProject, execution: Execution
 ) -> tuple[Execution, list[LineageError]]:
     """What of `execution` can be mirrored (outs whose bytes are somewhere, deps that have a version), and what not."""
     lost: list[LineageError] = []
@@ -212,7 +214,7 @@ def _at_hand(
 def _make(
     pipeline: Pipeline,
     connection: RegistryConnection,
-    registry: RegistryProject,
+    registry: MirroredProject,
     execution: Execution,
     at_hand: Execution,
     experiment: str | None,
@@ -237,7 +239,7 @@ def _make(
 def _go_on(
     pipeline: Pipeline,
     connection: RegistryConnection,
-    registry: RegistryProject,
+    registry: MirroredProject,
     at_hand: Execution,
     found: ExecutionRun,
 ) -> None:
@@ -307,7 +309,7 @@ def end_what_was_killed(pipeline: Pipeline, connection: RegistryConnection) -> N
 def _note(pipeline: Pipeline, connection: RegistryConnection) -> Path:
     """The file that names the run which a mirror has open, while it has."""
     place = hashlib.md5(connection.project_url.encode()).hexdigest()[:8]
-    return folder_of(pipeline.root) / f"mirror-{place}.run"
+    return tmp_folder(pipeline.root) / f"mirror-{place}.run"
 
 
 def _slug(stage: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dvc_wandb.client.connection import RegistryConnection
-from dvc_wandb.client.versions import RegistryProject, Version
+from dvc_wandb.client.versions import Version
 from dvc_wandb.errors import LineageError, in_a_sentence
 from dvc_wandb.production import alias, history, registry_state
 from dvc_wandb.project.files import md5_of
@@ -15,6 +15,7 @@ from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.sync import compare
 from dvc_wandb.sync.compare import Drift
+from dvc_wandb.sync.mirrored_project import MirroredProject
 
 
 @dataclass
@@ -34,7 +35,7 @@ class VerifyReport:
 def everything(
     pipeline: Pipeline,
     connection: RegistryConnection,
-    registry: RegistryProject,
+    registry: MirroredProject,
     executions: list[Execution],
     added: Iterable[Content] = (),
     deep: bool = False,
@@ -74,7 +75,7 @@ def _contents(executions: list[Execution], added: Iterable[Content]) -> list[Con
 
 
 def _of_production(
-    pipeline: Pipeline, connection: RegistryConnection, registry: RegistryProject, execution: Execution
+    pipeline: Pipeline, connection: RegistryConnection, registry: MirroredProject, execution: Execution
 ) -> Iterator[Drift]:
     """The alias `production`, where the record in git doesn't have it."""
     try:
@@ -112,7 +113,7 @@ def _other_stories(pipeline: Pipeline, connection: RegistryConnection, execution
 # ---- stages that are not deterministic ----
 
 
-def _not_repeatable(pipeline: Pipeline, registry: RegistryProject, execution: Execution) -> list[str]:
+def _not_repeatable(pipeline: Pipeline, registry: MirroredProject, execution: Execution) -> list[str]:
     """Where the same command, dependencies and parameters once gave other bytes, here or elsewhere."""
     if execution.goes_on:  # it was not given the same: what it made before was another
         return []
@@ -136,7 +137,7 @@ def _in_run_cache(pipeline: Pipeline, execution: Execution) -> Iterator[str]:
 
 
 def _look_deep(
-    pipeline: Pipeline, registry: RegistryProject, versions: dict[Version, Content], report: VerifyReport
+    pipeline: Pipeline, registry: MirroredProject, versions: dict[Version, Content], report: VerifyReport
 ) -> None:
     """Download and hash every file of `versions`; hash every object of DVC's cache."""
     for version, content in versions.items():
@@ -154,7 +155,7 @@ def _look_deep(
                 report.drifts.append(_corrupted(path, md5, found, names.get(folder.name + path.name, [])))
 
 
-def _damaged(registry: RegistryProject, version: Version, content: Content, report: VerifyReport) -> Iterator[Drift]:
+def _damaged(registry: MirroredProject, version: Version, content: Content, report: VerifyReport) -> Iterator[Drift]:
     """The files of `version` that the registry serves with other bytes than its manifest says."""
     for name, (wanted, served) in registry.served(version).items():
         report.downloaded += 1

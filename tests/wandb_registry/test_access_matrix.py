@@ -19,7 +19,7 @@ import pytest
 
 from wandb_registry import daemon
 from wandb_registry.app import create_app
-from wandb_registry.graphql.engine.execute import make_schema
+from wandb_registry.graphql.execute import make_schema
 from wandb_registry.http import middleware
 from wandb_registry.store import open_store
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from graphql import GraphQLSyntaxError, parse, validate
 
-from wandb_registry.graphql.engine.execute import MODULES, make_schema
+from wandb_registry.graphql.execute import MODULES, make_schema
 
 # What the registry leaves out on purpose: sweeps that a client schedules, launch, automations, reports.
 LEFT_OUT = {

@@ -121,7 +121,7 @@ class Executor:
 
 def make_schema() -> GraphQLSchema:
     """The schema with its resolvers; a root field that nobody answers says so instead of answering null."""
-    definitions = (Path(__file__).parent.parent / "schema.graphql").read_text()
+    definitions = (Path(__file__).parent / "schema.graphql").read_text()
     schema = binding.bind(definitions, [fields for module in MODULES for fields in module.FIELDS])
     answered = {(fields.type_name, name) for module in MODULES for fields in module.FIELDS for name in fields.resolvers}
     schema.type_map["ArtifactCollection"].resolve_type = collections.type_name  # type: ignore[attr-defined]

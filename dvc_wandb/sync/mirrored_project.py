@@ -1,0 +1,41 @@
+"""What the registry holds of a pipeline, looked up by the contents and executions of its locks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from dvc_wandb.client.versions import ExecutionRun, RegistryProject, Version
+from dvc_wandb.project.lock import Content, Execution
+
+
+class MirroredProject(RegistryProject):
+    """One project of the registry, in DVC's terms: content aliases name versions, the executions' tags name runs."""
+
+    def load(self, contents: Iterable[Content], executions: Iterable[Execution] = ()) -> None:
+        """Ask for all of these at once; what is known already is not asked for."""
+        self.load_named(
+            [content.version_name for content in contents],
+            [tag for execution in executions for tag in (execution.tag, execution.given_tag)],
+        )
+
+    def forget(self, contents: Iterable[Content], execution: Execution | None = None) -> None:
+        """These were changed just now: ask again next time."""
+        tags = (execution.tag, execution.given_tag) if execution else ()
+        self.forget_named([content.version_name for content in contents], tags)
+
+    def found(self, content: Content) -> Version | None:
+        """The version under the content alias of `content`, whatever it holds; None where there is none."""
+        return self.version_named(content.version_name)
+
+    def version(self, content: Content) -> str | None:
+        """The name of the version that mirrors `content`, such as `mnist_model:v3`; None where there is none."""
+        found = self.found(content)
+        return found.name if found else None
+
+    def runs(self, execution: Execution) -> list[ExecutionRun]:
+        """The runs that hold all of `execution`."""
+        return self.runs_tagged(execution.tag)
+
+    def given_the_same(self, execution: Execution) -> list[ExecutionRun]:
+        """The runs with the same command, dependencies and parameters."""
+        return self.runs_tagged(execution.given_tag)
