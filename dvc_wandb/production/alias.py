@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dvc_wandb import production
+from dvc_wandb import content_alias, production
 from dvc_wandb.client.connection import RegistryConnection
 from dvc_wandb.errors import LineageError
 from dvc_wandb.production import Record, registry_state
@@ -37,7 +37,7 @@ class RecordedModel:
 
     @property
     def version(self) -> str:
-        return f"{self.registered_model}:dvc-{self.md5}"
+        return f"{self.registered_model}:{content_alias.make(self.md5)}"
 
     def __str__(self) -> str:
         return f"{self.registered_model} {self.md5[:8]}"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from dvc_wandb import production
+from dvc_wandb import content_alias, production
 from dvc_wandb.client.connection import ANSWER_WITHIN, RegistryConnection, authorization
 from dvc_wandb.errors import RegistryAway, first_line
 from dvc_wandb.production import Record
@@ -64,9 +64,8 @@ def held(target: str, alias: str = ALIAS) -> AliasHolder | None:
 
 def of_version(version: Any) -> AliasHolder:
     """The SDK's version of a registered model, as it is known here."""
-    md5s = (alias.removeprefix("dvc-") for alias in version.aliases if alias.startswith("dvc-"))
-    collection = version.name.rpartition(":")[0]
-    return AliasHolder(next(md5s, ""), version.version, version.entity, version.project, collection, version.type)
+    md5, collection = content_alias.md5_among(version.aliases), version.name.rpartition(":")[0]
+    return AliasHolder(md5, version.version, version.entity, version.project, collection, version.type)
 
 
 # ---- the log ----
@@ -114,15 +113,11 @@ def log(connection: RegistryConnection, place: str, after: int = 0) -> list[dict
 
 
 def _md5s(found: AliasHolder) -> dict[str, str]:
-    """The md5 of each version that DVC knows: {'v0': '4788…'}."""
+    """The md5 of each version, "" for one that DVC doesn't know: {'v0': '4788…'}."""
     import wandb
 
-    return {
-        version.version: alias.removeprefix("dvc-")
-        for version in wandb.Api().artifacts(found.type, found.place)
-        for alias in version.aliases
-        if alias.startswith("dvc-")
-    }
+    versions = wandb.Api().artifacts(found.type, found.place)
+    return {version.version: content_alias.md5_among(version.aliases) for version in versions}
 
 
 # ---- the record ----
@@ -155,7 +150,7 @@ def arrived(connection: RegistryConnection, execution: Execution, record: Record
     """Whether the alias followed this very `record` to its version `model` already, wherever it is now."""
     import wandb
 
-    api, name = wandb.Api(), f"{record_path(connection, execution)}:dvc-{production.md5_of(record)}"
+    api, name = wandb.Api(), f"{record_path(connection, execution)}:{content_alias.make(production.md5_of(record))}"
     if not (api.artifact_exists(name) and api.artifact_exists(model)):
         return False
     announced, there = (api.artifact(one) for one in (name, model))

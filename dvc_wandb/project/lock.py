@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
 
+from dvc_wandb import content_alias
 from dvc_wandb.errors import LineageError
 
 
@@ -33,7 +31,7 @@ class Content:
     @property
     def alias(self) -> str:
         """The content alias that ties the artifact version to dvc.lock."""
-        return f"dvc-{self.md5}" if re.fullmatch(r"[\w.-]{1,100}", str(self.md5)) else f"dvc-{_digest(self.md5)}"
+        return content_alias.make(self.md5)
 
     @property
     def version_name(self) -> str:
@@ -70,17 +68,17 @@ class Execution:
     @property
     def key(self) -> str:
         """Names this execution by its content: equal for equal commands, parameters and md5s."""
-        return _digest([*self._given, [(out.path, out.md5) for out in self.outs]])
+        return content_alias.digest([*self._given, [(out.path, out.md5) for out in self.outs]])
 
     @property
     def tag(self) -> str:
         """The tag of the runs that hold all of this execution."""
-        return f"dvc-{self.key}"
+        return content_alias.execution_tag(self.key)
 
     @property
     def given_tag(self) -> str:
         """The tag of the runs that were given what this one was: they should have made the same bytes."""
-        return f"dvc-given-{_digest([*self._given, sorted(out.path for out in self.outs)])}"
+        return content_alias.given_tag(content_alias.digest([*self._given, sorted(out.path for out in self.outs)]))
 
     @property
     def _given(self) -> list[Any]:
@@ -97,7 +95,3 @@ class Execution:
             known, where = ", ".join(one.path for one in contents), " and ".join(among)
             raise LineageError(f"dvc.yaml: no single '{name}' among the {where} of stage '{self.stage}': {known}.")
         return found[0]
-
-
-def _digest(facts: Any) -> str:
-    return hashlib.md5(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:16]

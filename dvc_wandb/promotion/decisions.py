@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from dvc_wandb import production
+from dvc_wandb import content_alias, production
 from dvc_wandb.client.connection import RegistryConnection
 from dvc_wandb.errors import LineageError, RegistryAway, in_a_sentence
 from dvc_wandb.production import Record, alias, history, registry_state
@@ -363,7 +363,7 @@ def _check_there(where: PromotingStage, wanted: RecordedModel | None) -> None:
         where.connected()
     except RegistryAway:
         return
-    if wanted and registry_state.held(wanted.registered_model, f"dvc-{wanted.md5}") is None:
+    if wanted and registry_state.held(wanted.registered_model, content_alias.make(wanted.md5)) is None:
         raise LineageError(
             f"the registry has no version of {wanted.registered_model} with the bytes of {wanted.md5}, so nothing was "
             f"changed. {alias.FILL}"

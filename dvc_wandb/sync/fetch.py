@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dvc_wandb import temporary_folders
+from dvc_wandb import content_alias, temporary_folders
 from dvc_wandb.errors import LineageError, in_a_sentence
 from dvc_wandb.project.files import md5_of
 from dvc_wandb.project.pipeline import Pipeline
@@ -34,14 +34,14 @@ def _downloaded(target: str, md5: str) -> Path:
     """The file of the version that mirrors it, checked."""
     import wandb
 
-    api, name = wandb.Api(), f"{target}:dvc-{md5}"
+    api, name = wandb.Api(), f"{target}:{content_alias.make(md5)}"
     if not api.artifact_exists(name):
         raise LineageError(f"the registry has no version of {target} with these bytes")
     digest = base64.b64encode(bytes.fromhex(md5)).decode()
     version = api.artifact(name)
     entry = next((one for one in version.manifest.entries.values() if one.digest == digest), None)
     if entry is None:
-        raise LineageError(f"{target}:{version.version} has the alias dvc-{md5}, but holds other bytes")
+        raise LineageError(f"{target}:{version.version} has the alias {content_alias.make(md5)}, but holds other bytes")
     try:
         path = Path(version.get_entry(entry.path).download(root=str(temporary_folders.folder())))
     except Exception as error:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dvc_wandb import content_alias
 from dvc_wandb.errors import LineageError
 from tests.unit.executions import content, execution
 
@@ -19,6 +20,8 @@ TRAIN = execution("train", "data train.py", "model.h5 history.csv", params={"par
 @pytest.mark.parametrize("md5", ["0" * 32, "0" * 32 + ".dir", "an-etag_1"])
 def test_a_content_alias_shows_the_md5(md5: str):
     assert content("data", md5).alias == f"dvc-{md5}"
+    assert content_alias.parse(f"dvc-{md5}") == md5
+    assert content_alias.md5_among(["latest", f"dvc-{md5}"]) == md5
 
 
 @given(st.text(min_size=1), st.text(min_size=1))
