@@ -7,13 +7,10 @@ from pathlib import Path
 
 from wandb_registry import daemon
 from wandb_registry.db.connection import Connection, Database
-from wandb_registry.model import activity_log
 from wandb_registry.model.accounts import teams, users
 from wandb_registry.storage.blobs import Blobs
 from wandb_registry.storage.signing import Signer
 from wandb_registry.storage.upload_parts import Parts
-
-LOG_SINCE, SEALED_SINCE = 2, 8  # the versions of the schema that brought the activity log, and the seal of its end
 
 
 @dataclass(frozen=True)
@@ -30,10 +27,9 @@ def open_store(folder: Path) -> Store:
     daemon.prepare(folder)
     secret = daemon.private_text(folder / "secret", lambda: secrets.token_hex(32))
     signer, blobs = Signer(bytes.fromhex(secret)), Blobs(folder)
-    then = {LOG_SINCE: lambda db: activity_log.begin(db, users.OPERATOR), SEALED_SINCE: activity_log.seal_end}
     store = Store(
         folder=folder,
-        db=Database(folder / "registry.db", partial(signer.mark, "LOG"), then),
+        db=Database(folder / "registry.db", partial(signer.mark, "LOG")),
         blobs=blobs,
         parts=Parts(blobs),
         signer=signer,

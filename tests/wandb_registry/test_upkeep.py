@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from wandb_registry import daemon
-from wandb_registry.db import connection
 
 from . import by_hand
 from .conftest import Account, Registry, command
@@ -170,31 +169,6 @@ def test_a_backup_of_a_damaged_store_says_so(own: Registry, tmp_path: Path):
     copied = own.command("backup", str(tmp_path / "copy"))
     assert (copied.returncode, "so the copy is not complete" in copied.stderr) == (1, True)
     assert not (tmp_path / "copy" / "registry.db").exists()
-
-
-def test_an_older_store_is_brought_up_to_date_and_its_log_begins_with_what_is_there(store: Path):
-    store.mkdir()
-    with sqlite3.connect(store / "registry.db") as db:
-        db.executescript((connection.HERE / "schema.sql").read_text())
-        db.executescript(
-            """
-            insert into organization (id, name) values (1, 'o');
-            insert into entity (id, name, kind) values (1, 'me', 'user');
-            insert into user (id, entity_id, admin) values (1, 1, 1);
-            insert into project (id, entity_id, name) values (1, 1, 'p');
-            insert into artifact_type (id, project_id, name) values (1, 1, 'model');
-            insert into collection (id, project_id, type_id, kind, name) values (1, 1, 1, 'SEQUENCE', 'w');
-            insert into artifact (id, collection_id, state, digest, version_index)
-                 values (1, 1, 'COMMITTED', '3b5dfbd0fca3ba3b9d7cd7f9a56a01a0', 0);
-            insert into membership (id, collection_id, artifact_id, version_index) values (1, 1, 1, 0);
-            insert into alias (collection_id, name, membership_id) values (1, 'latest', 1);
-            pragma user_version = 1;
-            """
-        )
-    said = command(store, "log", "w").stdout
-    assert said.endswith("command line  alias me/p/w latest nothing → v0  (me/p/w:v0)\n")
-    with sqlite3.connect(store / "registry.db") as db:
-        assert db.execute("pragma user_version").fetchone() == (connection.VERSION,)
 
 
 def test_a_newer_store_is_refused_with_a_sentence(store: Path):

@@ -13,8 +13,8 @@ from typing import Any
 
 from wandb_registry.errors import RegistryError
 
-VERSION = 9
-HERE = Path(__file__).parent
+SCHEMA = Path(__file__).parent / "schema.sql"
+MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 class Connection(sqlite3.Connection):
@@ -45,10 +45,10 @@ class Connection(sqlite3.Connection):
 class Database:
     """The registry's records, opened for any number of readers and one writer at a time."""
 
-    def __init__(self, path: Path, seal: Callable[[str], str], then: dict[int, Callable[[Connection], None]]):
-        """`seal` is what SQL calls by this name: a hash of a text that nobody can make who only has the database.
+    def __init__(self, path: Path, seal: Callable[[str], str], migrations: Path = MIGRATIONS):
+        """Opens the database of a store, and makes or upgrades its schema. Raises RegistryError for a newer one.
 
-        `then` says what is done in the transaction that brings an older store to a version.
+        `seal` is the SQL function of this name: a hash of a text that nobody can compute from the database alone.
         """
         self.path, self._seal = path, seal
         self.changes = 0  # transactions since it was opened: whoever watches sees that there is something new
@@ -56,9 +56,7 @@ class Database:
         self._writer = self._open()
         self._readers = threading.local()
         self._writer.execute("pragma journal_mode = wal")
-        with self.write() as db:
-            for version in _migrate(db):
-                then.get(version, _nothing)(db)
+        self._migrate({1: SCHEMA} | {int(file.stem): file for file in sorted(migrations.glob("*.sql"))})
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -92,6 +90,21 @@ class Database:
         with self._writing:
             self._writer.close()
 
+    def _migrate(self, scripts: dict[int, Path]) -> None:
+        """Runs the scripts that the store lacks, each in a transaction: another process may be doing the same."""
+        latest = max(scripts)
+        while (found := self._writer.value("pragma user_version")) < latest:
+            with self.write() as db:
+                if db.value("pragma user_version") == found:
+                    for statement in _statements(scripts[found + 1].read_text()):
+                        db.execute(statement)
+                    db.execute(f"pragma user_version = {found + 1:d}")
+        if found > latest:
+            raise RegistryError(
+                f"The store was written by a newer registry (its schema is {found}, this one knows {latest}). "
+                "Update this checkout, or choose another folder with REGISTRY_DIR."
+            )
+
     def _open(self) -> Connection:
         options: dict[str, Any] = {"isolation_level": None, "check_same_thread": False, "timeout": 30}
         connection = sqlite3.connect(self.path, factory=Connection, **options)
@@ -104,28 +117,6 @@ class Database:
 
 def _as_dict(cursor: sqlite3.Cursor, values: tuple) -> dict[str, Any]:
     return {column[0]: value for column, value in zip(cursor.description, values, strict=True)}
-
-
-def _migrate(db: Connection) -> range:
-    """Brings the schema to VERSION: schema.sql is the first, 0002.sql … follow it. Answers which were new."""
-    found = db.value("pragma user_version")
-    if found > VERSION:
-        raise RegistryError(
-            f"The store was written by a newer registry (its schema is {found}, this one knows {VERSION}). "
-            "Update this checkout, or choose another folder with REGISTRY_DIR."
-        )
-    new = range(found + 1, VERSION + 1)
-    for version in new:
-        file = HERE / "schema.sql" if version == 1 else HERE / "migrations" / f"{version:04}.sql"
-        for statement in _statements(file.read_text()):
-            db.execute(statement)
-    if new:  # else an open store on a full disk would have something to write
-        db.execute(f"pragma user_version = {VERSION:d}")
-    return new
-
-
-def _nothing(_db: Connection) -> None:
-    """Most versions need no more than their script."""
 
 
 def _statements(script: str) -> Iterator[str]:

@@ -2,7 +2,7 @@
 -- Times are UTC text, '2026-11-23T07:52:55Z'. JSON columns hold text as it arrived.
 
 
--- ---- who ----
+-- ---- accounts ----
 
 -- An organization owns one entity of kind 'organization', where its registries live, and any number of teams.
 create table organization (
@@ -29,6 +29,8 @@ create table user (
   default_entity_id integer references entity(id) on delete set null,  -- where runs go that name no entity
   email             text,
   admin             integer not null default 0 check (admin in (0, 1)),
+  service           integer not null default 0 check (service in (0, 1)),   -- belongs to a team, signs in by key only
+  sessions_since    integer not null default 0,      -- nanoseconds since 1970: older browser sessions sign nobody in
   created_at        text not null default (strftime('%Y-%m-%dT%H:%M:%SZ')),
   deleted_at        text
 ) strict;
@@ -49,6 +51,7 @@ create table api_key (
   created_at  text not null default (strftime('%Y-%m-%dT%H:%M:%SZ'))
 ) strict;
 
+-- A user has at most one role in an organization.
 create table organization_member (
   organization_id integer not null references organization(id) on delete cascade,
   user_id         integer not null references user(id) on delete cascade,
@@ -56,6 +59,7 @@ create table organization_member (
   primary key (organization_id, user_id)
 ) strict, without rowid;
 
+-- A user has at most one role in a team; `entity_id` is that of the team.
 create table team_member (
   entity_id integer not null references entity(id) on delete cascade,
   user_id   integer not null references user(id) on delete cascade,
@@ -68,6 +72,12 @@ create table login_token (
   hash       text primary key,
   user_id    integer not null references user(id) on delete cascade,
   expires_at integer not null                    -- seconds since 1970
+) strict, without rowid;
+
+-- Browser sessions that were signed out: their cookies sign nobody in, although their time isn't over.
+create table ended_session (
+  hash       text primary key,
+  expires_at integer not null                    -- seconds since 1970; the row is of no use after it
 ) strict, without rowid;
 
 
@@ -87,6 +97,7 @@ create table project (
   unique (entity_id, name)
 ) strict;
 
+-- A user has at most one role of a project or registry; `project_team` may give another, and the higher one counts.
 create table project_member (
   project_id integer not null references project(id) on delete cascade,
   user_id    integer not null references user(id) on delete cascade,
@@ -94,6 +105,7 @@ create table project_member (
   primary key (project_id, user_id)
 ) strict, without rowid;
 
+-- A team has at most one role in a project or registry: that of all its members.
 create table project_team (
   project_id integer not null references project(id) on delete cascade,
   entity_id  integer not null references entity(id) on delete cascade,
@@ -101,9 +113,17 @@ create table project_team (
   primary key (project_id, entity_id)
 ) strict, without rowid;
 
+-- Aliases that only an admin of the project may move.
+create table protected_alias (
+  project_id integer not null references project(id) on delete cascade,
+  name       text not null,
+  primary key (project_id, name)
+) strict, without rowid;
+
 
 -- ---- runs ----
 
+-- A run's name is unique in its project; numbers are never given twice, so an id in an address never means another run.
 create table run (
   id           integer primary key autoincrement,
   project_id   integer not null references project(id) on delete cascade,
@@ -125,12 +145,31 @@ create table run (
   host         text,
   program      text,
   user_id      integer references user(id),
+  sweep_id     integer references sweep(id) on delete set null,
   stop_asked   integer not null default 0 check (stop_asked in (0, 1)),
   created_at   text not null default (strftime('%Y-%m-%dT%H:%M:%SZ')),
   heartbeat_at text not null default (strftime('%Y-%m-%dT%H:%M:%SZ')),
   updated_at   text,
   unique (project_id, name)
 ) strict;
+create index run_by_project on run (project_id, id);
+create index run_by_sweep on run (sweep_id) where sweep_id is not null;
+
+-- Runs that were deleted: to delete one again is no mistake, for those who may.
+create table deleted_run (
+  id         integer primary key,
+  project_id integer not null references project(id) on delete cascade
+) strict;
+
+-- The processes that share a run. Each counts its own lines from where it began; here they become one list.
+create table run_writer (
+  run_id  integer not null references run(id) on delete cascade,
+  name    text not null,
+  slot    integer not null,                      -- in order of joining; console lines are ordered by it
+  history integer,                               -- the number of the line that it sends next; null before the first
+  events  integer,
+  primary key (run_id, name)
+) strict, without rowid;
 
 -- Lines of wandb-history.jsonl and wandb-events.jsonl, at the offset that the SDK gave them.
 create table stream_line (
@@ -141,7 +180,9 @@ create table stream_line (
   body   text not null,                          -- may hold bare NaN and Infinity: not strict JSON
   primary key (run_id, stream, number)
 ) strict, without rowid;
+create index history_by_step on stream_line (run_id, step) where stream = 'history';
 
+-- Lines of a run's console by their number. A line that is sent again replaces the one that was there.
 create table console_line (
   run_id integer not null references run(id) on delete cascade,
   number integer not null,
@@ -149,6 +190,7 @@ create table console_line (
   primary key (run_id, number)
 ) strict, without rowid;
 
+-- A run has one file of a name: a new upload takes the place of the last.
 create table run_file (
   id         integer primary key,
   run_id     integer not null references run(id) on delete cascade,
@@ -160,8 +202,46 @@ create table run_file (
 ) strict;
 
 
+-- ---- sweeps ----
+
+-- Sweeps: searches over the parameters of runs.
+create table sweep (
+  id           integer primary key autoincrement,
+  project_id   integer not null references project(id) on delete cascade,
+  name         text not null,                    -- the sweep id in addresses
+  display_name text,
+  description  text,
+  config       text not null,                    -- YAML as it arrived
+  state        text not null default 'RUNNING' check (state in ('RUNNING', 'PAUSED', 'FINISHED', 'CANCELED')),
+  user_id      integer references user(id),
+  created_at   text not null default (strftime('%Y-%m-%dT%H:%M:%SZ')),
+  updated_at   text,
+  unique (project_id, name)
+) strict;
+
+-- An agent is a process that asks for the parameters of its next run.
+create table agent (
+  id           integer primary key autoincrement,
+  sweep_id     integer not null references sweep(id) on delete cascade,
+  host         text,
+  created_at   text not null default (strftime('%Y-%m-%dT%H:%M:%SZ')),
+  heartbeat_at text not null default (strftime('%Y-%m-%dT%H:%M:%SZ'))
+) strict;
+create index agent_by_sweep on agent (sweep_id);
+
+-- The runs that agents were told to start, in order: a grid is handed out by this number.
+create table trial (
+  sweep_id integer not null references sweep(id) on delete cascade,
+  number   integer not null,
+  agent_id integer not null references agent(id) on delete cascade,
+  run_name text not null,
+  primary key (sweep_id, number)
+) strict, without rowid;
+
+
 -- ---- artifacts ----
 
+-- A type, such as 'model', is one per project; every collection has exactly one.
 create table artifact_type (
   id          integer primary key,
   project_id  integer not null references project(id) on delete cascade,
@@ -200,6 +280,7 @@ create table artifact (
   history_step   integer,
   distributed_id text,
   aliases        text not null default '[]',     -- asked for at creation, given at commit
+  deduplicate    integer not null default 0 check (deduplicate in (0, 1)),  -- be the version that has the same content
   base_id        integer references artifact(id) on delete set null,
   version_index  integer,                        -- in its sequence, given at commit
   size           integer not null default 0,
@@ -210,6 +291,13 @@ create table artifact (
 ) strict;
 create index artifact_by_digest on artifact (collection_id, digest);
 create index artifact_by_run on artifact (run_id);
+
+-- An artifact whose content turned out at its commit to be a version already: its id goes on to name that version.
+create table twin (
+  id          integer primary key,
+  artifact_id integer not null references artifact(id) on delete cascade
+) strict;
+create index twin_by_artifact on twin (artifact_id);
 
 -- The SDK's own ids of artifacts that it has created but not yet logged.
 create table client_id (
@@ -239,6 +327,7 @@ create table alias (
 ) strict;
 create index alias_by_membership on alias (membership_id);
 
+-- A version has a tag once; tags, unlike aliases, may be on any number of versions.
 create table artifact_tag (
   id          integer primary key,
   artifact_id integer not null references artifact(id) on delete cascade,
@@ -246,6 +335,7 @@ create table artifact_tag (
   unique (artifact_id, name)
 ) strict;
 
+-- A collection has a tag once.
 create table collection_tag (
   id            integer primary key,
   collection_id integer not null references collection(id) on delete cascade,
@@ -277,6 +367,7 @@ create table entry (
   check ((md5 is null) = (ref is not null))
 ) strict, without rowid;
 create index entry_by_md5 on entry (md5) where md5 is not null;
+create index entry_by_ref on entry (ref) where ref is not null;
 
 -- Content that an entity has proved to have, by sending all its bytes. Knowing an md5 is no such proof.
 create table holding (
@@ -290,6 +381,7 @@ create table holding (
 
 -- ---- lineage ----
 
+-- A run uses a version once, however often it says so.
 create table run_input (
   run_id      integer not null references run(id) on delete cascade,
   artifact_id integer not null references artifact(id) on delete cascade,
@@ -299,6 +391,7 @@ create table run_input (
 ) strict, without rowid;
 create index run_input_by_artifact on run_input (artifact_id);
 
+-- A run logs a version once, and several runs may log the same one.
 create table run_output (
   run_id      integer not null references run(id) on delete cascade,
   artifact_id integer not null references artifact(id) on delete cascade,
@@ -307,5 +400,46 @@ create table run_output (
 ) strict, without rowid;
 create index run_output_by_artifact on run_output (artifact_id);
 
--- The SDK keeps what it has seen of an artifact by its id, whichever server it came from: ids differ from store to store.
+
+-- ---- activity log ----
+
+-- What was done to versions, links, aliases, collections and members. Rows are only ever added. Each holds the hash of
+-- the one before, and numbers are never given twice, so that a changed or missing one shows.
+create table event (
+  id            integer primary key autoincrement,
+  at            text not null,                   -- UTC with milliseconds
+  who           text not null,                   -- the account's name
+  action        text not null,
+  subject       text not null,                   -- the collection or registry, as it was called then
+  collection_id integer,                         -- no reference: the log outlives what it tells of
+  name          text,                            -- the alias, the version or the member that it was about
+  before        text,                            -- 'v2', a role, a name; null if there was none
+  after         text,
+  source        text,                            -- the version behind it: 'entity/project/collection:v3'
+  run           text,                            -- the run that made that version: 'entity/project/run'
+  git_commit    text,                            -- and the commit that this run was of
+  hash          text not null                    -- sha256 of the hash before and of this row
+) strict;
+create index event_by_collection on event (collection_id);
+create trigger event_is_never_changed before update on event
+begin
+  select raise(abort, 'The activity log is only ever added to.');
+end;
+create trigger event_is_never_removed before delete on event
+begin
+  select raise(abort, 'The activity log is only ever added to.');
+end;
+
+-- The end of the activity log, sealed with the store's secret: who takes its last events out of this file by hand, or
+-- makes all hashes anew, can't make the seal that belongs to what is left.
+create table event_end (
+  one  integer primary key check (one = 1),
+  seal text not null                             -- of the number and the hash of the last event
+) strict;
+
+
+-- ---- ids ----
+
+-- The SDK caches what it has seen of an artifact by its id, whichever server it came from, so two stores give
+-- different ids.
 insert into sqlite_sequence (name, seq) values ('artifact', abs(random() % 1000000000));

@@ -46,20 +46,7 @@ select entity.name || '/' || project.name || '/' || collection.name || ':v' || a
   left join entity run_entity on run_entity.id = run_project.entity_id
  where artifact.id = :artifact
 """
-HELD_NOW = """
-select alias.collection_id, alias.name, 'v' || membership.version_index as version, membership.artifact_id
-  from alias
-  join membership on membership.id = alias.membership_id
-"""
 NOTHING = {"source": None, "run": None, "git_commit": None}
-
-
-def begin(db: Connection, who: Who) -> None:
-    """Begins the log of a store that is older than it with the aliases as they are."""
-    if db.value("select exists (select 1 from user)"):
-        of_place(db, who, "begin", "activity log", None, None, None)
-    for row in db.all(HELD_NOW):
-        of_collection(db, who, "alias", row["collection_id"], row["name"], None, row["version"], row["artifact_id"])
 
 
 def of_collection(
@@ -209,6 +196,11 @@ def aliases_at(db: Connection, name: str, time: str) -> list[Row]:
 
 # ---- proof ----
 
+HELD_NOW = """
+select alias.collection_id, alias.name, 'v' || membership.version_index as version
+  from alias
+  join membership on membership.id = alias.membership_id
+"""
 UNTOLD = """
 select entity.name || '/' || project.name || '/' || collection.name as place, 'v' || membership.version_index as version
   from membership

@@ -36,6 +36,7 @@ def make_first(db: Connection, key: str) -> None:
     """The person who runs the registry: a user with a team in an organization that has the core registry."""
     if db.value("select count(*) from user"):
         return
+    activity_log.seal_end(db)  # of a new store's log, which is empty
     name = names.slug(_login_name(), "me")
     taken = {TEAM, ORGANIZATION}
     user = users.add_user(db, users.OPERATOR, f"{name}-user" if name in taken else name, key, admin=True)
