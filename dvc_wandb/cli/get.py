@@ -12,7 +12,8 @@ from dvc_wandb.errors import LineageError, RegistryAway, in_a_sentence
 from dvc_wandb.production import history, registry_state
 from dvc_wandb.production.promoting_stage import PromotingStage, promoting_stage_of
 from dvc_wandb.production.registry_state import ALIAS
-from dvc_wandb.project.pipeline import Pipeline, project_root
+from dvc_wandb.project.pipeline import Pipeline
+from dvc_wandb.project.settings import project_root
 from dvc_wandb.sync import fetch
 
 

@@ -14,7 +14,8 @@ from dvc_wandb.production import history, registry_state
 from dvc_wandb.production.history import Chapter
 from dvc_wandb.production.promoting_stage import PromotingStage, promoting_stage_of
 from dvc_wandb.production.registry_state import Move
-from dvc_wandb.project.pipeline import Pipeline, project_root
+from dvc_wandb.project.pipeline import Pipeline
+from dvc_wandb.project.settings import project_root
 
 TIME = "%Y-%m-%d %H:%M"
 

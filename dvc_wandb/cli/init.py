@@ -8,7 +8,8 @@ from typing import Any
 
 from dvc_wandb.errors import WrongProject
 from dvc_wandb.project import suggestions
-from dvc_wandb.project.pipeline import Pipeline, project_root
+from dvc_wandb.project.pipeline import Pipeline
+from dvc_wandb.project.settings import project_root
 
 NEXT = """Then:
   dvc-wandb mirror        bring the registry into agreement with dvc.lock; it needs no account: one starts here

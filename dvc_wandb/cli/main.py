@@ -11,7 +11,7 @@ from dvc_wandb import interrupts
 from dvc_wandb.cli import get, history, init, mirror, promote, report, reproduce, rollback, show, verify, why
 from dvc_wandb.client import timeouts
 from dvc_wandb.errors import LineageError, RegistryAway, WrongProject, in_a_sentence, is_of_sdk
-from dvc_wandb.project.pipeline import project_root
+from dvc_wandb.project.settings import project_root
 from dvc_wandb.recorder import client
 
 COMMANDS = (init, mirror, verify, show, why, report, reproduce, promote, rollback, get, history)

@@ -16,9 +16,9 @@ from dvc_wandb.errors import LineageError, in_a_sentence
 from dvc_wandb.production import alias
 from dvc_wandb.project import revisions
 from dvc_wandb.project.lock import Content, Execution
-from dvc_wandb.project.pipeline import Pipeline, project_root
+from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.revisions import Revision
-from dvc_wandb.project.settings import name_of
+from dvc_wandb.project.settings import name_of, project_root
 from dvc_wandb.report import summary
 from dvc_wandb.sync import backfill, mirror
 from dvc_wandb.sync.mirrored_project import MirroredProject

@@ -9,7 +9,8 @@ from typing import Any
 from dvc_wandb.errors import LineageError
 from dvc_wandb.production import Record, alias
 from dvc_wandb.production.promoting_stage import PromotingStage, promoting_stage_of
-from dvc_wandb.project.pipeline import Pipeline, project_root
+from dvc_wandb.project.pipeline import Pipeline
+from dvc_wandb.project.settings import project_root
 from dvc_wandb.promotion import decisions, dry_run
 from dvc_wandb.sync.locks import alone
 

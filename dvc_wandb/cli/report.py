@@ -11,8 +11,8 @@ from typing import Any
 from dvc_wandb.cli.show import other_side
 from dvc_wandb.errors import LineageError, WrongProject
 from dvc_wandb.project import git, revisions
-from dvc_wandb.project.pipeline import Pipeline, project_root
-from dvc_wandb.project.settings import name_of
+from dvc_wandb.project.pipeline import Pipeline
+from dvc_wandb.project.settings import name_of, project_root
 from dvc_wandb.report import report
 from dvc_wandb.report.graph import Graph
 
@@ -81,4 +81,4 @@ def _commit(root: Path, name: str) -> str:
 
 def _is_committed(root: Path) -> bool:
     """Whether dvc.lock and what it names in git are those of HEAD."""
-    return git.said(root, "diff", "--quiet", "HEAD", "--") is not None
+    return git.output_or_none(root, "diff", "--quiet", "HEAD", "--") is not None

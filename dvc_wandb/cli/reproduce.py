@@ -13,7 +13,8 @@ from typing import Any
 
 from dvc_wandb.errors import WrongProject
 from dvc_wandb.project import git
-from dvc_wandb.project.pipeline import Pipeline, project_root
+from dvc_wandb.project.pipeline import Pipeline
+from dvc_wandb.project.settings import project_root
 from dvc_wandb.report import reproduce
 from dvc_wandb.report.graph_text import short
 
@@ -68,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _changed(root: Path) -> list[str]:
     """The files under git's care that the workspace has otherwise than the commit."""
-    return (git.said(root, "diff", "--name-only", "HEAD") or "").splitlines()
+    return (git.output_or_none(root, "diff", "--name-only", "HEAD") or "").splitlines()
 
 
 def _told(result: reproduce.Result) -> list[str]:

@@ -7,7 +7,8 @@ from typing import Any
 
 from dvc_wandb.cli.promote import add_common, decide
 from dvc_wandb.production.promoting_stage import promoting_stage_of
-from dvc_wandb.project.pipeline import Pipeline, project_root
+from dvc_wandb.project.pipeline import Pipeline
+from dvc_wandb.project.settings import project_root
 from dvc_wandb.promotion import decisions
 
 

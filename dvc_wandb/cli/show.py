@@ -14,8 +14,8 @@ from dvc_wandb.client.connection import connect
 from dvc_wandb.errors import RegistryAway, WrongProject, in_a_sentence
 from dvc_wandb.project import lock_history
 from dvc_wandb.project.lock import Content
-from dvc_wandb.project.pipeline import Pipeline, project_root
-from dvc_wandb.project.settings import name_of
+from dvc_wandb.project.pipeline import Pipeline
+from dvc_wandb.project.settings import name_of, project_root
 from dvc_wandb.report import graph_text
 from dvc_wandb.report.graph import Graph, Key, key_of
 from dvc_wandb.report.graph_svg import svg

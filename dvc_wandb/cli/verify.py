@@ -9,8 +9,8 @@ from dataclasses import asdict
 from typing import Any
 
 from dvc_wandb.client.connection import connect
-from dvc_wandb.project.pipeline import Pipeline, project_root
-from dvc_wandb.project.settings import name_of
+from dvc_wandb.project.pipeline import Pipeline
+from dvc_wandb.project.settings import name_of, project_root
 from dvc_wandb.sync import verify
 from dvc_wandb.sync.mirrored_project import MirroredProject
 

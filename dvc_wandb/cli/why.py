@@ -8,7 +8,8 @@ from dataclasses import asdict
 from typing import Any
 
 from dvc_wandb.cli.show import found_in
-from dvc_wandb.project.pipeline import Pipeline, project_root
+from dvc_wandb.project.pipeline import Pipeline
+from dvc_wandb.project.settings import project_root
 from dvc_wandb.report import why
 from dvc_wandb.report.graph import Graph
 

@@ -19,7 +19,9 @@ from dvc_wandb.errors import LineageError
 from dvc_wandb.production import Record, registry_state
 from dvc_wandb.production.registry_state import ALIAS, AliasHolder, held
 from dvc_wandb.project import git
-from dvc_wandb.project.pipeline import Execution, Pipeline, setting
+from dvc_wandb.project.lock import Execution
+from dvc_wandb.project.pipeline import Pipeline
+from dvc_wandb.project.settings import setting
 
 FILL = "`dvc-wandb mirror --all-commits` fills the registry with what git and DVC have of the past."
 
@@ -247,4 +249,4 @@ def drifted(execution: Execution, wanted: RecordedModel, now: AliasHolder | None
 
 
 def _branch(root: Path) -> str | None:
-    return git.said(root, "symbolic-ref", "--short", "-q", "HEAD") or None
+    return git.output_or_none(root, "symbolic-ref", "--short", "-q", "HEAD") or None

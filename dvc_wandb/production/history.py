@@ -49,7 +49,8 @@ def of_git(root: Path, path: str) -> list[Chapter]:
             _tell(told, Chapter(record, commit, datetime.fromisoformat(at), by))
     if (root / path).exists():
         now = datetime.now().astimezone()
-        _tell(told, Chapter(production.read(root / path), None, now, git.said(root, "config", "user.name") or ""))
+        user = git.output_or_none(root, "config", "user.name") or ""
+        _tell(told, Chapter(production.read(root / path), None, now, user))
     return told
 
 
@@ -67,14 +68,14 @@ def _model(record: Record) -> tuple[str, str | None]:
 
 def cut_off(root: Path) -> str | None:
     """That git has not all of the history here, and how to get it; None where it has."""
-    if git.said(root, "rev-parse", "--is-shallow-repository") != "true":
+    if git.output_or_none(root, "rev-parse", "--is-shallow-repository") != "true":
         return None
     return "this clone is shallow: git's history is cut off; `git fetch --unshallow` brings the rest"
 
 
 def _at(root: Path, path: str, commit: str) -> Record | None:
     """The record at a commit; None where none can be read, as with the marks of a merge conflict in it."""
-    text = git.said(root, "show", f"{commit}:./{path}")
+    text = git.output_or_none(root, "show", f"{commit}:./{path}")
     try:
         return production.parse(text, path) if text else None
     except LineageError:
@@ -151,7 +152,7 @@ def follows(root: Path, path: str, later: Record | None, earlier: Record) -> boo
 
 def _all_told(root: Path, path: str, tip: str) -> list[tuple[str, Record]]:
     """What each commit that leads to `tip` made of the record, newest first; what a merge took over isn't its own."""
-    if git.said(root, "rev-parse", "--verify", "--quiet", tip) is None:  # no git, or nothing committed yet
+    if git.output_or_none(root, "rev-parse", "--verify", "--quiet", tip) is None:  # no git, or nothing committed yet
         return []
     log = _asked(root, "log", "--full-history", "--no-merges", "--topo-order", "--format=%H", tip, "--", path)
     found = ((commit, _at(root, path, commit)) for commit in log.split())
@@ -174,7 +175,7 @@ def making(root: Path, md5: str) -> Making | None:
 
 
 def _asked(root: Path, *arguments: str) -> str:
-    return git.told(root, *arguments, failing="git can't tell the history of production")
+    return git.output(root, *arguments, failing="git can't tell the history of production")
 
 
 # ---- both ----

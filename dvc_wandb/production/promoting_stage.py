@@ -14,7 +14,8 @@ from dvc_wandb.client import connection, timeouts
 from dvc_wandb.client.connection import RegistryConnection
 from dvc_wandb.errors import LineageError
 from dvc_wandb.production import Record
-from dvc_wandb.project.pipeline import Execution, Pipeline
+from dvc_wandb.project.lock import Execution
+from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.settings import name_of
 
 T = TypeVar("T")

@@ -18,7 +18,7 @@ from dvc_wandb import content_alias, production
 from dvc_wandb.client.connection import ANSWER_WITHIN, RegistryConnection, authorization
 from dvc_wandb.errors import RegistryAway, first_line
 from dvc_wandb.production import Record
-from dvc_wandb.project.pipeline import Execution
+from dvc_wandb.project.lock import Execution
 
 ALIAS = "production"
 BUSY = (408, 429)  # of HTTP's answers

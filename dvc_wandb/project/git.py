@@ -8,13 +8,13 @@ from pathlib import Path
 from dvc_wandb.errors import WrongProject
 
 
-def said(folder: Path, *arguments: str) -> str | None:
+def output_or_none(folder: Path, *arguments: str) -> str | None:
     """What git prints in `folder`; None where it refuses: there is no repository, no such commit, no git."""
     done = _run(folder, arguments)
     return None if done is None or done.returncode else done.stdout.rstrip("\n")
 
 
-def told(folder: Path, *arguments: str, failing: str) -> str:
+def output(folder: Path, *arguments: str, failing: str) -> str:
     """What git prints in `folder`; raises WrongProject with `failing` and git's own reason where it refuses."""
     done = _run(folder, arguments)
     if done is None:

@@ -17,9 +17,6 @@ from dvc_wandb.project.dvc_objects import lock_hash, reference
 from dvc_wandb.project.files import ContentFiles, copy_to, hashed
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.plot_definitions import defined_in
-from dvc_wandb.project.settings import project_root, setting
-
-__all__ = ["Content", "Execution", "Pipeline", "project_root", "setting"]
 
 
 class Pipeline:

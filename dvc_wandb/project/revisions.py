@@ -29,7 +29,7 @@ class Revision:
 
 def of_all_commits(root: Path) -> list[Revision]:
     """The commits of every branch and tag, and of HEAD where it is on none, that changed a lock."""
-    unborn = git.said(root, "rev-parse", "--verify", "--quiet", "HEAD") is None
+    unborn = git.output_or_none(root, "rev-parse", "--verify", "--quiet", "HEAD") is None
     return _listed(root, "--branches", "--tags", "--remotes", *([] if unborn else ["HEAD"]))
 
 
@@ -80,4 +80,4 @@ def _listed(root: Path, *commits: str) -> list[Revision]:
 
 
 def _lines(root: Path, *arguments: str) -> list[str]:
-    return git.told(root, *arguments, failing="the history can't be read").splitlines()
+    return git.output(root, *arguments, failing="the history can't be read").splitlines()

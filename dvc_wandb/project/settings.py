@@ -53,6 +53,6 @@ def _repository(root: Path) -> str:
     An experiment in a temporary folder belongs to the repository in DVC_ROOT.
     """
     home = Path(os.environ.get("DVC_ROOT") or root).resolve()
-    origin = git.said(home, "config", "--get", "remote.origin.url") or ""
+    origin = git.output_or_none(home, "config", "--get", "remote.origin.url") or ""
     name = re.split(r"[/:]", origin.rstrip("/").removesuffix(".git"))[-1] or home.name
     return re.sub(r"[\s/\\#?%:]+", "-", name)[:128] or "dvc-wandb"

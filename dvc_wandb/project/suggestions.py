@@ -26,7 +26,7 @@ class Suggestion:
 
 def of_folder(folder: Path) -> Iterator[Suggestion]:
     """What comes before everything else, in a folder that is no DVC project yet."""
-    if not git.said(folder, "rev-parse", "--git-dir"):
+    if not git.output_or_none(folder, "rev-parse", "--git-dir"):
         yield Suggestion("", ["git init"], "commits are what lineage is told by", optional=False)
     yield Suggestion("", ["dvc init", "dvc stage add …"], "there is no .dvc folder here or above", optional=False)
 
@@ -34,8 +34,8 @@ def of_folder(folder: Path) -> Iterator[Suggestion]:
 def of_project(pipeline: Pipeline) -> Iterator[Suggestion]:
     """What `pipeline` lacks, the necessary first."""
     root = pipeline.root
-    if git.said(root, "rev-parse", "--git-dir"):
-        open_to_git = [f"/{name}" for name in IGNORED if git.said(root, "check-ignore", f"{name}x") is None]
+    if git.output_or_none(root, "rev-parse", "--git-dir"):
+        open_to_git = [f"/{name}" for name in IGNORED if git.output_or_none(root, "check-ignore", f"{name}x") is None]
         if open_to_git:
             yield Suggestion(
                 ".gitignore", open_to_git, "the embedded registry's data are no part of the project", False

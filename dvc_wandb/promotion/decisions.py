@@ -276,7 +276,7 @@ def _arrived(where: PromotingStage, record: Record) -> bool:
 
 
 def _uncommitted(where: PromotingStage) -> str:
-    changed = git.said(where.root, "status", "--porcelain", "--", where.path)
+    changed = git.output_or_none(where.root, "status", "--porcelain", "--", where.path)
     return " (not committed yet)" if changed else ""
 
 

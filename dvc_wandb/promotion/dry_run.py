@@ -110,7 +110,7 @@ def _copy(where: PromotingStage, target: Path) -> None:
 
 def _names(root: Path) -> set[str]:
     """The files that git has or would take; without git all but the hidden ones, and DVC's settings."""
-    listed = git.said(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    listed = git.output_or_none(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     if listed is not None:
         return {name for name in listed.split("\0") if name}
     shown = [path for path in root.glob("[!.]*") if path.is_file()]

@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 
 from dvc_wandb.errors import LineageError
-from dvc_wandb.project.pipeline import project_root
+from dvc_wandb.project.settings import project_root
 from dvc_wandb.recorder import client
 from dvc_wandb.recorder.session import RecorderSession
 from dvc_wandb.recorder.stage_run import StageRun

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dvc_wandb.client import timeouts
 from dvc_wandb.errors import in_a_sentence
-from dvc_wandb.project.pipeline import Execution
+from dvc_wandb.project.lock import Execution
 from dvc_wandb.recorder.client import RecorderClient
 
 if TYPE_CHECKING:

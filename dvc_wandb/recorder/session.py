@@ -14,7 +14,8 @@ import psutil
 from dvc_wandb.client import connection, timeouts
 from dvc_wandb.client.connection import RegistryConnection
 from dvc_wandb.errors import LineageError, RegistryAway, in_a_sentence, not_mirrored
-from dvc_wandb.project.pipeline import Execution, Pipeline
+from dvc_wandb.project.lock import Execution
+from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.settings import name_of
 
 Said = tuple[str, bool]  # a line for the terminal, and whether it tells of a failure

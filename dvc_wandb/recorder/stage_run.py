@@ -9,7 +9,8 @@ from dvc_wandb.client import connection
 from dvc_wandb.client.connection import RegistryConnection
 from dvc_wandb.errors import LineageError, RegistryAway, first_line, in_a_sentence, not_mirrored
 from dvc_wandb.production import alias
-from dvc_wandb.project.pipeline import Content, Execution, Pipeline
+from dvc_wandb.project.lock import Content, Execution
+from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.recorder.session import RecorderSession, Said
 from dvc_wandb.sync import fetch, log_run, mirror
 from dvc_wandb.sync.mirrored_project import MirroredProject

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dvc_wandb.errors import LineageError, RecorderGone, WrongProject, first_line, in_a_sentence, not_mirrored
-from dvc_wandb.project.pipeline import Execution, Pipeline, project_root
+from dvc_wandb.project.lock import Execution
+from dvc_wandb.project.pipeline import Pipeline
+from dvc_wandb.project.settings import project_root
 from dvc_wandb.recorder.client import RecorderClient
 from dvc_wandb.recorder.console import ConsoleCopy
 from dvc_wandb.recorder.live_run import LiveRun

@@ -139,4 +139,4 @@ def _given(pipeline: Pipeline) -> list[Content]:
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    return git.told(folder, *arguments, failing="the commit can't be cloned")
+    return git.output(folder, *arguments, failing="the commit can't be cloned")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dvc_wandb.project.pipeline import Execution
+from dvc_wandb.project.lock import Execution
 from dvc_wandb.report import graph_text
 from dvc_wandb.sync.mirrored_project import MirroredProject
 

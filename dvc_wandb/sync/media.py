@@ -14,7 +14,8 @@ from typing import Any
 
 from dvc_wandb.errors import LineageError, NotAtHand, in_a_sentence
 from dvc_wandb.project import plots
-from dvc_wandb.project.pipeline import Content, Execution, Pipeline
+from dvc_wandb.project.lock import Content, Execution
+from dvc_wandb.project.pipeline import Pipeline
 
 PICTURES = {".png", ".jpg", ".jpeg", ".gif"}
 MANY = 100  # pictures that a run shows at most; its artifacts hold them all

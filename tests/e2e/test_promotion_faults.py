@@ -242,7 +242,8 @@ def test_of_two_that_move_the_alias_in_the_same_moment_the_first_keeps_it(shop: 
     colleague.lineage("mirror")
     colleague.git("checkout", "--quiet", "main")
     late = """if True:
-        from dvc_wandb.project.pipeline import Pipeline, project_root
+        from dvc_wandb.project.pipeline import Pipeline
+        from dvc_wandb.project.settings import project_root
         from dvc_wandb.production import alias, promoting_stage, registry_state
         where = promoting_stage.promoting_stage_of(Pipeline(project_root()))
         connection, pipeline = where.connected(), Pipeline(where.root)
