@@ -37,7 +37,7 @@ def execution_tag(key: str) -> str:
     return f"{PREFIX}{key}"
 
 
-def given_tag(key: str) -> str:
+def inputs_tag(key: str) -> str:
     """The tag of the runs that were given the same."""
     return f"{PREFIX}given-{key}"
 

@@ -30,11 +30,11 @@ def add(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     try:
-        found = list(suggestions.of_project(Pipeline(project_root())))
+        found = list(suggestions.for_project(Pipeline(project_root())))
     except WrongProject:
         if any((folder / ".dvc").is_dir() for folder in (Path.cwd(), *Path.cwd().parents)):
             raise
-        found = list(suggestions.of_folder(Path.cwd()))
+        found = list(suggestions.for_folder(Path.cwd()))
     for title, optional in (("Needed", False), ("If you like", True)):
         chosen = [one for one in found if one.optional == optional]
         print(f"{title}{'' if chosen else ': nothing'}")

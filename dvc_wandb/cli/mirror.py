@@ -88,13 +88,15 @@ def _past(arguments: argparse.Namespace, root: Path) -> list[Revision]:
     """The commits and experiments that were asked for, each once."""
     found: list[Revision] = []
     if arguments.all_commits:
-        found += _some("commits that changed a lock", revisions.of_all_commits(root))
+        found += _some("commits that changed a lock", revisions.all_commits(root))
     if arguments.all_tags:
-        found += _some("tags", revisions.of_tags(root))
+        found += _some("tags", revisions.tagged_commits(root))
     if arguments.range:
-        found += _some(f"commits in {arguments.range} that changed a lock", revisions.of_range(root, arguments.range))
+        found += _some(
+            f"commits in {arguments.range} that changed a lock", revisions.commit_range(root, arguments.range)
+        )
     if arguments.experiments:
-        found += _some("experiments", revisions.of_experiments(root))
+        found += _some("experiments", revisions.experiments(root))
     return list(dict.fromkeys(found))
 
 

@@ -72,7 +72,7 @@ def _revisions(pipeline: Pipeline, asked: str | None) -> tuple[report.Revision, 
 
 def _commit(root: Path, name: str) -> str:
     try:
-        return revisions.resolved(root, name)
+        return revisions.resolve_commit(root, name)
     except WrongProject:
         raise WrongProject(
             f"there is no revision '{name}' here to hold this one against. In CI, check out with the whole history."

@@ -51,7 +51,7 @@ def recorded(pipeline: Pipeline, execution: Execution) -> RecordedModel | None:
     if not path:
         return None
     try:
-        return of_record(production.read(pipeline.at_hand(execution.out(path))))
+        return of_record(production.read(pipeline.locate(execution.out(path))))
     except (OSError, LineageError):
         raise LineageError(
             f"{path} is no record of what is in production. `git checkout {path}` restores it."
@@ -68,7 +68,9 @@ def candidate(pipeline: Pipeline, target: str) -> str | None:
     for execution in pipeline.locked():
         for path, linked in (execution.meta.get("links") or {}).items():
             if linked == target:
-                return next((dep.md5 for dep in pipeline.running(execution.stage).deps if dep.path == path), None)
+                return next(
+                    (dep.md5 for dep in pipeline.workspace_execution(execution.stage).deps if dep.path == path), None
+                )
     return None
 
 

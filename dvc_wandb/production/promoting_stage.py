@@ -64,8 +64,10 @@ class PromotingStage:
 
 def promoting_stage_of(pipeline: Pipeline) -> PromotingStage:
     """Raises LineageError where no stage promotes, or several do."""
-    stages = pipeline.stages_with("promotes")
+    stages = pipeline.stages_with_meta("promotes")
     if len(stages) != 1:
         what = f"several stages promote ({', '.join(stages)})" if stages else "no stage of this project promotes"
         raise LineageError(f"{what}: dvc.yaml names the record in `meta.wandb.promotes` of one.")
-    return PromotingStage(pipeline.root, stages[0], str(pipeline.running(stages[0]).meta["promotes"]), dict(os.environ))
+    return PromotingStage(
+        pipeline.root, stages[0], str(pipeline.workspace_execution(stages[0]).meta["promotes"]), dict(os.environ)
+    )

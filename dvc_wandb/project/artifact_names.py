@@ -21,20 +21,20 @@ class ArtifactNames:
 
         Of several that use one name, the one nearest to the root keeps it.
         """
-        self._told: dict[str, dict[str, Any]] = {}
+        self._declarations: dict[str, dict[str, Any]] = {}
         self._given: dict[str, str] = {}
         taken: set[str] = set()
         for folder in sorted(sections, key=lambda folder: (len(PurePosixPath(folder).parts), folder)):
             for name, told in sections[folder].items():
                 path = _normal(f"{folder}/{told['path']}")
-                if path not in self._told:
+                if path not in self._declarations:
                     slug = _slug(name)
                     plain = slug not in taken and len(slug) <= LONGEST
-                    self._told[path], self._given[path] = told, slug if plain else _marked(slug, path)
+                    self._declarations[path], self._given[path] = told, slug if plain else _marked(slug, path)
                     taken.add(slug)
         self._taken = frozenset(taken)
 
-    def of(self, path: str) -> str:
+    def name_of(self, path: str) -> str:
         """The artifact that mirrors `path`."""
         if path in self._given:
             return self._given[path]
@@ -43,14 +43,14 @@ class ArtifactNames:
 
     def type_of(self, path: str, otherwise: str) -> str:
         """The type of that artifact: what an `artifacts:` section says, as far as W&B takes it."""
-        kind = re.sub(r"[/:\x00-\x1f\x7f]+", "-", str(self.told(path).get("type") or otherwise))[:120]
+        kind = re.sub(r"[/:\x00-\x1f\x7f]+", "-", str(self.declaration_of(path).get("type") or otherwise))[:120]
         prefix = RESERVED.get(kind, "")
-        reserved = kind.startswith("wandb-") or (kind in RESERVED and self.of(path).startswith(prefix))
+        reserved = kind.startswith("wandb-") or (kind in RESERVED and self.name_of(path).startswith(prefix))
         return f"dvc-{kind}" if reserved else kind
 
-    def told(self, path: str) -> dict[str, Any]:
+    def declaration_of(self, path: str) -> dict[str, Any]:
         """What an `artifacts:` section says of `path`."""
-        return self._told.get(path, {})
+        return self._declarations.get(path, {})
 
 
 def artifact_name(path: str) -> str:

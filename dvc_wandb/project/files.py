@@ -19,7 +19,7 @@ from dvc_wandb.project.lock import Content
 LACKS = "DVC's remote lacks it"
 
 
-class ContentFiles:
+class FileLocator:
     """The files of a project's contents. `entries` are DVC's own objects by path."""
 
     def __init__(self, repo: Any, entries: dict[str, Any]) -> None:
@@ -35,11 +35,11 @@ class ContentFiles:
             self._listings[content] = listed
         return self._listings.get(content)
 
-    def hold(self, content: Content) -> None:
+    def snapshot(self, content: Content) -> None:
         """Keep the bytes as they lie there now, as hard links where the file system has them."""
         place = temporary_folders.folder(Path(self._repo.tmp_dir)) / Path(content.path).name
-        held = {name: place / name if content.is_folder else place for name in self.of(content)}
-        for name, path in self.of(content).items():
+        held = {name: place / name if content.is_folder else place for name in self.files(content)}
+        for name, path in self.files(content).items():
             held[name].parent.mkdir(parents=True, exist_ok=True)
             try:
                 held[name].hardlink_to(path)
@@ -54,9 +54,9 @@ class ContentFiles:
         if listed.exists():
             return {file["relpath"]: file["md5"] for file in json.loads(listed.read_text())}
         entry = self._entries.get(content.path)
-        return _tree_of(entry) if entry is not None and hashed(entry) == content.md5 else None
+        return _tree_of(entry) if entry is not None and workspace_md5(entry) == content.md5 else None
 
-    def of(self, content: Content) -> dict[str, Path]:
+    def files(self, content: Content) -> dict[str, Path]:
         """Where each file of `content` lies, by name; raises NotAtHand."""
         if content not in self._found:
             place = self._place(content)
@@ -67,11 +67,11 @@ class ContentFiles:
             )
         return self._found[content]
 
-    def at_hand(self, content: Content) -> Path:
+    def locate(self, content: Content) -> Path:
         """Where `content` lies as a whole, under its own name; raises NotAtHand."""
         return self._place(content) or self._linked(content)
 
-    def wrong(self, content: Content, name: str, path: Path, md5: str) -> LineageError:
+    def mismatch_error(self, content: Content, name: str, path: Path, md5: str) -> LineageError:
         """What to say of a file of `content` whose bytes in `path` haven't the md5 that dvc.lock has."""
         if self._entries[content.path].hash_name == "md5-dos2unix" and b"\r\n" in path.read_bytes():
             return NotOfBytes(name, md5)
@@ -86,13 +86,13 @@ class ContentFiles:
         """Where `content` lies in the workspace or the git revision, if it is as dvc.lock has it."""
         if content not in self._places:
             entry = self._entries[content.path]
-            self._places[content] = _written_out(entry) if hashed(entry) == content.md5 else None
+            self._places[content] = _written_out(entry) if workspace_md5(entry) == content.md5 else None
         return self._places[content]
 
     def _linked(self, content: Content) -> Path:
         """`content` under its own name in a temporary folder, as links to the objects of DVC's cache."""
         target = temporary_folders.folder() / Path(content.path).name
-        for name, path in self.of(content).items():
+        for name, path in self.files(content).items():
             link = target / name if content.is_folder else target
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(path)
@@ -148,7 +148,7 @@ class ContentFiles:
         return LACKS
 
 
-def hashed(entry: Any) -> str | None:
+def workspace_md5(entry: Any) -> str | None:
     """The md5 of what lies there now, by DVC's own state where nothing changed; None where nothing does."""
     return entry.get_hash().value if entry.exists else None
 

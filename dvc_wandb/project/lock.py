@@ -17,7 +17,7 @@ class Content:
     `path` is relative to the project, or the address of what lies outside of it (`kind` reference).
     `md5` is as dvc.lock has it: a folder's ends in `.dir`, a reference may have an etag; None where nothing is there.
     `kind` is what DVC makes of it: out, metrics, plots, reference, or source for what no stage makes.
-    `within` is the folder out that holds a dependency on a part of it, and whose version mirrors it.
+    `folder_out` is the folder out that holds a dependency on a part of it, and whose version mirrors it.
     """
 
     path: str
@@ -26,7 +26,7 @@ class Content:
     type: str
     kind: str
     desc: str = ""
-    within: Content | None = None
+    folder_out: Content | None = None
 
     @property
     def alias(self) -> str:
@@ -39,9 +39,9 @@ class Content:
         return f"{self.artifact}:{self.alias}"
 
     @property
-    def mirrored(self) -> Content:
+    def versioned(self) -> Content:
         """What has a version of its own in the registry: this, or the folder around it."""
-        return self.within or self
+        return self.folder_out or self
 
     @property
     def is_folder(self) -> bool:
@@ -52,7 +52,7 @@ class Content:
 class Execution:
     """One stage at the md5s of its dependencies and outputs: an entry of dvc.lock.
 
-    One that `goes_on` keeps an output from run to run (`persist: true`) and may build on what it made before.
+    With `has_persisted_out` it keeps an output from run to run (`persist: true`), and may build on what it made before.
     """
 
     stage: str
@@ -63,12 +63,12 @@ class Execution:
     outs: tuple[Content, ...]
     params: dict[str, dict[str, Any]]
     meta: dict[str, Any] = field(default_factory=dict)
-    goes_on: bool = False
+    has_persisted_out: bool = False
 
     @property
     def key(self) -> str:
         """Names this execution by its content: equal for equal commands, parameters and md5s."""
-        return content_alias.digest([*self._given, [(out.path, out.md5) for out in self.outs]])
+        return content_alias.digest([*self._inputs, [(out.path, out.md5) for out in self.outs]])
 
     @property
     def tag(self) -> str:
@@ -76,18 +76,18 @@ class Execution:
         return content_alias.execution_tag(self.key)
 
     @property
-    def given_tag(self) -> str:
+    def inputs_tag(self) -> str:
         """The tag of the runs that were given what this one was: they should have made the same bytes."""
-        return content_alias.given_tag(content_alias.digest([*self._given, sorted(out.path for out in self.outs)]))
+        return content_alias.inputs_tag(content_alias.digest([*self._inputs, sorted(out.path for out in self.outs)]))
 
     @property
-    def _given(self) -> list[Any]:
+    def _inputs(self) -> list[Any]:
         return [self.stage, self.cmd, self.params, [(dep.path, dep.md5) for dep in self.deps]]
 
     def out(self, path: str) -> Content:
         return next(out for out in self.outs if out.path == path)
 
-    def named(self, name: str, *among: str) -> Content:
+    def find_content(self, name: str, *among: str) -> Content:
         """The content whose file name is `name`, `among` its deps, its outs or both; raises LineageError."""
         contents: list[Content] = [one for part in among for one in getattr(self, part)]
         found = [one for one in contents if PurePath(one.path).name == name]

@@ -23,7 +23,7 @@ class LockCache:
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
 
-    def at(self, commit: str) -> Facts:
+    def read(self, commit: str) -> Facts:
         """What the locks of `commit` hold. Raises WrongProject where DVC can't read it."""
         try:
             return pickle.loads((self._folder / commit).read_bytes())

@@ -32,11 +32,11 @@ def commits(pipeline: Pipeline) -> Iterator[Commit]:
     One that DVC can't read is left out. Without git there is the workspace alone.
     """
     if pipeline.commit:
-        described = revisions.described(pipeline.root, "HEAD")
+        described = revisions.describe_commits(pipeline.root, "HEAD")
         remembered = LockCache(pipeline)
-        for revision in revisions.of_range(pipeline.root, "HEAD"):
+        for revision in revisions.commit_range(pipeline.root, "HEAD"):
             try:
-                yield Commit(revision.commit, *described[revision.commit], *remembered.at(revision.commit))
+                yield Commit(revision.commit, *described[revision.commit], *remembered.read(revision.commit))
             except WrongProject:
                 continue
     yield Commit("", "", "the workspace, not committed", pipeline.locked(), pipeline.added())

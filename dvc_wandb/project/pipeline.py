@@ -14,9 +14,9 @@ from typing import Any
 from dvc_wandb.errors import LineageError, NotAtHand, WrongProject, first_line
 from dvc_wandb.project.artifact_names import ArtifactNames
 from dvc_wandb.project.dvc_objects import lock_hash, reference
-from dvc_wandb.project.files import ContentFiles, copy_to, hashed
+from dvc_wandb.project.files import FileLocator, copy_to, workspace_md5
 from dvc_wandb.project.lock import Content, Execution
-from dvc_wandb.project.plot_definitions import defined_in
+from dvc_wandb.project.plot_definitions import collect_definitions
 
 
 class Pipeline:
@@ -42,7 +42,7 @@ class Pipeline:
             raise WrongProject(f"DVC can't read this project{where}: {reason}.{hint}") from None
         self._owners = {self._path(out): out for stage in self._stages.values() for out in stage.outs}
         self._entries = {**{self._path(dep): dep for dep in self._deps()}, **self._owners}
-        self._files = ContentFiles(self._repo, self._entries)
+        self._files = FileLocator(self._repo, self._entries)
         self._locks: dict[str, dict[str, Any]] = {}
 
     def at(self, rev: str) -> Pipeline:
@@ -61,7 +61,7 @@ class Pipeline:
             if _address(self._base, stage) in wanted and _executes(stage) and self._is_locked(stage)
         ]
 
-    def running(self, name: str) -> Execution:
+    def workspace_execution(self, name: str) -> Execution:
         """Stage `name` as it would run now: dependencies and outputs hashed as they lie in the workspace."""
         return self._execution(self._stage(name), now=True)
 
@@ -69,7 +69,7 @@ class Pipeline:
         """The stages that dvc.lock has nothing of."""
         return [name for name, stage in self._stages.items() if _executes(stage) and not self._is_locked(stage)]
 
-    def stages_with(self, key: str) -> list[str]:
+    def stages_with_meta(self, key: str) -> list[str]:
         """The stages whose `meta.wandb` has `key`, locked or not."""
         return [name for name, stage in self._stages.items() if key in ((stage.meta or {}).get("wandb") or {})]
 
@@ -89,35 +89,35 @@ class Pipeline:
 
     def maker(self, content: Content) -> str | None:
         """The stage that makes `content`; None for a source."""
-        owner = self._owners.get(content.mirrored.path)
+        owner = self._owners.get(content.versioned.path)
         return _address(self._base, owner.stage) if owner is not None and _executes(owner.stage) else None
 
-    def at_hand(self, content: Content) -> Path:
+    def locate(self, content: Content) -> Path:
         """Where the bytes of `content` lie as a whole. Raises NotAtHand where nothing has them at its md5."""
-        return self._files.at_hand(content)
+        return self._files.locate(content)
 
     def files(self, content: Content) -> dict[str, Path]:
         """The files of `content` by the names that DVC knows them by; raises NotAtHand."""
         try:
-            return self._files.of(content)
+            return self._files.files(content)
         except NotAtHand:
             if self.rev or self.commit is None:
                 raise
             return self.at(self.commit).files(content)  # code that was changed since it ran is in git as it was
 
-    def wrong(self, content: Content, name: str, path: Path, md5: str) -> LineageError:
+    def mismatch_error(self, content: Content, name: str, path: Path, md5: str) -> LineageError:
         """What to say of a file of `content` whose bytes haven't the md5 that dvc.lock has."""
-        return self._files.wrong(content, name, path, md5)
+        return self._files.mismatch_error(content, name, path, md5)
 
-    def hold(self, contents: Iterable[Content]) -> None:
+    def snapshot(self, contents: Iterable[Content]) -> None:
         """Keep the bytes of `contents` as they lie in the workspace now, whatever DVC does there meanwhile.
 
         As hard links where the file system has them; `at_hand` finds them until this process ends.
         """
         for content in contents:
-            self._files.hold(content)
+            self._files.snapshot(content)
 
-    def goes_on_after(self, execution: Execution) -> bool:
+    def downstream_is_outdated(self, execution: Execution) -> bool:
         """Whether a stage that reads an output of `execution` can't stay as it was locked.
 
         It was locked with other bytes, or never, or outputs of its own are nowhere to be had.
@@ -151,7 +151,7 @@ class Pipeline:
         """The folder of DVC's cache, objects below it by their md5."""
         return Path(self._repo.cache.local.path)
 
-    def cached(self, contents: Iterable[Content]) -> dict[str, Path]:
+    def cache_objects(self, contents: Iterable[Content]) -> dict[str, Path]:
         """The objects of DVC's cache that hold the files of `contents`, by md5, where nothing else writes to them.
 
         None where the workspace's files are links to them.
@@ -182,7 +182,7 @@ class Pipeline:
         DVC removes them before it runs a stage; one that refuses its input would leave the workspace without.
         """
         for out in self._stage(name).outs:
-            if out.persist or not out.hash_info or hashed(out) == out.hash_info.value:
+            if out.persist or not out.hash_info or workspace_md5(out) == out.hash_info.value:
                 continue
             if out.use_cache and self._is_cached(out):
                 out.checkout(force=True)
@@ -206,7 +206,7 @@ class Pipeline:
     def plots(self) -> dict[str, dict[str, Any]]:
         """The definitions of the `plots:` sections by name, and those that stand at an out by its path."""
         at_outs = {path: out.plot for path, out in self._owners.items() if isinstance(out.plot, dict)}
-        return at_outs | defined_in(self._repo.index._plots, self._base)
+        return at_outs | collect_definitions(self._repo.index._plots, self._base)
 
     @property
     def _in_git(self) -> bool:
@@ -242,7 +242,7 @@ class Pipeline:
                 if dep.hash_name == "params"
             },
             meta=meta,
-            goes_on=any(out.persist for out in stage.outs),
+            has_persisted_out=any(out.persist for out in stage.outs),
         )
 
     def _is_locked(self, stage: Any) -> bool:
@@ -269,18 +269,18 @@ class Pipeline:
 
     def _content(self, entry: Any, now: bool) -> Content:
         path = self._path(entry)
-        md5 = hashed(entry) if now and entry.is_in_repo else lock_hash(entry)
+        md5 = workspace_md5(entry) if now and entry.is_in_repo else lock_hash(entry)
         around = self._around(path)
         kind = self._kind(entry, path)
         plain = {"out": "data", "source": "data" if path in self._owners else "code"}.get(kind, kind)
         return Content(
             path=path,
             md5=md5,
-            artifact=self._names.of(path),
+            artifact=self._names.name_of(path),
             type=self._names.type_of(path, plain),
             kind=kind,
-            desc=self._names.told(path).get("desc") or "",
-            within=self._content(around, now) if around is not None else None,
+            desc=self._names.declaration_of(path).get("desc") or "",
+            folder_out=self._content(around, now) if around is not None else None,
         )
 
     def _kind(self, entry: Any, path: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 Plot = dict[str, Any]
 
 
-def defined_in(sections: dict[str, list[Any]], base: Path) -> dict[str, Plot]:
+def collect_definitions(sections: dict[str, list[Any]], base: Path) -> dict[str, Plot]:
     """The plots by name; `sections` by their dvc.yaml, in the project at `base`."""
     found: dict[str, Plot] = {}
     for file, entries in sections.items():

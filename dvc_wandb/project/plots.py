@@ -60,7 +60,7 @@ class Picture:
 Plot = Curves | Confusion | Picture
 
 
-def of(pipeline: Pipeline) -> list[Plot]:
+def read(pipeline: Pipeline) -> list[Plot]:
     """The plots of `pipeline`, as it defines them, else one a file; what isn't at hand is left out."""
     outs = {out.path: out for execution in pipeline.locked() for out in execution.outs}
     definitions = pipeline.plots()

@@ -27,25 +27,25 @@ class Revision:
         return self.experiment or self.commit[:10]
 
 
-def of_all_commits(root: Path) -> list[Revision]:
+def all_commits(root: Path) -> list[Revision]:
     """The commits of every branch and tag, and of HEAD where it is on none, that changed a lock."""
     unborn = git.output_or_none(root, "rev-parse", "--verify", "--quiet", "HEAD") is None
     return _listed(root, "--branches", "--tags", "--remotes", *([] if unborn else ["HEAD"]))
 
 
-def of_range(root: Path, commits: str) -> list[Revision]:
+def commit_range(root: Path, commits: str) -> list[Revision]:
     """The commits that `git rev-list` takes `commits` for, such as `v1.0..main`, where they changed a lock."""
     if commits.startswith("-"):
         raise WrongProject(f"'{commits}' is no range of commits. Give one such as v1.0..main.")
     return _listed(root, commits)
 
 
-def of_tags(root: Path) -> list[Revision]:
+def tagged_commits(root: Path) -> list[Revision]:
     """The tagged commits."""
     return [Revision(sha) for sha in _lines(root, "rev-list", "--no-walk=sorted", "--reverse", "--tags")]
 
 
-def of_experiments(root: Path) -> list[Revision]:
+def experiments(root: Path) -> list[Revision]:
     """The results of DVC's experiments, each after the commit that it started from: what they share isn't its own.
 
     Those in queues and failed ones are left out.
@@ -54,14 +54,14 @@ def of_experiments(root: Path) -> list[Revision]:
     return list(_experiments(found))
 
 
-def described(root: Path, commits: str) -> dict[str, tuple[str, str]]:
+def describe_commits(root: Path, commits: str) -> dict[str, tuple[str, str]]:
     """The day and the first line of each commit that `git log` takes `commits` for."""
     lines = _lines(root, "log", "--date=short", "--format=%H %cd %s", "--end-of-options", commits)
     told = (line.split(" ", 2) for line in lines)
     return {sha: (date, subject) for sha, date, subject in told}
 
 
-def resolved(root: Path, name: str) -> str:
+def resolve_commit(root: Path, name: str) -> str:
     """The commit that `name` means."""
     return _lines(root, "rev-parse", "--verify", "--end-of-options", f"{name}^{{commit}}")[0]
 

@@ -24,14 +24,14 @@ class Suggestion:
     optional: bool = True
 
 
-def of_folder(folder: Path) -> Iterator[Suggestion]:
+def for_folder(folder: Path) -> Iterator[Suggestion]:
     """What comes before everything else, in a folder that is no DVC project yet."""
     if not git.output_or_none(folder, "rev-parse", "--git-dir"):
         yield Suggestion("", ["git init"], "commits are what lineage is told by", optional=False)
     yield Suggestion("", ["dvc init", "dvc stage add …"], "there is no .dvc folder here or above", optional=False)
 
 
-def of_project(pipeline: Pipeline) -> Iterator[Suggestion]:
+def for_project(pipeline: Pipeline) -> Iterator[Suggestion]:
     """What `pipeline` lacks, the necessary first."""
     root = pipeline.root
     if git.output_or_none(root, "rev-parse", "--git-dir"):

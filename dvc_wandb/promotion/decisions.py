@@ -89,7 +89,7 @@ def repro(where: PromotingStage, alone: bool = False, silent: bool = False) -> N
     """Run the stage where something changed; `alone`, without those before it, where all that it reads is there."""
     pipeline = Pipeline(where.root)
     arguments = [where.stage]
-    if alone and all((where.root / dep.path).exists() for dep in pipeline.running(where.stage).deps):
+    if alone and all((where.root / dep.path).exists() for dep in pipeline.workspace_execution(where.stage).deps):
         arguments = ["--single-item", where.stage]
     _dvc(where, *arguments, silent=silent)
     if not alone and _decided(where).get("rule") == "waits_for_person":  # what it waited for may be back
@@ -266,12 +266,12 @@ def holder(where: PromotingStage) -> AliasHolder | None:
 
 def _record_behind(where: PromotingStage, now: AliasHolder) -> Record | None:
     """The record by which it became production in the registry: maybe another clone's, which git will bring."""
-    found = registry_state.behind(where.connected(), Pipeline(where.root).running(where.stage), now)
+    found = registry_state.behind(where.connected(), Pipeline(where.root).workspace_execution(where.stage), now)
     return found[1] if found else None
 
 
 def _arrived(where: PromotingStage, record: Record) -> bool:
-    wanted, execution = alias.of_record(record), Pipeline(where.root).running(where.stage)
+    wanted, execution = alias.of_record(record), Pipeline(where.root).workspace_execution(where.stage)
     return wanted is not None and registry_state.arrived(where.connected(), execution, record, wanted.version)
 
 

@@ -95,7 +95,7 @@ def _copy(where: PromotingStage, target: Path) -> None:
     """What git would have of the project, and what the stage reads; large files as links, what it writes as copies."""
     names = _names(where.root)
     pipeline = Pipeline(where.root)
-    for dep in pipeline.running(where.stage).deps:
+    for dep in pipeline.workspace_execution(where.stage).deps:
         path = where.root / dep.path
         files = path.rglob("*") if path.is_dir() else [path]
         names |= {file.relative_to(where.root).as_posix() for file in files if file.is_file()}

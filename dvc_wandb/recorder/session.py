@@ -105,7 +105,7 @@ class RecorderSession:
 
     def more_comes(self, finished: Execution) -> bool:
         """Whether DVC is sure to go on with a stage that reads what `finished` made."""
-        return self._whole and self.pipeline.goes_on_after(finished)
+        return self._whole and self.pipeline.downstream_is_outdated(finished)
 
     def handed_over(self, stage: str) -> None:
         """What becomes of the outputs of `stage` will be told."""

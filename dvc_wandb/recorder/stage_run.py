@@ -34,7 +34,7 @@ class StageRun:
 
     def on_begin(self, stage: str, live: bool, pid: int, program: str) -> Execution:
         """What DVC knows of the stage. Its run is opened meanwhile, unless it is live in the stage itself."""
-        execution = self._session.pipeline.running(stage)
+        execution = self._session.pipeline.workspace_execution(stage)
         for dep in execution.deps:
             if dep.md5 is None:
                 raise LineageError(f"{dep.path} is missing; `dvc repro {stage}` makes what this stage reads.")
@@ -70,8 +70,8 @@ class StageRun:
         for out in self._begun.outs:
             if not (self._session.root / out.path).exists():
                 raise LineageError(f"{out.path} was not written, but dvc.yaml has it among the outs.")
-        finished = pipeline.running(stage)
-        pipeline.hold(finished.outs)
+        finished = pipeline.workspace_execution(stage)
+        pipeline.snapshot(finished.outs)
         self._over = True
         self._session.handed_over(stage)
         done = self._session.later(self._complete, finished, console, live)

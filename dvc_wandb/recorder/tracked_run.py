@@ -85,11 +85,11 @@ class TrackedRun:
 
     def dep(self, name: str) -> Path:
         """The dependency whose file name is `name`."""
-        return self._root / self._execution.named(name, "deps").path
+        return self._root / self._execution.find_content(name, "deps").path
 
     def out(self, name: str) -> Path:
         """The output whose file name is `name`; its folder is made."""
-        path = self._root / self._execution.named(name, "outs").path
+        path = self._root / self._execution.find_content(name, "outs").path
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
@@ -100,11 +100,11 @@ class TrackedRun:
 
     def md5(self, name: str) -> str:
         """The md5 of the dependency whose file name is `name`, as dvc.lock has it."""
-        return self._execution.named(name, "deps").md5 or ""
+        return self._execution.find_content(name, "deps").md5 or ""
 
     def use_model(self, name: str) -> Path:
         """The dependency `name` as the registry serves it, checked to be the same bytes; else the local file."""
-        content = self._execution.named(name, "deps")
+        content = self._execution.find_content(name, "deps")
         local = self._root / content.path
         try:
             served = self._recorder.ask("use_model", content)

@@ -17,7 +17,7 @@ Key = tuple[str, str | None]  # path and md5
 
 def key_of(content: Content) -> Key:
     """The node of what mirrors `content`: itself, or the folder around it."""
-    return content.mirrored.path, content.mirrored.md5
+    return content.versioned.path, content.versioned.md5
 
 
 class Graph:
@@ -34,7 +34,7 @@ class Graph:
         found: dict[Key, Content] = {key_of(one): one for one in self._more}
         for one in self._executions.values():
             for content in (*one.deps, *one.outs):
-                found[key_of(content)] = content.mirrored
+                found[key_of(content)] = content.versioned
             self.makers |= {key_of(out): one for out in one.outs}
             for key in dict.fromkeys(map(key_of, one.deps)):
                 self.readers.setdefault(key, []).append(one)

@@ -31,7 +31,7 @@ class RegistryNames:
         name = self.versions.get(key_of(content))
         if not self.url or not name:
             return None
-        parts = ("artifacts", content.mirrored.type, *name.split(":"))
+        parts = ("artifacts", content.versioned.type, *name.split(":"))
         return "/".join([self.url, *(quote(part, safe="") for part in parts)])
 
     def run_address(self, execution: Execution) -> str | None:

@@ -72,7 +72,7 @@ def collect(
     """All that the page says; without `base` nothing is compared."""
     then = pipeline.at(base.commit) if base and base.commit else None
     executions, old = pipeline.locked(), then.locked() if then else []
-    before = {plot.title: plot for plot in plots.of(then)} if then else {}
+    before = {plot.title: plot for plot in plots.read(then)} if then else {}
     return PipelineReport(
         project=project,
         head=head,
@@ -80,7 +80,7 @@ def collect(
         decisions=[_decision(pipeline, then, one, old) for one in executions if one.meta.get("promotes")],
         metrics=_metrics(pipeline.metrics(), then.metrics() if then else {}),
         ran=_ran(executions, old) if base else {},
-        plots=[(plot, before.get(plot.title)) for plot in plots.of(pipeline)],
+        plots=[(plot, before.get(plot.title)) for plot in plots.read(pipeline)],
         graph=Graph(executions, pipeline.added()),
         registry=registry,
     )
@@ -103,7 +103,7 @@ def _production(record: dict[str, Any]) -> str:
 def _read(pipeline: Pipeline, execution: Execution, path: str) -> dict[str, Any]:
     """A JSON out of `execution`; empty where it is none, or isn't at hand."""
     try:
-        value = json.loads(pipeline.at_hand(execution.out(path)).read_text())
+        value = json.loads(pipeline.locate(execution.out(path)).read_text())
     except (LineageError, OSError, ValueError, StopIteration):
         return {}
     return value if isinstance(value, dict) else {}

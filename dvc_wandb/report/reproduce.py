@@ -102,7 +102,7 @@ def compare(pipeline: Pipeline, root: Path, ran: set[str]) -> Iterator[Result]:
     """Each stage of `pipeline` against what the clone at `root` made of it, upstream first."""
     again = Pipeline(root)
     for execution in _to_run(pipeline):
-        made = again.running(execution.stage)
+        made = again.workspace_execution(execution.stage)
         why = "" if execution.stage in ran else "it did not run to its end"
         outs = [_out(pipeline, again, out, made.out(out.path)) for out in execution.outs]
         missing = [out.path for out in outs if out.made is None]

@@ -71,7 +71,7 @@ def _since(pipeline: Pipeline, current: Graph, maker: Execution) -> list[Reason]
     found = []
     for one in current.leading_to(maker).executions:
         if not one.stage.endswith(".dvc"):  # an import stays as it is until `dvc update`
-            now = pipeline.running(one.stage)
+            now = pipeline.workspace_execution(one.stage)
             changed = execution_differences.between(one, now)
             changed += [
                 f"{path} itself: {execution_differences.short(old)} → {execution_differences.short(new)}"

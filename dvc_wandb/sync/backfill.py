@@ -79,7 +79,7 @@ def _batches(pipeline: Pipeline, revisions: list[Revision], left: list[NotMirror
         batch = []
         for at, revision in enumerate(revisions[start : start + AT_ONCE], start=start + 1):
             try:
-                locked, by_hand = remembered.at(revision.commit)
+                locked, by_hand = remembered.read(revision.commit)
             except WrongProject as error:
                 left.append(NotMirrored(revision.name, in_a_sentence(error)))
                 continue

@@ -40,7 +40,7 @@ class Drift:
 
 def load(registry: MirroredProject, executions: list[Execution], more: Iterable[Content] = ()) -> None:
     """Ask the registry for all that the comparison needs, at once."""
-    contents = [content.mirrored for one in executions for content in (*one.deps, *one.outs) if content.md5]
+    contents = [content.versioned for one in executions for content in (*one.deps, *one.outs) if content.md5]
     registry.load([*contents, *more], executions)
 
 
@@ -163,7 +163,7 @@ def _missing(registry: MirroredProject, execution: Execution, run: ExecutionRun)
     found = []
     for verb, contents, known in (("uses", execution.deps, run.inputs), ("makes", execution.outs, run.outputs)):
         for content in contents:
-            version = registry.found(content.mirrored)
+            version = registry.found(content.versioned)
             if version and version.id not in known and not _used_in_part(registry, content, known):
                 found.append((verb, content.path))
     return found
@@ -171,9 +171,9 @@ def _missing(registry: MirroredProject, execution: Execution, run: ExecutionRun)
 
 def unknown_inputs(pipeline: Pipeline, registry: MirroredProject, execution: Execution, run: ExecutionRun) -> list[str]:
     """The versions that `run` uses and `execution` doesn't."""
-    versions = (registry.found(dep.mirrored) for dep in execution.deps)
+    versions = (registry.found(dep.versioned) for dep in execution.deps)
     known = {version.id for version in versions if version}
-    parts = [dep for dep in execution.deps if dep.within]
+    parts = [dep for dep in execution.deps if dep.folder_out]
     return sorted(
         name
         for number, name in run.inputs.items()
@@ -183,11 +183,11 @@ def unknown_inputs(pipeline: Pipeline, registry: MirroredProject, execution: Exe
 
 def _used_in_part(registry: MirroredProject, content: Content, edges: dict[str, str]) -> bool:
     """Whether a dependency on a part of a folder is met by another version of that folder, with the same part."""
-    if content.within is None:
+    if content.folder_out is None:
         return False
-    name = content.path.removeprefix(f"{content.within.path}/")
+    name = content.path.removeprefix(f"{content.folder_out.path}/")
     for number, version in edges.items():
-        if version.rpartition(":")[0] == content.within.artifact:
+        if version.rpartition(":")[0] == content.folder_out.artifact:
             file = registry.files_of(number).get(name)
             if file and file.md5 == content.md5:
                 return True

@@ -64,7 +64,7 @@ def use_inputs(run: wandb.Run, execution: Execution, known: Iterable[str] = ()) 
     through = execution.meta.get("uses") or {}
     for dep in execution.deps:
         if dep.path not in known:
-            run.use_artifact(f"{through.get(dep.path, dep.mirrored.artifact)}:{dep.mirrored.alias}")
+            run.use_artifact(f"{through.get(dep.path, dep.versioned.artifact)}:{dep.versioned.alias}")
 
 
 def log_outputs(run: wandb.Run, pipeline: Pipeline, execution: Execution) -> None:
@@ -92,7 +92,7 @@ def link(run: wandb.Run, execution: Execution) -> None:
 
 def mark_complete(run: wandb.Run, execution: Execution) -> None:
     """Say that the run holds all of `execution`."""
-    run.tags = tuple(dict.fromkeys([*(run.tags or ()), execution.given_tag, execution.tag]))
+    run.tags = tuple(dict.fromkeys([*(run.tags or ()), execution.inputs_tag, execution.tag]))
 
 
 def files_of(pipeline: Pipeline, content: Content) -> dict[str, Path]:
@@ -147,7 +147,7 @@ def _add_files(artifact: wandb.Artifact, pipeline: Pipeline, content: Content) -
         entry = artifact.add_file(str(path), name, skip_cache=True, policy="immutable")
         if name not in expected or entry.digest != expected[name].digest:
             called = content.path if len(files) == 1 else f"{content.path}/{name}"
-            raise pipeline.wrong(content, called, path, expected[name].md5)
+            raise pipeline.mismatch_error(content, called, path, expected[name].md5)
 
 
 def _refer(artifact: wandb.Artifact, content: Content) -> None:
@@ -161,7 +161,7 @@ def _refer(artifact: wandb.Artifact, content: Content) -> None:
 def _add_views(artifact: wandb.Artifact, pipeline: Pipeline, content: Content, views: str) -> str:
     """Add the tables and pictures that the function `views` makes; a digest that tells them from files of DVC's."""
     own = set(artifact.manifest.entries)
-    for name, value in media.made_by(views, pipeline, pipeline.at_hand(content)).items():
+    for name, value in media.made_by(views, pipeline, pipeline.locate(content)).items():
         artifact.add(value, name)
     added = artifact.manifest.entries
     return digest_of({name: ManifestEntry(str(entry.digest)) for name, entry in added.items() if name not in own})

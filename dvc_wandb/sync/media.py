@@ -27,7 +27,7 @@ def summary(pipeline: Pipeline, execution: Execution) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for out in execution.outs:
         if out.kind == "metrics":
-            place = pipeline.at_hand(out)
+            place = pipeline.locate(out)
             for file in sorted(place.rglob("*")) if place.is_dir() else [place]:
                 found |= _read_metrics(file) if file.is_file() else {}
     return found
@@ -70,7 +70,7 @@ def _plot_files(pipeline: Pipeline, execution: Execution) -> Iterator[tuple[Cont
     """The files of the plots of `execution`: the out, the file's name within it, and where it lies."""
     for out in execution.outs:
         if out.kind == "plots":
-            place = pipeline.at_hand(out)
+            place = pipeline.locate(out)
             for name in sorted(pipeline.files(out)):
                 yield out, name, place / name if out.is_folder else place
 
@@ -96,7 +96,7 @@ def pictures(pipeline: Pipeline, execution: Execution) -> dict[str, Any]:
             continue
         for path, column in y.items():
             for out in (out for out in execution.outs if out.path == path):
-                table = _read_table(pipeline.at_hand(out))
+                table = _read_table(pipeline.locate(out))
                 pairs = [(row[x], row[column]) for row in table if {x, column} <= row.keys()]
                 found |= {name: _confusion(*map(list, zip(*pairs, strict=True)))} if pairs else {}
     return found
@@ -110,7 +110,7 @@ def tables(pipeline: Pipeline, execution: Execution) -> dict[str, Any]:
     """
 
     def place(name: str) -> Path:
-        return pipeline.at_hand(execution.named(name, "deps", "outs"))
+        return pipeline.locate(execution.find_content(name, "deps", "outs"))
 
     named = execution.meta.get("tables")
     try:

@@ -102,14 +102,14 @@ def make_up(
                 runs.one_more()
         if connection.embedded:
             made = (out for execution in executions for out in execution.outs)
-            local_server.share(pipeline.root, pipeline.cached([*made, *added]).items())
+            local_server.share(pipeline.root, pipeline.cache_objects([*made, *added]).items())
     return left
 
 
 def made_by_none(executions: list[Execution], added: Iterable[Content]) -> list[Content]:
     """What `executions` read and none of them makes, and what was `added` by hand."""
     made = {out for execution in executions for out in execution.outs}
-    read = (dep.mirrored for execution in executions for dep in execution.deps)
+    read = (dep.versioned for execution in executions for dep in execution.deps)
     return [*(one for one in read if one not in made), *added]
 
 
@@ -202,7 +202,7 @@ def _at_hand(
             outs.append(out)
         except LineageError as error:
             lost.append(error)
-    deps = [dep for dep in execution.deps if registry.found(dep.mirrored)]
+    deps = [dep for dep in execution.deps if registry.found(dep.versioned)]
     lost += [LineageError(f"{dep.path}, which it reads, is not there") for dep in execution.deps if dep not in deps]
     if not lost:
         return execution, lost
@@ -251,7 +251,7 @@ def _go_on(
         or version.id not in found.outputs
         or any(True for _ in compare.of_content(pipeline, registry, out, prove=False))
     ]
-    versions = {dep.path: registry.found(dep.mirrored) for dep in at_hand.deps}
+    versions = {dep.path: registry.found(dep.versioned) for dep in at_hand.deps}
     used = [path for path, version in versions.items() if version and version.id in found.inputs]
     with _run(pipeline, connection, found.id) as run:
         log_run.use_inputs(run, at_hand, known=used)

@@ -15,12 +15,12 @@ class MirroredProject(RegistryProject):
         """Ask for all of these at once; what is known already is not asked for."""
         self.load_named(
             [content.version_name for content in contents],
-            [tag for execution in executions for tag in (execution.tag, execution.given_tag)],
+            [tag for execution in executions for tag in (execution.tag, execution.inputs_tag)],
         )
 
     def forget(self, contents: Iterable[Content], execution: Execution | None = None) -> None:
         """These were changed just now: ask again next time."""
-        tags = (execution.tag, execution.given_tag) if execution else ()
+        tags = (execution.tag, execution.inputs_tag) if execution else ()
         self.forget_named([content.version_name for content in contents], tags)
 
     def found(self, content: Content) -> Version | None:
@@ -38,4 +38,4 @@ class MirroredProject(RegistryProject):
 
     def given_the_same(self, execution: Execution) -> list[ExecutionRun]:
         """The runs with the same command, dependencies and parameters."""
-        return self.runs_tagged(execution.given_tag)
+        return self.runs_tagged(execution.inputs_tag)

@@ -67,7 +67,7 @@ def everything(
 
 def _contents(executions: list[Execution], added: Iterable[Content]) -> list[Content]:
     """All that has a version of its own, each once."""
-    found = [one.mirrored for execution in executions for one in (*execution.deps, *execution.outs)]
+    found = [one.versioned for execution in executions for one in (*execution.deps, *execution.outs)]
     return [one for one in dict.fromkeys([*found, *added]) if one.md5]
 
 
@@ -115,7 +115,7 @@ def _other_stories(pipeline: Pipeline, connection: RegistryConnection, execution
 
 def _not_repeatable(pipeline: Pipeline, registry: MirroredProject, execution: Execution) -> list[str]:
     """Where the same command, dependencies and parameters once gave other bytes, here or elsewhere."""
-    if execution.goes_on:  # it was not given the same: what it made before was another
+    if execution.has_persisted_out:  # it was not given the same: what it made before was another
         return []
     once = dict.fromkeys([*compare.not_repeatable(registry, execution), *_in_run_cache(pipeline, execution)])
     return [

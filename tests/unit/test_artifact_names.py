@@ -31,12 +31,12 @@ def test_names_that_are_given_twice_or_look_like_a_path_stay_apart():
             "sub": {"best": {"path": "../other.pkl", "type": "model"}},
         }
     )
-    assert names.of("models/a.pkl") == "best"
-    assert names.of("other.pkl").startswith("best--")
-    assert names.of("data/b.csv") != names.of("c.csv") == "data-b.csv"
-    assert names.told("other.pkl")["type"] == "model"
+    assert names.name_of("models/a.pkl") == "best"
+    assert names.name_of("other.pkl").startswith("best--")
+    assert names.name_of("data/b.csv") != names.name_of("c.csv") == "data-b.csv"
+    assert names.declaration_of("other.pkl")["type"] == "model"
     assert (
-        len(ArtifactNames({".": {"x" * 200: {"path": "long"}}}).of("long")) <= 128
+        len(ArtifactNames({".": {"x" * 200: {"path": "long"}}}).name_of("long")) <= 128
     )  # W&B took none of the stage's outs
 
 

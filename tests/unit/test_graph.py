@@ -85,15 +85,15 @@ def test_executions_of_two_commits_lie_in_one_graph():
 
 def test_a_dependency_on_a_part_of_a_folder_leads_to_the_folders_maker():
     folder = content("data")
-    reads = replace(execution("count", "", "count.txt"), deps=(content("data/one.csv", within=folder),))
+    reads = replace(execution("count", "", "count.txt"), deps=(content("data/one.csv", folder_out=folder),))
     found = Graph([PREPARE, reads]).upstream([key("count.txt")])
     assert stages(found) == ["prepare", "count"]
     assert "data/one.csv" not in paths(found)
 
 
 def test_a_stage_that_reads_what_it_made_before_is_no_circle():
-    goes_on = execution("grow", "log.txt", "log.txt")
-    assert stages(Graph([goes_on])) == ["grow"]
+    growing = execution("grow", "log.txt", "log.txt")
+    assert stages(Graph([growing])) == ["grow"]
 
 
 def test_sources_are_made_by_nobody_and_files_added_by_hand_are_there():

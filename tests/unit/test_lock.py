@@ -34,9 +34,9 @@ def test_a_content_alias_is_one_that_wandb_takes_and_its_own(one: str, other: st
 
 def test_a_part_of_a_folder_is_mirrored_by_the_folder():
     folder = content("data", "0" * 32 + ".dir")
-    part = content("data/one.csv", within=folder)
-    assert part.mirrored == folder
-    assert folder.mirrored == folder
+    part = content("data/one.csv", folder_out=folder)
+    assert part.versioned == folder
+    assert folder.versioned == folder
     assert (folder.is_folder, part.is_folder) == (True, False)
 
 
@@ -54,28 +54,30 @@ def test_a_part_of_a_folder_is_mirrored_by_the_folder():
 def test_what_an_execution_was_given_changes_both_of_its_tags(changed: dict[str, Any]):
     other = replace(TRAIN, **changed)
     assert other.tag != TRAIN.tag
-    assert other.given_tag != TRAIN.given_tag
+    assert other.inputs_tag != TRAIN.inputs_tag
 
 
 def test_other_bytes_from_the_same_inputs_are_another_execution_given_the_same():
     other = replace(TRAIN, outs=(content("model.h5", "another"), *TRAIN.outs[1:]))
     assert other.tag != TRAIN.tag
-    assert other.given_tag == TRAIN.given_tag
+    assert other.inputs_tag == TRAIN.inputs_tag
 
 
-@pytest.mark.parametrize("changed", [{"desc": "Fits"}, {"job_type": "fit"}, {"meta": {"links": {}}}, {"goes_on": True}])
+@pytest.mark.parametrize(
+    "changed", [{"desc": "Fits"}, {"job_type": "fit"}, {"meta": {"links": {}}}, {"has_persisted_out": True}]
+)
 def test_what_only_describes_an_execution_changes_no_tag(changed: dict[str, Any]):
     other = replace(TRAIN, **changed)
-    assert (other.tag, other.given_tag) == (TRAIN.tag, TRAIN.given_tag)
+    assert (other.tag, other.inputs_tag) == (TRAIN.tag, TRAIN.inputs_tag)
 
 
 def test_a_file_is_found_by_its_name_among_deps_and_outs():
     stage = execution("train", "data/x.npz", "models/model.h5")
-    assert stage.named("model.h5", "deps", "outs").path == "models/model.h5"
+    assert stage.find_content("model.h5", "deps", "outs").path == "models/model.h5"
     with pytest.raises(LineageError, match=r"no single 'model.h5' among the deps of stage 'train': data/x.npz"):
-        stage.named("model.h5", "deps")
+        stage.find_content("model.h5", "deps")
 
 
 def test_a_name_that_two_files_have_is_refused():
     with pytest.raises(LineageError, match="no single 'x'"):
-        execution("join", "a/x b/x").named("x", "deps")
+        execution("join", "a/x b/x").find_content("x", "deps")
