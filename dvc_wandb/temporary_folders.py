@@ -1,49 +1,60 @@
 """Folders that are gone when this process ends. What a killed one left behind, the next process removes.
 
-A process holds a lock on the folder that its own lie in; the kernel lets go of it however the process ends.
+A process holds a lock beside the folder that its own lie in; the kernel lets go of it however the process ends.
 """
 
 from __future__ import annotations
 
 import atexit
 import contextlib
-import fcntl
-import os
+import secrets
 import shutil
 import tempfile
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 PREFIX = "dvc-wandb-tmp-"
 
 
-def folder(place: Path | None = None) -> Path:
-    """A new folder in `place`, else where the system keeps what is temporary."""
-    return Path(tempfile.mkdtemp(dir=_of_process(place or Path(tempfile.gettempdir()))))
+def folder(parent: Path | None = None) -> Path:
+    """A new folder in `parent`, else where the system keeps what is temporary."""
+    return Path(tempfile.mkdtemp(dir=_of_process(parent or Path(tempfile.gettempdir()))))
 
 
 @cache
-def _of_process(place: Path) -> Path:
-    for left in place.glob(f"{PREFIX}*"):
-        with contextlib.suppress(OSError):  # another process's, or another user's
-            handle = _locked(left, fcntl.LOCK_NB)
-            shutil.rmtree(left, ignore_errors=True)
-            os.close(handle)
-    while True:
-        made = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
-        with contextlib.suppress(OSError):  # a file system without locks
-            _locked(made)
-        if made.exists():  # else another process took it for one that was left
-            atexit.register(shutil.rmtree, made, ignore_errors=True)
-            return made
+def _of_process(parent: Path) -> Path:
+    """The folder in `parent` that holds those of this process."""
+    from filelock import FileLock
+
+    _remove_abandoned(parent)
+    made = parent / f"{PREFIX}{secrets.token_hex(4)}"
+    lock = FileLock(_lock_of(made))
+    with contextlib.suppress(OSError):  # a file system without locks
+        lock.acquire()
+    made.mkdir(mode=0o700)
+    atexit.register(_remove, made, lock)  # which keeps the lock until then
+    return made
 
 
-def _locked(path: Path, how: int = 0) -> int:
-    """The handle by which this process holds `path` until it ends."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | how)
-    except OSError:
-        os.close(handle)
-        raise
-    return handle
+def _remove_abandoned(parent: Path) -> None:
+    from filelock import FileLock
+
+    for path in parent.glob(f"{PREFIX}*.lock"):
+        lock = FileLock(path)
+        with contextlib.suppress(OSError), lock.acquire(blocking=False):  # else another process's, or another user's
+            _remove(path.with_suffix(""), lock)
+
+
+def _remove(folder: Path, lock: BaseFileLock) -> None:
+    """While the lock is held: its file goes last, so that a kill leaves nothing that the next process doesn't find."""
+    shutil.rmtree(folder, ignore_errors=True)
+    _lock_of(folder).unlink(missing_ok=True)
+    lock.release()
+
+
+def _lock_of(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.lock")

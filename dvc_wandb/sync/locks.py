@@ -7,8 +7,6 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from filelock import FileLock
-
 from dvc_wandb.client import local_server
 from dvc_wandb.project.settings import tmp_folder
 
@@ -20,6 +18,8 @@ def alone(root: Path, work: str) -> Iterator[None]:
     Clones that share an embedded registry take turns, so do experiments in temporary folders: equal contents that are
     logged at one time would become two versions.
     """
+    from filelock import FileLock
+
     store = local_server.store_of(root)
     folder = store if os.access(store, os.W_OK) else tmp_folder(root)
     with FileLock(folder / f"dvc-wandb-{work}.lock"):
