@@ -14,6 +14,7 @@ from typing import Any
 
 from dvc_wandb import temporary_folders
 from dvc_wandb.errors import Damaged, LineageError, NotAtHand, NotOfBytes, first_line
+from dvc_wandb.project.dvc_project import workspace_md5
 from dvc_wandb.project.lock import Content
 
 LACKS = "DVC's remote lacks it"
@@ -146,11 +147,6 @@ class FileLocator:
         except Exception as error:
             return f"DVC can't fetch all: {first_line(error)}"
         return LACKS
-
-
-def workspace_md5(entry: Any) -> str | None:
-    """The md5 of what lies there now, by DVC's own state where nothing changed; None where nothing does."""
-    return entry.get_hash().value if entry.exists else None
 
 
 def copy_to(root: Path, content: Content, files: dict[str, Path]) -> None:

@@ -1,26 +1,28 @@
-"""The plots that the `plots:` sections of a project's dvc.yaml files define, their files as seen from the project."""
+"""The plots that a project defines, their files as seen from the project's root."""
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Any
 
-Plot = dict[str, Any]
+from dvc_wandb.project.pipeline import Pipeline
+
+PlotDefinition = dict[str, Any]  # as DVC's documentation of `plots:` has it: x, y, title, template, …
 
 
-def collect_definitions(sections: dict[str, list[Any]], base: Path) -> dict[str, Plot]:
-    """The plots by name; `sections` by their dvc.yaml, in the project at `base`."""
-    found: dict[str, Plot] = {}
-    for file, entries in sections.items():
-        folder = Path(file).parent.relative_to(base)
+def read(pipeline: Pipeline) -> dict[str, PlotDefinition]:
+    """The definitions of the `plots:` sections by name, and those that stand at an out by its path."""
+    found = {path: out.plot for path, out in pipeline.dvc.outs.items() if isinstance(out.plot, dict)}
+    for file, entries in pipeline.dvc.repo.index._plots.items():
+        folder = PurePosixPath(pipeline.dvc.relative(file)).parent
         for entry in entries:
-            told = {entry: {}} if isinstance(entry, str) else entry
-            found |= dict(_from_root(folder, name, plot or {}) for name, plot in told.items())
+            definitions = {entry: {}} if isinstance(entry, str) else entry
+            found |= dict(_from_root(folder, name, plot or {}) for name, plot in definitions.items())
     return found
 
 
-def _from_root(folder: Path, name: str, plot: Plot) -> tuple[str, Plot]:
+def _from_root(folder: PurePosixPath, name: str, plot: PlotDefinition) -> tuple[str, PlotDefinition]:
     """A plot defined in `folder`. Its name is a file too, unless `y` names the files."""
 
     def seen(path: str) -> str:

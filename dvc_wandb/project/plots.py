@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dvc_wandb.errors import LineageError
+from dvc_wandb.project import plot_definitions
 from dvc_wandb.project.lock import Content
 from dvc_wandb.project.pipeline import Pipeline
 
@@ -63,7 +64,7 @@ Plot = Curves | Confusion | Picture
 def read(pipeline: Pipeline) -> list[Plot]:
     """The plots of `pipeline`, as it defines them, else one a file; what isn't at hand is left out."""
     outs = {out.path: out for execution in pipeline.locked() for out in execution.outs}
-    definitions = pipeline.plots()
+    definitions = plot_definitions.read(pipeline)
     drawn = {path for name, told in definitions.items() for path in _files(name, told)}
     rest = {out.path: {} for out in outs.values() if out.kind == "plots" and out.path not in drawn}
     return [plot for name, told in (definitions | rest).items() for plot in _plots(pipeline, outs, name, told)]

@@ -9,6 +9,7 @@ from dvc_wandb.client import connection
 from dvc_wandb.client.connection import RegistryConnection
 from dvc_wandb.errors import LineageError, RegistryAway, first_line, in_a_sentence, not_mirrored
 from dvc_wandb.production import alias
+from dvc_wandb.project import cache
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.recorder.session import RecorderSession, Said
@@ -105,7 +106,7 @@ class StageRun:
 
     def _restore(self) -> None:
         try:
-            self._session.pipeline.restore(self._stage)
+            cache.restore_outs(self._session.pipeline, self._stage)
         except Exception as error:  # the stage's own failure is what the user has to see
             self._session.say(
                 f"{self._stage}: its earlier outputs are in DVC's cache; `dvc checkout` brings them back "

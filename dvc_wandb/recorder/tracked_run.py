@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dvc_wandb.errors import LineageError, RecorderGone, WrongProject, first_line, in_a_sentence, not_mirrored
+from dvc_wandb.project import cache
 from dvc_wandb.project.lock import Execution
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.settings import project_root
@@ -152,7 +153,7 @@ class TrackedRun:
 def _bring_back(root: Path, stage: str) -> None:
     """Restore the outputs that DVC removed before it started a stage that can't begin."""
     try:
-        Pipeline(root).restore(stage)
+        cache.restore_outs(Pipeline(root), stage)
     except WrongProject:  # which DVC would have seen before
         pass
     except Exception as error:

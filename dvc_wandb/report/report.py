@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dvc_wandb.errors import LineageError
-from dvc_wandb.project import plots
+from dvc_wandb.project import metrics, plots
 from dvc_wandb.project.lock import Execution
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.plots import Curves, Plot
@@ -78,7 +78,7 @@ def collect(
         head=head,
         base=base,
         decisions=[_decision(pipeline, then, one, old) for one in executions if one.meta.get("promotes")],
-        metrics=_metrics(pipeline.metrics(), then.metrics() if then else {}),
+        metrics=_metrics(metrics.read(pipeline), metrics.read(then) if then else {}),
         ran=_ran(executions, old) if base else {},
         plots=[(plot, before.get(plot.title)) for plot in plots.read(pipeline)],
         graph=Graph(executions, pipeline.added()),

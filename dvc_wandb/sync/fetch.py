@@ -9,6 +9,7 @@ from typing import Any
 
 from dvc_wandb import content_alias, temporary_folders
 from dvc_wandb.errors import LineageError, in_a_sentence
+from dvc_wandb.project import cache
 from dvc_wandb.project.files import md5_of
 from dvc_wandb.project.pipeline import Pipeline
 
@@ -19,7 +20,7 @@ def find(pipeline: Pipeline, target: str, md5: str, connect: Callable[[], Any]) 
     `connect` makes the SDK ready. Raises LineageError where nothing has these bytes.
     """
     made = (pipeline.root / out.path for execution in pipeline.locked() for out in execution.outs if out.md5 == md5)
-    for path in (*made, pipeline.cache_folder / md5[:2] / md5[2:]):
+    for path in (*made, cache.object_path(pipeline, md5)):
         if path.is_file() and md5_of(path) == md5:
             return path
     try:

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from dvc_wandb.errors import LineageError, NotAtHand, in_a_sentence
-from dvc_wandb.project import plots
+from dvc_wandb.project import plot_definitions, plots
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.pipeline import Pipeline
 
@@ -90,7 +90,7 @@ def pictures(pipeline: Pipeline, execution: Execution) -> dict[str, Any]:
         if short[key] > 1:
             key = f"{out.path}/{name}" if out.is_folder else out.path
         found |= _picture(key, path)
-    for name, plot in pipeline.plots().items():
+    for name, plot in plot_definitions.read(pipeline).items():
         x, y = plot.get("x"), plot.get("y")
         if plot.get("template") != "confusion" or not isinstance(x, str) or not isinstance(y, dict):
             continue

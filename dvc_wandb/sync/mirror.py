@@ -20,6 +20,7 @@ from dvc_wandb.client import local_server
 from dvc_wandb.client.connection import RegistryConnection, open_run, start_sdk
 from dvc_wandb.client.versions import ExecutionRun
 from dvc_wandb.errors import LineageError, RegistryAway, in_a_sentence
+from dvc_wandb.project import cache
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.settings import tmp_folder
@@ -102,7 +103,7 @@ def make_up(
                 runs.one_more()
         if connection.embedded:
             made = (out for execution in executions for out in execution.outs)
-            local_server.share(pipeline.root, pipeline.cache_objects([*made, *added]).items())
+            local_server.share(pipeline.root, cache.unshared_objects(pipeline, [*made, *added]).items())
     return left
 
 

@@ -10,6 +10,7 @@ from dvc_wandb.client.connection import RegistryConnection
 from dvc_wandb.client.versions import Version
 from dvc_wandb.errors import LineageError, in_a_sentence
 from dvc_wandb.production import alias, history, registry_state
+from dvc_wandb.project import cache
 from dvc_wandb.project.files import md5_of
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.pipeline import Pipeline
@@ -127,7 +128,7 @@ def _not_repeatable(pipeline: Pipeline, registry: MirroredProject, execution: Ex
 def _in_run_cache(pipeline: Pipeline, execution: Execution) -> Iterator[str]:
     """Other outs of the same execution that DVC's run cache knows."""
     now = {out.path: out.md5 for out in execution.outs}
-    for entry in pipeline.run_cache(execution.stage):
+    for entry in cache.past_outs(pipeline, execution.stage):
         for path, md5 in entry.items():
             if path in now and md5 != now[path]:
                 yield f"{path} was {md5} in an entry of DVC's run cache, now it is {now[path]}"
@@ -146,7 +147,7 @@ def _look_deep(
     for content in versions.values():
         for name, md5 in _named(pipeline, content):
             names.setdefault(md5, []).append(name)
-    for folder in sorted(path for path in pipeline.cache_folder.glob("??") if path.is_dir()):
+    for folder in sorted(path for path in cache.folder(pipeline).glob("??") if path.is_dir()):
         for path in sorted(folder.iterdir()):
             report.rehashed += 1
             md5 = (folder.name + path.name).removesuffix(".dir")

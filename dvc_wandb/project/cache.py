@@ -1,0 +1,65 @@
+"""DVC's cache, and its run cache: objects by md5, what a stage ever made, and a stage's outputs brought back."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from dvc_wandb.errors import NotAtHand
+from dvc_wandb.project.dvc_project import is_cached, workspace_md5
+from dvc_wandb.project.files import copy_to
+from dvc_wandb.project.lock import Content
+from dvc_wandb.project.pipeline import Pipeline
+
+
+def folder(pipeline: Pipeline) -> Path:
+    """The folder of DVC's cache, objects below it by their md5."""
+    return Path(pipeline.dvc.repo.cache.local.path)
+
+
+def object_path(pipeline: Pipeline, md5: str) -> Path:
+    """Where the cache keeps the bytes of `md5`, whether they are there or not."""
+    return Path(pipeline.dvc.repo.cache.local.oid_to_path(md5))
+
+
+def unshared_objects(pipeline: Pipeline, contents: Iterable[Content]) -> dict[str, Path]:
+    """The objects of the cache that hold the files of `contents`, by md5, where nothing else writes to them.
+
+    None where the workspace's files are links to them.
+    """
+    if {"hardlink", "symlink"} & set(pipeline.dvc.repo.cache.local.cache_types):
+        return {}
+    listings = (pipeline.listing(content) or {} for content in contents if content.kind != "reference")
+    return {md5: object_path(pipeline, md5) for listing in listings for md5 in listing.values()}
+
+
+def past_outs(pipeline: Pipeline, stage: str) -> Iterator[dict[str, str]]:
+    """What the run cache knows that the command, dependencies and parameters in dvc.lock ever made: md5s by path."""
+    import yaml
+    from dvc.stage.cache import _get_cache_hash
+    from dvc.stage.serialize import to_single_stage_lockfile
+
+    locked = pipeline.dvc.stage(stage)
+    if not locked.cmd or not all(entry.hash_info for entry in (*locked.deps, *locked.outs)):
+        return
+    key = _get_cache_hash(to_single_stage_lockfile(locked), key=True)
+    paths = {out.def_path: pipeline.dvc.path(out) for out in locked.outs}
+    for file in sorted(Path(pipeline.dvc.repo.stage_cache.cache_dir, key[:2], key).glob("*")):
+        made = yaml.safe_load(file.read_text()).get("outs", [])
+        yield {paths[out["path"]]: out["md5"] for out in made if out["path"] in paths and "md5" in out}
+
+
+def restore_outs(pipeline: Pipeline, stage: str) -> None:
+    """Bring the outputs of `stage` back as dvc.lock has them, as far as DVC's cache or git hold them.
+
+    DVC removes them before it runs a stage; one that refuses its input would leave the workspace without.
+    """
+    for out, content in pipeline.locked_outs(stage):
+        if out.persist or not out.hash_info or workspace_md5(out) == out.hash_info.value:
+            continue
+        if out.use_cache and is_cached(out):
+            out.checkout(force=True)
+        elif not out.use_cache:  # git keeps it, and the run cache a copy
+            with contextlib.suppress(NotAtHand):
+                copy_to(pipeline.root, content, pipeline.files(content))

@@ -1,0 +1,202 @@
+"""DVC's own view of a project: stages, dependencies and outputs are DVC's objects here, as no other module sees them.
+
+DVC itself reads dvc.yaml and dvc.lock (templating, foreach, .dvcignore are its own).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from dvc_wandb.errors import WrongProject, first_line
+from dvc_wandb.project.artifact_names import Section
+
+
+class DvcProject:
+    """A project in the workspace at `root`, or at the commit `rev`, read from `scm` where that is open already.
+
+    A stage goes by its name, with the path of its file in front unless that is the root's dvc.yaml; an entry, which is
+    a dependency or an output, by its path in the project. Raises WrongProject where DVC can't read the project.
+    """
+
+    def __init__(self, root: Path, rev: str | None = None, scm: Any = None) -> None:
+        from dvc.exceptions import DvcException
+
+        self.root, self.rev = root, rev
+        try:
+            self.repo = _open_repo(root, rev, scm)
+            self._base = Path(self.repo.root_dir)
+            self.stages: dict[str, Any] = {self.address(stage): stage for stage in self.repo.index.stages}
+            self.artifact_sections = self._artifact_sections()
+        except (DvcException, TypeError) as error:  # DVC's own TypeError for a value that its templates can't hold
+            reason = first_line(error)
+            hint = " Templates in dvc.yaml take their values from params.yaml." if "Could not find" in reason else ""
+            where = f" at the commit {rev[:10]}" if rev else ""
+            raise WrongProject(f"DVC can't read this project{where}: {reason}.{hint}") from None
+        self.outs = {self.path(out): out for stage in self.stages.values() for out in stage.outs}
+        self.entries = {**{self.path(dep): dep for dep in self.deps()}, **self.outs}
+        self._locks: dict[str, dict[str, Any]] = {}
+
+    @property
+    def commit(self) -> str | None:
+        """The commit that the project is read at; None without git."""
+        from dvc.scm import Git
+
+        try:
+            return self.rev or (self.repo.scm.get_rev() if isinstance(self.repo.scm, Git) else None)
+        except Exception:  # scmrepo's own, in a repository without a commit
+            return None
+
+    def deps(self) -> Iterator[Any]:
+        """The dependencies of all stages, without parameters."""
+        return (dep for stage in self.stages.values() for dep in stage.deps if dep.hash_name != "params")
+
+    def stage(self, name: str) -> Any:
+        """The stage called `name`; raises WrongProject."""
+        try:
+            return self.stages[name]
+        except KeyError:
+            known = ", ".join(sorted(self.stages)) or "none"
+            raise WrongProject(f"dvc.yaml has no stage '{name}'. Its stages: {known}.") from None
+
+    def upstream_of(self, targets: tuple[str, ...]) -> set[str]:
+        """The names of the stages that make `targets`, which are stages or outputs, and of all upstream of them."""
+        import networkx
+
+        graph = self.repo.index.graph
+        makers = {path: out.stage for path, out in self.outs.items()}
+        wanted = {makers.get(name.rstrip("/")) or self.stage(name) for name in targets}
+        return {self.address(stage) for target in wanted for stage in networkx.dfs_preorder_nodes(graph, target)}
+
+    def stages_in_order(self) -> Iterator[Any]:
+        """All stages, upstream first."""
+        import networkx
+
+        return networkx.dfs_postorder_nodes(self.repo.index.graph)
+
+    def address(self, stage: Any) -> str:
+        """The stage's name. DVC's own `addressing` depends on the folder that one stands in; this one doesn't."""
+        file = Path(stage.path).relative_to(self._base).as_posix()
+        name = getattr(stage, "name", None)
+        return file if name is None else name if file == "dvc.yaml" else f"{file}:{name}"
+
+    def path(self, entry: Any) -> str:
+        """The entry's path in the project, or the address of what lies outside of it."""
+        if entry.is_in_repo:
+            return self.relative(entry.fs_path)
+        return _outside_address(entry, self.root, self._base)
+
+    def relative(self, path: str) -> str:
+        """An absolute path as it is seen from the project's root."""
+        return Path(path).relative_to(self._base).as_posix()
+
+    def folder_out(self, path: str) -> Any:
+        """The folder output that `path` is a part of; None where it is none's part."""
+        if path in self.outs or "://" in path:
+            return None
+        return next((self.outs[str(p)] for p in Path(path).parents if str(p) in self.outs), None)
+
+    def is_source(self, path: str) -> bool:
+        """Whether no stage makes `path`: code, data in git, what `dvc add` keeps."""
+        out = self.outs.get(path) or self.folder_out(path)
+        return out is None or not executes(out.stage)
+
+    def is_locked(self, stage: Any) -> bool:
+        """Whether dvc.lock has an entry for all of the stage; a .dvc file is its own lock."""
+        if any(lock_hash(out) is None for out in stage.outs):
+            return False
+        return not hasattr(stage, "name") or stage.name in self._lock(stage)
+
+    def locked_command(self, stage: Any) -> str | list[str]:
+        """The command as dvc.lock has it; DVC's object for the stage has dvc.yaml's."""
+        return self._lock(stage)[stage.name]["cmd"] if hasattr(stage, "name") else stage.cmd
+
+    def _lock(self, stage: Any) -> dict[str, Any]:
+        """The entries of the dvc.lock beside the stage's dvc.yaml, all values as text; read once."""
+        import yaml
+
+        path = stage.dvcfile._lockfile.path
+        if path not in self._locks:
+            loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # DVC's own is slower by an order of magnitude
+            text = self.repo.fs.open(path, "r").read() if self.repo.fs.exists(path) else ""
+            self._locks[path] = (yaml.load(text, loader) or {}).get("stages") or {}
+        return self._locks[path]
+
+    def _artifact_sections(self) -> dict[str, Section]:
+        """The `artifacts:` sections by the folder of their dvc.yaml."""
+        return {
+            self.relative(str(Path(file).parent)): {name: entry for name, entry in section.items() if entry.get("path")}
+            for file, section in self.repo.index._artifacts.items()
+        }
+
+
+def executes(stage: Any) -> bool:
+    """Whether `stage` is more than a file that was added by hand: it has a command, or imports."""
+    return bool(stage.cmd or stage.deps)
+
+
+def lock_hash(entry: Any) -> str | None:
+    """What the lock knows of an entry's content: an md5, an etag, the commit of an import; None where it has none."""
+    repo = getattr(entry, "def_repo", None)
+    value = repo.get("rev_lock") if repo else entry.hash_info.value if getattr(entry, "hash_info", None) else None
+    if value is None and getattr(entry, "info", None):  # a database or a dataset
+        value = entry.dumpd()
+    if value is None or isinstance(value, str):
+        return value
+    return hashlib.md5(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def workspace_md5(entry: Any) -> str | None:
+    """The md5 of what lies there now, by DVC's own state where nothing changed; None where nothing does."""
+    return entry.get_hash().value if entry.exists else None
+
+
+def is_cached(out: Any) -> bool:
+    """Whether DVC's cache holds the output as the lock has it; of a folder, its list of files."""
+    return bool(out.hash_info) and out.local_cache.exists(out.hash_info.value)
+
+
+def workspace_params(stage: str, dep: Any) -> dict[str, Any]:
+    """The values in the workspace of the parameters that `stage` names in one file; raises WrongProject."""
+    from dvc.exceptions import DvcException
+
+    try:
+        values = dep.read_params(flatten=True)
+    except DvcException as error:
+        raise WrongProject(f"{dep} can't be read: {first_line(error)}.") from None
+    missing = [name for name in dep.params if name not in values]
+    if missing:
+        raise WrongProject(f"{dep} has no {', '.join(missing)}, which stage '{stage}' in dvc.yaml reads.")
+    return values
+
+
+def _open_repo(root: Path, rev: str | None, scm: Any) -> Any:
+    """DVC's Repo; a commit is read straight from git's objects."""
+    from dvc.fs import GitFileSystem
+    from dvc.repo import Repo
+    from dvc.scm import SCM
+
+    if rev is None:
+        return Repo(str(root))
+    scm = scm or SCM(str(root))
+    inside = root.resolve().relative_to(Path(scm.root_dir).resolve()).as_posix()
+    return Repo(f"/{inside}".rstrip("."), fs=GitFileSystem(scm=scm, rev=rev), scm=scm)
+
+
+def _outside_address(entry: Any, root: Path, base: Path) -> str:
+    """The address of what lies outside of the project at `root`, which DVC reads at `base`."""
+    repo = getattr(entry, "def_repo", None)
+    if repo:  # as pip writes it: git+URL#path; the commit is the content
+        url = repo["url"] if urlsplit(repo["url"]).scheme else f"file:{repo['url']}"
+        return f"git+{url}#{quote(entry.def_path)}"
+    path = str(entry.def_path or entry)
+    if urlsplit(path).scheme:
+        return path
+    if not os.path.isabs(path):
+        path = os.path.normpath(root / os.path.relpath(entry.fs_path, base))
+    return f"file://{quote(path)}"
