@@ -101,6 +101,13 @@ def test_a_page_that_types_commands_says_first_how_to_have_them(page: str):
     assert typed is None or (ready and ready.start() < typed.start())
 
 
+@pytest.mark.parametrize("package", ["dvc_wandb", "wandb_registry"])
+def test_the_design_shows_every_folder_of_a_package(package: str):
+    tree = PAGES["DESIGN.md"].partition(f"## {package}")[2].partition("\n## ")[0]
+    folders = {path.parent.name for path in (ROOT / package).glob("*/__init__.py")}
+    assert set(re.findall(r"^    (\w+)/ ", tree, flags=re.MULTILINE)) == folders
+
+
 def test_no_placeholder_is_left():
     assert "@@" not in DOCS
 
