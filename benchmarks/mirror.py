@@ -192,7 +192,7 @@ def benchmark(title: str, floor: int, make: Callable[[Project], None], *options:
 
 def serve(folder: Path) -> None:
     """The registry of `folder`, counting its requests."""
-    from wandb_registry import daemon
+    from wandb_registry import listener, store_folder
     from wandb_registry import serve as server
 
     counts: Counter[str] = Counter()
@@ -216,10 +216,10 @@ def serve(folder: Path) -> None:
         return count
 
     server.create_app = counting
-    daemon.prepare(folder)
-    claim = daemon.claim(folder)
-    daemon.write_card(folder, "127.0.0.1", claim.port, os.getpid())
-    server.serve(folder, claim, "127.0.0.1", idle_exit=None)
+    store_folder.prepare(folder)
+    listening = listener.listen(folder)
+    listener.write_server_info(folder, "127.0.0.1", listening.port, os.getpid())
+    server.serve(folder, listening, "127.0.0.1", idle_exit=None)
 
 
 def main() -> None:

@@ -49,10 +49,12 @@ LAYERS = {
         {"http", "graphql"},
         {"store"},
         {"model"},
+        {"daemon"},
+        {"listener"},
+        {"store_folder"},
         {"storage"},
         {"db"},
         {"drawing"},
-        {"daemon"},
         {"defaults", "errors"},
     ],
 }

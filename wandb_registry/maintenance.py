@@ -1,15 +1,16 @@
 """Care for a store, also while it is served: proof that it is whole, removal of what nothing refers to, copies."""
 
-import fcntl
 import os
 import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 from wandb_registry.db.connection import Connection
 from wandb_registry.errors import BadInput, RegistryError
@@ -189,7 +190,7 @@ def collect(store: Store, grace: float = GRACE_SECONDS) -> Removed:
     upload that counts on one either finds it or is told to send it again.
     """
     removed = Removed()
-    with _alone(store):
+    with _maintenance_lock(store):
         _remove_contents(store, grace, removed)  # first, since on a full disk nothing else can be written before
         with store.db.write() as db:
             removed.pending = len(db.all(REMOVE_STALE, seconds=int(grace)))
@@ -224,15 +225,9 @@ def _remove_unneeded(db: Connection, md5: str, path: Path, grace: float, removed
     path.unlink()
 
 
-@contextmanager
-def _alone(store: Store) -> Iterator[None]:
+def _maintenance_lock(store: Store) -> FileLock:
     """No other `gc` or `backup` of this store works meanwhile."""
-    descriptor = os.open(store.folder / "upkeep.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+    return FileLock(store.folder / "maintenance.lock")
 
 
 # ---- backup ----
@@ -248,7 +243,7 @@ def backup(store: Store, target: Path) -> int:
     if target.exists() and any(target.iterdir()):
         raise BadInput(f"{target} is not empty. Name a new folder for the copy.")
     target.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _alone(store):
+    with _maintenance_lock(store):
         records = target / "registry.db.part"
         with closing(sqlite3.connect(store.db.path)) as source, closing(sqlite3.connect(records)) as copy:
             source.backup(copy)

@@ -8,21 +8,22 @@ from pathlib import Path
 
 import uvicorn
 
-from wandb_registry import daemon
 from wandb_registry.app import create_app
 from wandb_registry.http.connections import protocol
 from wandb_registry.http.middleware import LOOPBACK_NAMES, Activity
+from wandb_registry.listener import Listener, start_lock
 from wandb_registry.model.accounts import users
 from wandb_registry.store import Store, open_store
+from wandb_registry.store_folder import api_key, log_path
 
 LARGEST_LOG = 2**20  # then it goes on in a new file, beside the one before
 
 
-def serve(folder: Path, claim: daemon.Claim, host: str, idle_exit: float | None, url: str | None = None) -> None:
-    """Serves until the process ends, which alone lets go of the claim's lock. With a `url`, says where to look."""
+def serve(folder: Path, listener: Listener, host: str, idle_exit: float | None, url: str | None = None) -> None:
+    """Serves until the process ends, which alone lets go of the listener's lock. With a `url`, says where to look."""
     store = open_store(folder)
     store.blobs.clear_incoming()
-    _keep_log(None if url else daemon.log_of(folder))
+    _keep_log(None if url else log_path(folder))
     if url:
         token = first_login_token(store)
         print(f"Registry  {url}\nData      {folder}\nOpen      {url}/login?token={token}\n", flush=True)
@@ -51,7 +52,7 @@ def serve(folder: Path, claim: daemon.Claim, host: str, idle_exit: float | None,
             timeout_graceful_shutdown=10,
         )
     )
-    server.run(sockets=[claim.socket])
+    server.run(sockets=[listener.socket])
 
 
 def _keep_log(path: Path | None) -> None:
@@ -65,13 +66,13 @@ def _keep_log(path: Path | None) -> None:
 def first_login_token(store: Store) -> str:
     """A token for the person who runs the registry."""
     with store.db.write() as db:
-        return users.new_login_token(db, users.sign_in(db, daemon.key(store.folder)).user_id)
+        return users.new_login_token(db, users.sign_in(db, api_key(store.folder)).user_id)
 
 
 async def _leave_when_idle(server: uvicorn.Server, folder: Path, activity: Activity, seconds: float) -> None:
     """Ends an idle server while nobody is starting one: who looks for it meanwhile waits, then starts the next."""
     while True:
         await asyncio.sleep(max(0.05, seconds - activity.idle_seconds))
-        if activity.idle_seconds >= seconds and daemon.start_lock(folder, wait=False) is not None:
+        if activity.idle_seconds >= seconds and start_lock(folder, wait=False) is not None:
             server.should_exit = True
             return

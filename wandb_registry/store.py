@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from wandb_registry import daemon
 from wandb_registry.db.connection import Connection, Database
 from wandb_registry.model.accounts import teams, users
 from wandb_registry.storage.blobs import Blobs
 from wandb_registry.storage.signing import Signer
 from wandb_registry.storage.upload_parts import Parts
+from wandb_registry.store_folder import api_key, prepare, private_text, replace_api_key
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class Store:
 
 def open_store(folder: Path) -> Store:
     """Opens the store of a folder and makes what a new one lacks, down to the first account."""
-    daemon.prepare(folder)
-    secret = daemon.private_text(folder / "secret", lambda: secrets.token_hex(32))
+    prepare(folder)
+    secret = private_text(folder / "secret", lambda: secrets.token_hex(32))
     signer, blobs = Signer(bytes.fromhex(secret)), Blobs(folder)
     store = Store(
         folder=folder,
@@ -35,12 +35,12 @@ def open_store(folder: Path) -> Store:
         signer=signer,
     )
     with store.db.write() as db:
-        teams.make_first(db, daemon.key(folder))
+        teams.make_first(db, api_key(folder))
         keep_key(db, folder)
     return store
 
 
 def keep_key(db: Connection, folder: Path) -> None:
     """Sees to it that the key in the store's file 'api-key' works: one that was taken back is replaced by another."""
-    if not users.is_key(db, daemon.key(folder)):
-        users.add_key(db, users.operator(db), daemon.replace_key(folder))
+    if not users.is_key(db, api_key(folder)):
+        users.add_key(db, users.operator(db), replace_api_key(folder))

@@ -20,7 +20,8 @@ import psutil
 import pytest
 
 from tests.working_tree import ROOT
-from wandb_registry import daemon
+from wandb_registry import daemon, listener
+from wandb_registry.store_folder import prepare
 
 from .conftest import command
 
@@ -33,8 +34,8 @@ ENSURE = (
 def store(tmp_path: Path) -> Iterator[Path]:
     """A store whose server had a port that no other test's server looks for, when those go up and down beside it."""
     folder = tmp_path / "store"
-    daemon.prepare(folder)
-    (folder / "server.json").write_text(json.dumps({"port": _free_port()}))
+    prepare(folder)
+    listener.write_server_info(folder, "127.0.0.1", _free_port(), os.getpid())
     yield folder
     daemon.stop(folder)
 
@@ -145,7 +146,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path):
 
 
 def test_a_server_that_dies_at_its_start_says_why(store: Path):
-    daemon.prepare(store)
+    prepare(store)
     (store / "registry.db").write_text("this is no database, and long enough to be sure of it" * 100)
     with pytest.raises(daemon.DaemonError, match="file is not a database"):
         daemon.ensure(store)
@@ -213,6 +214,11 @@ def test_the_server_starts_fast_and_small(store: Path):
     print(f"start to first answer {sorted(taken)[1]:.2f} s, {megabytes:.0f} MB")
     assert sorted(taken)[1] < 2
     assert megabytes < 100
+
+
+def test_what_starts_a_server_needs_the_standard_library_alone():
+    """Each stage imports it. Without `site` no other library is found."""
+    subprocess.run([sys.executable, "-S", "-c", "import wandb_registry.daemon"], cwd=ROOT, check=True)
 
 
 def test_the_server_imports_nothing_heavy():

@@ -29,6 +29,7 @@ from starlette.types import Message
 from tests.working_tree import ROOT
 from wandb_registry import daemon
 from wandb_registry.http.middleware import Activity, Guard
+from wandb_registry.store_folder import log_path
 
 from .by_hand import log
 from .conftest import Registry
@@ -302,9 +303,9 @@ def test_refusals_do_not_fill_the_disk(store: Path):
     server = daemon.ensure(store)
     stranger = Registry(server.url, server.entity, "", store)
     for _ in range(3):
-        with daemon.log_of(store).open("a") as file:
+        with log_path(store).open("a") as file:
             file.write("what many refusals write\n" * 50_000)
         page = stranger.send("GET", "/nowhere" * 200, signed_in=False, headers={"Accept": "text/html"})
         assert page.status == 404
     assert sum(path.stat().st_size for path in store.glob("server.log*")) < 2_000_000
-    assert re.fullmatch(r"\S+ \S+ GET /nowhere.{,700}\n", daemon.log_of(store).read_text())
+    assert re.fullmatch(r"\S+ \S+ GET /nowhere.{,700}\n", log_path(store).read_text())

@@ -7,9 +7,10 @@ import sqlite3
 import sys
 from pathlib import Path
 
-from wandb_registry import daemon
+from wandb_registry import daemon, listener
 from wandb_registry.cli import accounts, command, maintenance
 from wandb_registry.errors import RegistryError, from_system
+from wandb_registry.store_folder import DaemonError, default_store, prepare
 
 IDLE_VARIABLE = "REGISTRY_IDLE_SECONDS"
 IDLE_SECONDS = 900  # of a server that a stage started; one in the foreground stays
@@ -17,10 +18,10 @@ IDLE_SECONDS = 900  # of a server that a stage started; one in the foreground st
 
 def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
-    store = daemon.default_store()
+    store = default_store()
     try:
         return options.run(store, options) or 0
-    except (daemon.DaemonError, RegistryError) as error:
+    except (DaemonError, RegistryError) as error:
         return _say(str(error))
     except OSError as error:
         return _say(str(from_system(error) or f"{error.filename or store}: {error.strerror}."))
@@ -67,22 +68,22 @@ def _port(text: str) -> int:
 
 
 def _serve(store: Path, options: argparse.Namespace) -> None:
-    daemon.prepare(store)
+    prepare(store)
     started_by_a_stage = options.socket_fd is not None
     if started_by_a_stage:
-        claim = daemon.Claim(options.lock_fd, socket.socket(fileno=options.socket_fd))
+        listening = listener.Listener(options.lock_fd, socket.socket(fileno=options.socket_fd))
         url = None
     else:
-        with daemon.alone(store):
-            claim = daemon.claim(store, options.host, options.port)
-            url = daemon.write_card(store, options.host, claim.port, os.getpid())
+        with listener.starting(store):
+            listening = listener.listen(store, options.host, options.port)
+            url = listener.write_server_info(store, options.host, listening.port, os.getpid())
     idle = options.idle_exit
     if idle is None and (started_by_a_stage or IDLE_VARIABLE in os.environ):
         idle = _idle_seconds()
 
     from wandb_registry.serve import serve
 
-    serve(store, claim, options.host, idle, url)
+    serve(store, listening, options.host, idle, url)
 
 
 def _idle_seconds() -> float:
@@ -90,7 +91,7 @@ def _idle_seconds() -> float:
     try:
         return float(text)
     except ValueError:
-        raise daemon.DaemonError(f"{IDLE_VARIABLE} is '{text}': a number of seconds is expected.") from None
+        raise DaemonError(f"{IDLE_VARIABLE} is '{text}': a number of seconds is expected.") from None
 
 
 def _stop(store: Path, _options: argparse.Namespace) -> int:

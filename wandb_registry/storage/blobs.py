@@ -4,20 +4,18 @@ A file appears under its md5 only when all its bytes are there, checked and on d
 """
 
 import base64
-import ctypes
 import hashlib
 import os
 import re
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
 
-from wandb_registry.daemon import sync
 from wandb_registry.errors import BadInput
+from wandb_registry.storage.fsync import fsync_all
 
-FEW = 4  # files that are synced one by one
 MD5 = re.compile(r"[0-9a-f]{32}")
 
 
@@ -86,13 +84,13 @@ class Blobs:
         folders = {self.path(md5).parent for md5 in contents}
         try:
             files = [_write_aside(asides[md5], body) for md5, body in new.items()]
-            sync_all(files, self.incoming)
+            fsync_all(files, self.incoming)
             for folder in folders:
                 folder.mkdir(exist_ok=True)
             for md5, aside in asides.items():
                 aside.replace(self.path(md5))
             # also for what was here: whoever brought it may not have come so far
-            sync_all({self.folder, *folders}, self.folder)
+            fsync_all({self.folder, *folders}, self.folder)
         finally:
             for aside in asides.values():
                 aside.unlink(missing_ok=True)
@@ -157,7 +155,7 @@ class Incoming:
             os.fsync(self._file.fileno())
             target.parent.mkdir(exist_ok=True)
             self._path.replace(target)
-        sync_all([target.parent, self._blobs.folder], self._blobs.folder)
+        fsync_all([target.parent, self._blobs.folder], self._blobs.folder)
         return md5
 
 
@@ -166,27 +164,3 @@ def _write_aside(path: Path, body: bytes) -> Path:
         file.write(body)
         os.fchmod(file.fileno(), 0o444)
     return path
-
-
-def sync_all(paths: Iterable[Path], folder: Path) -> None:
-    """Makes files or folders durable. Many at once cost least when their whole file system is told, where that can be
-    said.
-    """
-    paths = list(paths)
-    if len(paths) < FEW or not _sync_file_system(folder):
-        for path in paths:
-            sync(path)
-
-
-def _sync_file_system(folder: Path) -> bool:
-    syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
-    if syncfs is None:
-        return False
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        if syncfs(descriptor):
-            code = ctypes.get_errno()
-            raise OSError(code, os.strerror(code), str(folder))
-        return True
-    finally:
-        os.close(descriptor)

@@ -14,7 +14,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from wandb_registry.storage.blobs import md5_of, sync_all
+from wandb_registry.storage.blobs import md5_of
+from wandb_registry.storage.fsync import fsync_all
 
 FICLONE = 0x40049409  # ioctl of Linux: the target shares the blocks of the source
 READ_ONLY = 0o444
@@ -39,7 +40,7 @@ def share(store: Path, contents: Iterable[tuple[str, Path]]) -> SharedBytes:
         return SharedBytes()
     found = [(blobs / md5[:2] / md5[2:], path) for md5, path in contents if _can_share(blobs, md5, path)]
     found = [(blob, path) for blob, path in found if _md5_of(path) == blob.parent.name + blob.name]
-    sync_all([path for _, path in found], incoming)  # the store's own were on disk before they were acknowledged
+    fsync_all([path for _, path in found], incoming)  # the store's own were on disk before they were acknowledged
     done = SharedBytes()
     for blob, path in found:
         with contextlib.suppress(OSError):  # taken away meanwhile, or links to it are not allowed: two copies, then

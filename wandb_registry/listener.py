@@ -1,0 +1,166 @@
+"""What a server holds while it serves a store: the store's lock and a listening socket.
+
+The locks are flock's own and not those of filelock: a starter hands its lock to the server as an open descriptor, with
+no moment between them, and those who look whether a store is served share a lock and so don't see each other.
+"""
+
+import fcntl
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from wandb_registry.store_folder import DaemonError
+
+FIRST_PORTS = range(8090, 8100)
+UNREAD_MS = 180_000  # that an answer may wait for a client to read on
+LOCK_ATTEMPTS = 10  # `is_served` holds the lock for a moment
+BACKLOG = 256  # connections that wait while the server imports itself
+
+
+@dataclass(frozen=True)
+class Listener:
+    """The lock of a store, as an open descriptor, and a socket that already listens."""
+
+    lock: int
+    socket: socket.socket
+
+    @property
+    def port(self) -> int:
+        return self.socket.getsockname()[1]
+
+
+@dataclass(frozen=True)
+class ServerInfo:
+    """What the store's file server.json says of its server."""
+
+    url: str
+    port: int
+    pid: int
+
+
+def listen(store: Path, host: str = "127.0.0.1", port: int | None = None) -> Listener:
+    """Takes the store's lock and a port: the given one, else the one it had last, else a free one.
+
+    Raises DaemonError where the store is served already or the port can't be used.
+    """
+    lock = os.open(store / "server.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        if not _lock_soon(lock):
+            info = read_server_info(store)
+            where = f" at {info.url} (process {info.pid})" if info else ""
+            raise DaemonError(
+                f"{store} is already served{where}. "
+                "Stop it with 'wandb-registry stop', or choose another folder with REGISTRY_DIR."
+            )
+        return Listener(lock, _bind(store, host, port))
+    except BaseException:
+        os.close(lock)
+        raise
+
+
+def is_served(store: Path) -> bool:
+    """Whether a server holds the store's lock."""
+    try:
+        lock = os.open(store / "server.lock", os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        return not _lock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    finally:
+        os.close(lock)
+
+
+def write_server_info(store: Path, host: str, port: int, pid: int) -> str:
+    """Writes down where the store is served, and returns the URL. The next server tries the same port first."""
+    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
+    info = ServerInfo(f"http://{shown}:{port}", port, pid)
+    temporary = store / f"server.json.{os.getpid()}"
+    try:
+        temporary.write_text(json.dumps(asdict(info)) + "\n")
+        temporary.replace(store / "server.json")
+    finally:
+        temporary.unlink(missing_ok=True)  # on a full disk
+    return info.url
+
+
+def read_server_info(store: Path) -> ServerInfo | None:
+    """Where the store is served, or was last; None if it never was."""
+    try:
+        return ServerInfo(**json.loads((store / "server.json").read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def start_lock(store: Path, wait: bool) -> int | None:
+    """The lock of whoever starts or ends the server of this store, as an open descriptor.
+
+    None if another process has it and we don't wait.
+    """
+    descriptor = os.open(store / "start.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    if _lock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB)):
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+@contextmanager
+def starting(store: Path) -> Iterator[None]:
+    """No other process starts or ends the server of this store meanwhile."""
+    descriptor = start_lock(store, wait=True)
+    try:
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _lock(descriptor: int, operation: int) -> bool:
+    """Whether flock gave the lock."""
+    try:
+        fcntl.flock(descriptor, operation)
+        return True
+    except BlockingIOError:
+        return False
+
+
+def _lock_soon(descriptor: int) -> bool:
+    for _ in range(LOCK_ATTEMPTS):
+        if _lock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def _bind(store: Path, host: str, port: int | None) -> socket.socket:
+    reason = None
+    for candidate in [_last_port(store), *FIRST_PORTS, 0] if port is None else [port]:
+        listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # inherited by what it accepts; asyncio sets it only on sockets that it made itself, and an answer that goes
+        # out in two pieces would wait 40 ms for the client's acknowledgement
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # else what waits for a client that never reads keeps its socket
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_MS)
+        try:
+            listening.bind((host, candidate))
+            listening.listen(BACKLOG)
+            return listening
+        except OSError as error:
+            listening.close()
+            reason = error.strerror
+            if port is not None:
+                raise DaemonError(
+                    f"Port {port} of {host} can't be used: {error.strerror}. "
+                    "Choose another with --port, or leave --port away to get a free one."
+                ) from None
+    raise DaemonError(f"No port of '{host}' can be used: {reason}. Is it an address of this machine?")
+
+
+def _last_port(store: Path) -> int:
+    info = read_server_info(store)
+    return info.port if info else FIRST_PORTS[0]

@@ -1,0 +1,88 @@
+"""A store's folder and its private files. Only the standard library, so that starting a server stays cheap.
+
+api-key      the API key of the person who runs the registry
+server.json  where the store is served, or was last
+server.lock  held by the server as long as it lives
+start.lock   held by whoever starts or ends the server
+server.log   what a server in the background has to say
+"""
+
+import os
+import secrets
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from wandb_registry.storage.fsync import fsync
+
+API_KEY = "api-key"
+
+
+class DaemonError(Exception):
+    """The server of a store can't be found, started or stopped; the text says why and what to do."""
+
+
+def default_store() -> Path:
+    """`REGISTRY_DIR`, else `.registry` in the current folder."""
+    return Path(os.environ.get("REGISTRY_DIR") or ".registry").absolute()
+
+
+def prepare(store: Path) -> None:
+    """Makes the store's folder, for this user only and ignored by git. Raises DaemonError if it can't be written."""
+    try:
+        if not store.is_dir():
+            store.mkdir(mode=0o700, parents=True, exist_ok=True)
+            fsync(store.parent)  # else a power cut could take the whole store
+        ignore = store / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n")
+        api_key(store)
+    except OSError as error:
+        raise DaemonError(
+            f"The registry can't write to its folder {store}: {error.strerror}. "
+            "Make it writable, or choose another with REGISTRY_DIR."
+        ) from None
+
+
+def log_path(store: Path) -> Path:
+    """The log of a server in the background."""
+    return store / "server.log"
+
+
+def api_key(store: Path) -> str:
+    """The API key of the person who runs the registry, made with the store."""
+    return private_text(Path(store) / API_KEY, _new_api_key)
+
+
+def replace_api_key(store: Path) -> str:
+    """Writes another API key in place of that person's, and returns it."""
+    key = _new_api_key()
+    _write_beside(store / API_KEY, key).replace(store / API_KEY)
+    return key
+
+
+def private_text(path: Path, make: Callable[[], str]) -> str:
+    """The text of a file that only this user may read. The first process that asks for it makes it."""
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        pass
+    temporary = _write_beside(path, make())
+    with suppress(FileExistsError):  # unlike a rename, a link fails when another process was first
+        os.link(temporary, path)
+    temporary.unlink()
+    return path.read_text().strip()
+
+
+def _new_api_key() -> str:
+    return secrets.token_hex(20)
+
+
+def _write_beside(path: Path, text: str) -> Path:
+    """A new file beside this one, on disk, that only this user may read."""
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    return temporary
