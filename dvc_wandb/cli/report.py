@@ -50,21 +50,21 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _revisions(pipeline: Pipeline, asked: str | None) -> tuple[report.Revision, report.Revision | None]:
+def _revisions(pipeline: Pipeline, asked: str | None) -> tuple[report.ComparedRevision, report.ComparedRevision | None]:
     """What the page is about, and what it is held against; None where there is nothing earlier."""
     if pipeline.commit is None:
         if asked:
             raise WrongProject(f"this project has no commits, so there is no '{asked}' to hold it against.")
-        return report.Revision("the workspace", None), None
+        return report.ComparedRevision("the workspace", None), None
     committed = _is_committed(pipeline.root)
-    head = report.Revision(pipeline.commit[:7] if committed else "the workspace", pipeline.commit)
+    head = report.ComparedRevision(pipeline.commit[:7] if committed else "the workspace", pipeline.commit)
     if asked:
-        return head, report.Revision(asked, _commit(pipeline.root, asked))
+        return head, report.ComparedRevision(asked, _commit(pipeline.root, asked))
     target = os.environ.get("GITHUB_BASE_REF")
     for name in ([f"origin/{target}"] if target else []) + (["HEAD~1"] if committed else ["HEAD"]):
         try:
             commit = _commit(pipeline.root, name)
-            return head, report.Revision(f"{name} ({commit[:7]})", commit)
+            return head, report.ComparedRevision(f"{name} ({commit[:7]})", commit)
         except WrongProject as error:
             print(f"dvc-wandb: {error}", file=sys.stderr)
     return head, None

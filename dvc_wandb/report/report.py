@@ -22,7 +22,7 @@ from dvc_wandb.report.graph_svg import svg
 
 
 @dataclass(frozen=True)
-class Revision:
+class ComparedRevision:
     """What the page is about, or held against: its name for people and its commit."""
 
     name: str
@@ -56,18 +56,22 @@ class Metric:
 @dataclass(frozen=True)
 class PipelineReport:
     project: str
-    head: Revision
-    base: Revision | None
+    head: ComparedRevision
+    base: ComparedRevision | None
     decisions: list[Decision]
     metrics: list[Metric]
-    ran: dict[str, list[str]]  # stage → what it was given otherwise than at the base
+    reruns: dict[str, list[str]]  # stage → what it was given otherwise than at the base
     plots: list[tuple[Plot, Plot | None]]
     graph: Graph
     registry: graph_text.RegistryNames
 
 
 def collect(
-    pipeline: Pipeline, project: str, head: Revision, base: Revision | None, registry: graph_text.RegistryNames
+    pipeline: Pipeline,
+    project: str,
+    head: ComparedRevision,
+    base: ComparedRevision | None,
+    registry: graph_text.RegistryNames,
 ) -> PipelineReport:
     """All that the page says; without `base` nothing is compared."""
     then = pipeline.at(base.commit) if base and base.commit else None
@@ -79,7 +83,7 @@ def collect(
         base=base,
         decisions=[_decision(pipeline, then, one, old) for one in executions if one.meta.get("promotes")],
         metrics=_metrics(metrics.read(pipeline), metrics.read(then) if then else {}),
-        ran=_ran(executions, old) if base else {},
+        reruns=_reruns(executions, old) if base else {},
         plots=[(plot, before.get(plot.title)) for plot in plots.read(pipeline)],
         graph=Graph(executions, pipeline.added()),
         registry=registry,
@@ -120,7 +124,7 @@ def _metrics(now: dict[str, dict[str, Any]], before: dict[str, dict[str, Any]]) 
     return found
 
 
-def _ran(executions: list[Execution], old: list[Execution]) -> dict[str, list[str]]:
+def _reruns(executions: list[Execution], old: list[Execution]) -> dict[str, list[str]]:
     before = {one.stage: one for one in old}
     found = {
         one.stage: execution_differences.between(before.get(one.stage), one)
@@ -153,7 +157,7 @@ def _page(template: str, report: PipelineReport, escape: bool) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {"plain": plain, "number": number, "data": _data}
+    environment.filters |= {"plain": plain, "number": number, "signed": signed, "data": _data_url}
     drawing = svg(report.graph, report.registry, f"Lineage of {report.project}") if escape else ""
     return environment.get_template(template).render(
         report=report,
@@ -171,6 +175,11 @@ def number(value: Any) -> str:
     return "–" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
+def signed(change: float | None) -> str:
+    """A difference for people, with its sign; nothing where there is none."""
+    return "" if change is None else f"{change:+.6g}"
+
+
 def plain(text: Any) -> str:
     """A text that Markdown shows as it is, in a table too."""
     return re.sub(r"([\\`*_{}\[\]<>#|~$])", r"\\\1", str(text)).replace("\n", " ")
@@ -186,5 +195,5 @@ def xychart(curves: Curves) -> str:
     return "\n".join(["xychart-beta", f'  title "{safe["title"]}"', f'  x-axis "{safe["x"]}" [{ticks}]', *lines])
 
 
-def _data(picture: plots.Picture) -> str:
+def _data_url(picture: plots.Picture) -> str:
     return f"data:{picture.media};base64,{base64.b64encode(picture.content).decode()}"
