@@ -37,13 +37,13 @@ def add_common(one: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     where = promoting_stage_of(Pipeline(project_root()))
     if arguments.version and not (arguments.reason or "").strip():
-        raise LineageError('say why, for the record: make promote VERSION=v3 REASON="…" (--reason "…").')
+        raise LineageError('say why, for the record: dvc-wandb promote --version v3 --reason "…".')
     if arguments.version:
         return decide(where, arguments, lambda: decisions.version(where, arguments.version, arguments.reason))
     if arguments.source:
         return decide(where, arguments, lambda: decisions.from_registry(where, arguments.reason))
     if arguments.reason:
-        raise LineageError("a reason belongs to a person's decision: name a VERSION, or FROM=registry.")
+        raise LineageError("a reason belongs to a person's decision: name a --version, or --from registry.")
     if arguments.dry:
         return foresee(where, lambda: dry_run.of_gate(where))
     allowed()
@@ -82,6 +82,4 @@ def foresee(where: PromotingStage, trial: Callable[[], Iterator[str]]) -> int:
 
 def allowed() -> None:
     if reason := alias.why_never_here():
-        raise LineageError(
-            f"{reason}, which never changes what is in production; DRY=1 (--dry) says what would happen."
-        )
+        raise LineageError(f"{reason}, which never changes what is in production; --dry says what would happen.")
