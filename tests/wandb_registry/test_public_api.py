@@ -126,7 +126,7 @@ def test_orders_sort_by_any_value_and_pages_lose_nothing(registry: Registry, tho
     [
         ({"colour": "red"}, "Runs have no field 'colour'"),
         ({"config.lr": {"$near": 3}}, r"The filter operator '\$near' is not known here"),
-        ({"name": {"$regex": "(a+)+b"}}, "is too costly"),
+        ({"name": {"$regex": "(?=r)"}}, "which has no lookaround"),
         ({"name": {"$regex": "("}}, "can't be read"),
         ({"name": {"$regex": "r", "$options": "q"}}, r"\$options stands beside a \$regex"),
         ({"$or": {"name": "a"}}, r"\$or takes a list"),
@@ -135,7 +135,7 @@ def test_orders_sort_by_any_value_and_pages_lose_nothing(registry: Registry, tho
         ({"config.lr": {"$type": "date"}}, "'date' is none"),
         ({"tags": {"$size": "2"}}, r"\$size takes a whole number"),
         ({"tags": {"$elemMatch": "base"}}, "A filter is a JSON object"),
-        (json.loads('{"$and": [{"group": "g1"}, ' * 18 + '{"config.lr": 1}' + "]}" * 18), "nested too deeply"),
+        (json.loads('{"$and": [{"group": "g1"}, ' * 21 + '{"config.lr": 1}' + "]}" * 21), "nested too deeply"),
         ({'config.a"b': 1}, "holds a quotation mark"),
         ({"$or": [{"name": "a"}] * 600}, "more than 500 clauses"),
     ],

@@ -268,7 +268,7 @@ NAME = "a" * 40 + "!"
 
 @pytest.mark.parametrize("listed", ["runs", "artifactCollections"])
 @pytest.mark.parametrize("pattern", ["(a+)+$", "(a|aa)+$", "a?" * 30 + "a" * 30 + "b", "(a?){40}b"])
-def test_a_pattern_that_never_ends_is_refused(registry: Registry, listed: str, pattern: str):
+def test_a_pattern_with_endless_ways_to_match_is_answered_at_once(registry: Registry, listed: str, pattern: str):
     """One name of forty letters and one such filter kept the server from answering anybody, for good."""
     log(registry, "patterns", NAME, {"a": b"1"})
     start = 'mutation($n: String) { upsertBucket(input: {modelName: "patterns", name: $n}) { inserted } }'
@@ -279,7 +279,9 @@ def test_a_pattern_that_never_ends_is_refused(registry: Registry, listed: str, p
         wanted = json.dumps({"name": {"$regex": pattern}})
         return registry.ask(f"query($v: JSONString) {{ {question} }}", v=wanted).text
 
-    assert "is too costly" in found(pattern)
+    began = time.monotonic()
+    assert '"totalCount":' in found(pattern)
+    assert time.monotonic() - began < 5
     assert '"totalCount":1' in found("^a+.*(x|!)$")
 
 

@@ -1,185 +1,189 @@
-"""Mongo-style filters and orders, as the SDK's public API writes them, over rows of any kind.
+"""Mongo-style filters and orders, as the SDK's public API writes them, read and checked once.
 
-A filter is compiled once into a function of a field reader: `reader("config.lr")` gives the value of one row.
+A filter becomes a tree of conditions that says nothing of where the fields lie; `query.py` makes SQL of it. The
+operators mean what MongoDB says (https://www.mongodb.com/docs/manual/reference/operator/query/), with two differences:
+a field that is null is as one that isn't there, and W&B's own `$contains` looks for a part of a text.
 """
 
 import json
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from wandb_registry.errors import BadInput
-from wandb_registry.model import nested_keys
-from wandb_registry.model.search import operands, patterns
+from wandb_registry.model.search import operands
 
-Reader = Callable[[str], Any]
-Test = Callable[[Reader], bool]
 DEEPEST = 20
 MOST_CLAUSES = 500
+LOGICAL = ("$and", "$or", "$nor")
 
 
-def compile_filter(text: str | None) -> Test | None:
-    """The test that a JSON filter describes; None if every row passes."""
-    tree = parsed(text)
-    return _Filter().all_of(tree) if tree else None
+@dataclass(frozen=True)
+class And:
+    """Every part holds; so it does if there is none."""
+
+    parts: tuple["Condition", ...] = ()
 
 
-def parsed(text: str | None) -> Any:
-    """What a filter's JSON holds; None if there is no filter."""
-    if not text:
-        return None
+@dataclass(frozen=True)
+class Or:
+    """A part holds; never if there is none."""
+
+    parts: tuple["Condition", ...] = ()
+
+
+@dataclass(frozen=True)
+class Not:
+    part: "Condition"
+
+
+@dataclass(frozen=True)
+class OnField:
+    """The field of this dotted name meets a condition."""
+
+    name: str
+    condition: "Condition"
+
+
+@dataclass(frozen=True)
+class Operator:
+    """An operator with its checked operand, about the value at hand or, if that is a list, on any member of it.
+
+    `$eq`: any JSON; `$in`: a list; `$lt`, `$lte`, `$gt`, `$gte`: a number, a text or a truth value; `$exists`: None;
+    `$regex`: a pattern that RE2 takes; `$contains`: a text; `$size`: an int; `$mod`: (divisor, rest);
+    `$type`: the names of types.
+    """
+
+    name: str
+    operand: Any = None
+
+
+@dataclass(frozen=True)
+class AnyElement:
+    """The value at hand is a list, and one member of it meets a condition, or is an object whose fields do."""
+
+    condition: "Condition"
+    of_fields: bool
+
+
+Condition = And | Or | Not | OnField | Operator | AnyElement
+
+
+def parse(text: str | None) -> Condition:
+    """The conditions of a filter's JSON; without a filter, one that always holds.
+
+    Raises BadInput for what is no filter, has an operator or operand that can't be, or is too large.
+    """
     try:
-        return json.loads(text)
+        tree = json.loads(text) if text else None
     except (ValueError, RecursionError):
-        raise BadInput(f"The filter is not JSON: {text[:80]}") from None
+        raise BadInput(f"The filter is not JSON: {str(text)[:80]}") from None
+    return _Parser().filter(tree, DEEPEST) if tree else And()
 
 
-def sort_key(order: str | None, default: str) -> tuple[str, bool]:
+def parse_order(order: str) -> tuple[str, bool]:
     """The field and direction of an order such as '-created_at': (field, descending)."""
-    order = order or default
     return order.lstrip("+-"), order.startswith("-")
-
-
-def ordered(rows: list[Any], value: Callable[[Any], Any], descending: bool) -> list[Any]:
-    """Rows by their value, those without one last; numbers before text."""
-    have = [row for row in rows if value(row) is not None]
-    rest = [row for row in rows if value(row) is None]
-    return sorted(have, key=lambda row: _comparable(value(row)), reverse=descending) + rest
-
-
-def _comparable(value: Any) -> tuple[int, Any]:
-    return (0, float(value)) if isinstance(value, (int, float)) else (1, str(value))
-
-
-class _Filter:
-    """One filter: what its clauses share."""
-
-    def __init__(self):
-        self._clauses = 0
-        self._search = patterns.Search()
-
-    def all_of(self, tree: Any, depth: int = DEEPEST) -> Test:
-        if not isinstance(tree, Mapping):
-            raise BadInput("A filter is a JSON object.")
-        tests = [self._clause(key, value, deeper(depth)) for key, value in tree.items()]
-        return lambda read: all(test(read) for test in tests)
-
-    def _clause(self, key: str, value: Any, depth: int) -> Test:
-        self._clauses += 1
-        if self._clauses > MOST_CLAUSES:
-            raise BadInput(f"The filter has more than {MOST_CLAUSES} clauses.")
-        if key in ("$and", "$or", "$nor"):
-            if not isinstance(value, list):
-                raise BadInput(f"{key} takes a list of filters.")
-            parts = [self.all_of(part, depth) for part in value]
-            if key == "$and":
-                return lambda read: all(part(read) for part in parts)
-            if key == "$or":
-                return lambda read: any(part(read) for part in parts)
-            return lambda read: not any(part(read) for part in parts)
-        if key == "$not":
-            part = self.all_of(value, depth)
-            return lambda read: not part(read)
-        if key.startswith("$"):
-            raise BadInput(f"The filter operator '{key}' is not known here.")
-        accepts = self._condition(value, depth)
-        return lambda read: accepts(read(key))
-
-    def _condition(self, value: Any, depth: int) -> Callable[[Any], bool]:
-        if not isinstance(value, Mapping) or not any(key.startswith("$") for key in value):
-            return lambda found: _equal(found, value)
-        tests = [self._operator(name, operand, deeper(depth)) for name, operand in operands.operators(value)]
-        return lambda found: all(test(found) for test in tests)
-
-    def _operator(self, name: str, operand: Any, depth: int) -> Callable[[Any], bool]:
-        if name == "$not":
-            accepts = self._condition(operand, depth)
-            return lambda found: not accepts(found)
-        if name in ("$regex", "$contains"):
-            if not isinstance(operand, str):
-                raise BadInput(f"{name} takes a text.")
-            return self._matches(operand) if name == "$regex" else lambda found: operand in _texts(found)
-        if name == "$size":
-            size = operands.size(operand)
-            return lambda found: isinstance(found, list) and len(found) == size
-        if name == "$elemMatch":
-            fits = self._member(operand, depth)
-            return lambda found: isinstance(found, list) and any(fits(item) for item in found)
-        if name == "$all":
-            tests = [self._condition(item, depth) for item in operands.listed(name, operand)]
-            return lambda found: bool(tests) and all(test(found) for test in tests)
-        if name == "$mod":
-            divisor, rest = operands.modulus(operand)
-            return lambda found: any(operands.rest_of(item, divisor) == rest for item in _each(found))
-        if name == "$type":
-            kinds = operands.types(operand)
-            return lambda found: any(operands.type_of(item) in kinds for item in _each(found))
-        if name in ("$in", "$nin"):
-            items = operands.listed(name, operand)
-            return lambda found: any(_equal(found, item) for item in items) == (name == "$in")
-        if name in COMPARISONS:
-            compare = COMPARISONS[name]
-            return lambda found: compare(found, operand)
-        raise BadInput(f"The filter operator '{name}' is not known here.")
-
-    def _member(self, operand: Any, depth: int) -> Callable[[Any], bool]:
-        if operands.describes_value(operand):
-            return self._condition(operand, depth)
-        test = self.all_of(operand, depth)
-        return lambda item: isinstance(item, Mapping) and test(partial(nested_keys.within, item))
-
-    def _matches(self, operand: str) -> Callable[[Any], bool]:
-        patterns.reach(operand)  # refused where nothing is looked at, too
-        return lambda found: any(self._search(operand, text) for text in _texts(found, whole=True))
-
-
-def _each(found: Any) -> list[Any]:
-    """A value, and the members of it if it is a list."""
-    return [found, *found] if isinstance(found, list) else [found]
-
-
-def deeper(depth: int) -> int:
-    if depth == 0:
-        raise too_deep()
-    return depth - 1
 
 
 def too_deep() -> BadInput:
     return BadInput("The filter is nested too deeply.")
 
 
-def _texts(found: Any, whole: bool = False) -> Any:
-    """What a text operator looks at: each member of a list, or the text itself."""
-    if isinstance(found, list):
-        return [str(item) for item in found]
-    text = "" if found is None else str(found)
-    return [text] if whole else text
+class _Parser:
+    """Reads one filter and counts its clauses."""
+
+    def __init__(self):
+        self._clauses = 0
+
+    def filter(self, tree: Any, depth: int) -> Condition:
+        """Conditions on fields by their names, or on such conditions together."""
+        if not isinstance(tree, Mapping):
+            raise BadInput("A filter is a JSON object.")
+        return _all([self._clause(key, value, _deeper(depth)) for key, value in tree.items()])
+
+    def _clause(self, key: str, value: Any, depth: int) -> Condition:
+        self._count()
+        if key in LOGICAL:
+            if not isinstance(value, list):
+                raise BadInput(f"{key} takes a list of filters.")
+            return _logical(key, [self.filter(part, depth) for part in value])
+        if key == "$not":
+            return Not(self.filter(value, depth))
+        if key.startswith("$"):
+            raise _unknown(key)
+        return OnField(key, self._condition(value, depth))
+
+    def _condition(self, value: Any, depth: int) -> Condition:
+        """What is asked of one value: operators, or the value that it must equal."""
+        if not isinstance(value, Mapping) or not any(key.startswith("$") for key in value):
+            return Operator("$eq", value)
+        wanted = operands.with_options(value).items()
+        return _all([self._operator(name, operand, _deeper(depth)) for name, operand in wanted])
+
+    def _operator(self, name: str, operand: Any, depth: int) -> Condition:
+        self._count()
+        match name:
+            case "$not":
+                return Not(self._condition(operand, depth))
+            case "$eq":
+                return Operator("$eq", operand)
+            case "$ne":
+                return Not(Operator("$eq", operand))
+            case "$in":
+                return Operator("$in", operands.list_of(name, operand))
+            case "$nin":
+                return Not(Operator("$in", operands.list_of(name, operand)))
+            case "$lt" | "$lte" | "$gt" | "$gte":
+                return Operator(name, operands.orderable(operand))
+            case "$exists":
+                return Operator("$exists") if operand else Not(Operator("$exists"))
+            case "$regex":
+                return Operator("$regex", operands.pattern(operand))
+            case "$contains":
+                return Operator("$contains", operands.text(name, operand))
+            case "$size":
+                return Operator("$size", operands.size(operand))
+            case "$mod":
+                return Operator("$mod", operands.modulus(operand))
+            case "$type":
+                return Operator("$type", operands.types(operand))
+            case "$all":
+                return self._all_of(operands.list_of(name, operand), depth)
+            case "$elemMatch":
+                return self._any_element(operand, depth)
+        raise _unknown(name)
+
+    def _all_of(self, items: list[Any], depth: int) -> Condition:
+        self._count(len(items))
+        return And(tuple(self._condition(item, depth) for item in items)) if items else Or()
+
+    def _any_element(self, operand: Any, depth: int) -> Condition:
+        first = next(iter(operand), "") if isinstance(operand, Mapping) else ""
+        of_fields = not first.startswith("$") or first in LOGICAL
+        return AnyElement(self.filter(operand, depth) if of_fields else self._condition(operand, depth), of_fields)
+
+    def _count(self, more: int = 1) -> None:
+        self._clauses += more
+        if self._clauses > MOST_CLAUSES:
+            raise BadInput(f"The filter has more than {MOST_CLAUSES} clauses.")
 
 
-def _equal(found: Any, wanted: Any) -> bool:
-    return found == wanted or (isinstance(found, list) and wanted in found)
+def _all(parts: list[Condition]) -> Condition:
+    return parts[0] if len(parts) == 1 else And(tuple(parts))
 
 
-def _ordered(test: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
-    def compare(found: Any, wanted: Any) -> bool:
-        return any(_tried(test, item, wanted) for item in _each(found))
-
-    return compare
-
-
-def _tried(test: Callable[[Any, Any], bool], found: Any, wanted: Any) -> bool:
-    try:
-        return operands.rank(found) == operands.rank(wanted) and test(found, wanted)
-    except TypeError:  # lists of what has no order, or what is missing
-        return False
+def _logical(name: str, parts: list[Condition]) -> Condition:
+    if name == "$and":
+        return And(tuple(parts))
+    return Not(Or(tuple(parts))) if name == "$nor" else Or(tuple(parts))
 
 
-COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
-    "$eq": _equal,
-    "$ne": lambda found, wanted: not _equal(found, wanted),
-    "$lt": _ordered(lambda found, wanted: found < wanted),
-    "$lte": _ordered(lambda found, wanted: found <= wanted),
-    "$gt": _ordered(lambda found, wanted: found > wanted),
-    "$gte": _ordered(lambda found, wanted: found >= wanted),
-    "$exists": lambda found, wanted: (found is not None) == bool(wanted),
-}
+def _deeper(depth: int) -> int:
+    if depth == 0:
+        raise too_deep()
+    return depth - 1
+
+
+def _unknown(name: str) -> BadInput:
+    return BadInput(f"The filter operator '{name}' is not known here.")

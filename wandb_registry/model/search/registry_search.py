@@ -6,18 +6,16 @@ from typing import Any
 
 from wandb_registry.db.connection import Connection
 from wandb_registry.errors import BadInput
-from wandb_registry.model import ids, nested_keys
 from wandb_registry.model.search import filters
+from wandb_registry.model.search.query import Bind, Field, Query, column, document, within
 
 Row = dict[str, Any]
-Reader = Callable[[str], Any]
 
 REGISTRIES = """
 select project.*, entity.name as entity_name
   from project
   join entity on entity.id = project.entity_id
  where project.entity_id = :entity and project.name like 'wandb-registry-%'
- order by project.id desc
 """
 COLLECTIONS = """
 select collection.*, artifact_type.name as type_name,
@@ -27,7 +25,6 @@ select collection.*, artifact_type.name as type_name,
  where collection.project_id in (select value from json_each(:projects))
    and (:type is null or collection.type_id = :type)
    and (:kinds is null or collection.kind in (select value from json_each(:kinds)))
- order by collection.id desc
 """
 VERSIONS = """
 select membership.*, artifact.state, artifact.digest, artifact.size, artifact.metadata, artifact.updated_at,
@@ -37,13 +34,52 @@ select membership.*, artifact.state, artifact.digest, artifact.size, artifact.me
   from membership
   join artifact on artifact.id = membership.artifact_id
  where membership.collection_id in (select value from json_each(:collections))
- order by membership.id desc
 """
+
+# Names that clients have for columns of these queries
+TIMES = {
+    "createdAt": "created_at",
+    "created_at": "created_at",
+    "updatedAt": "updated_at",
+    "updated_at": "updated_at",
+}
+REGISTRY_COLUMNS = TIMES | {
+    "name": "name",
+    "description": "description",
+    "access": "access",
+    "entity_id": "entity_id",
+    "entity_name": "entity_name",
+}
+COLLECTION_COLUMNS = TIMES | {
+    "name": "name",
+    "collection_name": "name",
+    "artifact_collection_name": "name",
+    "description": "description",
+    "type": "type_name",
+    "type_name": "type_name",
+    "kind": "kind",
+    "collection_type": "kind",
+    "project_id": "project_id",
+}
+VERSION_COLUMNS = TIMES | {
+    "createdAt": "artifact_created_at",
+    "created_at": "artifact_created_at",
+    "state": "state",
+    "digest": "digest",
+    "description": "description",
+    "size": "size",
+    "artifact_size": "size",
+    "ttl": "ttl",
+    "ttlDurationSeconds": "ttl",
+    "ttl_duration_seconds": "ttl",
+    "collection_id": "collection_id",
+}
+METADATA = document("coalesce(found.metadata, '{}')")
 
 
 def registries(db: Connection, entity_id: int, wanted: str | None, order: str | None) -> list[Row]:
     """The registries of an organization's entity that pass a filter, by name unless ordered otherwise."""
-    return _search(db.all(REGISTRIES, entity=entity_id), _registry_field, wanted, order or "name")
+    return _search(db, REGISTRIES, _registry_field, wanted, order or "name", entity=entity_id)
 
 
 def collections(
@@ -55,69 +91,79 @@ def collections(
     kinds: list[str] | None = None,
 ) -> list[Row]:
     """The collections of some projects that pass a filter, newest first unless ordered otherwise."""
-    rows = db.all(COLLECTIONS, projects=json.dumps(projects), type=type_id, kinds=json.dumps(kinds) if kinds else None)
-    return _search(rows, _collection_field, wanted, order)
+    places = {"projects": json.dumps(projects), "type": type_id, "kinds": json.dumps(kinds) if kinds else None}
+    return _search(db, COLLECTIONS, _collection_field, wanted, order, **places)
 
 
 def versions(db: Connection, collections: list[int], wanted: str | None, order: str | None) -> list[Row]:
     """The memberships of some collections whose versions pass a filter, newest first unless ordered otherwise."""
-    return _search(db.all(VERSIONS, collections=json.dumps(collections)), _version_field, wanted, order)
+    return _search(db, VERSIONS, _version_field, wanted, order, collections=json.dumps(collections))
 
 
-def _search(rows: list[Row], field: Callable[[Row, str], Any], wanted: str | None, order: str | None) -> list[Row]:
-    accepts = filters.compile_filter(wanted)
-    if accepts:
-        rows = [row for row in rows if accepts(lambda key, row=row: field(row, key))]
+def _search(
+    db: Connection,
+    rows: str,
+    field: Callable[[str, Bind], Field],
+    wanted: str | None,
+    order: str | None,
+    **parameters: Any,
+) -> list[Row]:
+    """The rows of a query that pass a filter, in an order; those alike stand as they were made, or in reverse."""
+    query = Query(wanted, field)
+    by = "found.id desc"
     if order:
-        key, descending = filters.sort_key(order, "")
-        rows = rows if descending else rows[::-1]  # of the same second, the newest is last
-        rows = filters.ordered(rows, lambda row: _first(field(row, key)), descending)
-    return rows
+        name, descending = filters.parse_order(order)
+        by = f"{query.order(name, descending)}, found.id {'desc' if descending else 'asc'}"
+    return query.rows(db, f"select * from ({rows}) as found where {query.condition} order by {by}", **parameters)
 
 
-# A field that goes by several forms, such as an id, answers with all of them: a filter matches any.
+# A field that goes by several forms, such as an id, is a list of them all: a filter matches any.
 
 
-def _registry_field(row: Row, key: str) -> Any:
-    if key in ("id", "project_id"):
-        return [row["id"], ids.encode("Project", row["id"]), ids.encode("ProjectInternalId", row["id"])]
-    return _column(row, key, {"createdAt": "created_at", "updatedAt": "updated_at"})
+def _registry_field(name: str, _bind: Bind) -> Field:
+    if name in ("id", "project_id"):
+        return _forms("found.id", _id("Project"), _id("ProjectInternalId"))
+    return _column(name, REGISTRY_COLUMNS)
 
 
-def _collection_field(row: Row, key: str) -> Any:
-    if key in ("id", "collection_id", "artifact_collection_id"):
-        kind = "ArtifactSequence" if row["kind"] == "SEQUENCE" else "ArtifactPortfolio"
-        return [row["id"], ids.encode(kind, row["id"])]
-    if key in ("tag", "tags"):
-        return json.loads(row["tag_names"])
-    names = {"createdAt": "created_at", "updatedAt": "updated_at", "type": "type_name"}
-    names |= {"collection_name": "name", "artifact_collection_name": "name", "collection_type": "kind"}
-    return _column(row, key, names)
+def _collection_field(name: str, _bind: Bind) -> Field:
+    if name in ("id", "collection_id", "artifact_collection_id"):
+        return _forms(
+            "found.id", f"iif(found.kind = 'SEQUENCE', {_id('ArtifactSequence')}, {_id('ArtifactPortfolio')})"
+        )
+    if name in ("tag", "tags"):
+        return _names("found.tag_names")
+    return _column(name, COLLECTION_COLUMNS)
 
 
-def _version_field(row: Row, key: str) -> Any:
-    if key in ("id", "artifact_id"):
-        return [row["artifact_id"], ids.encode("Artifact", row["artifact_id"])]
-    if key in ("version", "version_index", "versionIndex"):
-        return [row["version_index"], f"v{row['version_index']}"]
-    if key in ("tag", "tags"):
-        return json.loads(row["tag_names"])
-    if key in ("alias", "aliases"):
-        return json.loads(row["alias_names"])
-    head, _, path = key.partition(".")
+def _version_field(name: str, bind: Bind) -> Field:
+    if name in ("id", "artifact_id"):
+        return _forms("found.artifact_id", _id("Artifact", "found.artifact_id"))
+    if name in ("version", "version_index", "versionIndex"):
+        return _forms("found.version_index", "'v' || found.version_index")
+    if name in ("tag", "tags"):
+        return _names("found.tag_names")
+    if name in ("alias", "aliases"):
+        return _names("found.alias_names")
+    head, _, path = name.partition(".")
     if head in ("metadata", "artifact_metadata"):
-        return nested_keys.within(json.loads(row["metadata"] or "{}"), path)
-    names = {"created_at": "artifact_created_at", "createdAt": "artifact_created_at", "updatedAt": "updated_at"}
-    names |= {"artifact_size": "size", "ttlDurationSeconds": "ttl", "ttl_duration_seconds": "ttl"}
-    return _column(row, key, names)
+        return within(METADATA, path, bind) if path else Field(METADATA, "'object'")
+    return _column(name, VERSION_COLUMNS)
 
 
-def _column(row: Row, key: str, names: dict[str, str]) -> Any:
-    column = names.get(key, key)
-    if column not in row:
-        raise BadInput(f"'{key}' is not a field that this registry can filter or order by here.")
-    return row[column]
+def _forms(*values: str) -> Field:
+    return Field(f"json_array({', '.join(values)})", "'array'", order=values[0])
 
 
-def _first(value: Any) -> Any:
-    return next(iter(value), None) if isinstance(value, list) else value
+def _names(column: str) -> Field:
+    return Field(column, "'array'", order=f"json_extract({column}, '$[0]')")
+
+
+def _id(kind: str, number: str = "found.id") -> str:
+    return f"encoded_id('{kind}', {number})"
+
+
+def _column(name: str, columns: dict[str, str]) -> Field:
+    if name not in columns:
+        raise BadInput(f"'{name}' is not a field that this registry can filter or order by here.")
+    return column(f"found.{columns[name]}")
