@@ -2,90 +2,79 @@
 
 from __future__ import annotations
 
-import math
+from dataclasses import dataclass
 from html import escape
 
 from dvc_wandb.project.plots import Curves
 from dvc_wandb.report.graph_text import cut
+from wandb_registry.drawing.line_chart import Frame, Point, Scale, polyline, round_ticks, spread
 
-WIDTH, HEIGHT = 560, 260
-LEFT, RIGHT, TOP, BOTTOM = 56, 150, 14, 40
+FRAME = Frame(width=560, height=260, left=56, right=410, top=14, bottom=220)
+NAME_GAP = 14  # between the middles of two names at the right
 COLOURS = 6  # in the page's style sheet: --line-0 …
-APART = 14  # pixels between two names
 
-Points = list[tuple[float, float]]
+
+@dataclass(frozen=True)
+class Line:
+    name: str
+    points: list[Point]
+    colour: int
+    dashed: bool = False
 
 
 def chart(now: Curves, base: Curves | None) -> str:
     """The curves of `now`, and those of `base` dashed behind them where they differ."""
-    lines = [(name, points, at % COLOURS, False) for at, (name, points) in enumerate(now.lines.items())]
-    if base:
-        at = {name: colour for name, _, colour, _ in lines}
-        old = [(name, points) for name, points in base.lines.items() if name in at and points != now.lines[name]]
-        lines = [(f"{name}, base", points, at[name], True) for name, points in old] + lines
-    every = [point for _, points, _, _ in lines for point in points]
-    xs, ys = _ticks([x for x, _ in every], 6), _ticks([y for _, y in every], 5)
-    told = "; ".join(f"{name}: {points[0][1]:.4g} to {points[-1][1]:.4g}" for name, points, _, _ in lines)
+    lines = _lines(now, base)
+    points = [point for line in lines for point in line.points]
+    x_ticks, y_ticks = round_ticks([x for x, _ in points], 6), round_ticks([y for _, y in points], 5)
+    x, y = FRAME.x_scale(x_ticks[0], x_ticks[-1]), FRAME.y_scale(y_ticks[0], y_ticks[-1])
+    told = "; ".join(f"{line.name}: {line.points[0][1]:.4g} to {line.points[-1][1]:.4g}" for line in lines)
     return "\n".join(
         [
-            f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
+            f'<svg class="chart" viewBox="0 0 {FRAME.width} {FRAME.height}" role="img" '
             f'aria-label="{escape(now.title)}. {escape(told)}">',
-            *(_line_across(y, ys) for y in ys),
-            *(_mark_below(x, xs) for x in xs),
-            f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 6}" class="middle">{escape(now.x or "row")}</text>',
-            *(_drawn(points, colour, dashed, xs, ys) for _, points, colour, dashed in lines),
-            *_names(lines, xs, ys),
+            *(_grid_line(tick, y) for tick in y_ticks),
+            *(_mark_below(tick, x) for tick in x_ticks),
+            f'<text x="{(FRAME.left + FRAME.right) / 2}" y="{FRAME.height - 6}" class="middle">'
+            f"{escape(now.x or 'row')}</text>",
+            *(_curve(line, x, y) for line in lines),
+            *_names(lines, y),
             "</svg>",
         ]
     )
 
 
-def _drawn(points: Points, colour: int, dashed: bool, xs: list[float], ys: list[float]) -> str:
-    places = " ".join(f"{_x(x, xs):.1f},{_y(y, ys):.1f}" for x, y in points)
-    style = f'class="line-{colour}{" base" if dashed else ""}"'
-    if len(points) == 1:
-        x, y = places.split(",")
-        return f'<circle {style} cx="{x}" cy="{y}" r="3"/>'
-    return f'<polyline {style} points="{places}"/>'
+def _lines(now: Curves, base: Curves | None) -> list[Line]:
+    """In the order in which they are drawn."""
+    lines = [Line(name, points, at % COLOURS) for at, (name, points) in enumerate(now.lines.items())]
+    before = base.lines if base else {}
+    changed = [line for line in lines if before.get(line.name, line.points) != line.points]
+    return [Line(f"{line.name}, base", before[line.name], line.colour, dashed=True) for line in changed] + lines
 
 
-def _names(lines: list[tuple[str, Points, int, bool]], xs: list[float], ys: list[float]) -> list[str]:
+def _curve(line: Line, x: Scale, y: Scale) -> str:
+    style = f'class="line-{line.colour}{" base" if line.dashed else ""}"'
+    if len(line.points) == 1:
+        along, up = line.points[0]
+        return f'<circle {style} cx="{x.coordinate(along)}" cy="{y.coordinate(up)}" r="3"/>'
+    return f'<polyline {style} points="{polyline(line.points, x, y)}"/>'
+
+
+def _names(lines: list[Line], y: Scale) -> list[str]:
     """The name of each line beside its end, moved apart where they would overlap."""
-    ends = sorted((_y(points[-1][1], ys), name, colour) for name, points, colour, _ in lines)
-    drawn, lowest = [], TOP - APART
-    for y, name, colour in ends:
-        lowest = max(y, lowest + APART)
-        drawn.append(
-            f'<text class="line-{colour}" x="{WIDTH - RIGHT + 8}" y="{lowest + 4:.1f}">{escape(cut(name, 22))}</text>'
-        )
-    return drawn
+    ends = sorted((y.coordinate(line.points[-1][1]), line.name, line.colour) for line in lines)
+    moved = spread([end for end, _, _ in ends], FRAME.top, NAME_GAP)
+    return [
+        f'<text class="line-{colour}" x="{FRAME.right + 8}" y="{at + 4:.1f}">{escape(cut(name, 22))}</text>'
+        for at, (_, name, colour) in zip(moved, ends, strict=True)
+    ]
 
 
-def _line_across(y: float, ys: list[float]) -> str:
-    at = f"{_y(y, ys):.1f}"
-    rule = f'<path class="grid" d="M{LEFT} {at}H{WIDTH - RIGHT}"/>'
-    return f'{rule}<text class="end" x="{LEFT - 6}" y="{at}" dy="4">{y:.4g}</text>'
+def _grid_line(tick: float, y: Scale) -> str:
+    at = y.coordinate(tick)
+    rule = f'<path class="grid" d="M{FRAME.left} {at}H{FRAME.right}"/>'
+    return f'{rule}<text class="end" x="{FRAME.left - 6}" y="{at}" dy="4">{tick:.4g}</text>'
 
 
-def _mark_below(x: float, xs: list[float]) -> str:
-    return f'<text class="middle" x="{_x(x, xs):.1f}" y="{HEIGHT - BOTTOM + 16}">{x:.4g}</text>'
-
-
-def _x(value: float, ticks: list[float]) -> float:
-    return LEFT + (value - ticks[0]) / (ticks[-1] - ticks[0]) * (WIDTH - LEFT - RIGHT)
-
-
-def _y(value: float, ticks: list[float]) -> float:
-    return HEIGHT - BOTTOM - (value - ticks[0]) / (ticks[-1] - ticks[0]) * (HEIGHT - TOP - BOTTOM)
-
-
-def _ticks(values: list[float], about: int) -> list[float]:
-    """Round numbers, at least two, that span `values`."""
-    low, high = min(values), max(values)
-    if low == high:
-        high = low + (abs(low) or 1.0)
-    rough = (high - low) / about
-    size = 10 ** math.floor(math.log10(rough))
-    step = next(one * size for one in (1, 2, 5, 10) if one * size >= rough)
-    first, last = math.floor(low / step), math.ceil(high / step)
-    return [round(at * step, 12) for at in range(first, last + 1)]
+def _mark_below(tick: float, x: Scale) -> str:
+    return f'<text class="middle" x="{x.coordinate(tick)}" y="{FRAME.bottom + 16}">{tick:.4g}</text>'

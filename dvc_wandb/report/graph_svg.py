@@ -8,10 +8,10 @@ from html import escape
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.report.graph import Graph, key_of
 from dvc_wandb.report.graph_text import RegistryNames, cut
-from dvc_wandb.report.layout import NodePosition, layered
+from wandb_registry.drawing.layered_layout import Spacing, arrange
 
 WIDTH, HEIGHT = 178, 46  # of a node
-ROOM, NARROW, ROW = 194, 18, 88  # of a row: for a node, for an edge that passes; from row to row
+SPACING = Spacing(across=16, down=42, lane=2)
 MARGIN = 12
 LETTERS = 25  # that fit into a node
 
@@ -35,13 +35,12 @@ STYLE = """
 def svg(graph: Graph, registry: RegistryNames, title: str) -> str:
     """The picture: stages as round boxes, contents as square ones, those that no stage makes with a dashed edge."""
     nodes, edges = _nodes_and_edges(graph)
-    places, routes = layered(nodes, edges, ROOM, NARROW)
-    wide = max((place.x for place in places.values()), default=0) + ROOM / 2 + 2 * MARGIN
-    tall = max((place.row for place in places.values()), default=0) * ROW + HEIGHT + 2 * MARGIN
+    layout = arrange(dict.fromkeys(nodes, (WIDTH, HEIGHT)), edges, SPACING, lower_sources=True)
+    wide, tall = layout.width + 2 * MARGIN, layout.height + 2 * MARGIN
     stages = {one.key: one for one in graph.executions}
-    drawn = [
-        _stage(stages[node], registry, place) if isinstance(node, str) else _content(graph, node, registry, place)
-        for node, place in places.items()
+    boxes = [
+        _stage(stages[node], registry, corner) if isinstance(node, str) else _content(graph, node, registry, corner)
+        for node, corner in layout.corners.items()
     ]
     return "\n".join(
         [
@@ -52,15 +51,17 @@ def svg(graph: Graph, registry: RegistryNames, title: str) -> str:
             f"<style>{STYLE}</style>",
             '<defs><marker id="lineage-end" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
             'orient="auto"><path d="M0 0 8 4 0 8z"/></marker></defs>',
-            *(f'<path d="{_curve(route)}" marker-end="url(#lineage-end)"/>' for route in routes),
-            *drawn,
+            f'<g transform="translate({MARGIN} {MARGIN})">',
+            *(f'<path d="{path}" marker-end="url(#lineage-end)"/>' for path in layout.paths.values()),
+            *boxes,
+            "</g>",
             "</svg>",
         ]
     )
 
 
 def _nodes_and_edges(graph: Graph) -> tuple[list, list]:
-    """Upstream first, as the layout wants them; executions by their key, contents by theirs."""
+    """Upstream first; executions by their key, contents by theirs."""
     nodes: list = graph.sources()
     edges: list = []
     for one in graph.executions:
@@ -79,40 +80,29 @@ def _told(graph: Graph) -> Iterable[str]:
         yield f"{one.stage} reads {reads} and makes {makes}."
 
 
-def _stage(execution: Execution, registry: RegistryNames, place: NodePosition) -> str:
+def _stage(execution: Execution, registry: RegistryNames, corner: tuple[float, float]) -> str:
     full = f"{execution.stage}: {execution.desc or execution.cmd}"
     below = execution.job_type if execution.job_type != execution.stage else registry.runs.get(execution.key, "")
-    return _box("stage", place, full, execution.stage, below, HEIGHT / 2)
+    return _box("stage", corner, full, execution.stage, below, HEIGHT // 2)
 
 
-def _content(graph: Graph, key: tuple, registry: RegistryNames, place: NodePosition) -> str:
+def _content(graph: Graph, key: tuple, registry: RegistryNames, corner: tuple[float, float]) -> str:
     content: Content = graph.contents[key]
     full = " · ".join(filter(None, [content.path, content.md5, registry.version(content)]))
     kind = "made" if key in graph.makers else "source"
-    return _box(kind, place, full, content.path, registry.caption(content), 3)
+    return _box(kind, corner, full, content.path, registry.caption(content), 3)
 
 
-def _box(kind: str, place: NodePosition, full: str, name: str, below: str, corner: float) -> str:
-    x, y = place.x + MARGIN, place.row * ROW + MARGIN
+def _box(kind: str, corner: tuple[float, float], full: str, name: str, below: str, radius: int) -> str:
+    x, y = corner
     lines = [(name, y + (20 if below else 28)), (below, y + 36)]
     return (
         f'<g class="{kind}"><title>{escape(full)}</title>'
-        f'<rect x="{x - WIDTH / 2:.1f}" y="{y}" width="{WIDTH}" height="{HEIGHT}" rx="{corner:.0f}"/>'
-        + "".join(f'<text x="{x:.1f}" y="{at}">{escape(cut(line, LETTERS))}</text>' for line, at in lines if line)
+        f'<rect x="{x:.1f}" y="{y:.0f}" width="{WIDTH}" height="{HEIGHT}" rx="{radius}"/>'
+        + "".join(
+            f'<text x="{x + WIDTH / 2:.1f}" y="{at:.0f}">{escape(cut(line, LETTERS))}</text>'
+            for line, at in lines
+            if line
+        )
         + "</g>"
     )
-
-
-def _curve(route: list[NodePosition]) -> str:
-    """From the lower edge of the first place to the upper edge of the last, upright through what lies between."""
-    x, y = route[0].x + MARGIN, route[0].row * ROW + HEIGHT + MARGIN
-    drawn = [f"M{x:.1f} {y}"]
-    for place in route[1:]:
-        to, top = place.x + MARGIN, place.row * ROW + MARGIN
-        bend = (top - y) / 2
-        drawn.append(f"C{x:.1f} {y + bend:.0f} {to:.1f} {top - bend:.0f} {to:.1f} {top}")
-        x, y = to, top
-        if place is not route[-1]:
-            y = top + HEIGHT
-            drawn.append(f"V{y}")
-    return "".join(drawn)

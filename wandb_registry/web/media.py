@@ -146,4 +146,4 @@ def _histogram(key: str, value: Row) -> Row:
     ends = (bins[0], bins[-1]) if bins else None
     if packed and {"min", "size", "count"} <= packed.keys():
         ends = (packed["min"], packed["min"] + packed["size"] * packed["count"])
-    return {"kind": "histogram", "key": key, "caption": "", "bars": wandb_plots.histogram(counts), "ends": ends}
+    return {"kind": "histogram", "key": key, "caption": "", **wandb_plots.histogram(counts), "ends": ends}

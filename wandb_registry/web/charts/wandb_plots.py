@@ -8,9 +8,11 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from wandb_registry.drawing.bar_chart import histogram_bars, horizontal_bars
+from wandb_registry.drawing.line_chart import Frame
 from wandb_registry.model.runs import runs
 from wandb_registry.web import formats
-from wandb_registry.web.charts import line_charts
+from wandb_registry.web.charts import metric_charts
 from wandb_registry.web.shell import Visit
 
 Row = dict[str, Any]
@@ -26,7 +28,9 @@ SCATTER, BAR, HISTOGRAM = "wandb/scatter/v0", "wandb/bar/v0", "wandb/histogram/v
 TABLES = ("{}_table", "Custom Chart Tables/{}_table")  # under which key a plot's table is logged
 MOST_LINES = 12
 MOST_BARS = 40
+BAR_ROW = 28  # height of a bar with the gap around it
 BINS = 20
+HISTOGRAM_FRAME = Frame(width=100, height=42, left=0, right=100, top=1, bottom=41)
 
 
 @dataclass(frozen=True)
@@ -68,20 +72,20 @@ def _drawn(plot: Plot, key: str, rows: list[Row]) -> Row | None:
         x, y, line = (plot.fields.get(field) for field in LINES[plot.drawing])
         series, lost = _series(rows, x, y, line)
         axis = str(plot.said.get("xname") or plot.said.get("x-axis-title") or x)
-        drawn = line_charts.drawn(name, series, "", 0, lost)
-        return {"kind": "curves", "curves": drawn, "axis": axis, "dots": plot.drawing == SCATTER}
+        chart = metric_charts.metric_chart(name, series, "", 0, lost)
+        return {"kind": "lines", "chart": chart, "axis": axis, "dots": plot.drawing == SCATTER}
     if plot.drawing == BAR:
         return {"kind": "bars", "key": name, **_bars(rows, plot.fields["label"], plot.fields["value"])}
     if plot.drawing == HISTOGRAM:
         column = plot.fields["value"]
         counts, ends = _binned([row[column] for row in rows if _is_finite(row[column])])
-        return {"kind": "histogram", "key": name, "bars": histogram(counts), "ends": ends}
+        return {"kind": "histogram", "key": name, **histogram(counts), "ends": ends}
     return None
 
 
-def _series(rows: list[Row], x: Any, y: Any, line: Any) -> tuple[list[tuple[str, line_charts.Points]], int]:
+def _series(rows: list[Row], x: Any, y: Any, line: Any) -> tuple[list[tuple[str, metric_charts.Points]], int]:
     """The lines by name, in the order they come, and how many rows can't be drawn."""
-    series: dict[str, line_charts.Points] = {}
+    series: dict[str, metric_charts.Points] = {}
     lost = 0
     for row in rows:
         if _is_finite(row[x]) and _is_finite(row[y]):
@@ -92,19 +96,19 @@ def _series(rows: list[Row], x: Any, y: Any, line: Any) -> tuple[list[tuple[str,
 
 
 def _is_finite(value: Any) -> bool:
-    return formats.is_number(value) and abs(value) < line_charts.HUGE
+    return formats.is_number(value) and abs(value) < metric_charts.HUGE
 
 
 def _bars(rows: list[Row], label: str, value: str) -> Row:
-    """(label, value, x, width) of each bar, within 0 to 100, on one side of the zero or on both."""
-    shown = [(str(row[label]), row[value]) for row in rows if _is_finite(row[value])][:MOST_BARS]
-    low, high = min([0, *(number for _, number in shown)]), max([0, *(number for _, number in shown)])
-    scale = 100 / ((high - low) or 1)
-    bars = [
-        (name, number, round((min(number, 0) - low) * scale, 2), round(abs(number) * scale, 2))
-        for name, number in shown
-    ]
-    return {"bars": bars, "more": len(rows) - len(shown)}
+    """The first bars with their labels and values, and how many rows are left out."""
+    drawable = [(str(row[label]), row[value]) for row in rows if _is_finite(row[value])][:MOST_BARS]
+    frame = Frame(width=470, height=BAR_ROW * len(drawable), left=140, right=410, top=0, bottom=BAR_ROW * len(drawable))
+    bars = horizontal_bars([number for _, number in drawable], frame)
+    return {
+        "frame": frame,
+        "bars": [(name, number, bar) for (name, number), bar in zip(drawable, bars, strict=True)],
+        "more": len(rows) - len(drawable),
+    }
 
 
 def _binned(values: list[float]) -> tuple[list[int], tuple[float, float] | None]:
@@ -118,14 +122,9 @@ def _binned(values: list[float]) -> tuple[list[int], tuple[float, float] | None]
     return counts, (low, high)
 
 
-def histogram(counts: list[float] | list[int]) -> list[tuple[float, float, float]]:
-    """The bars of counts as (x, height, width) within 100 × 40."""
-    width, most = 100 / max(1, len(counts)), max(counts, default=0)
-    return [
-        (round(at * width, 2), round(count / most * 40, 2), round(width, 2))
-        for at, count in enumerate(counts)
-        if most > 0
-    ]
+def histogram(counts: list[float] | list[int]) -> Row:
+    """What a page draws of a histogram's counts."""
+    return {"frame": HISTOGRAM_FRAME, "bars": histogram_bars(counts, HISTOGRAM_FRAME)}
 
 
 def _matrix(cells: list[Any]) -> Row:

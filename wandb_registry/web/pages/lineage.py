@@ -3,12 +3,12 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from wandb_registry.drawing.layered_layout import Layout, Spacing, arrange
 from wandb_registry.model import access
 from wandb_registry.model.artifacts import artifacts, collections, dvc_md5, lineage, memberships
 from wandb_registry.model.runs import runs
 from wandb_registry.model.search import run_search
 from wandb_registry.web import addresses, lookups
-from wandb_registry.web.charts.graph_layout import Layout, arrange
 from wandb_registry.web.pages import version as versions
 from wandb_registry.web.shell import Page, Visit
 
@@ -18,8 +18,10 @@ MOST = 500
 NEWEST = 100  # runs that the graph of a project begins with
 DEPTHS = (1, 2, 4, 10, 50)
 WAYS = {"both": (True, False), "up": (True,), "down": (False,)}
-CARD = (210.0, 58.0)
-PILL = (180.0, 42.0)
+CARD = (210, 58)  # width and height of an artifact's box, and of a run's
+PILL = (180, 42)
+SPACING = Spacing(across=24, down=44, lane=14)
+MARGIN = 2  # so that the strokes of the outermost boxes are seen whole
 
 
 @dataclass
@@ -115,19 +117,22 @@ def _page(visit: Visit, place: Row, found: Found, start: Node | None, asked_for:
     """The page of what was found; `start` is the node that it is about, if it is one."""
     cards = _cards(visit, found.nodes)
     nodes, edges = _stacked(found, cards, start)
-    layout = arrange({node: PILL if node[0] == "run" else CARD for node in nodes}, edges)
+    layout = arrange({node: PILL if node[0] == "run" else CARD for node in nodes}, edges, SPACING)
+    in_reading_order = sorted(nodes, key=lambda node: (layout.corners[node][1], layout.corners[node][0]))
     return Page(
         "lineage.html",
         {
             "title": f"Lineage of {asked_for['name']}",
             "project": place,
             "counts": lookups.counts(visit, place),
-            "graph": _drawn(layout, cards, start, edges),
-            "width": layout.width + 4,
-            "height": layout.height + 4,
-            "nodes": [
-                cards[node] for node in sorted(nodes, key=lambda node: (layout.places[node][1], layout.places[node][0]))
-            ],
+            "graph": {
+                "width": layout.width + 2 * MARGIN,
+                "height": layout.height + 2 * MARGIN,
+                "margin": MARGIN,
+                "boxes": [_box(node, layout, cards[node]) | {"now": node == start} for node in in_reading_order],
+                "edges": _edges(layout, start),
+            },
+            "nodes": [cards[node] for node in in_reading_order],
             "now": cards[start] if start else None,
             "beside": [
                 ("Before it", [cards[tail] for tail, head in edges if head == start]),
@@ -197,17 +202,16 @@ def _stacked(found: Found, cards: dict[Node, Row], start: Node | None) -> tuple[
     return kept, [edge for edge in found.edges if edge[0] in shown and edge[1] in shown]
 
 
-def _drawn(layout: Layout, cards: dict[Node, Row], start: Node | None, edges: list[tuple[Node, Node]]) -> Row:
-    """The boxes in reading order, and the edges; those that lead to or from the current node stand out."""
-    order = sorted(layout.places, key=lambda node: (layout.places[node][1], layout.places[node][0]))
-    boxes = []
-    for node in order:
-        x, y = layout.places[node]
-        width, height = PILL if node[0] == "run" else CARD
-        boxes.append(cards[node] | {"x": x + 2, "y": y + 2, "width": width, "height": height, "now": node == start})
-    before, after = _led(edges, start)
-    near = [edge[1] in before or edge[0] in after for edge in edges]
-    return {"boxes": boxes, "edges": [(layout.edges[edge], on) for edge, on in zip(edges, near, strict=True)]}
+def _box(node: Node, layout: Layout[Node], card: Row) -> Row:
+    x, y = layout.corners[node]
+    width, height = PILL if node[0] == "run" else CARD
+    return card | {"x": x, "y": y, "width": width, "height": height}
+
+
+def _edges(layout: Layout[Node], start: Node | None) -> list[tuple[str, bool]]:
+    """Each edge as a path, and whether it is on a way to or from the current node: such ones stand out."""
+    before, after = _led(list(layout.paths), start)
+    return [(path, head in before or tail in after) for (tail, head), path in layout.paths.items()]
 
 
 def _led(edges: list[tuple[Node, Node]], start: Node | None) -> tuple[set[Node], set[Node]]:

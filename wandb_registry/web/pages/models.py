@@ -13,7 +13,7 @@ from wandb_registry.model.runs import version_metrics
 from wandb_registry.model.runs.version_metrics import Score, rank
 from wandb_registry.model.search import overview
 from wandb_registry.web import activity, addresses, lookups, production
-from wandb_registry.web.charts import sparklines
+from wandb_registry.web.charts import version_chart
 from wandb_registry.web.pager import pager
 from wandb_registry.web.pages import version, version_comparison
 from wandb_registry.web.shell import Page, Redirect, Visit
@@ -135,7 +135,7 @@ def _model(visit: Visit, place: Row, collection: Row) -> Page:
             "best": {name: _best(name, found) for name in names},
             "parameters": parameters,
             "source": version.source(visit, found[0]) if found else None,
-            "chart": sparklines.by_version(names[0], found) if names else None,
+            "chart": version_chart.version_chart(names[0], found) if names else None,
             "activity": [activity.told(visit, row) for row in last],
             "sides": production.sides(visit, place, collection),
             "moved": next((activity.told(visit, row) for row in last if row["name"] == production.ALIAS), None),

@@ -8,7 +8,7 @@ from wandb_registry.model.artifacts import lineage
 from wandb_registry.model.nested_keys import leaves
 from wandb_registry.model.runs import history, run_files, runs
 from wandb_registry.web import addresses, console, lookups, media, media_overlays
-from wandb_registry.web.charts import line_charts
+from wandb_registry.web.charts import metric_charts
 from wandb_registry.web.pager import pager
 from wandb_registry.web.pages import code, files, tables
 from wandb_registry.web.shell import ContentResponse, Export, Page, Visit
@@ -113,7 +113,7 @@ def _overview(visit: Visit, found: Row) -> Row:
         "media": media.of_run(visit, found, media.among(summary)),
         "overlays": media_overlays.tables(),
         "counts": media.counts(found),
-        **_drawn(visit, found, line_charts.of_runs(visit, [found], most=FIRST_CHARTS)),
+        **_drawn(visit, found, metric_charts.metric_charts(visit, [found], most=FIRST_CHARTS)),
         **_artifacts(visit, found),
     }
 
@@ -122,17 +122,17 @@ def _summary(found: Row) -> Row:
     return dict(leaves({key: value for key, value in runs.loads(found["summary"]).items() if not key.startswith("_")}))
 
 
-def _drawn(visit: Visit, found: Row, drawn: line_charts.Drawn) -> Row:
+def _drawn(visit: Visit, found: Row, drawn: metric_charts.MetricCharts) -> Row:
     return {
         "drawn": drawn,
-        "axes": line_charts.axes(found),
-        "axis": line_charts.axis_of(visit),
-        "smoothing": line_charts.smoothing_of(visit),
+        "axes": metric_charts.possible_axes(found),
+        "axis": metric_charts.chosen_axis(visit),
+        "smoothing": metric_charts.chosen_smoothing(visit),
     }
 
 
 def _charts(visit: Visit, found: Row) -> Row:
-    return _drawn(visit, found, line_charts.of_runs(visit, [found]))
+    return _drawn(visit, found, metric_charts.metric_charts(visit, [found]))
 
 
 def _media(visit: Visit, found: Row) -> Row:
@@ -168,7 +168,7 @@ def _logs(visit: Visit, found: Row) -> Row:
 
 
 def _system(visit: Visit, found: Row) -> Row:
-    return {"drawn": line_charts.of_runs(visit, [found], "events")}
+    return {"drawn": metric_charts.metric_charts(visit, [found], "events")}
 
 
 def _files(visit: Visit, found: Row) -> Row:

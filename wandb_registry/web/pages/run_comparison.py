@@ -5,7 +5,7 @@ from typing import Any
 from wandb_registry.model import access
 from wandb_registry.model.runs import runs
 from wandb_registry.web import addresses, lookups
-from wandb_registry.web.charts import line_charts
+from wandb_registry.web.charts import metric_charts
 from wandb_registry.web.pages.runs import facts
 from wandb_registry.web.shell import Page, Visit
 
@@ -29,10 +29,10 @@ def page(visit: Visit) -> Page:
             "runs": [row | {"state": runs.state(row)} for row in found],
             "left_out": max(0, len(wanted) - MOST),
             "facts": [_row(key, [one.get(key) for one in all_facts]) for key in keys],
-            "drawn": line_charts.of_runs(visit, found),
-            "axes": list(dict.fromkeys(axis for row in found for axis in line_charts.axes(row))),
-            "axis": line_charts.axis_of(visit),
-            "smoothing": line_charts.smoothing_of(visit),
+            "drawn": metric_charts.metric_charts(visit, found),
+            "axes": list(dict.fromkeys(axis for row in found for axis in metric_charts.possible_axes(row))),
+            "axis": metric_charts.chosen_axis(visit),
+            "smoothing": metric_charts.chosen_smoothing(visit),
             "kept": [("run", name) for name in wanted],
             "all": addresses.join(place["entity_name"], place["name"], "runs"),
         },

@@ -18,7 +18,7 @@ from wandb_registry.model.nested_keys import leaves
 from wandb_registry.model.runs import runs, version_metrics
 from wandb_registry.model.runs.version_metrics import Score, rank
 from wandb_registry.web import addresses, formats, lookups, media, media_overlays, text_diff
-from wandb_registry.web.charts import line_charts
+from wandb_registry.web.charts import metric_charts
 from wandb_registry.web.pages import version as versions
 from wandb_registry.web.shell import Page, Visit
 
@@ -146,14 +146,14 @@ def _metrics(measured: list[Score]) -> list[Row]:
     return found
 
 
-def _curves(visit: Visit, names: list[str], pair: list[Row]) -> line_charts.Drawn | None:
+def _curves(visit: Visit, names: list[str], pair: list[Row]) -> metric_charts.MetricCharts | None:
     """How the runs that made the versions went, in the same charts; None if there is nothing to lay side by side."""
     makers = [lineage.maker(visit.db, artifact) for artifact in pair]
     seen = access.visible(visit.db, visit.who, [run for run in makers if run])
     if len(seen) < 2 or seen[0]["id"] == seen[1]["id"]:
         return None
     named = [run | {"display_name": name} for run, name in zip(seen, names, strict=True)]
-    drawn = line_charts.of_runs(visit, named, most=CURVES)
+    drawn = metric_charts.metric_charts(visit, named, most=CURVES)
     return drawn if drawn.has_lines else None
 
 

@@ -116,25 +116,32 @@ document.addEventListener("submit", async (event) => {
   }
 });
 
-// A chart says what it shows where the pointer is: of each line the point that is nearest along the axis.
+// The value at a coordinate, by a scale such as "56 458 0 60": its ends as coordinates, and the values there.
+function valueAt(scale, coordinate) {
+  const [start, end, low, high] = scale.split(" ").map(Number);
+  return low + ((coordinate - start) / (end - start)) * (high - low);
+}
+
+// What the lines of a chart show at an x of its SVG: of each the point that is nearest along the axis.
+function valuesNear(chart, x) {
+  return [...chart.querySelectorAll("polyline[data-name]")].map((line) => {
+    const nearest = [...line.points].reduce((near, point) => (Math.abs(point.x - x) < Math.abs(near.x - x) ? point : near));
+    const value = valueAt(chart.dataset.y, nearest.y).toPrecision(4);
+    return `${line.dataset.name}: ${value} at ${Number(valueAt(chart.dataset.x, nearest.x).toPrecision(6))}`;
+  });
+}
+
+// Shows the values under the pointer beside it, in the half of the chart where the pointer isn't.
 document.addEventListener("pointermove", (event) => {
-  const chart = event.target.closest?.(".chart svg[data-reach]");
+  const chart = event.target.closest?.(".chart svg[data-x]");
   const shown = document.querySelector(".chart .note");
   if (shown?.previousElementSibling !== chart) shown?.remove();
   if (!chart) return;
-  const [left, right, low, high] = chart.dataset.reach.split(" ").map(Number);
   const box = chart.getBoundingClientRect();
-  const x = ((event.clientX - box.left) / box.width) * 470;
-  const told = [...chart.querySelectorAll("polyline[data-name]")].map((line) => {
-    const points = [...line.points];
-    const at = points.reduce((near, point) => (Math.abs(point.x - x) < Math.abs(near.x - x) ? point : near));
-    const along = left + ((at.x - 56) / 402) * (right - left);
-    const value = low + ((168 - at.y) / 156) * (high - low);
-    return `${line.dataset.name}: ${value.toPrecision(4)} at ${Number(along.toPrecision(6))}`;
-  });
+  const share = (event.clientX - box.left) / box.width;
   const note = chart.nextElementSibling?.matches(".note") ? chart.nextElementSibling : document.createElement("span");
-  note.textContent = told.join("\n");
-  note.className = x > 235 ? "note" : "note end";
+  note.textContent = valuesNear(chart, share * chart.viewBox.baseVal.width).join("\n");
+  note.className = share > 0.5 ? "note" : "note end";
   if (!note.isConnected) chart.after(note);
 });
 

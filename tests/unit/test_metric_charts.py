@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wandb_registry.web.charts.line_charts import BOTTOM, LEFT, RIGHT, TOP, drawn, smoothed
+from wandb_registry.web.charts import FRAME
+from wandb_registry.web.charts.metric_charts import metric_chart, smoothed
 
 VALUES = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=30)
 POINTS = st.lists(st.tuples(st.floats(0, 1e6), st.floats(-1e6, 1e6)), min_size=1, max_size=30)
@@ -18,42 +19,48 @@ def places(points: str) -> list[tuple[float, float]]:
 
 @given(POINTS)
 def test_every_point_lies_within_the_frame_from_left_to_right(points: list[tuple[float, float]]):
-    chart = drawn("loss", [("run", sorted(points))], "step", 0, 0)
+    chart = metric_chart("loss", [("run", sorted(points))], "step", 0, 0)
     found = places(chart.lines[0].points)
     assert len(found) == len(points)
     assert [x for x, _ in found] == sorted(x for x, _ in found)
     for x, y in found:
-        assert LEFT <= x <= RIGHT
-        assert TOP <= y <= BOTTOM
+        assert FRAME.left <= x <= FRAME.right
+        assert FRAME.top <= y <= FRAME.bottom
 
 
 def test_a_higher_value_lies_higher_and_the_ends_reach_from_edge_to_edge():
-    chart = drawn("loss", [("run", [(0, 1.0), (1, 3.0), (2, 2.0)])], "step", 0, 0)
+    chart = metric_chart("loss", [("run", [(0, 1.0), (1, 3.0), (2, 2.0)])], "step", 0, 0)
     (x0, low), (_, high), (x2, middle) = places(chart.lines[0].points)
-    assert (x0, x2) == (LEFT, RIGHT)
+    assert (x0, x2) == (FRAME.left, FRAME.right)
     assert high < middle < low
 
 
 def test_lines_of_several_runs_share_one_scale_and_a_run_without_values_has_none():
-    chart = drawn("loss", [("a", [(0, 0.0), (10, 1.0)]), ("none", []), ("b", [(5, 1.0)])], "step", 0, 0)
+    chart = metric_chart("loss", [("a", [(0, 0.0), (10, 1.0)]), ("none", []), ("b", [(5, 1.0)])], "step", 0, 0)
     assert [line.name for line in chart.lines] == ["a", "b"]
-    assert places(chart.lines[1].points)[0] == ((LEFT + RIGHT) / 2, places(chart.lines[0].points)[1][1])
+    assert places(chart.lines[1].points)[0] == ((FRAME.left + FRAME.right) / 2, places(chart.lines[0].points)[1][1])
 
 
 def test_a_value_that_never_changes_is_drawn_in_the_middle():
-    chart = drawn("loss", [("run", [(0, 5.0), (1, 5.0)])], "step", 0, 0)
-    assert {y for _, y in places(chart.lines[0].points)} == {(TOP + BOTTOM) / 2}
+    chart = metric_chart("loss", [("run", [(0, 5.0), (1, 5.0)])], "step", 0, 0)
+    assert {y for _, y in places(chart.lines[0].points)} == {(FRAME.top + FRAME.bottom) / 2}
+
+
+def test_a_single_value_lies_at_the_left_however_far_the_run_has_gone():
+    """A step of twenty millions gave an axis without length, and the page an error."""
+    chart = metric_chart("loss", [("run", [(20_000_000, 5.0)])], "step", 0, 0)
+    assert places(chart.lines[0].points) == [(FRAME.left, (FRAME.top + FRAME.bottom) / 2)]
 
 
 def test_values_that_cannot_be_drawn_are_counted():
-    assert drawn("loss", [("run", [])], "step", 0, 3).lost == 3
+    assert metric_chart("loss", [("run", [])], "step", 0, 3).undrawable == 3
 
 
 def test_a_smoothed_line_keeps_the_raw_one_behind_it_and_the_last_value_as_it_was():
-    chart = drawn("loss", [("run", [(0, 0.0), (1, 1.0)])], "step", 0.5, 0)
+    chart = metric_chart("loss", [("run", [(0, 0.0), (1, 1.0)])], "step", 0.5, 0)
     (line,) = chart.lines
-    assert line.raw is not None
-    assert line.raw != line.points
+    assert line.unsmoothed is not None
+    assert line.unsmoothed != line.points
     assert line.last == 1.0
 
 
@@ -79,8 +86,8 @@ def test_smoothing_has_no_bias_towards_its_start():
     [("step", ["0", "60", "120"]), ("time", ["0s", "1m 00s", "2m 00s"]), ("epoch", ["0", "60", "120"])],
 )
 def test_the_marks_along_the_axis_are_in_its_unit(axis: str, ends: list[str]):
-    chart = drawn("loss", [("run", [(0, 1.0), (120, 2.0)])], axis, 0, 0)
-    assert [mark for _, mark in chart.along] == ends
+    chart = metric_chart("loss", [("run", [(0, 1.0), (120, 2.0)])], axis, 0, 0)
+    assert [mark for _, mark in chart.x.ticks] == ends
 
 
 @pytest.mark.parametrize(
@@ -88,5 +95,5 @@ def test_the_marks_along_the_axis_are_in_its_unit(axis: str, ends: list[str]):
     [((0.0, 1.0), ["0.1", "0.5", "0.9"]), ((-2e9, 2e9), ["−1.79e+09", "0", "1.79e+09"])],
 )
 def test_the_marks_across_tell_each_other_apart(values: tuple[float, float], marks: list[str]):
-    chart = drawn("loss", [("run", list(enumerate(values)))], "step", 0, 0)
-    assert [mark for _, mark in chart.across] == marks
+    chart = metric_chart("loss", [("run", list(enumerate(values)))], "step", 0, 0)
+    assert [mark for _, mark in chart.y.ticks] == marks
