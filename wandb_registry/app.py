@@ -19,8 +19,8 @@ from wandb_registry.http.authentication import who_asks
 from wandb_registry.http.request_bodies import json_body
 from wandb_registry.store import Store
 from wandb_registry.web import routes
+from wandb_registry.web.endpoints import Endpoints
 from wandb_registry.web.live_updates import LiveUpdates
-from wandb_registry.web.shell import Shell
 
 LARGEST_QUERY = 32 * 2**20
 MOST_AT_ONCE = 4  # questions of one account that are being answered: who asks much waits, and not the others
@@ -38,7 +38,7 @@ def create_app(
     `ending` says that the server is about to leave: what would go on without end stops then.
     """
     executor = Executor(store)
-    shell = Shell(store)
+    endpoints = Endpoints(store)
     turns: dict[int, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(MOST_AT_ONCE))
 
     async def graphql(request: Request) -> Response:
@@ -67,10 +67,10 @@ def create_app(
             *activity_log.routes(store),
             Route("/sdk/otel/v1/metrics", nothing, methods=["POST"]),  # telemetry, dropped
             Route("/healthz", nothing),
-            *routes.routes(shell, LiveUpdates(store, ending)),
+            *routes.routes(endpoints, LiveUpdates(store, ending)),
         ],
         middleware=[Middleware(middleware.Guard, activity=activity, loopback=loopback)],
-        exception_handlers={**middleware.HANDLERS, 404: shell.unknown},
+        exception_handlers={**middleware.HANDLERS, 404: endpoints.not_found},
         lifespan=lifespan,
     )
 

@@ -19,7 +19,7 @@ def page(number: int, total: int, size: int = 10, **facts) -> Pager:
 
 @given(st.integers(0, 200), st.integers(1, 30))
 def test_the_pages_of_a_list_hold_each_row_once(total: int, size: int):
-    pages = [page(number, total, size) for number in range(1, page(1, total, size).pages + 1)]
+    pages = [page(number, total, size) for number in range(1, page(1, total, size).page_count + 1)]
     assert [at for one in pages for at in range(one.offset, one.last)] == list(range(total))
     assert (pages[0].previous, pages[-1].next) == (None, None)
 
@@ -34,7 +34,7 @@ def test_an_address_keeps_what_else_was_asked_and_leaves_the_usual_page_unsaid()
     middle = page(2, 30)
     assert middle.next == "/list?q=a+b&page=3"
     assert middle.previous == "/list?q=a+b"
-    assert page(2, 30, unsaid=0).previous == "/list?q=a+b&page=1"
+    assert page(2, 30, default=0).previous == "/list?q=a+b&page=1"
     assert page(2, 30, parameter="charts").next == "/list?q=a+b&charts=3"
 
 

@@ -5,62 +5,64 @@ from typing import Any
 
 from wandb_registry.model import access
 from wandb_registry.web import addresses
-from wandb_registry.web.shell import Visit
+from wandb_registry.web.views import PageRequest
 
 Row = dict[str, Any]
 ICONS = {"alias": "tag", "link": "link", "log": "dataset", "unlink": "down", "delete": "down"}
-
-GONE = ("delete", "unlink", "delete collection")
+REMOVALS = ("delete", "unlink", "delete collection")
 
 
 @dataclass(frozen=True)
 class ActivityLine:
-    """One line of the log. `words` are told around the `subject`, which has an address."""
+    """A sentence such as 'mika moved production from v1 to v2', in its parts, with the collection that it is about."""
 
     icon: str
     who: str
     verb: str
-    what: str
-    rest: str
+    subject: str  # production
+    details: str  # from v1 to v2
     address: str
-    place: str
+    collection: str
     at: str
-    run: tuple[str, str] | None
-    commit: str | None
+    run: tuple[str, str] | None  # that made the version: its name and address
+    commit: str | None  # of that run
 
 
-def told(visit: Visit, event: Row) -> ActivityLine:
-    """An event of a collection as a sentence: 'mika moved production from v1 to v2'. Unseen runs are left out."""
-    verb, what, rest = _sentence(event)
+def activity_line(request: PageRequest, event: Row) -> ActivityLine:
+    """What a page shows of an event; a run that may not be seen is left out."""
+    verb, subject, details = _sentence(event)
     version = event["after"] if event["action"] == "alias" else event["name"]
     project = {"entity_name": event["entity_name"], "name": event["project_name"]}
     collection = {"kind": event["kind"], "name": event["collection_name"]}
-    if version and _number(version) >= 0 and event["action"] not in GONE:
-        address = addresses.of_version(collection, project, event["type_name"], version)
+    if version and _version_index(version) >= 0 and event["action"] not in REMOVALS:
+        address = addresses.page_of_version(collection, project, event["type_name"], version)
     else:
-        address = addresses.of_collection(collection, project, event["type_name"])
+        address = addresses.page_of_collection(collection, project, event["type_name"])
+    run, commit = _run(request, event)
     return ActivityLine(
         ICONS.get(event["action"], "model"),
         event["who"],
         verb,
-        what,
-        rest,
+        subject,
+        details,
         address,
         event["collection_name"],
         event["at"],
-        *_origin(visit, event),
+        run,
+        commit,
     )
 
 
 def _sentence(event: Row) -> tuple[str, str, str]:
-    """The verb, what it was done to, and how."""
+    """The verb, the subject and the details."""
     name, before, after = event["name"], event["before"], event["after"]
     if event["action"] == "alias":
         if after is None:
             return "took", name, f"from {before}"
         if before is None:
             return "set", name, f"on {after}"
-        return ("rolled back" if _number(after) < _number(before) else "moved"), name, f"from {before} to {after}"
+        verb = "rolled back" if _version_index(after) < _version_index(before) else "moved"
+        return verb, name, f"from {before} to {after}"
     verbs = {"log": "logged", "link": "linked", "unlink": "unlinked", "delete": "deleted"}
     if event["action"] in verbs:
         return verbs[event["action"]], name, ""
@@ -71,15 +73,16 @@ def _sentence(event: Row) -> tuple[str, str, str]:
     return event["action"], name or "", ""
 
 
-def _number(version: str) -> int:
+def _version_index(version: str) -> int:
+    """3 of v3; -1 of anything else."""
     return int(version[1:]) if version[:1] == "v" and version[1:].isdecimal() else -1
 
 
-def _origin(visit: Visit, event: Row) -> tuple[tuple[str, str] | None, str | None]:
+def _run(request: PageRequest, event: Row) -> tuple[tuple[str, str] | None, str | None]:
     """The run that made the version, with its address, and its commit."""
     if event["run"] is None:
         return None, None
     entity, project, name = event["run"].split("/", 2)
-    if access.find_project(visit.db, visit.who, entity, project) is None:
+    if access.find_project(request.db, request.who, entity, project) is None:
         return None, None
     return (name, addresses.run(entity, project, name)), event["git_commit"]

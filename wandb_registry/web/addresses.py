@@ -43,23 +43,35 @@ def registered(entity: str, project_name: str, name: str, number: str | None = N
     return f"/registry/model?{urlencode(query)}"
 
 
-def of_collection(row: Row, project_row: Row, type_name: str) -> str:
-    """Where a collection's page is: a registered one among the registered models, any other in its project."""
+def page_of_collection(collection_row: Row, project_row: Row, type_name: str) -> str:
+    """A registered model's page is among the registered models, any other collection's in its project."""
     entity, name = project_row["entity_name"], project_row["name"]
-    if row["kind"] == "PORTFOLIO":
-        return registered(entity, name, row["name"])
-    return collection(entity, name, type_name, row["name"])
+    if collection_row["kind"] == "PORTFOLIO":
+        return registered(entity, name, collection_row["name"])
+    return collection(entity, name, type_name, collection_row["name"])
 
 
-def of_version(row: Row, project_row: Row, type_name: str, number: str) -> str:
-    """Where the page of a collection's version is."""
+def page_of_version(collection_row: Row, project_row: Row, type_name: str, number: str) -> str:
+    """As `page_of_collection`, of one of its versions."""
     entity, name = project_row["entity_name"], project_row["name"]
-    if row["kind"] == "PORTFOLIO":
-        return registered(entity, name, row["name"], number)
-    return version(entity, name, type_name, row["name"], number)
+    if collection_row["kind"] == "PORTFOLIO":
+        return registered(entity, name, collection_row["name"], number)
+    return version(entity, name, type_name, collection_row["name"], number)
+
+
+def comparison(collection_row: Row, project_row: Row, type_name: str, before: str, after: str) -> str:
+    """Two versions of a collection side by side."""
+    page = page_of_collection(collection_row, project_row, type_name)
+    query = urlencode({"from": before, "to": after})
+    return f"{page}&view=compare&{query}" if collection_row["kind"] == "PORTFOLIO" else f"{page}/compare?{query}"
+
+
+def file(base: str, path: str) -> str:
+    """A file beneath another address."""
+    return f"{base}{join(*path.split('/'))}"
 
 
 def with_query(path: str, query: dict[str, Any]) -> str:
-    """An address with what of the query is not empty."""
-    kept = {key: value for key, value in query.items() if value not in (None, "", [])}
-    return f"{path}?{urlencode(kept, doseq=True)}" if kept else path
+    """An address with a query, without what is empty in it."""
+    filled = {key: value for key, value in query.items() if value not in (None, "", [])}
+    return f"{path}?{urlencode(filled, doseq=True)}" if filled else path

@@ -4,35 +4,35 @@ import re
 
 ESCAPE = re.compile(r"\x1b\[([0-9;:]*)([A-Za-z])|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b.?")
 COLORS = {1: "red", 2: "green", 3: "yellow", 4: "blue", 5: "blue", 6: "blue"}  # of 30 … 37 and 90 … 97
-LONGEST = 20_000  # characters of a line that are shown
-MOST = 500  # changes of colour in a line
+LONGEST_LINE = 20_000  # characters that are shown
+MOST_SPANS = 500  # in a line
 Spans = list[tuple[str, str]]
 
 
-def spans(line: str) -> Spans:
+def styled_spans(line: str) -> Spans:
     """(classes, text) of each piece of a line. What a progress bar wrote over is gone, as on a screen."""
-    line = line[:LONGEST].rstrip("\r").rpartition("\r")[2]
+    line = line[:LONGEST_LINE].rstrip("\r").rpartition("\r")[2]
     if "\x1b" not in line:
         return [("", line)]
-    found: Spans = []
+    spans: Spans = []
     color, bold, end = "", False, 0
     for escape in ESCAPE.finditer(line):
-        _add(found, color, bold, line[end : escape.start()])
+        _add(spans, color, bold, line[end : escape.start()])
         end = escape.end()
         if escape[2] == "m":
             color, bold = _after(escape[1], color, bold)
-    _add(found, color, bold, line[end:])
-    return found
+    _add(spans, color, bold, line[end:])
+    return spans
 
 
-def _add(found: Spans, color: str, bold: bool, text: str) -> None:
+def _add(spans: Spans, color: str, bold: bool, text: str) -> None:
     if not text:
         return
     classes = " ".join(filter(None, (f"c-{color}" if color else "", "c-bold" if bold else "")))
-    if found and (found[-1][0] == classes or len(found) >= MOST):
-        found[-1] = (found[-1][0], found[-1][1] + text)
+    if spans and (spans[-1][0] == classes or len(spans) >= MOST_SPANS):
+        spans[-1] = (spans[-1][0], spans[-1][1] + text)
     else:
-        found.append((classes, text))
+        spans.append((classes, text))
 
 
 def _after(codes: str, color: str, bold: bool) -> tuple[str, bool]:

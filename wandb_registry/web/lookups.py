@@ -1,6 +1,6 @@
-"""What several pages show: projects, versions and runs, each with its names and its address.
+"""What an address names, and what several pages show of versions and runs: names, addresses, what DVC calls them.
 
-An unreadable thing and a missing one look alike.
+What the account may not see is not found, as if it weren't there.
 """
 
 import json
@@ -12,33 +12,76 @@ from wandb_registry.model import access, projects
 from wandb_registry.model.artifacts import collections, dvc_md5, memberships
 from wandb_registry.model.search import overview, run_search
 from wandb_registry.web import addresses
-from wandb_registry.web.shell import Visit
+from wandb_registry.web.views import PageRequest
 
 Row = dict[str, Any]
-NAMED = 6  # of what is there instead
+MOST_ALTERNATIVES = 6  # names in an error
+MOST_ALIASES = 8
 
 
-def project(visit: Visit) -> Row:
-    """The project of the address."""
-    entity, name = visit.path["entity"], visit.path["project"]
-    found = access.find_project(visit.db, visit.who, entity, name)
-    if found is None:
-        team = access.find_entity(visit.db, visit.who, entity)
-        rows = overview.projects(visit.db, [team["id"]]) if team else []
-        there = said([row["name"] for row in access.visible_projects(visit.db, visit.who, rows)])
-        raise NotFound(f"Project '{entity}/{name}' was not found, or '{visit.who.username}' may not see it.{there}")
-    return found
+# ---- what the address names ----
 
 
-def said(names: list[str]) -> str:
+def find_project(request: PageRequest) -> Row:
+    """Raises NotFound, which names other projects of the entity."""
+    entity, name = request.path["entity"], request.path["project"]
+    project = access.find_project(request.db, request.who, entity, name)
+    if project is None:
+        team = access.find_entity(request.db, request.who, entity)
+        rows = overview.projects(request.db, [team["id"]]) if team else []
+        there = alternatives([row["name"] for row in access.visible_projects(request.db, request.who, rows)])
+        raise NotFound(f"Project '{entity}/{name}' was not found, or '{request.who.username}' may not see it.{there}")
+    return project
+
+
+def find_run(request: PageRequest) -> tuple[Row, Row]:
+    """The project and the run, which has its `address`. Raises NotFound, which names the newest runs."""
+    project = find_project(request)
+    run = access.find_run(request.db, project, request.path["run"])
+    if run is None:
+        newest = run_search.page(request.db, project["id"], None, "-created_at", MOST_ALTERNATIVES + 1, 0)
+        where, there = _full_name(project), alternatives([row["name"] for row in newest])
+        raise NotFound(f"Run '{request.path['run']}' was not found in {where}.{there}")
+    return project, run | {"address": addresses.run(project["entity_name"], project["name"], run["name"])}
+
+
+def find_collection(request: PageRequest) -> tuple[Row, Row]:
+    """The project and the collection; the type in the address is not looked at, as in the SDK. Raises NotFound."""
+    project = find_project(request)
+    collection = collections.find(request.db, project["id"], request.path["collection"])
+    if collection is None:
+        rows = overview.collections(request.db, project["id"], None, "", MOST_ALTERNATIVES + 1, 0)
+        where, there = _full_name(project), alternatives([row["name"] for row in rows])
+        raise NotFound(f"'{request.path['collection']}' was not found in {where}.{there}")
+    return project, collection
+
+
+def find_membership(request: PageRequest, collection: Row, alias: str) -> Row:
+    """The membership that an alias or v3 means. Raises NotFound, which names the newest version and the aliases."""
+    membership = memberships.find(request.db, collection["id"], alias)
+    if membership is not None:
+        return membership
+    newest = memberships.page(request.db, collection["id"], 1, 0)
+    aliases = [row["name"] for row in memberships.aliases_of_collection(request.db, collection["id"])]
+    shown = [name for name in aliases if not dvc_md5.is_content_alias(name)][:MOST_ALIASES]
+    there = f"Its newest version is v{newest[0]['version_index']}" if newest else "It has no version"
+    named = f", its aliases are {', '.join(shown)}." if shown else "."
+    raise NotFound(f"'{collection['name']}' has no version '{alias}'. {there}{named}")
+
+
+def alternatives(names: list[str]) -> str:
     """What an error says of what is there instead."""
-    return f" There are: {', '.join(names[:NAMED])}{' and others' if len(names) > NAMED else ''}." if names else ""
+    if not names:
+        return ""
+    others = " and others" if len(names) > MOST_ALTERNATIVES else ""
+    return f" There are: {', '.join(names[:MOST_ALTERNATIVES])}{others}."
 
 
-def counts(visit: Visit, place: Row) -> dict[str, int]:
-    """How many runs and collections of artifacts a project has."""
-    return visit.db.row(COUNTS, project=place["id"])
+def _full_name(project: Row) -> str:
+    return f"'{project['entity_name']}/{project['name']}'"
 
+
+# ---- what pages show ----
 
 COUNTS = """
 select (select count(*) from run where project_id = :project) as runs,
@@ -46,77 +89,72 @@ select (select count(*) from run where project_id = :project) as runs,
 """
 
 
-def run(visit: Visit) -> tuple[Row, Row]:
-    """The project and the run of the address, with its `address`."""
-    place = project(visit)
-    found = access.find_run(visit.db, place, visit.path["run"])
-    if found is None:
-        newest = run_search.page(visit.db, place["id"], None, "-created_at", NAMED + 1, 0)
-        where = f"'{place['entity_name']}/{place['name']}'"
-        raise NotFound(f"Run '{visit.path['run']}' was not found in {where}.{said([row['name'] for row in newest])}")
-    return place, found | {"address": addresses.run(place["entity_name"], place["name"], found["name"])}
+def project_counts(request: PageRequest, project: Row) -> dict[str, int]:
+    """How many runs and collections of artifacts a project has."""
+    return request.db.row(COUNTS, project=project["id"])
 
 
-def versions(visit: Visit, rows: list[Row]) -> list[Row]:
-    """Versions, each with `name` (mnist_model:v3), `type` and `address`; those that may be seen."""
-    place_of = cache(lambda number: projects.by_id(visit.db, number))  # many versions share these
-    type_of = cache(lambda number: collections.type_of(visit.db, {"type_id": number})["name"])
-    found = []
-    for row in access.visible(visit.db, visit.who, rows):
-        collection = collections.by_id(visit.db, row["collection_id"])
-        place = place_of(row["project_id"])
-        kind = type_of(collection["type_id"])
-        number = f"v{row['version_index']}"
-        found.append(
-            row
-            | {
-                "name": f"{collection['name']}:{number}",
-                "type": kind,
-                "address": addresses.of_version(collection, place, kind, number),
-            }
-        )
-    return found
+def visible_versions(request: PageRequest, artifacts: list[Row]) -> list[Row]:
+    """The versions that may be seen, each with `name` (mnist_model:v3), `type` and `address`."""
+    project_by_id = cache(lambda number: projects.by_id(request.db, number))  # many versions share these
+    type_by_id = cache(lambda number: collections.type_of(request.db, {"type_id": number})["name"])
+    versions = []
+    for artifact in access.visible(request.db, request.who, artifacts):
+        collection = collections.by_id(request.db, artifact["collection_id"])
+        project, type_name = project_by_id(artifact["project_id"]), type_by_id(collection["type_id"])
+        number = f"v{artifact['version_index']}"
+        address = addresses.page_of_version(collection, project, type_name, number)
+        versions.append(artifact | {"name": f"{collection['name']}:{number}", "type": type_name, "address": address})
+    return versions
 
 
-def runs(visit: Visit, rows: list[Row]) -> list[Row]:
-    """Runs, each with its `address`; those that may be seen."""
-    places = {row["project_id"]: projects.by_id(visit.db, row["project_id"]) for row in rows}
+def visible_runs(request: PageRequest, runs: list[Row]) -> list[Row]:
+    """The runs that may be seen, each with its `address`."""
+    by_id = {run["project_id"]: projects.by_id(request.db, run["project_id"]) for run in runs}
     return [
-        row | {"address": addresses.run(place["entity_name"], place["name"], row["name"])}
-        for row in access.visible(visit.db, visit.who, rows)
-        for place in [places[row["project_id"]]]
+        run | {"address": addresses.run(project["entity_name"], project["name"], run["name"])}
+        for run in access.visible(request.db, request.who, runs)
+        for project in [by_id[run["project_id"]]]
     ]
 
 
-def alias_names(visit: Visit, membership_id: int) -> list[str]:
-    return [row["name"] for row in memberships.aliases(visit.db, membership_id)]
+def visible_run(request: PageRequest, run: Row | None) -> Row | None:
+    return next(iter(visible_runs(request, [run])), None) if run else None
 
 
-def with_dvc(visit: Visit, found: list[Row]) -> list[Row]:
+def visible_version(request: PageRequest, artifact: Row | None) -> Row | None:
+    return next(iter(visible_versions(request, [artifact])), None) if artifact else None
+
+
+def alias_names(request: PageRequest, membership_id: int) -> list[str]:
+    return [row["name"] for row in memberships.aliases(request.db, membership_id)]
+
+
+def aliases_of_artifacts(request: PageRequest, ids: list[int]) -> dict[int, list[str]]:
+    """The aliases of versions in all collections that may be seen."""
+    rows = access.visible(request.db, request.who, memberships.of_artifacts(request.db, ids))
+    held = memberships.aliases_of(request.db, [row["id"] for row in rows])
+    names: dict[int, list[str]] = {}
+    for row in rows:
+        names.setdefault(row["artifact_id"], []).extend(alias["name"] for alias in held.get(row["id"], []))
+    return {number: list(dict.fromkeys(aliases)) for number, aliases in names.items()}
+
+
+def with_dvc_names(request: PageRequest, versions: list[Row]) -> list[Row]:
     """Versions with what DVC calls each, as `dvc`: its path, md5, or both; '' where DVC doesn't know it."""
-    aliases = aliases_of(visit, [row["id"] for row in found])
-    return [row | {"dvc": dvc_name(row, aliases.get(row["id"], []))} for row in found]
+    aliases = aliases_of_artifacts(request, [row["id"] for row in versions])
+    return [row | {"dvc": dvc_name(row, aliases.get(row["id"], []))} for row in versions]
 
 
-def aliases_of(visit: Visit, ids: list[int]) -> dict[int, list[str]]:
-    """The aliases of versions, wherever these are linked to as far as the account may see it."""
-    places = access.visible(visit.db, visit.who, memberships.of_artifacts(visit.db, ids))
-    held = memberships.aliases_of(visit.db, [place["id"] for place in places])
-    found: dict[int, list[str]] = {}
-    for place in places:
-        found.setdefault(place["artifact_id"], []).extend(row["name"] for row in held.get(place["id"], []))
-    return {number: list(dict.fromkeys(names)) for number, names in found.items()}
-
-
-def md5_among(aliases: list[str]) -> str:
+def content_md5(aliases: list[str]) -> str:
     """DVC's md5 of a version's bytes, by the alias of its content; '' where it has none."""
     return next((dvc_md5.md5_of_alias(name) for name in aliases if dvc_md5.is_content_alias(name)), "")
 
 
-def dvc_name(row: Row, aliases: list[str]) -> str:
+def dvc_name(artifact: Row, aliases: list[str]) -> str:
     """DVC's name of a version's bytes: its path and the beginning of its md5."""
-    metadata = json.loads(row["metadata"] or "{}") if row.get("metadata") else {}
+    metadata = json.loads(artifact["metadata"] or "{}") if artifact.get("metadata") else {}
     dvc = metadata.get("dvc") if isinstance(metadata, dict) else None
     path = dvc.get("path") if isinstance(dvc, dict) else None
-    md5 = md5_among(aliases)
+    md5 = content_md5(aliases)
     return " ".join(filter(None, (str(path) if path else "", f"{md5[:8]}…" if md5 else "")))

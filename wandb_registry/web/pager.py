@@ -1,9 +1,9 @@
-"""Lists in pages: which rows are shown, and the addresses of the others."""
+"""Lists on several pages: which rows are shown, and the addresses of the others."""
 
 from dataclasses import dataclass
 
 from wandb_registry.web import addresses
-from wandb_registry.web.shell import Visit
+from wandb_registry.web.views import PageRequest
 
 AROUND = 2  # numbers beside the current one
 
@@ -18,7 +18,7 @@ class Pager:
     path: str
     query: dict[str, list[str]]
     parameter: str = "page"
-    unsaid: int = 1  # the page that an address without the parameter means; 0 for none
+    default: int = 1  # the page that an address without the parameter means; 0 for none
 
     @property
     def offset(self) -> int:
@@ -33,7 +33,7 @@ class Pager:
         return min(self.offset + self.size, self.total)
 
     @property
-    def pages(self) -> int:
+    def page_count(self) -> int:
         return max(1, -(-self.total // self.size))
 
     @property
@@ -42,31 +42,31 @@ class Pager:
 
     @property
     def next(self) -> str | None:
-        return self.address(self.number + 1) if self.number < self.pages else None
+        return self.address(self.number + 1) if self.number < self.page_count else None
 
     @property
     def links(self) -> list[tuple[int, str | None]]:
         """The first, the last and those around the current page; a gap is (0, None)."""
         around = range(self.number - AROUND, self.number + AROUND + 1)
-        shown = sorted({1, self.pages, *(number for number in around if 1 <= number <= self.pages)})
-        found: list[tuple[int, str | None]] = []
+        shown = sorted({1, self.page_count, *(number for number in around if 1 <= number <= self.page_count)})
+        links: list[tuple[int, str | None]] = []
         for number in shown:
-            if found and number - found[-1][0] > 1:
-                found.append((0, None))
-            found.append((number, self.address(number)))
-        return found
+            if links and number - links[-1][0] > 1:
+                links.append((0, None))
+            links.append((number, self.address(number)))
+        return links
 
     def address(self, number: int) -> str:
         return addresses.with_query(
-            self.path, {**self.query, self.parameter: number if number != self.unsaid else None}
+            self.path, {**self.query, self.parameter: number if number != self.default else None}
         )
 
 
-def pager(visit: Visit, total: int, size: int, parameter: str = "page", unsaid: int = 1) -> Pager:
+def paginate(request: PageRequest, total: int, size: int, parameter: str = "page", default: int = 1) -> Pager:
     """The page that the address asks for; the last one, if it asks for more than there are."""
-    text = visit.query.get(parameter, "1")
+    text = request.query.get(parameter, "1")
     wanted = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 1
     last = max(1, -(-total // size))
-    query = {key: visit.query.getlist(key) for key in visit.query if key != parameter}
-    here = visit.address.partition("?")[0]
-    return Pager(max(1, min(wanted, last)), size, total, here, query, parameter, unsaid)
+    query = {key: request.query.getlist(key) for key in request.query if key != parameter}
+    path = request.address.partition("?")[0]
+    return Pager(max(1, min(wanted, last)), size, total, path, query, parameter, default)

@@ -1,7 +1,7 @@
 """Whether git and the registry agree on what is in production.
 
-Git's side is the record `production.json` beside the store, which the pipeline keeps. The alias `dvc-MD5` of a version
-ties the two. A record that can't be read says nothing: no page may fail for it.
+Git's side is the record `production.json` beside the store, which the pipeline keeps. The alias of the content ties it
+to a version. A record that can't be read is as none: no page may fail for it.
 """
 
 import json
@@ -11,54 +11,54 @@ from typing import Any
 from wandb_registry.defaults import TEAM
 from wandb_registry.model.artifacts import dvc_md5, memberships
 from wandb_registry.store import Store
-from wandb_registry.web.shell import Visit
+from wandb_registry.web.views import PageRequest
 
 Row = dict[str, Any]
 RECORD = "production.json"
-LARGEST = 2**16
+LARGEST_RECORD = 2**16
 ALIAS = "production"
 
 
 @dataclass(frozen=True)
-class Sides:
-    """The model in production by its md5 and version as git has it, and by its version as the registry has it."""
+class ProductionSides:
+    """The model in production by its md5, and the version that it is in git's record and by the registry's alias."""
 
     md5: str
     reason: str
-    recorded: str | None  # None: the registry lacks this model
-    held: str | None  # None: no version has the alias
+    in_git: str | None  # None: the registry lacks the recorded model
+    in_registry: str | None  # None: no version has the alias
 
     @property
     def agree(self) -> bool:
-        return self.recorded is not None and self.recorded == self.held
+        return self.in_git is not None and self.in_git == self.in_registry
 
 
-def sides(visit: Visit, place: Row, collection: Row) -> Sides | None:
+def production_sides(request: PageRequest, project: Row, collection: Row) -> ProductionSides | None:
     """Both sides of a registered model; None if git's record is about another one, or there is none."""
-    record = _record(visit.store)
+    record = _read_record(request.store)
     name, md5 = record.get("registered_model"), record.get("model_md5")
-    if name not in _names(place, collection) or not isinstance(md5, str) or not md5:
+    if name not in _recorded_names(project, collection) or not isinstance(md5, str) or not md5:
         return None
-    recorded = memberships.find(visit.db, collection["id"], dvc_md5.content_alias(md5))
-    held = memberships.find(visit.db, collection["id"], ALIAS)
-    return Sides(
+    recorded = memberships.find(request.db, collection["id"], dvc_md5.content_alias(md5))
+    aliased = memberships.find(request.db, collection["id"], ALIAS)
+    return ProductionSides(
         md5,
         str(record.get("reason") or ""),
         memberships.version(recorded) if recorded else None,
-        memberships.version(held) if held else None,
+        memberships.version(aliased) if aliased else None,
     )
 
 
-def _names(place: Row, collection: Row) -> list[str]:
+def _recorded_names(project: Row, collection: Row) -> list[str]:
     """What a record may call a registered model: without an entity it means the team that runs go to."""
-    name = f"{place['name']}/{collection['name']}"
-    return [f"{place['entity_name']}/{name}"] + ([name] if place["entity_name"] == TEAM else [])
+    name = f"{project['name']}/{collection['name']}"
+    return [f"{project['entity_name']}/{name}"] + ([name] if project["entity_name"] == TEAM else [])
 
 
-def _record(store: Store) -> Row:
+def _read_record(store: Store) -> Row:
     path = store.folder.parent / RECORD
     try:
-        value = json.loads(path.read_bytes()) if path.is_file() and path.stat().st_size <= LARGEST else None
+        value = json.loads(path.read_bytes()) if path.is_file() and path.stat().st_size <= LARGEST_RECORD else None
     except (OSError, ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}

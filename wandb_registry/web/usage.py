@@ -6,32 +6,35 @@ from dataclasses import dataclass
 from typing import Any
 
 from wandb_registry.model import access, projects
-from wandb_registry.web.shell import Visit
+from wandb_registry.web.views import PageRequest
 
 Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Snippet:
-    name: str
+    title: str
     code: str
 
 
-def of(visit: Visit, place: Row, collection: Row, kind: str, number: str, artifact: Row) -> list[Snippet]:
+def usage_snippets(
+    request: PageRequest, project: Row, collection: Row, type_name: str, version: str, artifact: Row
+) -> list[Snippet]:
     """Python for the SDK; a command where DVC has the file too."""
-    name = json.dumps(f"{place['entity_name']}/{place['name']}/{collection['name']}:{number}", ensure_ascii=False)
-    own = projects.by_id(visit.db, artifact["project_id"])
-    home = json.dumps((own if access.project_role(visit.db, visit.who, own) else place)["name"], ensure_ascii=False)
+    name = json.dumps(f"{project['entity_name']}/{project['name']}/{collection['name']}:{version}", ensure_ascii=False)
+    own = projects.by_id(request.db, artifact["project_id"])
+    shown = own if access.project_role(request.db, request.who, own) else project
+    run_in = json.dumps(shown["name"], ensure_ascii=False)
     use = (
         f"    path = run.use_model({name})"
-        if kind == "model"
+        if type_name == "model"
         else f"    artifact = run.use_artifact({name})\n    folder = artifact.download()"
     )
-    found = [
-        Snippet("In a run", f"import wandb\n\nwith wandb.init(project={home}) as run:\n{use}"),
+    snippets = [
+        Snippet("In a run", f"import wandb\n\nwith wandb.init(project={run_in}) as run:\n{use}"),
         Snippet("Without a run", f"import wandb\n\nfolder = wandb.Api().artifact({name}).download()"),
     ]
-    said = json.loads(artifact["metadata"] or "{}").get("dvc")
-    if isinstance(said, dict) and isinstance(said.get("path"), str):
-        found.append(Snippet("DVC", f"dvc pull {shlex.quote(' '.join(said['path'].split()))}"))
-    return found
+    dvc = json.loads(artifact["metadata"] or "{}").get("dvc")
+    if isinstance(dvc, dict) and isinstance(dvc.get("path"), str):
+        snippets.append(Snippet("DVC", f"dvc pull {shlex.quote(' '.join(dvc['path'].split()))}"))
+    return snippets

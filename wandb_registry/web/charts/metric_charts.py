@@ -12,8 +12,8 @@ from wandb_registry.model.nested_keys import within
 from wandb_registry.model.runs import history, version_metrics
 from wandb_registry.web import formats
 from wandb_registry.web.charts import FRAME
-from wandb_registry.web.pager import Pager, pager
-from wandb_registry.web.shell import Visit
+from wandb_registry.web.pager import Pager, paginate
+from wandb_registry.web.views import PageRequest
 
 Row = dict[str, Any]
 Points = list[Point]
@@ -61,17 +61,17 @@ class MetricCharts:
         return any(chart.undrawable or any(len(line.values) > 1 for line in chart.lines) for chart in self.charts)
 
 
-def chosen_smoothing(visit: Visit) -> float:
+def chosen_smoothing(request: PageRequest) -> float:
     """From 0 to 0.99."""
     try:
-        return min(0.99, max(0.0, float(visit.query.get("smooth", "0"))))
+        return min(0.99, max(0.0, float(request.query.get("smooth", "0"))))
     except ValueError:
         return 0.0
 
 
-def chosen_axis(visit: Visit) -> str:
+def chosen_axis(request: PageRequest) -> str:
     """Step, time, or a metric; one that the runs don't have draws nothing, so it means step."""
-    return visit.query.get("axis", "step") or "step"
+    return request.query.get("axis", "step") or "step"
 
 
 def possible_axes(run: Row) -> list[str]:
@@ -85,30 +85,32 @@ def possible_axes(run: Row) -> list[str]:
     return [*AXES, *growing[:MOST_AXES]]
 
 
-def metric_charts(visit: Visit, runs: list[Row], stream: str = "history", most: int = MOST_CHARTS) -> MetricCharts:
+def metric_charts(
+    request: PageRequest, runs: list[Row], stream: str = "history", most: int = MOST_CHARTS
+) -> MetricCharts:
     """Charts of the metrics that any of the runs has."""
-    axis, smoothing = _axis(visit, runs), chosen_smoothing(visit)
-    histories = [(run, history.thinned(visit.db, run, stream, MOST_POINTS)) for run in runs]
-    name_filter = visit.query.get("metric", "").strip()
+    axis, smoothing = _axis(request, runs), chosen_smoothing(request)
+    histories = [(run, history.thinned(request.db, run, stream, MOST_POINTS)) for run in runs]
+    name_filter = request.query.get("metric", "").strip()
     names = [name for name in _metric_names(histories, stream) if name_filter.lower() in name.lower()]
     names.sort(key=version_metrics.rank)
-    pages = pager(visit, len(names), most, "charts")
+    pager = paginate(request, len(names), most, "charts")
     charts = []
-    for name in names[pages.offset : pages.last]:
+    for name in names[pager.offset : pager.last]:
         series, undrawable = [], 0
         for run, rows in histories:
             if stream == "history" and 2 * sum(within(row, name) is not None for row in rows) < len(rows):
                 # few rows have it, so the thinned ones may not
-                rows = history.thinned_with(visit.db, run, name, MOST_POINTS)
+                rows = history.thinned_with(request.db, run, name, MOST_POINTS)
             points, left_out = _points(rows, name, axis)
             series.append((run["display_name"], points))
             undrawable += left_out
         charts.append(metric_chart(name, series, axis, smoothing, undrawable))
-    return MetricCharts(charts, pages, name_filter)
+    return MetricCharts(charts, pager, name_filter)
 
 
-def _axis(visit: Visit, runs: list[Row]) -> str:
-    axis = chosen_axis(visit)
+def _axis(request: PageRequest, runs: list[Row]) -> str:
+    axis = chosen_axis(request)
     return axis if axis in AXES or any(axis in history.keys(run)["keys"] for run in runs) else "step"
 
 

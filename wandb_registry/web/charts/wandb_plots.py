@@ -13,10 +13,10 @@ from wandb_registry.drawing.line_chart import Frame
 from wandb_registry.model.runs import runs
 from wandb_registry.web import formats
 from wandb_registry.web.charts import metric_charts
-from wandb_registry.web.shell import Visit
+from wandb_registry.web.views import PageRequest
 
 Row = dict[str, Any]
-LARGEST = 2**20  # bytes of a table that is looked at
+LARGEST_TABLE = 2**20  # bytes
 CONFUSION = ("Actual", "Predicted", "nPredictions")
 LINES = {  # what the SDK calls the drawing, and the columns of its places, values and names of lines
     "wandb/line/v0": ("x", "y", "stroke"),
@@ -35,44 +35,44 @@ HISTOGRAM_FRAME = Frame(width=100, height=42, left=0, right=100, top=1, bottom=4
 
 @dataclass(frozen=True)
 class Plot:
-    """How a table is to be drawn: the drawing, its columns by what they mean, and its words."""
+    """How a table is drawn: the name of the drawing, its columns by what they mean, and its title and labels."""
 
     drawing: str
     fields: Row
-    said: Row
+    strings: Row
 
 
-def of_table(visit: Visit, run: Row, key: str, file: Row) -> Row | None:
+def plot_of_table(request: PageRequest, run: Row, key: str, file: Row) -> Row | None:
     """What a page shows of a table that a plot was made of; None for any other, or one that is too large."""
-    if file["size"] > LARGEST:
+    if file["size"] > LARGEST_TABLE:
         return None
     try:
-        table = json.loads(visit.store.blobs.path(file["md5"]).read_bytes())
+        table = json.loads(request.store.blobs.path(file["md5"]).read_bytes())
         names, rows = [str(name) for name in table["columns"]], table["data"]
         if tuple(names) == CONFUSION:
-            return {"kind": "matrix", **_matrix(rows)}
-        plot = _plot(run, key)
-        return _drawn(plot, key, [dict(zip(names, row, strict=True)) for row in rows]) if plot else None
+            return {"kind": "matrix", **_confusion_matrix(rows)}
+        plot = _read_plot(run, key)
+        return _drawing(plot, key, [dict(zip(names, row, strict=True)) for row in rows]) if plot else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 
-def _plot(run: Row, key: str) -> Plot | None:
+def _read_plot(run: Row, key: str) -> Plot | None:
     config = runs.loads(run["config"])
-    for name, said in config["_wandb"]["value"]["visualize"].items():
+    for name, plot in config["_wandb"]["value"]["visualize"].items():
         if key in [form.format(name) for form in TABLES]:
-            panel = said["panel_config"]
+            panel = plot["panel_config"]
             return Plot(panel["panelDefId"], panel["fieldSettings"], panel["stringSettings"])
     return None
 
 
-def _drawn(plot: Plot, key: str, rows: list[Row]) -> Row | None:
-    name = str(plot.said.get("title") or key)
+def _drawing(plot: Plot, key: str, rows: list[Row]) -> Row | None:
+    name = str(plot.strings.get("title") or key)
     if plot.drawing in LINES:
         x, y, line = (plot.fields.get(field) for field in LINES[plot.drawing])
-        series, lost = _series(rows, x, y, line)
-        axis = str(plot.said.get("xname") or plot.said.get("x-axis-title") or x)
-        chart = metric_charts.metric_chart(name, series, "", 0, lost)
+        series, undrawable = _series(rows, x, y, line)
+        axis = str(plot.strings.get("xname") or plot.strings.get("x-axis-title") or x)
+        chart = metric_charts.metric_chart(name, series, "", 0, undrawable)
         return {"kind": "lines", "chart": chart, "axis": axis, "dots": plot.drawing == SCATTER}
     if plot.drawing == BAR:
         return {"kind": "bars", "key": name, **_bars(rows, plot.fields["label"], plot.fields["value"])}
@@ -86,13 +86,13 @@ def _drawn(plot: Plot, key: str, rows: list[Row]) -> Row | None:
 def _series(rows: list[Row], x: Any, y: Any, line: Any) -> tuple[list[tuple[str, metric_charts.Points]], int]:
     """The lines by name, in the order they come, and how many rows can't be drawn."""
     series: dict[str, metric_charts.Points] = {}
-    lost = 0
+    undrawable = 0
     for row in rows:
         if _is_finite(row[x]) and _is_finite(row[y]):
             series.setdefault(str(row[line]) if line else str(y), []).append((row[x], row[y]))
         else:
-            lost += 1
-    return list(series.items())[:MOST_LINES], lost
+            undrawable += 1
+    return list(series.items())[:MOST_LINES], undrawable
 
 
 def _is_finite(value: Any) -> bool:
@@ -107,7 +107,7 @@ def _bars(rows: list[Row], label: str, value: str) -> Row:
     return {
         "frame": frame,
         "bars": [(name, number, bar) for (name, number), bar in zip(drawable, bars, strict=True)],
-        "more": len(rows) - len(drawable),
+        "left_out": len(rows) - len(drawable),
     }
 
 
@@ -127,9 +127,9 @@ def histogram(counts: list[float] | list[int]) -> Row:
     return {"frame": HISTOGRAM_FRAME, "bars": histogram_bars(counts, HISTOGRAM_FRAME)}
 
 
-def _matrix(cells: list[Any]) -> Row:
-    """A confusion matrix of a table of counts."""
-    counts = {(str(actual), str(predicted)): int(count) for actual, predicted, count in cells}
+def _confusion_matrix(table: list[Any]) -> Row:
+    """Rows of classes with (count, CSS class of its shade) of each cell."""
+    counts = {(str(actual), str(predicted)): int(count) for actual, predicted, count in table}
     classes = list(dict.fromkeys(actual for actual, _ in counts))
     most = max((count for (actual, predicted), count in counts.items() if actual != predicted), default=0)
 
@@ -140,6 +140,6 @@ def _matrix(cells: list[Any]) -> Row:
 
     rows = []
     for actual in classes:
-        found = [(counts.get((actual, predicted), 0), predicted) for predicted in classes]
-        rows.append((actual, [(count, shade(actual, predicted, count)) for count, predicted in found]))
+        cells = [(counts.get((actual, predicted), 0), predicted) for predicted in classes]
+        rows.append((actual, [(count, shade(actual, predicted, count)) for count, predicted in cells]))
     return {"classes": classes, "rows": rows}

@@ -9,125 +9,125 @@ from wandb_registry.model import access, ids
 from wandb_registry.model.artifacts import collections, folder_listing, memberships
 from wandb_registry.model.search import overview
 from wandb_registry.web import addresses, lookups
-from wandb_registry.web.pager import pager
-from wandb_registry.web.pages import files, tables, version_comparison
-from wandb_registry.web.pages import version as versions
-from wandb_registry.web.shell import ContentResponse, Export, Page, Redirect, Visit
+from wandb_registry.web.pager import paginate
+from wandb_registry.web.pages import alias_and_tag_forms, files, tables, version_comparison
+from wandb_registry.web.pages.version import version_page
+from wandb_registry.web.views import Export, Page, PageRequest, Redirect, StoredFile
 
 Row = dict[str, Any]
-MANY = 50
-NEAR = 500  # files in which the tables beside a table are sought
+COLLECTIONS = 50  # on a page
+MOST_NEIGHBOURS = 500  # files of a folder among which other tables are looked for
 REFERENCE = re.compile(r"wandb-artifact://((?:[0-9a-f]{2})+)/(.+)")  # to a file of another version
 
 
-def types(visit: Visit) -> Page:
+def collections_page(request: PageRequest) -> Page:
     """Collections by type; of one type, if the address names it."""
-    place = lookups.project(visit)
-    wanted = visit.query.get("q", "").strip()
-    found = overview.types(visit.db, place["id"], wanted)
-    chosen = visit.path.get("type")
-    total = sum(row["collections"] for row in found if chosen in (None, row["name"]))
-    if chosen and collections.find_type(visit.db, place["id"], chosen) is None:
-        there = lookups.said([row["name"] for row in found])
-        raise NotFound(f"'{place['entity_name']}/{place['name']}' has no artifacts of type '{chosen}'.{there}")
-    pages = pager(visit, total, MANY)
-    rows = overview.collections(visit.db, place["id"], chosen, wanted, pages.size, pages.offset)
+    project = lookups.find_project(request)
+    name_filter = request.query.get("q", "").strip()
+    types = overview.types(request.db, project["id"], name_filter)
+    chosen = request.path.get("type")
+    total = sum(row["collections"] for row in types if chosen in (None, row["name"]))
+    if chosen and collections.find_type(request.db, project["id"], chosen) is None:
+        there = lookups.alternatives([row["name"] for row in types])
+        raise NotFound(f"'{project['entity_name']}/{project['name']}' has no artifacts of type '{chosen}'.{there}")
+    pager = paginate(request, total, COLLECTIONS)
+    rows = overview.collections(request.db, project["id"], chosen, name_filter, pager.size, pager.offset)
     for row in rows:
-        row["address"] = addresses.of_collection(row, place, row["type_name"])
-    shown = {"project": place, "types": found, "chosen": chosen, "collections": rows, "pages": pages, "wanted": wanted}
-    shown |= {"counts": lookups.counts(visit, place)}
-    return Page("artifacts.html", {"title": f"Artifacts of {place['name']}"} | shown)
+        row["address"] = addresses.page_of_collection(row, project, row["type_name"])
+    return Page(
+        "artifacts.html",
+        {
+            "title": f"Artifacts of {project['name']}",
+            "project": project,
+            "types": types,
+            "chosen": chosen,
+            "collections": rows,
+            "pager": pager,
+            "name_filter": name_filter,
+            "counts": lookups.project_counts(request, project),
+        },
+    )
 
 
-def newest(visit: Visit) -> Redirect:
+def newest_version(request: PageRequest) -> Redirect:
     """To the newest version of a collection."""
-    place, collection = collection_of(visit)
-    rows = memberships.page(visit.db, collection["id"], 1, 0)
+    project, collection = lookups.find_collection(request)
+    rows = memberships.page(request.db, collection["id"], 1, 0)
     if not rows:
         raise NotFound(f"'{collection['name']}' has no version that is committed yet.")
-    kind = collections.type_of(visit.db, collection)["name"]
-    return Redirect(addresses.of_version(collection, place, kind, memberships.version(rows[0])))
+    type_name = collections.type_of(request.db, collection)["name"]
+    return Redirect(addresses.page_of_version(collection, project, type_name, memberships.version(rows[0])))
 
 
-def version(visit: Visit) -> Page:
-    place, collection = collection_of(visit)
-    return versions.page(visit, place, collection, visit.path["version"])
+def version(request: PageRequest) -> Page:
+    project, collection = lookups.find_collection(request)
+    return version_page(request, project, collection, request.path["version"])
 
 
-def change(visit: Visit) -> Redirect:
-    place, collection = collection_of(visit)
-    return versions.change(visit, place, collection, visit.path["version"])
+def change_version(request: PageRequest) -> Redirect:
+    project, collection = lookups.find_collection(request)
+    return alias_and_tag_forms.change_version(request, project, collection, request.path["version"])
 
 
-def collection_of(visit: Visit) -> tuple[Row, Row]:
-    """The project and the collection of the address; the type in it is not looked at, as in the SDK."""
-    place = lookups.project(visit)
-    found = collections.find(visit.db, place["id"], visit.path["collection"])
-    if found is None:
-        rows = overview.collections(visit.db, place["id"], None, "", lookups.NAMED + 1, 0)
-        where = f"'{place['entity_name']}/{place['name']}'"
-        there = lookups.said([row["name"] for row in rows])
-        raise NotFound(f"'{visit.path['collection']}' was not found in {where}.{there}")
-    return place, found
-
-
-def compared(visit: Visit) -> Page:
+def compare_versions(request: PageRequest) -> Page:
     """Two versions of a collection side by side."""
-    return version_comparison.page(visit, *collection_of(visit))
+    return version_comparison.comparison_page(request, *lookups.find_collection(request))
 
 
 # ---- files ----
 
 
-def entry(visit: Visit) -> tuple[Row, Row, Row, Row]:
-    """The project, the collection, the version and the file of the address."""
-    place, collection = collection_of(visit)
-    membership = versions.found(visit, collection, visit.path["version"])
-    found = folder_listing.entry(visit.db, membership["artifact_id"], visit.path["path"])
-    if found is None:
+def _find_file(request: PageRequest) -> tuple[Row, Row, Row, Row]:
+    """The project, the collection, the membership and the file of the address."""
+    project, collection = lookups.find_collection(request)
+    membership = lookups.find_membership(request, collection, request.path["version"])
+    file = folder_listing.entry(request.db, membership["artifact_id"], request.path["path"])
+    if file is None:
         name = f"{collection['name']}:{memberships.version(membership)}"
-        raise NotFound(f"'{name}' has no file '{visit.path['path']}'.")
-    return place, collection, membership, found
+        raise NotFound(f"'{name}' has no file '{request.path['path']}'.")
+    return project, collection, membership, file
 
 
-def raw(visit: Visit) -> ContentResponse | Redirect:
+def raw_file(request: PageRequest) -> StoredFile | Redirect:
     """The file itself: media are shown, all else is a download."""
-    _, _, _, found = entry(visit)
-    if there := _elsewhere(visit, found, "raw"):
-        return there
-    if found["md5"] is None:
-        raise NotFound(f"'{found['path']}' is a reference to {found['ref']}: its content is not in this registry.")
-    return ContentResponse(found["md5"], found["path"].rpartition("/")[2])
+    *_, file = _find_file(request)
+    if redirect := _follow_reference(request, file, "raw"):
+        return redirect
+    if file["md5"] is None:
+        raise NotFound(f"'{file['path']}' is a reference to {file['ref']}: its content is not in this registry.")
+    return StoredFile(file["md5"], file["path"].rpartition("/")[2])
 
 
-def _elsewhere(visit: Visit, found: Row, way: str) -> Redirect | None:
-    """Where the file is that an entry refers to in another version; the SDK refers to tables that a run logged."""
-    named = REFERENCE.fullmatch(found["ref"] or "") if found["md5"] is None else None
-    row = access.find_artifact(visit.db, visit.who, ids.from_hex(named[1], "Artifact")) if named else None
-    target = next(iter(lookups.versions(visit, [row] if row else [])), None)
-    return Redirect(files.at(f"{target['address']}/{way}", named[2])) if target and named else None
-
-
-def file(visit: Visit) -> Page | Redirect | Export:
+def file(request: PageRequest) -> Page | Redirect | Export:
     """A file with as much of it as can be shown."""
-    place, collection, membership, found = entry(visit)
-    if there := _elsewhere(visit, found, "files"):
-        return there
-    kind = collections.type_of(visit.db, collection)["name"]
+    project, collection, membership, file = _find_file(request)
+    if redirect := _follow_reference(request, file, "files"):
+        return redirect
+    type_name = collections.type_of(request.db, collection)["name"]
     number = memberships.version(membership)
-    address = addresses.of_version(collection, place, kind, number)
-    base = addresses.version(place["entity_name"], place["name"], kind, collection["name"], number)
+    address = addresses.page_of_version(collection, project, type_name, number)
+    base = addresses.version(project["entity_name"], project["name"], type_name, collection["name"], number)
     steps = [(f"{collection['name']}:{number}", address), ("Files", f"{address}#files")]
-    if found["path"].endswith(tables.SUFFIX) and found["md5"]:
+    if file["path"].endswith(tables.SUFFIX) and file["md5"]:
         with contextlib.suppress(BadInput):  # one that can't be shown as a table is a file like others
-            return tables.shown(visit, place, found, base, steps, _tables_beside(visit, found))
+            return tables.table_page(request, project, file, base, steps, _tables_beside(request, file))
     section = "models" if collection["kind"] == "PORTFOLIO" else "projects"
-    return files.page(visit, place, found, files.at(f"{base}/raw", found["path"]), steps, section)
+    return files.file_page(request, project, file, addresses.file(f"{base}/raw", file["path"]), steps, section)
 
 
-def _tables_beside(visit: Visit, found: Row) -> list[str]:
-    """The tables in the folder of a table, itself among them."""
-    inside = found["path"][: found["path"].rfind("/") + 1]
-    folders = folder_listing.folders(visit.db, found["artifact_id"], inside)
-    rows = folder_listing.files(visit.db, found["artifact_id"], inside, folders, NEAR, 0)
-    return [row["path"] for row in rows if row["path"].endswith(tables.SUFFIX)][: tables.TABS]
+def _follow_reference(request: PageRequest, file: Row, way: str) -> Redirect | None:
+    """To the file of another version that an entry refers to; the SDK refers to tables that a run logged."""
+    reference = REFERENCE.fullmatch(file["ref"] or "") if file["md5"] is None else None
+    if reference is None:
+        return None
+    artifact = access.find_artifact(request.db, request.who, ids.from_hex(reference[1], "Artifact"))
+    version = lookups.visible_version(request, artifact)
+    return Redirect(addresses.file(f"{version['address']}/{way}", reference[2])) if version else None
+
+
+def _tables_beside(request: PageRequest, file: Row) -> list[str]:
+    """The paths of the tables in the folder of a table, itself among them."""
+    folder = file["path"][: file["path"].rfind("/") + 1]
+    inner = folder_listing.folders(request.db, file["artifact_id"], folder)
+    rows = folder_listing.files(request.db, file["artifact_id"], folder, inner, MOST_NEIGHBOURS, 0)
+    return [row["path"] for row in rows if row["path"].endswith(tables.SUFFIX)][: tables.MOST_TABS]

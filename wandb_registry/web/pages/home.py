@@ -7,40 +7,43 @@ from wandb_registry.model import access, projects
 from wandb_registry.model.artifacts import artifacts, collections, dvc_md5, memberships
 from wandb_registry.model.runs import runs
 from wandb_registry.model.search import overview
-from wandb_registry.web import activity, addresses
+from wandb_registry.web import addresses
+from wandb_registry.web.activity import activity_line
 from wandb_registry.web.pages import models
-from wandb_registry.web.shell import Page, Redirect, Visit
+from wandb_registry.web.views import Page, PageRequest, Redirect
 
 Row = dict[str, Any]
-RECENT = 7
-MOST = 50
+RECENT = 7  # runs, and events
+MOST_PROJECTS = 50
+MOST_HITS = 50  # of each kind
 
 
-def home(visit: Visit) -> Page:
+def home(request: PageRequest) -> Page:
     """Everything of the entity in the address, or of all that the account belongs to."""
-    entity = visit.path.get("entity")
-    names = [entity] if entity else access.entities_of(visit.db, visit.who)
-    found = [row for row in (access.find_entity(visit.db, visit.who, name) for name in names) if row]
-    if not found:
-        raise NotFound(f"'{entity}' was not found, or '{visit.who.username}' doesn't belong to it.")
-    seen = access.visible_projects(visit.db, visit.who, overview.projects(visit.db, [row["id"] for row in found]))
-    numbers = [row["id"] for row in seen]
-    shown = [row for row in seen if not is_registry(row)]
-    last = {row["id"]: _run(row) for row in overview.runs_by_id(visit.db, [row["last_run_id"] for row in shown[:MOST]])}
+    db, who, entity = request.db, request.who, request.path.get("entity")
+    names = [entity] if entity else access.entities_of(db, who)
+    entities = [row for row in (access.find_entity(db, who, name) for name in names) if row]
+    if not entities:
+        raise NotFound(f"'{entity}' was not found, or '{who.username}' doesn't belong to it.")
+    visible = access.visible_projects(db, who, overview.projects(db, [row["id"] for row in entities]))
+    ids = [row["id"] for row in visible]
+    with_runs = [row for row in visible if not _is_registry(row)]
+    shown = with_runs[:MOST_PROJECTS]
+    last_runs = {row["id"]: _run(row) for row in overview.runs_by_id(db, [row["last_run_id"] for row in shown])}
     return Page(
         "home.html",
         {
             "title": entity or "Projects",
-            "models": models.rows(visit, numbers),
-            "projects": [row | {"last": last.get(row["last_run_id"])} for row in shown[:MOST]],
-            "more": len(shown) - MOST,
-            "runs": [_run(row) for row in overview.recent_runs(visit.db, numbers, RECENT)],
-            "activity": [activity.told(visit, row) for row in overview.recent_events(visit.db, numbers, RECENT)],
+            "models": models.registered_models(request, ids),
+            "projects": [row | {"last": last_runs.get(row["last_run_id"])} for row in shown],
+            "more": len(with_runs) - MOST_PROJECTS,
+            "runs": [_run(row) for row in overview.recent_runs(db, ids, RECENT)],
+            "activity": [activity_line(request, row) for row in overview.recent_events(db, ids, RECENT)],
         },
     )
 
 
-def is_registry(project: Row) -> bool:
+def _is_registry(project: Row) -> bool:
     """Whether a project only holds registered models: it is shown among these."""
     return project["name"] == addresses.MODEL_REGISTRY or project["name"].startswith(projects.REGISTRY_PREFIX)
 
@@ -56,33 +59,33 @@ def _run(row: Row) -> Row:
 # ---- search ----
 
 
-def search(visit: Visit) -> Page | Redirect:
+def search(request: PageRequest) -> Page | Redirect:
     """What a name, a run id or an md5 means: the page itself if it is one thing, else the list."""
-    text = visit.query.get("q", "").strip()
-    found = _found(visit, text) if text else []
-    if len(found) == 1:
-        return Redirect(found[0]["address"])
-    return Page("search.html", {"title": "Search", "text": text, "found": found})
+    text = request.query.get("q", "").strip()
+    hits = _hits(request, text) if text else []
+    if len(hits) == 1:
+        return Redirect(hits[0]["address"])
+    return Page("search.html", {"title": "Search", "text": text, "hits": hits})
 
 
-def _found(visit: Visit, text: str) -> list[Row]:
-    db, who = visit.db, visit.who
-    wanted = dvc_md5.md5_of_alias(text)
+def _hits(request: PageRequest, text: str) -> list[Row]:
+    db, who = request.db, request.who
+    digest = dvc_md5.md5_of_alias(text)
     hits = []
-    for row in access.visible(db, who, overview.runs_named(db, text, MOST)):
-        hits.append({"what": "run", "name": row["display_name"], "address": _run(row)["address"], "more": row["name"]})
-    for row in access.visible(db, who, overview.collections_named(db, text, MOST)):
-        place, kind = projects.by_id(db, row["project_id"]), collections.type_of(db, row)["name"]
-        what = "registered model" if row["kind"] == "PORTFOLIO" else kind
-        address = addresses.of_collection(row, place, kind)
-        hits.append({"what": what, "name": row["name"], "address": address, "more": place["name"]})
-    for number in overview.versions_with_digest(db, wanted, MOST):
+    for row in access.visible(db, who, overview.runs_named(db, text, MOST_HITS)):
+        hits.append({"kind": "run", "name": row["display_name"], "address": _run(row)["address"], "where": row["name"]})
+    for row in access.visible(db, who, overview.collections_named(db, text, MOST_HITS)):
+        project, type_name = projects.by_id(db, row["project_id"]), collections.type_of(db, row)["name"]
+        kind = "registered model" if row["kind"] == "PORTFOLIO" else type_name
+        address = addresses.page_of_collection(row, project, type_name)
+        hits.append({"kind": kind, "name": row["name"], "address": address, "where": project["name"]})
+    for number in overview.versions_with_digest(db, digest, MOST_HITS):
         row = access.find_artifact(db, who, number)
         if row is None or not access.readable(db, who, row["project_id"]):
             continue
         collection = collections.by_id(db, row["collection_id"])
-        place, kind = projects.by_id(db, row["project_id"]), collections.type_of(db, collection)["name"]
+        project, type_name = projects.by_id(db, row["project_id"]), collections.type_of(db, collection)["name"]
         version = memberships.version(memberships.own(db, artifacts.by_id(db, number)))
-        address = addresses.of_version(collection, place, kind, version)
-        hits.append({"what": kind, "name": f"{collection['name']}:{version}", "address": address, "more": wanted})
+        address = addresses.page_of_version(collection, project, type_name, version)
+        hits.append({"kind": type_name, "name": f"{collection['name']}:{version}", "address": address, "where": digest})
     return hits

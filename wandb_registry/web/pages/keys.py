@@ -1,20 +1,20 @@
 """API keys: the page to which the SDK sends whoever it asks for one."""
 
 from wandb_registry.model.accounts import users
-from wandb_registry.web.shell import Page, Visit
+from wandb_registry.web.views import Page, PageRequest
 
 
-def show(visit: Visit) -> Page:
-    return _page(visit, None)
+def keys_page(request: PageRequest) -> Page:
+    return _page(request, None)
 
 
-def make(visit: Visit) -> Page:
+def make_key(request: PageRequest) -> Page:
     """Another key for the account that asks. This answer is the only one that shows it."""
     key = users.new_key()
-    users.add_key(visit.db, visit.who.user_id, key)
-    return _page(visit, key)
+    users.add_key(request.db, request.who.user_id, key)
+    return _page(request, key)
 
 
-def _page(visit: Visit, made: str | None) -> Page:
-    hints = [key["hint"] for key in users.keys_of(visit.db, visit.who.user_id)]
+def _page(request: PageRequest, made: str | None) -> Page:
+    hints = [key["hint"] for key in users.keys_of(request.db, request.who.user_id)]
     return Page("keys.html", {"made": made, "hints": hints})

@@ -9,15 +9,16 @@ from wandb_registry.model.artifacts import artifacts, collections, dvc_md5, line
 from wandb_registry.model.runs import runs
 from wandb_registry.model.search import run_search
 from wandb_registry.web import addresses, lookups
-from wandb_registry.web.pages import version as versions
-from wandb_registry.web.shell import Page, Visit
+from wandb_registry.web.views import Page, PageRequest
 
 Row = dict[str, Any]
-Node = tuple[str, int]  # artifact or run, and its number
-MOST = 500
-NEWEST = 100  # runs that the graph of a project begins with
+Node = tuple[str, int]  # artifact or run, and its id
+Edge = tuple[Node, Node]
+MOST_NODES = 500
+NEWEST_RUNS = 100  # that the graph of a project begins with
 DEPTHS = (1, 2, 4, 10, 50)
-WAYS = {"both": (True, False), "up": (True,), "down": (False,)}
+ZOOMS = (50, 75, 100, 150)  # percent
+DIRECTIONS = {"both": (True, False), "up": (True,), "down": (False,)}  # which of them are upstream
 CARD = (210, 58)  # width and height of an artifact's box, and of a run's
 PILL = (180, 42)
 SPACING = Spacing(across=24, down=44, lane=14)
@@ -25,106 +26,107 @@ MARGIN = 2  # so that the strokes of the outermost boxes are seen whole
 
 
 @dataclass
-class Found:
+class Graph:
     """The nodes and edges that were reached, and whether there are more."""
 
     nodes: list[Node] = field(default_factory=list)
-    edges: dict[tuple[Node, Node], None] = field(default_factory=dict)
+    edges: dict[Edge, None] = field(default_factory=dict)
     cut: bool = False
 
 
-def of_version(visit: Visit) -> Page:
-    from wandb_registry.web.pages.artifacts import collection_of
-
-    place, collection = collection_of(visit)
-    membership = versions.found(visit, collection, visit.path["version"])
-    kind = collections.type_of(visit.db, collection)["name"]
+def version_lineage(request: PageRequest) -> Page:
+    project, collection = lookups.find_collection(request)
+    membership = lookups.find_membership(request, collection, request.path["version"])
+    type_name = collections.type_of(request.db, collection)["name"]
     number = memberships.version(membership)
-    address = addresses.version(place["entity_name"], place["name"], kind, collection["name"], number)
-    steps = [(f"{collection['name']}:{number}", address)]
-    return _around(visit, place, ("artifact", membership["artifact_id"]), steps, f"{collection['name']}:{number}")
+    address = addresses.version(project["entity_name"], project["name"], type_name, collection["name"], number)
+    name = f"{collection['name']}:{number}"
+    return _lineage_of(request, project, ("artifact", membership["artifact_id"]), name, address)
 
 
-def of_run(visit: Visit) -> Page:
-    place, run = lookups.run(visit)
-    address = addresses.run(place["entity_name"], place["name"], run["name"])
-    return _around(visit, place, ("run", run["id"]), [(run["display_name"], address)], run["display_name"])
+def run_lineage(request: PageRequest) -> Page:
+    project, run = lookups.find_run(request)
+    return _lineage_of(request, project, ("run", run["id"]), run["display_name"], run["address"])
 
 
-def of_project(visit: Visit) -> Page:
+def project_lineage(request: PageRequest) -> Page:
     """A project's newest runs with all that they used and made."""
-    place = lookups.project(visit)
-    rows = run_search.page(visit.db, place["id"], None, "-created_at", NEWEST + 1, 0)
-    found = reached(visit, [("run", row["id"]) for row in rows[:NEWEST]], WAYS["both"], 1)
-    found.cut = len(rows) > NEWEST
-    return _page(visit, place, found, None, {"name": place["name"], "steps": [], "ways": []})
+    project = lookups.find_project(request)
+    rows = run_search.page(request.db, project["id"], None, "-created_at", NEWEST_RUNS + 1, 0)
+    graph = reachable(request, [("run", row["id"]) for row in rows[:NEWEST_RUNS]], DIRECTIONS["both"], 1)
+    graph.cut = len(rows) > NEWEST_RUNS
+    return _page(request, project, graph, None, {"name": project["name"], "steps": [], "directions": []})
 
 
-def reached(visit: Visit, starts: list[Node], ways: tuple[bool, ...], depth: int) -> Found:
-    """What can be reached from some nodes in so many steps, upstream, downstream, or both; only what may be seen."""
-    found, known = Found(list(starts)), set(starts)
-    for upstream in ways:
+def reachable(request: PageRequest, starts: list[Node], directions: tuple[bool, ...], depth: int) -> Graph:
+    """What some nodes lead to in so many steps, upstream, downstream, or both; only what may be seen."""
+    graph, known = Graph(list(starts)), set(starts)
+    for upstream in directions:
         here = starts
         for _ in range(depth):
             ahead: dict[Node, None] = {}
             for kind in ("artifact", "run"):
-                ids = [number for one, number in here if one == kind]
-                rows = lineage.edges(visit.db, kind, ids, upstream) if ids else []
-                for row in access.visible(visit.db, visit.who, rows):
+                ids = [number for node_kind, number in here if node_kind == kind]
+                rows = lineage.edges(request.db, kind, ids, upstream) if ids else []
+                for row in access.visible(request.db, request.who, rows):
                     run, artifact = ("run", row["run_id"]), ("artifact", row["artifact_id"])
                     other = run if kind == "artifact" else artifact
                     if other not in known:
-                        if len(known) >= MOST:
-                            found.cut = True
+                        if len(known) >= MOST_NODES:
+                            graph.cut = True
                             continue
                         known.add(other)
-                        found.nodes.append(other)
+                        graph.nodes.append(other)
                         ahead[other] = None
-                    into = (kind == "run") == upstream  # the artifact was used, so the edge leads to the run
-                    found.edges[(artifact, run) if into else (run, artifact)] = None
+                    into_run = (kind == "run") == upstream  # the artifact was used
+                    graph.edges[(artifact, run) if into_run else (run, artifact)] = None
             here = list(ahead)
             if not here:
                 break
         else:
-            found.cut = found.cut or bool(here and _goes_on(visit, here, upstream, known))
-    return found
+            graph.cut = graph.cut or bool(here and _goes_on(request, here, upstream, known))
+    return graph
 
 
-def _goes_on(visit: Visit, here: list[Node], upstream: bool, known: set[Node]) -> bool:
+def _goes_on(request: PageRequest, here: list[Node], upstream: bool, known: set[Node]) -> bool:
     for kind in ("artifact", "run"):
-        ids = [number for one, number in here if one == kind]
+        ids = [number for node_kind, number in here if node_kind == kind]
         key, other = ("run_id", "run") if kind == "artifact" else ("artifact_id", "artifact")
-        if ids and any((other, row[key]) not in known for row in lineage.edges(visit.db, kind, ids, upstream)):
+        if ids and any((other, row[key]) not in known for row in lineage.edges(request.db, kind, ids, upstream)):
             return True
     return False
 
 
-def _around(visit: Visit, place: Row, start: Node, steps: list[tuple[str, str]], name: str) -> Page:
-    """The page of one node's lineage, as far as the address asks for."""
-    way = visit.query.get("show") if visit.query.get("show") in WAYS else "both"
-    asked = visit.query.get("depth", "")
-    depth = int(asked) if asked in {str(steps) for steps in DEPTHS} else 10
-    directions = [
-        (words, _with(visit, show=key), way == key)
-        for words, key in (("Upstream", "up"), ("Both", "both"), ("Downstream", "down"))
-    ]
-    asked_for = {"name": name, "steps": steps, "ways": directions, "depths": DEPTHS, "depth": depth, "way": way}
-    asked_for |= {"kept": [(key, visit.query[key]) for key in ("show", "zoom") if key in visit.query]}
-    return _page(visit, place, reached(visit, [start], WAYS[str(way)], depth), start, asked_for)
+def _lineage_of(request: PageRequest, project: Row, start: Node, name: str, address: str) -> Page:
+    """The page of one node's lineage, in the direction and as far as the query says."""
+    query = request.query
+    direction = query["show"] if query.get("show") in DIRECTIONS else "both"
+    depth = int(query["depth"]) if query.get("depth", "") in map(str, DEPTHS) else 10
+    labels = (("Upstream", "up"), ("Both", "both"), ("Downstream", "down"))
+    shown = {
+        "name": name,
+        "steps": [(name, address)],
+        "directions": [(label, _with(request, show=key), key == direction) for label, key in labels],
+        "depths": DEPTHS,
+        "depth": depth,
+        "kept": [(key, query[key]) for key in ("show", "zoom") if key in query],
+    }
+    return _page(request, project, reachable(request, [start], DIRECTIONS[direction], depth), start, shown)
 
 
-def _page(visit: Visit, place: Row, found: Found, start: Node | None, asked_for: Row) -> Page:
-    """The page of what was found; `start` is the node that it is about, if it is one."""
-    cards = _cards(visit, found.nodes)
-    nodes, edges = _stacked(found, cards, start)
+def _page(request: PageRequest, project: Row, graph: Graph, start: Node | None, shown: Row) -> Page:
+    """The page of a graph; `start` is the node that it is about, if it is one."""
+    cards = _cards(request, graph.nodes)
+    nodes, edges = _stack_alike_runs(graph, cards, start)
     layout = arrange({node: PILL if node[0] == "run" else CARD for node in nodes}, edges, SPACING)
     in_reading_order = sorted(nodes, key=lambda node: (layout.corners[node][1], layout.corners[node][0]))
+    zoom = int(request.query["zoom"]) if request.query.get("zoom", "") in map(str, ZOOMS) else 100
     return Page(
         "lineage.html",
         {
-            "title": f"Lineage of {asked_for['name']}",
-            "project": place,
-            "counts": lookups.counts(visit, place),
+            "title": f"Lineage of {shown['name']}",
+            "project": project,
+            "counts": lookups.project_counts(request, project),
             "graph": {
                 "width": layout.width + 2 * MARGIN,
                 "height": layout.height + 2 * MARGIN,
@@ -134,7 +136,7 @@ def _page(visit: Visit, place: Row, found: Found, start: Node | None, asked_for:
             },
             "nodes": [cards[node] for node in in_reading_order],
             "now": cards[start] if start else None,
-            "beside": [
+            "neighbours": [
                 ("Before it", [cards[tail] for tail, head in edges if head == start]),
                 ("After it", [cards[head] for tail, head in edges if tail == start]),
             ],
@@ -142,64 +144,58 @@ def _page(visit: Visit, place: Row, found: Found, start: Node | None, asked_for:
                 sum(card["count"] for card in map(cards.get, nodes) if card and card["kind"] == kind)
                 for kind in ("artifact", "run")
             ],
-            "cut": found.cut,
-            "zooms": [(f"{zoom} %", _with(visit, zoom=zoom), _zoom(visit) == zoom) for zoom in (50, 75, 100, 150)],
-            "zoom": _zoom(visit) / 100,
+            "cut": graph.cut,
+            "zooms": [(f"{percent} %", _with(request, zoom=percent), percent == zoom) for percent in ZOOMS],
+            "zoom": zoom / 100,
         }
-        | asked_for,
+        | shown,
     )
 
 
-def _zoom(visit: Visit) -> int:
-    text = visit.query.get("zoom", "100")
-    return int(text) if text in ("50", "75", "100", "150") else 100
+def _with(request: PageRequest, **changed: Any) -> str:
+    return addresses.with_query(request.address.partition("?")[0], dict(request.query) | changed)
 
 
-def _with(visit: Visit, **changed: Any) -> str:
-    return addresses.with_query(visit.address.partition("?")[0], dict(visit.query) | changed)
-
-
-def _cards(visit: Visit, nodes: list[Node]) -> dict[Node, Row]:
+def _cards(request: PageRequest, nodes: list[Node]) -> dict[Node, Row]:
     """What each node shows: its two names, its address, its kind."""
     cards: dict[Node, Row] = {}
-    rows = artifacts.by_ids(visit.db, [number for kind, number in nodes if kind == "artifact"])
-    aliases = lookups.aliases_of(visit, list(rows))
-    for row in lookups.versions(visit, list(rows.values())):
+    rows = artifacts.by_ids(request.db, [number for kind, number in nodes if kind == "artifact"])
+    aliases = lookups.aliases_of_artifacts(request, list(rows))
+    for row in lookups.visible_versions(request, list(rows.values())):
         held = aliases.get(row["id"], [])
-        dvc = lookups.dvc_name(row, held)
         shape = row["type"] if row["type"] in ("model", "dataset") else "other"
         cards["artifact", row["id"]] = {
-            "kind": "artifact", "words": row["name"], "sub": dvc, "type": row["type"], "shape": shape,
-            "address": row["address"], "production": "production" in held, "count": 1,
+            "kind": "artifact", "name": row["name"], "sub": lookups.dvc_name(row, held), "type": row["type"],
+            "shape": shape, "address": row["address"], "production": "production" in held, "count": 1,
             "aliases": [name for name in held if not dvc_md5.is_content_alias(name)],
         }  # fmt: skip
-    for row in lookups.runs(visit, lineage.runs_by_id(visit.db, [number for kind, number in nodes if kind == "run"])):
+    ids = [number for kind, number in nodes if kind == "run"]
+    for row in lookups.visible_runs(request, lineage.runs_by_id(request.db, ids)):
         cards["run", row["id"]] = {
-            "kind": "run", "words": row["display_name"], "sub": row["job_type"] or "", "type": "run", "shape": "runs",
+            "kind": "run", "name": row["display_name"], "sub": row["job_type"] or "", "type": "run", "shape": "runs",
             "address": row["address"], "production": False, "state": runs.state(row), "count": 1, "aliases": [],
         }  # fmt: skip
     return cards
 
 
-def _stacked(found: Found, cards: dict[Node, Row], start: Node | None) -> tuple[list[Node], list[tuple[Node, Node]]]:
-    """Runs that used the same versions for the same job and made nothing that is shown become one pill."""
-    nodes = [node for node in found.nodes if node in cards]
+def _stack_alike_runs(graph: Graph, cards: dict[Node, Row], start: Node | None) -> tuple[list[Node], list[Edge]]:
+    """Runs that used the same versions for the same job and made nothing that is shown become one node."""
+    nodes = [node for node in graph.nodes if node in cards]
     inputs: dict[Node, set[Node]] = {}
-    makes = {tail for tail, _ in found.edges}
-    for tail, head in found.edges:
+    makers = {tail for tail, _ in graph.edges}
+    for tail, head in graph.edges:
         inputs.setdefault(head, set()).add(tail)
     groups: dict[tuple, list[Node]] = {}
     for node in nodes:
-        if node[0] == "run" and node not in makes and node != start:
+        if node[0] == "run" and node not in makers and node != start:
             groups.setdefault((frozenset(inputs.get(node, ())), cards[node]["sub"]), []).append(node)
     hidden: set[Node] = set()
-    for same in groups.values():
-        if len(same) > 2:
-            cards[same[0]]["count"] = len(same)
-            hidden.update(same[1:])
-    kept = [node for node in nodes if node not in hidden]
-    shown = set(kept)
-    return kept, [edge for edge in found.edges if edge[0] in shown and edge[1] in shown]
+    for alike in groups.values():
+        if len(alike) > 2:
+            cards[alike[0]]["count"] = len(alike)
+            hidden.update(alike[1:])
+    shown = {node: None for node in nodes if node not in hidden}
+    return list(shown), [edge for edge in graph.edges if edge[0] in shown and edge[1] in shown]
 
 
 def _box(node: Node, layout: Layout[Node], card: Row) -> Row:
@@ -210,13 +206,13 @@ def _box(node: Node, layout: Layout[Node], card: Row) -> Row:
 
 def _edges(layout: Layout[Node], start: Node | None) -> list[tuple[str, bool]]:
     """Each edge as a path, and whether it is on a way to or from the current node: such ones stand out."""
-    before, after = _led(list(layout.paths), start)
+    before, after = _ancestors_and_descendants(list(layout.paths), start)
     return [(path, head in before or tail in after) for (tail, head), path in layout.paths.items()]
 
 
-def _led(edges: list[tuple[Node, Node]], start: Node | None) -> tuple[set[Node], set[Node]]:
-    """What leads to a node, and what it leads to, each with the node itself."""
-    found = []
+def _ancestors_and_descendants(edges: list[Edge], start: Node | None) -> tuple[set[Node], set[Node]]:
+    """Of a node, each with the node itself."""
+    sets = []
     for tail, head in ((1, 0), (0, 1)):
         beside: dict[Node, list[Node]] = {}
         for edge in edges:
@@ -226,5 +222,5 @@ def _led(edges: list[tuple[Node, Node]], start: Node | None) -> tuple[set[Node],
             ahead = [node for node in beside.get(waiting.pop(), []) if node not in reached]
             reached.update(ahead)
             waiting += ahead
-        found.append(reached)
-    return found[0], found[1]
+        sets.append(reached)
+    return sets[0], sets[1]

@@ -8,162 +8,194 @@ from typing import Any
 
 from wandb_registry.errors import NotFound
 from wandb_registry.model import access, projects
-from wandb_registry.model.artifacts import collections, memberships, registries
+from wandb_registry.model.artifacts import artifacts, collections, memberships, registries, tags
 from wandb_registry.model.runs import version_metrics
 from wandb_registry.model.runs.version_metrics import Score, rank
 from wandb_registry.model.search import overview
-from wandb_registry.web import activity, addresses, lookups, production
-from wandb_registry.web.charts import version_chart
-from wandb_registry.web.pager import pager
-from wandb_registry.web.pages import version, version_comparison
-from wandb_registry.web.shell import Page, Redirect, Visit
+from wandb_registry.web import addresses, lookups, production
+from wandb_registry.web.activity import activity_line
+from wandb_registry.web.charts.version_chart import version_chart
+from wandb_registry.web.pager import paginate
+from wandb_registry.web.pages import alias_and_tag_forms, version_comparison
+from wandb_registry.web.pages.version import version_page, version_rows
+from wandb_registry.web.views import Page, PageRequest, Redirect
 
 Row = dict[str, Any]
-MANY = 50
+VERSIONS = 50  # on a page
 EVENTS = 12
+METRICS = 4  # columns of the versions' metrics
 PARAMETERS = 3  # columns for what differs between the runs that made the versions
 
 
-def show(visit: Visit) -> Page:
+def show(request: PageRequest) -> Page:
     """The list, a registered model or a version of one, as the query says."""
-    if not visit.query.get("selectionPath"):
-        return _list(visit)
-    place, collection = _selected(visit)
-    if visit.query.get("view") == "compare":
-        return version_comparison.page(visit, place, collection)
-    if visit.query.get("version"):
-        return version.page(visit, place, collection, visit.query["version"])
-    return _model(visit, place, collection)
+    if not request.query.get("selectionPath"):
+        return _list_page(request)
+    project, collection = _find_model(request)
+    if request.query.get("view") == "compare":
+        return version_comparison.comparison_page(request, project, collection)
+    if request.query.get("version"):
+        return version_page(request, project, collection, request.query["version"])
+    return _model_page(request, project, collection)
 
 
-def change(visit: Visit) -> Redirect:
+def change(request: PageRequest) -> Redirect:
     """A form of a model's page or of a version's."""
-    if not visit.query.get("selectionPath"):
+    if not request.query.get("selectionPath"):
         raise NotFound("This page has nothing to change.")
-    place, collection = _selected(visit)
-    return version.change(visit, place, collection, visit.query.get("version"))
+    project, collection = _find_model(request)
+    version = request.query.get("version")
+    if version is None:
+        return alias_and_tag_forms.change_collection(request, project, collection)
+    return alias_and_tag_forms.change_version(request, project, collection, version)
 
 
-def _selected(visit: Visit) -> tuple[Row, Row]:
-    path = visit.query["selectionPath"]
+def _find_model(request: PageRequest) -> tuple[Row, Row]:
+    """The project and the collection that the query names."""
+    path = request.query["selectionPath"]
     entity, _, rest = path.partition("/")
-    project, _, name = rest.partition("/")
-    place = access.find_project(visit.db, visit.who, entity, project) if entity and project else None
-    found = collections.find(visit.db, place["id"], name) if place else None
-    if place is None or found is None:
-        raise NotFound(f"There is no registered model '{path}', or '{visit.who.username}' may not see it.")
-    return place, found
+    project_name, _, name = rest.partition("/")
+    named = bool(entity and project_name)
+    project = access.find_project(request.db, request.who, entity, project_name) if named else None
+    collection = collections.find(request.db, project["id"], name) if project else None
+    if project is None or collection is None:
+        raise NotFound(f"There is no registered model '{path}', or '{request.who.username}' may not see it.")
+    return project, collection
 
 
 # ---- the list ----
 
 
-def _list(visit: Visit) -> Page:
+def _list_page(request: PageRequest) -> Page:
     """Registered models: of an entity, of an organization's registry, or all."""
-    db, who = visit.db, visit.who
-    if "org" in visit.path:
-        organization = registries.find_organization(db, who, visit.path["org"])
+    name_filter = request.query.get("q", "").strip()
+    models = registered_models(request, [row["id"] for row in _projects(request)], name_filter)
+    return Page("models.html", {"title": "Model registry", "models": models, "name_filter": name_filter})
+
+
+def _projects(request: PageRequest) -> list[Row]:
+    """The projects whose registered models the address means."""
+    db, who = request.db, request.who
+    rows = overview.projects(db, [row["id"] for row in _entities(request)])
+    visible = access.visible_projects(db, who, rows)
+    if "org" not in request.path:
+        return visible
+    name = request.path["name"]
+    registry = [row for row in visible if row["name"] == projects.REGISTRY_PREFIX + name]
+    if not registry:
+        raise NotFound(f"Organization '{request.path['org']}' has no registry '{name}' that you may see.")
+    return registry
+
+
+def _entities(request: PageRequest) -> list[Row]:
+    db, who = request.db, request.who
+    if "org" in request.path:
+        organization = registries.find_organization(db, who, request.path["org"])
         if organization is None:
-            raise NotFound(f"Organization '{visit.path['org']}' was not found, or '{who.username}' isn't in it.")
-        found = [registries.entity_of(db, organization)]
-    elif "entity" in visit.path:
-        found = [row for row in [access.find_entity(db, who, visit.path["entity"])] if row]
-        if not found:
-            raise NotFound(f"'{visit.path['entity']}' was not found, or '{who.username}' doesn't belong to it.")
-    else:
-        found = [access.entity(db, who, name, access.Role.VIEWER) for name in access.entities_of(db, who)]
-    places = access.visible_projects(db, who, overview.projects(db, [row["id"] for row in found]))
-    if "org" in visit.path:  # one registry of the organization
-        places = [place for place in places if place["name"] == projects.REGISTRY_PREFIX + visit.path["name"]]
-        if not places:
-            raise NotFound(
-                f"Organization '{visit.path['org']}' has no registry '{visit.path['name']}' that you may see."
-            )
-    wanted = visit.query.get("q", "").strip()
-    shown = rows(visit, [place["id"] for place in places], wanted)
-    return Page("models.html", {"title": "Model registry", "models": shown, "wanted": wanted})
+            raise NotFound(f"Organization '{request.path['org']}' was not found, or '{who.username}' isn't in it.")
+        return [registries.entity_of(db, organization)]
+    if "entity" in request.path:
+        entity = access.find_entity(db, who, request.path["entity"])
+        if entity is None:
+            raise NotFound(f"'{request.path['entity']}' was not found, or '{who.username}' doesn't belong to it.")
+        return [entity]
+    return [access.entity(db, who, name, access.Role.VIEWER) for name in access.entities_of(db, who)]
 
 
-def rows(visit: Visit, project_ids: list[int], wanted: str = "") -> list[Row]:
+def registered_models(request: PageRequest, project_ids: list[int], name_filter: str = "") -> list[Row]:
     """The registered models of some projects, by name: what is in production, what is newest, how good both are."""
-    found = overview.registered(visit.db, project_ids, wanted)
-    shown = [number for row in found for number in (row["production_artifact"], row["newest_artifact"]) if number]
-    scored = version_metrics.of_versions(visit.db, visit.who, shown)
-    for row in found:
-        place = {"entity_name": row["entity_name"], "name": row["project_name"]}
-        row["address"] = addresses.of_collection(row, place, row["type_name"])
-        row["metric"] = metric_names([scored.get(row["newest_artifact"], version_metrics.NONE)], 1)
+    models = overview.registered(request.db, project_ids, name_filter)
+    ids = [number for row in models for number in (row["production_artifact"], row["newest_artifact"]) if number]
+    scores = version_metrics.of_versions(request.db, request.who, ids)
+    for row in models:
+        project = {"entity_name": row["entity_name"], "name": row["project_name"]}
+        row["address"] = addresses.page_of_collection(row, project, row["type_name"])
+        names = shared_metrics([scores.get(row["newest_artifact"], version_metrics.NONE)], 1)
+        row["metric"] = names[0] if names else None
         for which in ("production", "newest"):
-            score = scored.get(row[f"{which}_artifact"], version_metrics.NONE)
-            row[f"{which}_score"] = score.metrics.get(row["metric"][0]) if row["metric"] else None
-    return found
+            score = scores.get(row[f"{which}_artifact"], version_metrics.NONE)
+            row[f"{which}_score"] = score.metrics.get(names[0]) if names else None
+    return models
 
 
 # ---- one ----
 
 
-def _model(visit: Visit, place: Row, collection: Row) -> Page:
-    db = visit.db
-    pages = pager(visit, memberships.count(db, collection["id"]), MANY)
-    found = version.rows(visit, collection, pages.size, pages.offset)
-    scored = version_metrics.of_versions(db, visit.who, [row["artifact_id"] for row in found])
-    names = metric_names([scored.get(row["artifact_id"], version_metrics.NONE) for row in found], 4)
-    makers = version_metrics.makers(db, visit.who, [row["artifact_id"] for row in found])
-    told = {number: version_metrics.parameters(run["config"]) for number, run in makers.items()}
-    parameters = _differing(list(told.values()))
-    datasets = version.datasets(visit, makers)
-    for row in found:
-        score = scored.get(row["artifact_id"], version_metrics.NONE)
+def _model_page(request: PageRequest, project: Row, collection: Row) -> Page:
+    db = request.db
+    pager = paginate(request, memberships.count(db, collection["id"]), VERSIONS)
+    versions = version_rows(request, collection, pager.size, pager.offset)
+    ids = [row["artifact_id"] for row in versions]
+    scores = version_metrics.of_versions(db, request.who, ids)
+    metrics = shared_metrics([scores.get(number, version_metrics.NONE) for number in ids], METRICS)
+    makers = version_metrics.makers(db, request.who, ids)
+    parameters = {number: version_metrics.parameters(run["config"]) for number, run in makers.items()}
+    datasets = _datasets(request, makers)
+    for row in versions:
+        score = scores.get(row["artifact_id"], version_metrics.NONE)
         row |= {
-            "address": addresses.of_version(collection, place, "", row["version"]),
+            "address": addresses.page_of_version(collection, project, "", row["version"]),
             "metrics": score.metrics,
-            "measured_by": lookups.runs(visit, [score.run])[0] if score.run else None,
-            "parameters": told.get(row["artifact_id"], {}),
+            "measured_by": lookups.visible_run(request, score.run),
+            "parameters": parameters.get(row["artifact_id"], {}),
             "dataset": datasets.get(row["artifact_id"]),
         }
-    last = overview.events_of(db, collection["id"], EVENTS)
+    events = overview.events_of(db, collection["id"], EVENTS)
+    last_promotion = next((row for row in events if row["name"] == production.ALIAS), None)
     return Page(
         "model.html",
         {
             "title": collection["name"],
-            "project": place,
+            "project": project,
             "collection": collection,
             "type": collections.type_of(db, collection)["name"],
-            "versions": found,
-            "pages": pages,
-            "metrics": names,
-            "best": {name: _best(name, found) for name in names},
-            "parameters": parameters,
-            "source": version.source(visit, found[0]) if found else None,
-            "chart": version_chart.version_chart(names[0], found) if names else None,
-            "activity": [activity.told(visit, row) for row in last],
-            "sides": production.sides(visit, place, collection),
-            "moved": next((activity.told(visit, row) for row in last if row["name"] == production.ALIAS), None),
-            "tags": version.collection_tags(visit, collection),
-            "may_change": access.project_role(db, visit.who, place) >= access.Role.MEMBER,
-            "problem": visit.problem,
+            "versions": versions,
+            "pager": pager,
+            "metrics": metrics,
+            "best": {name: _best(name, versions) for name in metrics},
+            "parameters": _differing(list(parameters.values())),
+            "source": _source(request, versions[0]) if versions else None,
+            "chart": version_chart(metrics[0], versions) if metrics else None,
+            "activity": [activity_line(request, row) for row in events],
+            "sides": production.production_sides(request, project, collection),
+            "last_promotion": activity_line(request, last_promotion) if last_promotion else None,
+            "tags": [tag["name"] for tag in tags.of_collection(db, collection["id"])],
+            "may_change": access.project_role(db, request.who, project) >= access.Role.MEMBER,
+            "refused": request.refused,
         },
     )
 
 
-def metric_names(found: list[Score], most: int) -> list[str]:
-    """The metrics to show: those that most versions have, the usual ones first."""
+def _source(request: PageRequest, membership: Row) -> Row | None:
+    """The version that a registered one links to, if it may be seen where it was logged."""
+    return lookups.visible_version(request, artifacts.by_id(request.db, membership["artifact_id"]))
+
+
+def _datasets(request: PageRequest, makers: dict[int, Row]) -> dict[int, Row]:
+    """The dataset that the run of each version used, by the version's artifact."""
+    used = overview.datasets_of(request.db, [run["id"] for run in makers.values()])
+    by_run = {row["used_by"]: row for row in lookups.visible_versions(request, used)}
+    return {artifact: by_run[run["id"]] for artifact, run in makers.items() if run["id"] in by_run}
+
+
+def shared_metrics(scores: list[Score], most: int) -> list[str]:
+    """The metrics to show: the usual ones first, then those that most versions have."""
     counts: dict[str, int] = {}
-    for score in found:
+    for score in scores:
         for name in score.metrics:
             counts[name] = counts.get(name, 0) + 1
     return sorted(counts, key=lambda name: (rank(name), -counts[name], name))[:most]
 
 
-def _best(name: str, found: list[Row]) -> float | None:
+def _best(name: str, versions: list[Row]) -> float | None:
     """The best value of a metric, where there is something to compare."""
-    values = [row["metrics"][name] for row in found if name in row["metrics"]]
+    values = [row["metrics"][name] for row in versions if name in row["metrics"]]
     if len(set(values)) < 2:
         return None
     return min(values) if version_metrics.smaller_is_better(name) else max(values)
 
 
-def _differing(told: list[Row]) -> list[str]:
+def _differing(parameters: list[Row]) -> list[str]:
     """The parameters that are not the same for all versions."""
-    names = dict.fromkeys(name for values in told for name in values)
-    return [name for name in names if len({repr(values.get(name)) for values in told}) > 1][:PARAMETERS]
+    names = dict.fromkeys(name for values in parameters for name in values)
+    return [name for name in names if len({repr(values.get(name)) for values in parameters}) > 1][:PARAMETERS]

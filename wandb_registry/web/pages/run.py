@@ -1,5 +1,6 @@
 """A run: what it was given, what it measured, printed, used and made. While it goes on, its page grows."""
 
+from collections.abc import Callable
 from typing import Any
 
 from wandb_registry.errors import NotFound
@@ -7,174 +8,184 @@ from wandb_registry.model.accounts import users
 from wandb_registry.model.artifacts import lineage
 from wandb_registry.model.nested_keys import leaves
 from wandb_registry.model.runs import history, run_files, runs
-from wandb_registry.web import addresses, console, lookups, media, media_overlays
-from wandb_registry.web.charts import metric_charts
-from wandb_registry.web.pager import pager
-from wandb_registry.web.pages import code, files, tables
-from wandb_registry.web.shell import ContentResponse, Export, Page, Visit
+from wandb_registry.web import addresses, console, lookups
+from wandb_registry.web.charts.metric_charts import (
+    MetricCharts,
+    chosen_axis,
+    chosen_smoothing,
+    metric_charts,
+    possible_axes,
+)
+from wandb_registry.web.media import overlays
+from wandb_registry.web.media.logged_media import is_media, media_by_step, media_counts, media_in, media_of_run
+from wandb_registry.web.pager import paginate
+from wandb_registry.web.pages import files, tables
+from wandb_registry.web.pages.code import code_of_run
+from wandb_registry.web.views import Export, Page, PageRequest, StoredFile
 
 Row = dict[str, Any]
-LINES = 500  # console lines a page: the last ones, unless the address asks for others
-FILES = 100
+LINES = 500  # console lines on a page: the last ones, unless the address asks for others
+FILES = 100  # on a page
 FIRST_CHARTS = 6  # on the overview
 TABS = {
     "overview": "Overview", "charts": "Charts", "media": "Media", "logs": "Console", "system": "System",
     "files": "Files", "artifacts": "Artifacts",
 }  # fmt: skip
-ALSO = {"workspace": "overview", "code": "files"}  # what W&B calls some of them
+SYNONYMS = {"workspace": "overview", "code": "files"}  # what W&B calls some of them
 
 
-def run(visit: Visit) -> Page:
-    """The run of the address, and the part of it that the address names."""
-    place, found = lookups.run(visit)
-    asked = visit.path.get("tab", "overview")
-    tab = ALSO.get(asked, asked)
+def run_page(request: PageRequest) -> Page:
+    """The run of the address, and the tab that the address names."""
+    project, run = lookups.find_run(request)
+    name = request.path.get("tab", "overview")
+    tab = SYNONYMS.get(name, name)
     if tab not in TABS:
-        raise NotFound(f"A run has no page '{tab}'. There are: {', '.join(TABS)}.")
-    state = runs.state(found)
-    address = found["address"]
-    about = code.of_run(visit, found)
-    shown = {
-        "title": found["display_name"],
-        "project": place,
-        "run": found | {"state": state, "tags": runs.loads(found["tags"]), "seconds": runs.seconds(found)},
-        "by": users.by_id(visit.db, found["user_id"])["username"] if found["user_id"] else None,
-        "about": about,
-        "live": state in runs.UNDER_WAY,
-        "address": address,
-        "compare": addresses.with_query(
-            addresses.join(place["entity_name"], place["name"], "runs"), {"with": found["name"]}
-        ),
-        "tab": tab,
-        "tabs": _tabs(visit, found, address, tab),
-        "group": _group_address(place, found),
-    }
-    views = {
-        "overview": _overview, "charts": _charts, "media": _media, "logs": _logs, "system": _system,
-        "files": _files, "artifacts": _artifacts,
-    }  # fmt: skip
-    return Page("run.html", shown | views[tab](visit, found))
-
-
-def file(visit: Visit) -> Page | Export:
-    """A file of a run with as much of it as can be shown; a table as a table."""
-    place, found = lookups.run(visit)
-    row = _file(visit, found)
-    if row["name"].endswith(tables.SUFFIX):
-        return tables.of_run(visit)
-    base = found["address"]
-    steps = [(found["display_name"], base), ("Files", f"{base}/files")]
-    return files.page(
-        visit, place, row | {"path": row["name"], "ref": None}, files.at(f"{base}/raw", row["name"]), steps
+        raise NotFound(f"A run has no page '{name}'. There are: {', '.join(TABS)}.")
+    state = runs.state(run)
+    table = addresses.join(project["entity_name"], project["name"], "runs")
+    return Page(
+        "run.html",
+        {
+            "title": run["display_name"],
+            "project": project,
+            "run": run | {"state": state, "tags": runs.loads(run["tags"]), "seconds": runs.seconds(run)},
+            "by": users.by_id(request.db, run["user_id"])["username"] if run["user_id"] else None,
+            "code": code_of_run(request, run),
+            "live": state in runs.UNDER_WAY,
+            "address": run["address"],
+            "compare": addresses.with_query(table, {"with": run["name"]}),
+            "tab": tab,
+            "tabs": _tabs(request, run, tab),
+            "group": addresses.with_query(table, {"group": run["group_name"]}) if run["group_name"] else None,
+            **VIEWS[tab](request, run),
+        },
     )
 
 
-def raw(visit: Visit) -> ContentResponse:
+def file(request: PageRequest) -> Page | Export:
+    """A file of a run with as much of it as can be shown; a table as a table."""
+    project, run = lookups.find_run(request)
+    file = _find_file(request, run)
+    if file["name"].endswith(tables.SUFFIX):
+        return tables.table_of_run(request)
+    base = run["address"]
+    steps = [(run["display_name"], base), ("Files", f"{base}/files")]
+    shown = file | {"path": file["name"], "ref": None}
+    return files.file_page(request, project, shown, addresses.file(f"{base}/raw", file["name"]), steps)
+
+
+def raw_file(request: PageRequest) -> StoredFile:
     """A file of a run: media are shown, all else is downloaded."""
-    _, found = lookups.run(visit)
-    row = _file(visit, found)
-    return ContentResponse(row["md5"], row["name"].rpartition("/")[2])
+    _, run = lookups.find_run(request)
+    file = _find_file(request, run)
+    return StoredFile(file["md5"], file["name"].rpartition("/")[2])
 
 
-def _file(visit: Visit, found: Row) -> Row:
-    name = run_files.clean_name(visit.path["path"])
-    rows = run_files.named(visit.db, found["id"], [name])
+def _find_file(request: PageRequest, run: Row) -> Row:
+    name = run_files.clean_name(request.path["path"])
+    rows = run_files.named(request.db, run["id"], [name])
     if not rows:
-        raise NotFound(f"The run '{found['display_name']}' has no file '{name}'.")
+        raise NotFound(f"The run '{run['display_name']}' has no file '{name}'.")
     return rows[0]
 
 
-def _tabs(visit: Visit, found: Row, address: str, tab: str) -> list[tuple]:
-    counts = {
-        "media": len(media.counts(found)),
-        "files": run_files.count(visit.db, found["id"]),
-    }
+def _tabs(request: PageRequest, run: Row, tab: str) -> list[tuple]:
+    counts = {"media": len(media_counts(run)), "files": run_files.count(request.db, run["id"])}
+    address = run["address"]
     return [
-        (words, address if name == "overview" else f"{address}/{name}", counts.get(name), name == tab)
-        for name, words in TABS.items()
+        (label, address if name == "overview" else f"{address}/{name}", counts.get(name), name == tab)
+        for name, label in TABS.items()
         if name != "media" or counts["media"] or tab == "media"
     ]
 
 
-def _group_address(place: Row, found: Row) -> str | None:
-    path = addresses.join(place["entity_name"], place["name"], "runs")
-    return addresses.with_query(path, {"group": found["group_name"]}) if found["group_name"] else None
+# ---- what the tabs show ----
 
 
-def _overview(visit: Visit, found: Row) -> Row:
-    entries = runs.loads(found["config"]).items()
+def _overview(request: PageRequest, run: Row) -> Row:
+    entries = runs.loads(run["config"]).items()
     config = {key: entry.get("value") for key, entry in entries if isinstance(entry, dict) and key != "_wandb"}
     in_dvc = config.pop("dvc", None)
-    summary = _summary(found)
+    summary = _summary(run)
     return {
         "config": dict(sorted(leaves(config))),
         "in_dvc": dict(leaves({"dvc": in_dvc})) if in_dvc else {},
-        "summary": {key: summary[key] for key in sorted(summary) if not media.is_media(summary[key])},
-        "media": media.of_run(visit, found, media.among(summary)),
-        "overlays": media_overlays.tables(),
-        "counts": media.counts(found),
-        **_drawn(visit, found, metric_charts.metric_charts(visit, [found], most=FIRST_CHARTS)),
-        **_artifacts(visit, found),
+        "summary": {key: summary[key] for key in sorted(summary) if not is_media(summary[key])},
+        "media": media_of_run(request, run, media_in(summary)),
+        "mask_colors": overlays.mask_colors(),
+        "counts": media_counts(run),
+        **_drawn(request, run, metric_charts(request, [run], most=FIRST_CHARTS)),
+        **_artifacts(request, run),
     }
 
 
-def _summary(found: Row) -> Row:
-    return dict(leaves({key: value for key, value in runs.loads(found["summary"]).items() if not key.startswith("_")}))
+def _summary(run: Row) -> Row:
+    return dict(leaves({key: value for key, value in runs.loads(run["summary"]).items() if not key.startswith("_")}))
 
 
-def _drawn(visit: Visit, found: Row, drawn: metric_charts.MetricCharts) -> Row:
+def _drawn(request: PageRequest, run: Row, charts: MetricCharts) -> Row:
     return {
-        "drawn": drawn,
-        "axes": metric_charts.possible_axes(found),
-        "axis": metric_charts.chosen_axis(visit),
-        "smoothing": metric_charts.chosen_smoothing(visit),
+        "drawn": charts,
+        "axes": possible_axes(run),
+        "axis": chosen_axis(request),
+        "smoothing": chosen_smoothing(request),
     }
 
 
-def _charts(visit: Visit, found: Row) -> Row:
-    return _drawn(visit, found, metric_charts.metric_charts(visit, [found]))
+def _charts(request: PageRequest, run: Row) -> Row:
+    return _drawn(request, run, metric_charts(request, [run]))
 
 
-def _media(visit: Visit, found: Row) -> Row:
+def _media(request: PageRequest, run: Row) -> Row:
     """The last of all keys, or all steps of one."""
-    shown = {"overlays": media_overlays.tables(), "counts": media.counts(found), "of_key": None}
-    if key := visit.query.get("key"):
-        return shown | {"media": [], "of_key": media.steps_of(visit, found, key)}
-    return shown | {"media": media.of_run(visit, found, media.among(_summary(found)))}
+    shown = {"mask_colors": overlays.mask_colors(), "counts": media_counts(run), "of_key": None}
+    if key := request.query.get("key"):
+        return shown | {"media": [], "of_key": media_by_step(request, run, key)}
+    return shown | {"media": media_of_run(request, run, media_in(_summary(run)))}
 
 
-def _artifacts(visit: Visit, found: Row) -> Row:
-    ways = {"inputs": lineage.inputs, "outputs": lineage.outputs}
+def _logs(request: PageRequest, run: Row) -> Row:
+    total = history.console_count(request.db, run)
+    pager = paginate(request, total, LINES, default=0)
+    last = "page" not in request.query  # first its end
+    offset = max(0, total - LINES) if last else pager.offset
+    rows = history.console_lines(request.db, run, LINES, offset, last)
     return {
-        name: lookups.with_dvc(visit, lookups.versions(visit, read(visit.db, found["id"])))
-        for name, read in ways.items()
-    }
-
-
-def _logs(visit: Visit, found: Row) -> Row:
-    total = history.console_count(visit.db, found)
-    pages = pager(visit, total, LINES, unsaid=0)
-    last = "page" not in visit.query  # first its end
-    offset = max(0, total - LINES) if last else pages.offset
-    rows = history.console_lines(visit.db, found, LINES, offset, last)
-    lines = [row | {"spans": console.spans(row["line"])} for row in rows]
-    return {
-        "lines": lines,
+        "lines": [row | {"spans": console.styled_spans(row["line"])} for row in rows],
         "first": offset + 1,
         "lines_total": total,
-        "pages": pages if total > LINES else None,
+        "pager": pager if total > LINES else None,
         "last": last,
     }
 
 
-def _system(visit: Visit, found: Row) -> Row:
-    return {"drawn": metric_charts.metric_charts(visit, [found], "events")}
+def _system(request: PageRequest, run: Row) -> Row:
+    return {"drawn": metric_charts(request, [run], "events")}
 
 
-def _files(visit: Visit, found: Row) -> Row:
-    pages = pager(visit, run_files.count(visit.db, found["id"]), FILES)
-    rows = run_files.page(visit.db, found["id"], None, None, pages.size, pages.offset)
+def _files(request: PageRequest, run: Row) -> Row:
+    pager = paginate(request, run_files.count(request.db, run["id"]), FILES)
+    rows = run_files.page(request.db, run["id"], None, None, pager.size, pager.offset)
     shown = [
-        row | {way: files.at(f"{found['address']}/{way}", row["name"]) for way in ("files", "raw")} for row in rows
+        row | {way: addresses.file(f"{run['address']}/{way}", row["name"]) for way in ("files", "raw")} for row in rows
     ]
-    return {"rows": shown, "pages": pages}
+    return {"rows": shown, "pager": pager}
+
+
+def _artifacts(request: PageRequest, run: Row) -> Row:
+    reads = {"inputs": lineage.inputs, "outputs": lineage.outputs}
+    return {
+        name: lookups.with_dvc_names(request, lookups.visible_versions(request, read(request.db, run["id"])))
+        for name, read in reads.items()
+    }
+
+
+VIEWS: dict[str, Callable[[PageRequest, Row], Row]] = {
+    "overview": _overview,
+    "charts": _charts,
+    "media": _media,
+    "logs": _logs,
+    "system": _system,
+    "files": _files,
+    "artifacts": _artifacts,
+}

@@ -5,40 +5,40 @@ from typing import Any
 from wandb_registry.model import access
 from wandb_registry.model.runs import runs
 from wandb_registry.web import addresses, lookups
-from wandb_registry.web.charts import metric_charts
-from wandb_registry.web.pages.runs import facts
-from wandb_registry.web.shell import Page, Visit
+from wandb_registry.web.charts.metric_charts import chosen_axis, chosen_smoothing, metric_charts, possible_axes
+from wandb_registry.web.pages.runs import facts_of_run
+from wandb_registry.web.views import Page, PageRequest
 
 Row = dict[str, Any]
-MOST = 8
+MOST_RUNS = 8
 
 
-def page(visit: Visit) -> Page:
-    """The runs that the address names, those that are there."""
-    place = lookups.project(visit)
-    wanted = list(dict.fromkeys(visit.query.getlist("run")))
-    rows = [row for name in wanted[:MOST] for row in [access.find_run(visit.db, place, name)] if row]
-    found = lookups.runs(visit, rows)
-    all_facts = [facts(row) for row in found]
-    keys = sorted({key for one in all_facts for key in one})
+def comparison_page(request: PageRequest) -> Page:
+    """Those of the runs that the address names which are there."""
+    project = lookups.find_project(request)
+    names = list(dict.fromkeys(request.query.getlist("run")))
+    rows = [access.find_run(request.db, project, name) for name in names[:MOST_RUNS]]
+    compared = lookups.visible_runs(request, [row for row in rows if row])
+    facts = [facts_of_run(run) for run in compared]
+    keys = sorted({key for values in facts for key in values})
     return Page(
         "runs_compared.html",
         {
             "title": "Compare runs",
-            "project": place,
-            "runs": [row | {"state": runs.state(row)} for row in found],
-            "left_out": max(0, len(wanted) - MOST),
-            "facts": [_row(key, [one.get(key) for one in all_facts]) for key in keys],
-            "drawn": metric_charts.metric_charts(visit, found),
-            "axes": list(dict.fromkeys(axis for row in found for axis in metric_charts.possible_axes(row))),
-            "axis": metric_charts.chosen_axis(visit),
-            "smoothing": metric_charts.chosen_smoothing(visit),
-            "kept": [("run", name) for name in wanted],
-            "all": addresses.join(place["entity_name"], place["name"], "runs"),
+            "project": project,
+            "runs": [run | {"state": runs.state(run)} for run in compared],
+            "left_out": max(0, len(names) - MOST_RUNS),
+            "facts": [_fact(key, [values.get(key) for values in facts]) for key in keys],
+            "drawn": metric_charts(request, compared),
+            "axes": list(dict.fromkeys(axis for run in compared for axis in possible_axes(run))),
+            "axis": chosen_axis(request),
+            "smoothing": chosen_smoothing(request),
+            "kept": [("run", name) for name in names],
+            "all": addresses.join(project["entity_name"], project["name"], "runs"),
         },
     )
 
 
-def _row(key: str, values: list[Any]) -> tuple[str, list[Any], bool]:
-    """A key, what each run has of it, and whether they differ."""
+def _fact(key: str, values: list[Any]) -> tuple[str, list[Any], bool]:
+    """A key, its value in each run, and whether they differ."""
     return key, values, any(value != values[0] for value in values)

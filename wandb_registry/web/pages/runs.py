@@ -11,13 +11,13 @@ from wandb_registry.model.runs import runs, version_metrics
 from wandb_registry.model.search import run_search
 from wandb_registry.model.sweeps import sweeps
 from wandb_registry.web import addresses, formats, lookups
-from wandb_registry.web.pager import pager
-from wandb_registry.web.shell import Page, Redirect, Visit
+from wandb_registry.web.pager import paginate
+from wandb_registry.web.views import Page, PageRequest, Redirect
 
 Row = dict[str, Any]
-MANY = 50  # rows a page
-CHOICES = 100  # columns that are offered
-FIRST = 5  # of them, until someone chooses
+ROWS = 50  # on a page
+MOST_COLUMNS = 100  # that are offered
+FIRST_COLUMNS = 5  # of them, until someone chooses
 RUNNING = json.dumps({"state": "running"})
 STATES = ("running", "finished", "failed", "crashed", "killed")
 FIXED = {
@@ -25,7 +25,7 @@ FIXED = {
     "started": "created_at",
 }  # fmt: skip
 GROUPED = {"group": "group", "job": "job type", "state": "state", "commit": "commit"}
-ASKED = ("q", "state", "group", "job", "sweep", "key", "is", "value", "sort", "with", "by")
+FORM_FIELDS = ("q", "state", "group", "job", "sweep", "key", "is", "value", "sort", "with", "by")
 KINDS = {"config": "config", "summary": "summary_metrics"}
 OPERATORS = {"=": "$eq", "!=": "$ne", ">": "$gt", ">=": "$gte", "<": "$lt", "<=": "$lte", "contains": "$contains"}
 
@@ -35,68 +35,69 @@ class RunsColumn:
     """A column that one may sort by: `key` is what the address calls it."""
 
     key: str
-    words: str
-    sorts: str  # where a click on its head leads
+    label: str
+    sort_address: str  # where a click on its head leads
     order: str | None  # ascending or descending, where the table is sorted by it
     numeric: bool = False
 
 
-def project(visit: Visit) -> Page:
+def runs_page(request: PageRequest) -> Page:
     """A project's runs."""
-    place = lookups.project(visit)
-    problem = wanted = None
+    project = lookups.find_project(request)
+    problem = filters = None
     try:
-        wanted = _filter(visit)
-        total = run_search.count(visit.db, place["id"], wanted)
+        filters = _filters(request)
+        total = run_search.count(request.db, project["id"], filters)
     except BadInput as error:
-        problem, wanted = str(error), None
-        total = run_search.count(visit.db, place["id"], wanted)
-    pages = pager(visit, total, MANY)
-    by = visit.query["by"] if visit.query.get("by") in GROUPED else None
-    rows = run_search.page(visit.db, place["id"], wanted, _order(visit), pages.size, pages.offset, FIXED.get(by or ""))
-    shown = [_shown(row) for row in lookups.runs(visit, rows)]
-    chosen = list(dict.fromkeys(visit.query.getlist("column")))[:CHOICES]
-    offered = sorted({key for row in shown for key in row["facts"]}, key=_rank)[:CHOICES]
-    if "column" not in visit.query and "columns" not in visit.query:  # at first: what was measured
-        chosen = [key for key in offered if _is_measured(key, shown)][:FIRST]
+        problem, filters = str(error), None
+        total = run_search.count(request.db, project["id"], filters)
+    pager = paginate(request, total, ROWS)
+    by = request.query["by"] if request.query.get("by") in GROUPED else None
+    order, group = _order(request), FIXED.get(by or "")
+    rows = run_search.page(request.db, project["id"], filters, order, pager.size, pager.offset, group)
+    shown = [_shown(row) for row in lookups.visible_runs(request, rows)]
+    chosen = list(dict.fromkeys(request.query.getlist("column")))[:MOST_COLUMNS]
+    offered = sorted({key for row in shown for key in row["facts"]}, key=_rank)[:MOST_COLUMNS]
+    if "column" not in request.query and "columns" not in request.query:  # at first: what was measured
+        chosen = [key for key in offered if _is_measured(key, shown)][:FIRST_COLUMNS]
     numeric = {key for key in chosen if _is_numeric(key, shown)}
-    running = run_search.count(visit.db, place["id"], RUNNING)
+    running = run_search.count(request.db, project["id"], RUNNING)
     return Page(
         "runs.html",
         {
-            "title": place["name"],
-            "project": place,
-            "groups": _groups(visit, place, wanted, by, shown),
-            "pages": pages,
-            "any": total > 0 or bool(visit.query),
-            "counts": lookups.counts(visit, place),
+            "title": project["name"],
+            "project": project,
+            "groups": _groups(request, project, filters, by, shown),
+            "pager": pager,
+            "any": total > 0 or bool(request.query),
+            "counts": lookups.project_counts(request, project),
             "running": running,
             "live": running and any(row["state"] in runs.UNDER_WAY for row in shown),
-            "with": visit.query.get("with", ""),
-            "named": [row["name"] for row in shown],
+            "with": request.query.get("with", ""),
+            "names": [row["name"] for row in shown],
             "problem": problem,
-            "fixed": [_column(visit, key, "Job type" if key == "job" else key.capitalize()) for key in FIXED],
-            "columns": [_column(visit, key, key.partition(".")[2], key in numeric) for key in chosen],
+            "fixed": [_column(request, key, "Job type" if key == "job" else key.capitalize()) for key in FIXED],
+            "columns": [_column(request, key, key.partition(".")[2], key in numeric) for key in chosen],
             "offered": [(key, key in chosen) for key in [*offered, *(key for key in chosen if key not in offered)]],
             "grouped": GROUPED,
             "states": STATES,
             "operators": list(OPERATORS),
-            "asked": {key: visit.query.get(key, "") for key in ASKED},
-            "compare": addresses.join(place["entity_name"], place["name"], "compare"),
-            "clear": addresses.join(place["entity_name"], place["name"], "runs"),
+            "form": {key: request.query.get(key, "") for key in FORM_FIELDS},
+            "compare": addresses.join(project["entity_name"], project["name"], "compare"),
+            "clear": addresses.join(project["entity_name"], project["name"], "runs"),
         },
     )
 
 
-def _groups(visit: Visit, place: Row, wanted: str | None, by: str | None, shown: list[Row]) -> list[Row]:
+def _groups(request: PageRequest, project: Row, filters: str | None, by: str | None, shown: list[Row]) -> list[Row]:
     """The rows of a page under the heads that the form asks for; one group without a head, if it asks for none."""
     if by is None or not shown:
         return [{"head": None, "runs": shown}]
-    counts = run_search.tally(visit.db, place["id"], wanted, FIXED[by])
+    counts = run_search.tally(request.db, project["id"], filters, FIXED[by])
     field = "git_commit" if by == "commit" else FIXED[by]
     return [
-        {"head": str(value or f"no {GROUPED[by]}"), "count": counts.get(value, 0), "runs": list(runs)}
-        for value, runs in groupby(shown, key=lambda row: row[field])
+        {"head": str(value or f"no {GROUPED[by]}"), "count": counts.get(value, 0), "runs": list(rows)}
+        for value, rows in groupby(shown, key=lambda row: row[field])
     ]
 
 
@@ -113,41 +114,40 @@ def _rank(key: str) -> tuple:
     return key.startswith("config.dvc."), key.startswith("config."), version_metrics.rank(key.partition(".")[2]), key
 
 
-def of_sweep(visit: Visit) -> Redirect:
+def runs_of_sweep(request: PageRequest) -> Redirect:
     """Where the SDK's link to a sweep leads: its runs."""
-    place = lookups.project(visit)
-    name = visit.path["sweep"]
-    if sweeps.find(visit.db, place, name) is None:
-        raise NotFound(f"'{place['name']}' has no sweep '{name}'.")
-    runs_page = addresses.join(place["entity_name"], place["name"], "runs")
-    return Redirect(addresses.with_query(runs_page, {"sweep": name}))
+    project = lookups.find_project(request)
+    name = request.path["sweep"]
+    if sweeps.find(request.db, project, name) is None:
+        raise NotFound(f"'{project['name']}' has no sweep '{name}'.")
+    table = addresses.join(project["entity_name"], project["name"], "runs")
+    return Redirect(addresses.with_query(table, {"sweep": name}))
 
 
-def facts(row: Row) -> dict[str, Any]:
+def facts_of_run(row: Row) -> dict[str, Any]:
     """A run's config and summary by dotted names: config.train.epochs, summary.accuracy."""
     config = {key: entry.get("value") for key, entry in runs.loads(row["config"]).items() if isinstance(entry, dict)}
     config.pop("_wandb", None)
     summary = {key: value for key, value in runs.loads(row["summary"]).items() if not key.startswith("_")}
-    every = [*leaves(config, "config."), *leaves(summary, "summary.")]
-    return {key: value for key, value in every if not isinstance(value, dict)}
+    values = [*leaves(config, "config."), *leaves(summary, "summary.")]
+    return {key: value for key, value in values if not isinstance(value, dict)}
 
 
 def _shown(row: Row) -> Row:
-    return row | {"state": runs.state(row), "seconds": runs.seconds(row), "facts": facts(row)}
+    return row | {"state": runs.state(row), "seconds": runs.seconds(row), "facts": facts_of_run(row)}
 
 
-def _column(visit: Visit, key: str, head: str, numeric: bool = False) -> RunsColumn:
-    sort = visit.query.get("sort", "-started")
-    now = {f"+{key}": "ascending", key: "ascending", f"-{key}": "descending"}.get(sort)
-    sorts = {name: visit.query.getlist(name) for name in visit.query if name not in ("sort", "page")}
-    turned = f"-{key}" if now == "ascending" or (now is None and numeric) else key
-    return RunsColumn(
-        key, head, addresses.with_query(visit.address.partition("?")[0], sorts | {"sort": turned}), now, numeric
-    )
+def _column(request: PageRequest, key: str, label: str, numeric: bool = False) -> RunsColumn:
+    sort = request.query.get("sort", "-started")
+    order = {f"+{key}": "ascending", key: "ascending", f"-{key}": "descending"}.get(sort)
+    kept = {name: request.query.getlist(name) for name in request.query if name not in ("sort", "page")}
+    turned = f"-{key}" if order == "ascending" or (order is None and numeric) else key
+    address = addresses.with_query(request.address.partition("?")[0], kept | {"sort": turned})
+    return RunsColumn(key, label, address, order, numeric)
 
 
 def _field(key: str) -> str:
-    """What runsearch calls a column."""
+    """What the filters of the public API call a column. Raises BadInput."""
     kind, _, path = key.partition(".")
     if kind in KINDS and path:
         return f"{KINDS[kind]}.{path}"
@@ -156,8 +156,8 @@ def _field(key: str) -> str:
     raise BadInput(f"Runs have no column '{key}'. Columns are named like summary.accuracy or config.train.epochs.")
 
 
-def _order(visit: Visit) -> str:
-    sort = visit.query.get("sort", "-started")
+def _order(request: PageRequest) -> str:
+    sort = request.query.get("sort", "-started")
     sign, key = (sort[0], sort[1:]) if sort[:1] in "+-" and sort else ("+", sort)
     try:
         return sign + _field(key)
@@ -165,20 +165,20 @@ def _order(visit: Visit) -> str:
         return "-created_at"
 
 
-def _filter(visit: Visit) -> str | None:
-    """What the form asks for, in the words of the public API's filters."""
-    asked, clauses = visit.query, []
-    if text := asked.get("q", "").strip():
+def _filters(request: PageRequest) -> str | None:
+    """The form as filters of the public API. Raises BadInput."""
+    query, clauses = request.query, []
+    if text := query.get("q", "").strip():
         fields = ("display_name", "name", "notes", "commit")
         clauses.append({"$or": [{field: {"$contains": text}} for field in fields]})
     for name, field in (("state", "state"), ("group", "group"), ("job", "job_type"), ("sweep", "sweep")):
-        if value := asked.get(name, "").strip():
+        if value := query.get(name, "").strip():
             clauses.append({field: value})
-    if key := asked.get("key", "").strip():
-        operator = OPERATORS.get(asked.get("is", "="))
+    if key := query.get("key", "").strip():
+        operator = OPERATORS.get(query.get("is", "="))
         if operator is None:
-            raise BadInput(f"'{asked['is']}' is no comparison. There are: {', '.join(OPERATORS)}.")
-        clauses.append({_field(key): {operator: _value(asked.get("value", ""), operator)}})
+            raise BadInput(f"'{query['is']}' is no comparison. There are: {', '.join(OPERATORS)}.")
+        clauses.append({_field(key): {operator: _value(query.get("value", ""), operator)}})
     return json.dumps({"$and": clauses}) if clauses else None
 
 

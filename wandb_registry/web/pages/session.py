@@ -18,30 +18,30 @@ from wandb_registry.http.authentication import (
 )
 from wandb_registry.model.access import Who
 from wandb_registry.model.accounts import users
-from wandb_registry.web.shell import THEME, Shell, read_form
+from wandb_registry.web.endpoints import THEME_COOKIE, Endpoints, read_form
 
 YEAR = 365 * 24 * 3600
 
 
 class Session:
-    """The doors of one store."""
+    """The endpoints of sign-in, of one store."""
 
-    def __init__(self, shell: Shell):
-        self.store, self.shell = shell.store, shell
+    def __init__(self, endpoints: Endpoints):
+        self.store, self.endpoints = endpoints.store, endpoints
 
     async def login(self, request: Request) -> Response:
         """Takes a one-time token from the address, or a key from the form."""
         if request.method == "GET" and "token" not in request.query_params:
             return self._page(request)
         if request.method == "GET":
-            who = await run_in_threadpool(self._spend, request.query_params["token"])
+            who = await run_in_threadpool(self._who_has_token, request.query_params["token"])
             problem = "This address was used already, or is too old. 'wandb-registry open-url' prints a new one."
         else:
-            who = await run_in_threadpool(self._of_key, (await read_form(request)).get("key", ""))
+            who = await run_in_threadpool(self._who_has_key, (await read_form(request)).get("key", ""))
             problem = "No account has this key. Keys have 40 characters or more."
         if who is None:
             return self._page(request, problem)
-        answer = RedirectResponse(here(request.query_params.get("next")), 303)
+        answer = RedirectResponse(local_address(request.query_params.get("next")), 303)
         value = session(self.store, who)
         answer.set_cookie(cookie(request), value, max_age=SESSION_SECONDS, httponly=True, samesite="lax")
         return answer
@@ -55,7 +55,9 @@ class Session:
         form = await read_form(request)
         if not is_own_form(request, self.store, form.get("token", "")):
             who = await run_in_threadpool(who_looks, request, self.store)
-            return self.shell.excuse(request, who, Forbidden("This form was not made by this registry's pages."))
+            return self.endpoints.error_page(
+                request, who, Forbidden("This form was not made by this registry's pages.")
+            )
         await run_in_threadpool(sign_out, request, self.store)
         answer = RedirectResponse("/login", 303)
         answer.delete_cookie(cookie(request))
@@ -64,19 +66,25 @@ class Session:
     async def theme(self, request: Request) -> Response:
         """Light or dark, from now on, in this browser."""
         form = await read_form(request)
-        answer = RedirectResponse(here(form.get("next")), 303)
-        answer.set_cookie(THEME, "dark" if form.get("theme") == "dark" else "light", max_age=YEAR, samesite="lax")
+        answer = RedirectResponse(local_address(form.get("next")), 303)
+        answer.set_cookie(
+            THEME_COOKIE, "dark" if form.get("theme") == "dark" else "light", max_age=YEAR, samesite="lax"
+        )
         return answer
 
     def _page(self, request: Request, problem: str | None = None) -> Response:
-        shown = {"host": request.url.netloc, "problem": problem, "next": here(request.query_params.get("next"))}
-        return self.shell.render(request, "login.html", 403 if problem else 200, **shown)
+        shown = {
+            "host": request.url.netloc,
+            "problem": problem,
+            "next": local_address(request.query_params.get("next")),
+        }
+        return self.endpoints.html(request, "login.html", 403 if problem else 200, **shown)
 
-    def _spend(self, token: str) -> Who | None:
+    def _who_has_token(self, token: str) -> Who | None:
         with self.store.db.write() as db:
             return users.use_login_token(db, token)
 
-    def _of_key(self, key: str) -> Who | None:
+    def _who_has_key(self, key: str) -> Who | None:
         try:
             with self.store.db.read() as db:
                 return users.sign_in(db, key.strip())
@@ -88,7 +96,7 @@ class Session:
             return users.new_login_token(db, who.user_id)
 
 
-def here(address: str | None) -> str:
+def local_address(address: str | None) -> str:
     """An address to go on to, if it is one of this registry: nobody is sent elsewhere from here."""
     parts = urlsplit(address or "/")
     inside = (address or "/").startswith("/") and not parts.scheme and not parts.netloc and "\\" not in (address or "")

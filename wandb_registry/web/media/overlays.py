@@ -1,4 +1,4 @@
-"""What lies over a logged picture: the classes of its masks as colours, and its boxes with their words."""
+"""What lies over a logged picture: the classes of its masks as colours, and its boxes with their captions."""
 
 import json
 from typing import Any
@@ -11,24 +11,24 @@ LARGEST_BOXES = 256 * 2**10  # bytes of JSON that are read
 MOST_BOXES = 200
 
 
-def tables() -> list[tuple[str, str]]:
-    """What an SVG filter makes of a mask's 256 shades, each a class: the values of red, green and blue."""
+def mask_colors() -> list[tuple[str, str]]:
+    """The tables of an SVG filter that colours a mask's 256 shades, each a class: (channel, values from 0 to 1)."""
     shades = [COLORS[(number - 1) % len(COLORS)] for number in range(256)]
-    places = (("R", 1), ("G", 3), ("B", 5))
-    return [(name, " ".join(f"{int(shade[at : at + 2], 16) / 255:.2f}" for shade in shades)) for name, at in places]
+    channels = (("R", 1), ("G", 3), ("B", 5))  # where each stands in #rrggbb
+    return [(name, " ".join(f"{int(shade[at : at + 2], 16) / 255:.2f}" for shade in shades)) for name, at in channels]
 
 
 def legend(config: Row, key: str) -> list[tuple[str, str]]:
     """(colour, name) of the classes of a picture's masks, as the SDK keeps them in the run's config."""
-    kept = config.get("_wandb", {}).get("value", {})
-    labels = kept.get("mask/class_labels") if isinstance(kept, dict) else None
-    found: dict[str, str] = {}
+    internal = config.get("_wandb", {}).get("value", {})
+    labels = internal.get("mask/class_labels") if isinstance(internal, dict) else None
+    classes: dict[str, str] = {}
     for name, entry in labels.items() if isinstance(labels, dict) else []:
         if name.startswith(f"{key}_wandb_delimeter_") and isinstance(entry, dict):
-            found |= {str(number): str(word) for number, word in _object(entry.get("value")).items()}
+            classes |= {str(number): str(name) for number, name in _object(entry.get("value")).items()}
     return [
-        (COLORS[(int(number) - 1) % len(COLORS)], word)
-        for number, word in found.items()
+        (COLORS[(int(number) - 1) % len(COLORS)], name)
+        for number, name in classes.items()
         if number.isdecimal() and number != "0"
     ]
 
@@ -38,29 +38,30 @@ def boxes(store: Store, file: Row, width: float, height: float) -> list[Row]:
     if file["size"] > LARGEST_BOXES:
         return []
     try:
-        said = json.loads(store.blobs.path(file["md5"]).read_bytes())
-        data, labels = said["box_data"], _object(said.get("class_labels"))
+        value = json.loads(store.blobs.path(file["md5"]).read_bytes())
+        data, labels = value["box_data"], _object(value.get("class_labels"))
         return [_box(one, labels, width, height) for one in data[:MOST_BOXES]]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return []
 
 
 def _box(box: Row, labels: Row, width: float, height: float) -> Row:
-    place = box["position"]
+    position = box["position"]
     across, down = (1, 1) if box.get("domain") == "pixel" else (width, height)
-    if "middle" in place:
-        x, y = place["middle"][0] - place["width"] / 2, place["middle"][1] - place["height"] / 2
-        wide, high = place["width"], place["height"]
+    if "middle" in position:
+        middle_x, middle_y = position["middle"]
+        box_width, box_height = position["width"], position["height"]
+        x, y = middle_x - box_width / 2, middle_y - box_height / 2
     else:
-        x, y = place["minX"], place["minY"]
-        wide, high = place["maxX"] - x, place["maxY"] - y
+        x, y = position["minX"], position["minY"]
+        box_width, box_height = position["maxX"] - x, position["maxY"] - y
     number = box.get("class_id") or 0
     return {
         "x": float(x * across),
         "y": float(y * down),
-        "width": max(0.0, float(wide * across)),
-        "height": max(0.0, float(high * down)),
-        "words": str(box.get("box_caption") or labels.get(str(number)) or ""),
+        "width": max(0.0, float(box_width * across)),
+        "height": max(0.0, float(box_height * down)),
+        "caption": str(box.get("box_caption") or labels.get(str(number)) or ""),
         "color": COLORS[(int(number) - 1) % len(COLORS)],
     }
 

@@ -1,0 +1,150 @@
+"""Endpoints of views: sign-in, one moment of the records, the check of forms, and errors as pages."""
+
+import logging
+import secrets
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qsl, quote, unquote, urlencode
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
+
+from wandb_registry.db.connection import Connection
+from wandb_registry.errors import Fault, Forbidden, NotFound, RegistryError, from_system
+from wandb_registry.http import middleware
+from wandb_registry.http.authentication import form_token, is_own_form, who_looks
+from wandb_registry.http.downloads import Downloads, saved_as
+from wandb_registry.http.request_bodies import whole_body
+from wandb_registry.model.access import Who
+from wandb_registry.store import Store
+from wandb_registry.web.rendering import render
+from wandb_registry.web.views import Export, FormHandler, Page, PageRequest, Redirect, RefusedForm, StoredFile, View
+
+log = logging.getLogger("registry")
+LARGEST_FORM = 2**16
+THEME_COOKIE = "registry_theme"
+MESSAGE_COOKIE = "registry_said"  # one sentence for the next page, on what the last form did
+
+
+class Endpoints:
+    """Makes endpoints of views for one store."""
+
+    def __init__(self, store: Store):
+        self.store = store
+        self.downloads = Downloads(store.blobs)
+
+    def page(self, view: View, handler: FormHandler | None = None) -> Callable:
+        """An endpoint that shows a view, and posts its forms to a handler. Who isn't signed in is asked to."""
+
+        async def endpoint(request: Request) -> Response:
+            form = await read_form(request) if request.method == "POST" else None
+            answer = await run_in_threadpool(self._answer, request, view, handler, form)
+            if isinstance(answer, StoredFile):
+                return await self.downloads.answer(request, answer.md5, answer.name, inline=True)
+            return answer
+
+        return endpoint
+
+    def _answer(
+        self, request: Request, view: View, handler: FormHandler | None, form: dict[str, str] | None
+    ) -> Response | StoredFile:
+        who = who_looks(request, self.store)
+        if who is None:
+            return _sign_in_first(request)
+        try:
+            if form is None:
+                return self._get(request, view, who)
+            return self._post(request, view, handler, who, form)
+        except Exception as error:
+            return self.error_page(request, who, error)
+
+    def _get(self, request: Request, view: View, who: Who, refused: RefusedForm | None = None) -> Response | StoredFile:
+        with self.store.db.read() as db:
+            answer = view(self._page_request(request, db, who, refused=refused))
+        if isinstance(answer, StoredFile):
+            return answer
+        if isinstance(answer, Redirect):
+            return _redirect(answer)
+        if isinstance(answer, Export):
+            return StreamingResponse(answer.parts, media_type=answer.media_type, headers=saved_as(answer.name))
+        return self._show(request, who, answer, refused)
+
+    def _post(
+        self, request: Request, view: View, handler: FormHandler | None, who: Who, form: dict[str, str]
+    ) -> Response | StoredFile:
+        if handler is None:
+            raise NotFound("This page has nothing to change.")
+        if not is_own_form(request, self.store, form.get("token", "")):
+            raise Forbidden("This form was not made by this page, or you signed in anew since. Open the page again.")
+        try:
+            with self.store.db.write() as db:
+                answer = handler(self._page_request(request, db, who, form=form))
+            return _redirect(answer) if isinstance(answer, Redirect) else self._show(request, who, answer)
+        except NotFound:
+            raise
+        except RegistryError as error:
+            return self._get(request, view, who, RefusedForm(str(error), error.status, form))
+
+    def _show(self, request: Request, who: Who, page: Page, refused: RefusedForm | None = None) -> Response:
+        return self.html(request, page.template, refused.status if refused else page.status, who=who, **page.values)
+
+    def _page_request(self, request: Request, db: Connection, who: Who, **more: Any) -> PageRequest:
+        return PageRequest(db, who, self.store, request.path_params, request.query_params, _address(request), **more)
+
+    def html(self, request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
+        """A page in its frame: theme, account, the token of its forms, and what the last form did."""
+        theme = request.cookies.get(THEME_COOKIE)
+        frame = {
+            "theme": theme if theme in ("light", "dark") else None,
+            "token": form_token(request, self.store),
+            "message": unquote(request.cookies.get(MESSAGE_COOKIE, "")),
+            "address": _address(request),
+        }
+        text = render(template, {"who": None, **values, "frame": frame})
+        response = HTMLResponse(text, status, {"cache-control": "no-store", "vary": "cookie"})
+        if MESSAGE_COOKIE in request.cookies:
+            response.delete_cookie(MESSAGE_COOKIE)
+        return response
+
+    def error_page(self, request: Request, who: Who | None, error: Exception) -> Response:
+        number = secrets.token_hex(3)
+        path = _address(request).partition("?")[0]  # quoted, so that nothing in it can act on a terminal
+        if isinstance(error, RegistryError):
+            log.warning("%s %.300s refused, request %s: %.300r", request.method, path, number, str(error))
+        else:
+            log.error("%s %.300s failed, request %s", request.method, path, number, exc_info=error)
+            error = from_system(error) or Fault()
+        values = {"who": who, "sentence": str(error), "code": error.status, "number": number}
+        return self.html(request, "error.html", error.status, **values)
+
+    async def not_found(self, request: Request, error: Exception) -> Response:
+        """For addresses that mean nothing: a page for people, a plain error for everything else."""
+        if "text/html" not in request.headers.get("accept", ""):
+            return await middleware.unknown(request, error)
+        who = await run_in_threadpool(who_looks, request, self.store)
+        return self.error_page(request, who, NotFound(f"There is nothing at {request.url.path}."))
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """The fields of a form, each once; of several by one name, the last."""
+    body = await whole_body(request, LARGEST_FORM)
+    return dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
+
+
+def _sign_in_first(request: Request) -> Response:
+    """To the sign-in page, and from there back to where the person wanted to go."""
+    wanted = _address(request) if request.method == "GET" else "/"
+    return RedirectResponse("/login" if wanted == "/" else f"/login?{urlencode({'next': wanted})}", 303)
+
+
+def _address(request: Request) -> str:
+    query = request.url.query
+    return quote(request.scope["path"], safe="/:@!$&'()*+,;=~") + (f"?{query}" if query else "")
+
+
+def _redirect(answer: Redirect) -> Response:
+    response = RedirectResponse(answer.address, 303)
+    if answer.message:
+        response.set_cookie(MESSAGE_COOKIE, quote(answer.message[:600]), max_age=30, httponly=True, samesite="strict")
+    return response

@@ -1,0 +1,159 @@
+"""Pictures, sounds, films, tables, plots and histograms that a run logged: what its pages show of each."""
+
+from typing import Any
+
+from wandb_registry.model.artifacts import artifacts
+from wandb_registry.model.nested_keys import within
+from wandb_registry.model.runs import history, run_files, runs
+from wandb_registry.web import addresses, lookups
+from wandb_registry.web.charts import wandb_plots
+from wandb_registry.web.media import overlays
+from wandb_registry.web.media.types import playable_type
+from wandb_registry.web.pager import paginate
+from wandb_registry.web.views import PageRequest
+
+Row = dict[str, Any]
+Logged = list[tuple[str, Row]]  # keys and what was logged under each
+MOST_FILES = 48  # on a page
+STEPS = 12  # of one key on a page
+TINY = 240  # pixels across
+LISTS = ("audio", "videos", "html")  # where the SDK puts several files of a key
+OF_EACH = {"captions": "caption", "all_masks": "masks", "all_boxes": "boxes"}
+NOT_DRAWN = {
+    "html": "A page in HTML. Nothing that was uploaded runs here, so its text is shown.",
+    "plotly": "A Plotly figure, which is shown as its JSON.",
+    "bokeh": "A Bokeh figure, which is shown as its JSON.",
+    "object3D": "An object in three dimensions, which no page here can draw.",
+    "molecule": "A molecule, which no page here can draw.",
+}
+
+
+def is_media(value: Any) -> bool:
+    return isinstance(value, dict) and "_type" in value
+
+
+def media_in(summary: Row) -> Logged:
+    """The media of a run's summary."""
+    return [(key, value) for key, value in summary.items() if is_media(value)]
+
+
+def media_of_run(request: PageRequest, run: Row, logged: Logged) -> list[Row]:
+    """Each file of the logged values that the run has, and histograms."""
+    items = [(key, value, item) for key, value in logged for item in _items(value)][:MOST_FILES]
+    names = {name for _, _, item in items for name in [item.get("path"), *_layer_paths(item, "masks", "boxes")]}
+    rows = run_files.named(request.db, run["id"], [name for name in names if isinstance(name, str)])
+    files = {row["name"]: row for row in rows}
+    media = [
+        _medium(request, run, key, value, item, files)
+        for key, value, item in items
+        if isinstance(item.get("path"), str) and item["path"] in files
+    ]
+    return media + [_histogram(key, value) for key, value in logged if value["_type"] == "histogram"]
+
+
+def media_by_step(request: PageRequest, run: Row, key: str) -> Row:
+    """What a run logged under one key, newest step first."""
+    pager = paginate(request, media_counts(run).get(key, 0), STEPS)
+    rows = history.newest_with(request.db, run, key, pager.size, pager.offset)
+    steps = [
+        medium | {"step": row.get("_step")}
+        for row in rows
+        for medium in media_of_run(request, run, [(key, within(row, key))])
+    ]
+    return {"key": key, "media": steps, "pager": pager}
+
+
+def media_counts(run: Row) -> dict[str, int]:
+    """How often media were logged, by their keys."""
+    keys = history.keys(run)["keys"]
+    return {
+        key: sum(kind["count"] for kind in about["typeCounts"])
+        for key, about in keys.items()
+        if not {kind["type"] for kind in about["typeCounts"]} & {"number", "string", "list"}
+    }
+
+
+def _items(value: Row) -> list[Row]:
+    """Path, caption, masks and boxes of each file of a logged value."""
+    listed = next((value[name] for name in LISTS if isinstance(value.get(name), list)), None)
+    if listed is None and not isinstance(value.get("filenames"), list):
+        return [value]
+    items = [{**item} for item in listed if isinstance(item, dict)] if listed else []
+    items = items or [{"path": name} for name in value.get("filenames") or []]
+    for plural, singular in OF_EACH.items():
+        values = value.get(plural)
+        for item, own in zip(items, values if isinstance(values, list) else [], strict=False):
+            item[singular] = own
+    return items
+
+
+def _layer_paths(item: Row, *kinds: str) -> list[Any]:
+    """The paths of a picture's masks or boxes."""
+    layers = [layer for kind in kinds if isinstance(item.get(kind), dict) for layer in item[kind].values()]
+    return [layer.get("path") for layer in layers if isinstance(layer, dict)]
+
+
+def _medium(request: PageRequest, run: Row, key: str, value: Row, item: Row, files: dict[str, Row]) -> Row:
+    base, file = run["address"], files[item["path"]]
+    name = file["name"]
+    medium = {"key": key, "name": name, "size": file["size"], "caption": str(item.get("caption") or "")}
+    medium |= {"raw": addresses.file(f"{base}/raw", name), "page": addresses.file(f"{base}/files", name)}
+    kind = playable_type(name)
+    if kind == "picture":
+        picture = value | item
+        return medium | {
+            "kind": kind,
+            "tiny": _is_tiny(picture),
+            "overlay": _overlay(request, run, key, picture, files),
+        }
+    if kind:
+        return medium | {"kind": kind}
+    if name.endswith(".table.json"):
+        plot = wandb_plots.plot_of_table(request, run, key, file)
+        return medium | (plot or {"kind": "table", "page": _table_with_pictures(request, value) or medium["page"]})
+    type_name = str(value["_type"]).removesuffix("-file")
+    return medium | {"kind": "file", "description": NOT_DRAWN.get(type_name, "A file.")}
+
+
+def _is_tiny(picture: Row) -> bool:
+    """Whether a picture's own pixels shall be seen: one that is made smaller so can't be read."""
+    width = picture.get("width")
+    return isinstance(width, int) and width <= TINY
+
+
+def _table_with_pictures(request: PageRequest, value: Row) -> str | None:
+    """Where a logged table has its pictures: in its version. In the run's own file the SDK writes 'Image' for each."""
+    scheme, _, path = str(value.get("artifact_path") or "").partition("://")
+    name, _, file = path.partition("/")
+    artifact = artifacts.of_client_id(request.db, name) if scheme == "wandb-client-artifact" else None
+    version = lookups.visible_version(request, artifact)
+    return addresses.file(f"{version['address']}/files", file) if version else None
+
+
+def _overlay(request: PageRequest, run: Row, key: str, picture: Row, files: dict[str, Row]) -> Row | None:
+    """The masks and boxes of a picture, if it has any and says how large it is."""
+    width, height = picture.get("width"), picture.get("height")
+    if not (isinstance(width, int) and isinstance(height, int) and width > 0 and height > 0):
+        return None
+    masks = [addresses.file(f"{run['address']}/raw", path) for path in _layer_paths(picture, "masks") if path in files]
+    boxes = [
+        box
+        for path in _layer_paths(picture, "boxes")
+        if path in files
+        for box in overlays.boxes(request.store, files[path], width, height)
+    ]
+    if not masks and not boxes:
+        return None
+    legend = overlays.legend(runs.loads(run["config"]), key) if masks else []
+    return {"width": width, "height": height, "masks": masks, "boxes": boxes, "legend": legend}
+
+
+def _histogram(key: str, value: Row) -> Row:
+    """The bars of a histogram, and between which values they lie."""
+    packed = value.get("packedBins") if isinstance(value.get("packedBins"), dict) else {}
+    bins = value.get("bins") if isinstance(value.get("bins"), list) else []
+    counts = [float(count) for count in value.get("values") or [] if isinstance(count, int | float)]
+    ends = (bins[0], bins[-1]) if bins else None
+    if packed and {"min", "size", "count"} <= packed.keys():
+        ends = (packed["min"], packed["min"] + packed["size"] * packed["count"])
+    return {"kind": "histogram", "key": key, "caption": "", **wandb_plots.histogram(counts), "ends": ends}

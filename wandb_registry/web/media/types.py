@@ -1,0 +1,11 @@
+"""What browsers show or play of a file, by the ending of its name."""
+
+PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp")
+SOUNDS = (".wav", ".mp3", ".ogg", ".oga", ".flac", ".m4a")
+FILMS = (".mp4", ".webm", ".ogv", ".mov")
+ENDINGS = {"picture": PICTURES, "audio": SOUNDS, "video": FILMS}
+
+
+def playable_type(name: str) -> str | None:
+    """picture, audio or video; None for any other file."""
+    return next((kind for kind, endings in ENDINGS.items() if name.lower().endswith(endings)), None)

@@ -1,0 +1,55 @@
+"""Jinja with the filters and tests of all templates, and the static files.
+
+Everything is read at start, so that the server outlives the folder it was started from.
+"""
+
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from wandb_registry.errors import NotFound
+from wandb_registry.model.artifacts import dvc_md5
+from wandb_registry.web import addresses, formats
+
+HERE = Path(__file__).parent
+TEMPLATES = {path.name: path.read_text() for path in (HERE / "templates").glob("*.html")}
+STATIC = {path.name: path.read_bytes() for path in (HERE / "static").iterdir()}
+HASHES = {name: hashlib.md5(body, usedforsecurity=False).hexdigest()[:8] for name, body in STATIC.items()}
+MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".txt": "text/plain"}
+FOREVER = "private, max-age=31536000, immutable"  # the address names the content
+
+
+def render(template: str, values: dict[str, Any]) -> str:
+    return _environment().get_template(template).render(values)
+
+
+@cache
+def _environment():
+    """Jinja, imported at the first page: stages never look at one."""
+    from jinja2 import DictLoader, Environment, StrictUndefined
+
+    environment = Environment(
+        loader=DictLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters.update(formats.FILTERS, md5_of_alias=dvc_md5.md5_of_alias)
+    environment.tests.update(content_alias=dvc_md5.is_content_alias)
+    environment.globals.update(asset=asset, to=addresses)
+    return environment
+
+
+def asset(name: str) -> str:
+    """The address of a static file. It changes with the file, so browsers may keep it for good."""
+    return f"/static/{name}?v={HASHES[name]}"
+
+
+async def static_file(request: Request) -> Response:
+    name = request.path_params["name"]
+    if name not in STATIC:
+        raise NotFound(f"There is nothing at {request.url.path}.")
+    media_type = MEDIA_TYPES.get(Path(name).suffix, "application/octet-stream")
+    caching = FOREVER if request.query_params.get("v") == HASHES[name] else "no-cache"
+    return Response(STATIC[name], media_type=media_type, headers={"cache-control": caching})
