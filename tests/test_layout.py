@@ -6,6 +6,7 @@ stages → dvc_wandb → wandb → HTTP → wandb_registry
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,6 +60,7 @@ LAYERS = {
     ],
 }
 MOST_FILES = 16
+LONGEST_LINE = 160  # characters, of a template
 
 
 def module(path: str) -> str:
@@ -67,6 +69,7 @@ def module(path: str) -> str:
 
 FILES = [path for path in working_tree.files(*("stages", "dvc_wandb", "wandb_registry")) if path.endswith(".py")]
 MODULES = {module(path): path for path in FILES}
+TEMPLATES = [path for path in working_tree.files("wandb_registry/web/templates") if path.endswith(".html")]
 
 
 def nodes(tree: ast.AST) -> Iterator[ast.AST]:
@@ -141,6 +144,18 @@ def test_a_folder_is_seen_at_a_glance_and_says_what_it_is_for(folder: str):
 def test_a_file_can_be_read_in_a_sitting(path: str):
     lines = len((ROOT / path).read_text().splitlines())
     assert lines <= (120 if path in SCRIPTS else 400)
+
+
+@pytest.mark.parametrize("path", TEMPLATES)
+def test_a_line_of_a_template_can_be_reviewed(path: str):
+    assert not [line for line in (ROOT / path).read_text().splitlines() if len(line) > LONGEST_LINE]
+
+
+def test_drawing_is_pure():
+    """Reports and pages share it, so it needs nothing but the standard library."""
+    inside = {name for path in FILES if is_in("wandb_registry/drawing", path, "/") for name in imports(path)}
+    foreign = {name for name in inside if name.split(".")[0] not in sys.stdlib_module_names}
+    assert all(is_in("wandb_registry.drawing", name) for name in foreign)
 
 
 def test_the_benchmarks_contender_without_a_mirror_can_run_every_stage(clone: Clone):
