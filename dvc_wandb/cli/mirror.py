@@ -24,25 +24,27 @@ from dvc_wandb.sync import backfill, mirror
 from dvc_wandb.sync.mirrored_project import MirroredProject
 
 
-def add(commands: Any) -> None:
-    one = commands.add_parser(
+def add_parser(commands: Any) -> None:
+    parser = commands.add_parser(
         "mirror",
         help="make the registry hold what dvc.lock names",
         description="Makes the registry hold what dvc.lock names: stages that DVC skipped or restored from its run "
         "cache, and what was run while the registry was away. What is there already is left alone.",
     )
-    one.add_argument("targets", nargs="*", metavar="TARGET", help="only up to these stages or outs (default: all)")
-    past = one.add_argument_group("the past", "what the locks of other commits hold, in their order, each as its run")
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help="only up to these stages or outs (default: all)")
+    past = parser.add_argument_group(
+        "the past", "what the locks of other commits hold, in their order, each as its run"
+    )
     past.add_argument("-A", "--all-commits", action="store_true", help="of every commit, then the workspace")
     past.add_argument("-T", "--all-tags", "--tags", action="store_true", help="of every tagged commit")
     past.add_argument("--range", metavar="A..B", help="of these commits, as `git rev-list` takes them")
     past.add_argument(
         "--experiments", action="store_true", help="of DVC's experiments, under their names, and their base"
     )
-    one.add_argument("--json", action="store_true", help="print the table as JSON")
-    one.add_argument("--md", action="store_true", help="print the table as Markdown")
-    one.add_argument("--lenient", action="store_true", help="a registry that is away is no error")
-    one.set_defaults(command=run)
+    parser.add_argument("--json", action="store_true", help="print the table as JSON")
+    parser.add_argument("--md", action="store_true", help="print the table as Markdown")
+    parser.add_argument("--lenient", action="store_true", help="a registry that is away is no error")
+    parser.set_defaults(command=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -136,7 +138,7 @@ def _look(pipeline: Pipeline, connection: RegistryConnection) -> str:
     return (local_server.address(pipeline.root) if connection.embedded else None) or connection.project_url
 
 
-def _tell(arguments: argparse.Namespace, rows: list[summary.Row], left: list[mirror.NotMirrored], look: str) -> None:
+def _tell(arguments: argparse.Namespace, rows: list[summary.OutRow], left: list[mirror.NotMirrored], look: str) -> None:
     if arguments.json:
         print(json.dumps({"outs": [asdict(row) for row in rows], "left": [asdict(one) for one in left], "url": look}))
     elif arguments.md:

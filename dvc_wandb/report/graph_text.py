@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
+
+import wcwidth
 
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.report.graph import Graph, Key, key_of
@@ -57,7 +58,8 @@ def text(graph: Graph, registry: RegistryNames, width: int) -> str:
     An arrow says which stages a content comes from or goes to.
     """
     rows = {
-        one.key: [("◂", dep, _from(graph, dep)) for dep in one.deps] + [("▸", out, _to(graph, out)) for out in one.outs]
+        one.key: [("◂", dep, _maker_note(graph, dep)) for dep in one.deps]
+        + [("▸", out, _readers_note(graph, out)) for out in one.outs]
         for one in graph.executions
     }
     loose = [content for key, content in graph.contents.items() if key not in graph.makers and key not in graph.readers]
@@ -80,8 +82,8 @@ def _paths(rows: dict[str, list[tuple[str, Content, str]]], loose: list[Content]
 
 def _columns(shown: list[tuple[str, str]], width: int) -> tuple[int, int]:
     """How wide paths and versions may be: as wide as they are, else they share what the md5 leaves."""
-    paths = max((cells(path) for path, _ in shown), default=0)
-    versions = max((cells(version) for _, version in shown), default=0)
+    paths = max((width_of(path) for path, _ in shown), default=0)
+    versions = max((width_of(version) for _, version in shown), default=0)
     left = max(width - len("├◂ ") - len("12345678.dir") - 4, 20)
     if paths + versions <= left:
         return paths, versions
@@ -103,48 +105,50 @@ def _body(
     for at, (arrow, content, note) in enumerate(rows, start=1):
         last = at == len(rows)
         path, version = cut(content.path, columns[0]), cut(registry.version(content), columns[1])
-        line = f"{'└' if last else '├'}{arrow or '─'} {padded(path, columns[0])}  {short(content.md5):12}  {version}"
-        if note and cells(line) + 2 + cells(note) > width:
+        line = f"{'└' if last else '├'}{arrow or '─'} {pad(path, columns[0])}  {short(content.md5):12}  {version}"
+        if note and width_of(line) + 2 + width_of(note) > width:
             yield line.rstrip()
             yield cut(f"{' ' if last else '│'}     {note}", width)
         else:
             yield f"{line}  {note}".rstrip()
 
 
-def _from(graph: Graph, dep: Content) -> str:
+def _maker_note(graph: Graph, dep: Content) -> str:
     maker = graph.makers.get(key_of(dep))
     return f"← {maker.stage}" if maker else ""
 
 
-def _to(graph: Graph, out: Content) -> str:
+def _readers_note(graph: Graph, out: Content) -> str:
     readers = sorted(one.stage for one in graph.readers.get(key_of(out), []))
     return f"→ {', '.join(readers)}" if readers else ""
 
 
-def cells(shown: str) -> int:
-    """How many columns of a terminal a text takes."""
-    return sum(
-        0 if unicodedata.combining(one) else 2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in shown
-    )
+def width_of(shown: str) -> int:
+    """How many columns of a terminal a text takes, as `cut` shows it."""
+    return wcwidth.wcswidth(_printable(shown))
 
 
 def cut(shown: str, room: int) -> str:
     """The text on one line, its middle left out where it takes more than `room` columns."""
-    shown = "".join(one if one.isprintable() else "�" for one in shown)
-    if cells(shown) <= room:
+    shown = _printable(shown)
+    if width_of(shown) <= room:
         return shown
     start, end = shown, ""
-    while start and cells(start) + cells(end) + 1 > room:
+    while start and width_of(start) + width_of(end) + 1 > room:
         start = start[:-1]
         longer = shown[len(shown) - len(end) - 1 :]
-        if cells(longer) <= room // 2:
+        if width_of(longer) <= room // 2:
             end = longer
     return f"{start}…{end}"
 
 
-def padded(shown: str, room: int) -> str:
+def _printable(shown: str) -> str:
+    return "".join(one if one.isprintable() else "�" for one in shown)
+
+
+def pad(shown: str, room: int) -> str:
     """The text with blanks after it, so that it takes `room` columns."""
-    return shown + " " * (room - cells(shown))
+    return shown + " " * (room - width_of(shown))
 
 
 # ---- Mermaid ----

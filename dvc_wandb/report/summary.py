@@ -4,43 +4,41 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tabulate import tabulate
+
 from dvc_wandb.project.lock import Execution
-from dvc_wandb.report import graph_text
 from dvc_wandb.sync.mirrored_project import MirroredProject
 
 
 @dataclass(frozen=True)
-class Row:
+class OutRow:
     stage: str
     out: str
     md5: str
     version: str | None
 
 
-def rows(registry: MirroredProject, executions: list[Execution]) -> list[Row]:
+def rows(registry: MirroredProject, executions: list[Execution]) -> list[OutRow]:
     """One row an output, `version` None where the registry lacks it."""
     return [
-        Row(execution.stage, out.path, out.md5 or "", registry.version(out))
+        OutRow(execution.stage, out.path, out.md5 or "", registry.version(out))
         for execution in executions
         for out in execution.outs
     ]
 
 
-def table(found: list[Row]) -> str:
+def table(found: list[OutRow]) -> str:
     """The rows as text, stages named once."""
-    cells = _cells(found)
-    widths = [max(map(graph_text.cells, column)) for column in zip(*cells, strict=True)]
-    padded = ([graph_text.padded(text, width) for text, width in zip(line, widths, strict=True)] for line in cells)
-    return "\n".join("  ".join(line).rstrip() for line in padded)
+    return tabulate(_cells(found), tablefmt="plain", disable_numparse=True)
 
 
-def markdown(found: list[Row]) -> str:
+def markdown(found: list[OutRow]) -> str:
     """The rows as a Markdown table."""
     head, *body = (f"| {' | '.join(line)} |" for line in _cells(found))
     return "\n".join([head, "|---" * 4 + "|", *body])
 
 
-def _cells(found: list[Row]) -> list[tuple[str, str, str, str]]:
+def _cells(found: list[OutRow]) -> list[tuple[str, str, str, str]]:
     cells = [("stage", "made", "md5", "in the registry")]
     for before, row in zip([None, *found], found, strict=False):
         stage = "" if before and before.stage == row.stage else row.stage

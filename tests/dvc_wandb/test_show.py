@@ -30,7 +30,7 @@ def test_both_sides_names_stand_beside_each_other(foreign_project: Clone):
 def test_no_line_is_wider_than_the_terminal(foreign_project: Clone):
     for columns in (80, 50):
         shown = foreign_project.run(*SHOW, env={"COLUMNS": str(columns)}).text
-        assert max(map(graph_text.cells, shown.splitlines())) <= columns
+        assert max(map(graph_text.width_of, shown.splitlines())) <= columns
 
 
 def test_without_a_registry_dvcs_names_are_shown_and_that_is_said_once(history: Clone):

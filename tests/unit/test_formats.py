@@ -64,9 +64,9 @@ def test_small_words():
 @given(st.text(max_size=60), st.integers(2, 60))
 def test_a_text_that_is_cut_for_a_terminal_takes_no_more_than_its_room(shown: str, room: int):
     cut = graph_text.cut(shown, room)
-    assert graph_text.cells(cut) <= room
+    assert graph_text.width_of(cut) <= room
     assert cut.isprintable()
-    if shown.isprintable() and graph_text.cells(shown) <= room:
+    if shown.isprintable() and graph_text.width_of(shown) <= room:
         assert cut == shown
 
 
@@ -76,7 +76,7 @@ def test_the_middle_is_what_is_left_out():
 
 @pytest.mark.parametrize(("shown", "cells"), [("abc", 3), ("データ", 6), ("é", 1), ("e\u0301", 1)])
 def test_wide_characters_take_two_columns_and_accents_none(shown: str, cells: int):
-    assert graph_text.cells(shown) == cells
+    assert graph_text.width_of(shown) == cells
 
 
 @given(
