@@ -17,18 +17,20 @@ from dvc_wandb.project.settings import project_root
 from dvc_wandb.sync import fetch
 
 
-def add(commands: Any) -> None:
-    one = commands.add_parser(
+def add_parser(commands: Any) -> None:
+    parser = commands.add_parser(
         "get",
         help="fetch a registered model's bytes, checked against the record",
         description="Writes the bytes of a registered model: of what git's record has in production (NAME:production), "
         "of what it had at a date, or of a version or alias of the registry. From the workspace or DVC's cache where "
         "they hold it, else from the registry; always checked against the md5.",
     )
-    one.add_argument("model", metavar="NAME[:ALIAS]", help="such as MNIST-dev:production, MNIST-dev:v2")
-    one.add_argument("-o", "--output", required=True, metavar="FILE", help="where to write it")
-    one.add_argument("--at", metavar="DATE", help="what was in production then: 2026-11-01 (its end), 2026-11-01T14:30")
-    one.set_defaults(command=run)
+    parser.add_argument("model", metavar="NAME[:ALIAS]", help="such as MNIST-dev:production, MNIST-dev:v2")
+    parser.add_argument("-o", "--output", required=True, metavar="FILE", help="where to write it")
+    parser.add_argument(
+        "--at", metavar="DATE", help="what was in production then: 2026-11-01 (its end), 2026-11-01T14:30"
+    )
+    parser.set_defaults(command=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -36,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     where = promoting_stage_of(pipeline)
     name, _, version = arguments.model.partition(":")
     version = version or ALIAS
-    target = target_of(where, name)
+    target = registered_model_called(where, name)
     if arguments.at is not None and version != ALIAS:
         raise LineageError(f"--at asks what was in production; leave out ':{version}', or the date.")
     output = Path(arguments.output)
@@ -52,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def target_of(where: PromotingStage, name: str) -> str:
+def registered_model_called(where: PromotingStage, name: str) -> str:
     """The registered model that `name` means: with its registry, or the one of the record without."""
     record = where.record()
     known = record.registered_model if record else ""

@@ -8,7 +8,7 @@ import sys
 import textwrap
 from typing import Any
 
-from dvc_wandb.cli.get import target_of
+from dvc_wandb.cli.get import registered_model_called
 from dvc_wandb.errors import RegistryAway, in_a_sentence
 from dvc_wandb.production import history, registry_state
 from dvc_wandb.production.history import Chapter
@@ -20,21 +20,21 @@ from dvc_wandb.project.settings import project_root
 TIME = "%Y-%m-%d %H:%M"
 
 
-def add(commands: Any) -> None:
-    one = commands.add_parser(
+def add_parser(commands: Any) -> None:
+    parser = commands.add_parser(
         "history",
         help="tell what was in production, as git has it and as the registry's log has it",
         description="Tells what was in production from when to when, by whom, why, from which data and commit, as git "
         "has it; beside it what the registry's activity log has, and where the two differ. Ends with 1 if they do.",
     )
-    one.add_argument("model", metavar="NAME", help="the registered model, such as MNIST-dev")
-    one.add_argument("--json", action="store_true", help="print it as JSON")
-    one.set_defaults(command=run)
+    parser.add_argument("model", metavar="NAME", help="the registered model, such as MNIST-dev")
+    parser.add_argument("--json", action="store_true", help="print it as JSON")
+    parser.set_defaults(command=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     where = promoting_stage_of(Pipeline(project_root()))
-    target = target_of(where, arguments.model)
+    target = registered_model_called(where, arguments.model)
     everything = history.of_git(where.root, where.path)
     of_target = [at for at, one in enumerate(everything) if one.record.registered_model == target]
     told, ends = [everything[at] for at in of_target], [(everything[at + 1 :] or [None])[0] for at in of_target]

@@ -18,14 +18,14 @@ NEXT = """Then:
 With WANDB_BASE_URL or WANDB_API_KEY set, the same go to W&B's own servers."""
 
 
-def add(commands: Any) -> None:
-    one = commands.add_parser(
+def add_parser(commands: Any) -> None:
+    parser = commands.add_parser(
         "init",
         help="print what this project would need",
         description="Prints the lines that the DVC project in the current folder would need, and where; changes "
         "nothing. Stage scripts stay as they are.",
     )
-    one.set_defaults(command=run)
+    parser.set_defaults(command=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -15,23 +15,23 @@ from dvc_wandb.promotion import decisions, dry_run
 from dvc_wandb.sync.locks import alone
 
 
-def add(commands: Any) -> None:
-    one = commands.add_parser(
+def add_parser(commands: Any) -> None:
+    parser = commands.add_parser(
         "promote",
         help="run the gate, or decide oneself; then make the registry agree",
         description="Runs the stage whose record says what is in production, and puts the registry's alias "
         "`production` where the record has it, on any branch: calling this is a person's decision.",
     )
-    who = one.add_mutually_exclusive_group()
+    who = parser.add_mutually_exclusive_group()
     who.add_argument("--version", metavar="V", help="put this version in production, such as v3; the gate isn't asked")
     who.add_argument("--from", dest="source", choices=["registry"], help="git follows the registry's alias")
-    add_common(one)
-    one.set_defaults(command=run)
+    add_common_options(parser)
+    parser.set_defaults(command=run)
 
 
-def add_common(one: argparse.ArgumentParser) -> None:
-    one.add_argument("--reason", metavar="WHY", help="what the record says of a person's decision")
-    one.add_argument("--dry", action="store_true", help="say what would happen, and change nothing")
+def add_common_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--reason", metavar="WHY", help="what the record says of a person's decision")
+    parser.add_argument("--dry", action="store_true", help="say what would happen, and change nothing")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -45,8 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.reason:
         raise LineageError("a reason belongs to a person's decision: name a --version, or --from registry.")
     if arguments.dry:
-        return foresee(where, lambda: dry_run.of_gate(where))
-    allowed()
+        return print_dry_run(where, lambda: dry_run.of_gate(where))
+    refuse_where_no_person_decides()
     with alone(where.root, "promotion"):
         decisions.by_gate(where)
     return 0
@@ -55,8 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
 def decide(where: PromotingStage, arguments: argparse.Namespace, wanted: Callable[[], Record]) -> int:
     """Carry out a person's decision: `wanted` says what the record then is. Who comes second hears of the first."""
     if arguments.dry:
-        return foresee(where, lambda: dry_run.of_record(where, wanted()))
-    allowed()
+        return print_dry_run(where, lambda: dry_run.of_record(where, wanted()))
+    refuse_where_no_person_decides()
     before = where.record()
     with alone(where.root, "promotion"):
         now = where.record()
@@ -69,7 +69,7 @@ def decide(where: PromotingStage, arguments: argparse.Namespace, wanted: Callabl
     return 0
 
 
-def foresee(where: PromotingStage, trial: Callable[[], Iterator[str]]) -> int:
+def print_dry_run(where: PromotingStage, trial: Callable[[], Iterator[str]]) -> int:
     """Say what would happen."""
 
     def said() -> None:
@@ -80,6 +80,6 @@ def foresee(where: PromotingStage, trial: Callable[[], Iterator[str]]) -> int:
     return 0
 
 
-def allowed() -> None:
+def refuse_where_no_person_decides() -> None:
     if reason := alias.why_never_here():
         raise LineageError(f"{reason}, which never changes what is in production; --dry says what would happen.")

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from dvc_wandb.cli.show import other_side
+from dvc_wandb.cli.show import registry_names
 from dvc_wandb.errors import LineageError, WrongProject
 from dvc_wandb.project import git, revisions
 from dvc_wandb.project.pipeline import Pipeline
@@ -17,27 +17,27 @@ from dvc_wandb.report import report
 from dvc_wandb.report.graph import Graph
 
 
-def add(commands: Any) -> None:
-    one = commands.add_parser(
+def add_parser(commands: Any) -> None:
+    parser = commands.add_parser(
         "report",
         help="one page for a pull request: promotion, metrics, plots, lineage",
         description="Prints one Markdown page for a pull request or a CI job's summary: the promotion's decision, "
         "metrics and plots against a base revision, what ran and why, the lineage.",
     )
-    one.add_argument(
+    parser.add_argument(
         "--base",
         metavar="REV",
         help="hold it against this revision (default: the branch that GITHUB_BASE_REF names, else the commit before "
         "the last change)",
     )
-    one.add_argument("--html", metavar="FILE", type=Path, help="also write the page as self-contained HTML")
-    one.set_defaults(command=run)
+    parser.add_argument("--html", metavar="FILE", type=Path, help="also write the page as self-contained HTML")
+    parser.set_defaults(command=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     pipeline = Pipeline(project_root())
     executions = pipeline.locked()
-    registry = other_side(pipeline, Graph(executions, pipeline.added()))
+    registry = registry_names(pipeline, Graph(executions, pipeline.added()))
     head, base = _revisions(pipeline, arguments.base)
     found = report.collect(pipeline, name_of(pipeline.root), head, base, registry)
     if arguments.html:

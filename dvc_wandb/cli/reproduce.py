@@ -19,16 +19,16 @@ from dvc_wandb.report import reproduce
 from dvc_wandb.report.graph_text import short
 
 
-def add(commands: Any) -> None:
-    one = commands.add_parser(
+def add_parser(commands: Any) -> None:
+    parser = commands.add_parser(
         "reproduce",
         help="run the current commit again on nothing, and compare every output",
         description="Clones the current commit into a temporary folder with an empty DVC cache, runs every stage there "
         "and says for each whether its outputs are equal to the byte; where not, which files differ and by how much. "
         "Ends with 0 only if all are equal. The clone stays where something differs.",
     )
-    one.add_argument("--json", action="store_true", help="print the result as JSON")
-    one.set_defaults(command=run)
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.set_defaults(command=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -72,7 +72,7 @@ def _changed(root: Path) -> list[str]:
     return (git.output_or_none(root, "diff", "--name-only", "HEAD") or "").splitlines()
 
 
-def _told(result: reproduce.Result) -> list[str]:
+def _told(result: reproduce.StageComparison) -> list[str]:
     lines = [f"{result.stage}: {result.why}" if result.why else result.stage]
     for out in result.outs:
         if out.equal:
@@ -83,7 +83,7 @@ def _told(result: reproduce.Result) -> list[str]:
     return lines
 
 
-def _verdict(results: list[reproduce.Result], equal: bool, folder: Path) -> str:
+def _verdict(results: list[reproduce.StageComparison], equal: bool, folder: Path) -> str:
     outs = [out for result in results for out in result.outs]
     if equal:
         return f"{len(results)} stages, {len(outs)} outputs: all equal to the byte."

@@ -5,22 +5,22 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from dvc_wandb.cli.promote import add_common, decide
+from dvc_wandb.cli.promote import add_common_options, decide
 from dvc_wandb.production.promoting_stage import promoting_stage_of
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.settings import project_root
 from dvc_wandb.promotion import decisions
 
 
-def add(commands: Any) -> None:
-    one = commands.add_parser(
+def add_parser(commands: Any) -> None:
+    parser = commands.add_parser(
         "rollback",
         help="put the model before back in production",
         description="Puts the model that was in production before, by git's history of the record, back there. The one "
         "that it replaces is not promoted again by the gate, only by a person.",
     )
-    add_common(one)
-    one.set_defaults(command=run)
+    add_common_options(parser)
+    parser.set_defaults(command=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -22,22 +22,26 @@ from dvc_wandb.report.graph_svg import svg
 from dvc_wandb.sync.mirrored_project import MirroredProject
 
 
-def add(commands: Any) -> None:
-    one = commands.add_parser(
+def add_parser(commands: Any) -> None:
+    parser = commands.add_parser(
         "show",
         help="draw the lineage with the names of both sides",
         description="Draws what dvc.lock says: stages, what they read and make, and the version of each in the "
         "registry. Without a registry it shows DVC's names.",
     )
-    one.add_argument("path", nargs="?", metavar="PATH", help="only what this file, folder or stage is connected with")
-    one.add_argument("--upstream", action="store_true", help="only what PATH comes from")
-    one.add_argument("--downstream", action="store_true", help="only what comes from PATH")
-    one.add_argument("--commits", action="store_true", help="every PATH of the past, and which commits' data made it")
-    form = one.add_mutually_exclusive_group()
+    parser.add_argument(
+        "path", nargs="?", metavar="PATH", help="only what this file, folder or stage is connected with"
+    )
+    parser.add_argument("--upstream", action="store_true", help="only what PATH comes from")
+    parser.add_argument("--downstream", action="store_true", help="only what comes from PATH")
+    parser.add_argument(
+        "--commits", action="store_true", help="every PATH of the past, and which commits' data made it"
+    )
+    form = parser.add_mutually_exclusive_group()
     form.add_argument("--mermaid", action="store_true", help="as a Mermaid flowchart, which GitHub draws")
     form.add_argument("--svg", action="store_true", help="as a picture")
     form.add_argument("--json", action="store_true", help="as JSON")
-    one.set_defaults(command=run)
+    parser.set_defaults(command=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -51,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
         graph = _connected(graph, arguments, pipeline.root)
     if not graph.contents and not graph.executions:
         print("dvc-wandb: dvc.lock has nothing to draw yet; `dvc repro` fills it.", file=sys.stderr)
-    registry = other_side(pipeline, graph)
+    registry = registry_names(pipeline, graph)
     if arguments.json:
         print(json.dumps(graph_text.facts(graph, registry), indent=2))
     elif arguments.mermaid:
@@ -66,16 +70,16 @@ def run(arguments: argparse.Namespace) -> int:
 def _connected(graph: Graph, arguments: argparse.Namespace, root: Path) -> Graph:
     """What the file, folder or stage that was asked for is connected with."""
     both = arguments.upstream == arguments.downstream
-    if ends := graph.ends(arguments.path):
-        parts = [graph.leading_to(one) if both or arguments.upstream else Graph([one]) for one in ends]
+    if stages := graph.stages_without_outs(arguments.path):
+        parts = [graph.leading_to(one) if both or arguments.upstream else Graph([one]) for one in stages]
     else:
-        keys = found_in(graph, arguments.path, root)
+        keys = find_nodes(graph, arguments.path, root)
         parts = [graph.upstream(keys)] if both or arguments.upstream else []
         parts += [graph.downstream(keys)] if both or arguments.downstream else []
-    return parts[0].joined(parts[-1])
+    return parts[0].union(parts[-1])
 
 
-def found_in(graph: Graph, name: str, root: Path) -> list[Key]:
+def find_nodes(graph: Graph, name: str, root: Path) -> list[Key]:
     """What `name` means, seen from where we stand or from the project's root; raises WrongProject."""
     here = os.path.relpath(Path.cwd() / name, root)
     if found := graph.find(here) or graph.find(name):
@@ -85,7 +89,7 @@ def found_in(graph: Graph, name: str, root: Path) -> list[Key]:
     raise WrongProject(f"dvc.lock has nothing called '{name}'. It has: {few or 'nothing; run `dvc repro`'}.")
 
 
-def other_side(pipeline: Pipeline, graph: Graph) -> graph_text.RegistryNames:
+def registry_names(pipeline: Pipeline, graph: Graph) -> graph_text.RegistryNames:
     """The registry's names for all of `graph`; none, and a word about it, while it is away."""
     try:
         connection = connect(pipeline.root, name_of(pipeline.root))
@@ -111,14 +115,14 @@ def _across_time(pipeline: Pipeline, arguments: argparse.Namespace) -> int:
     everything, first, states = Graph([]), {}, []
     for commit in lock_history.commits(pipeline):
         then = Graph(commit.executions, commit.added)
-        everything = everything.joined(then)
+        everything = everything.union(then)
         for key in [*then.contents]:
             first.setdefault(key, commit)
         known = {key for key, _ in states}
         states += [(key, everything.upstream([key])) for key in _same_path(pipeline, then, arguments) - known]
     if not states:
-        found_in(everything, arguments.path, pipeline.root)
-    registry = other_side(pipeline, everything)
+        find_nodes(everything, arguments.path, pipeline.root)
+    registry = registry_names(pipeline, everything)
     if arguments.json:
         told = [
             graph_text.facts(
@@ -136,7 +140,7 @@ def _across_time(pipeline: Pipeline, arguments: argparse.Namespace) -> int:
 
 def _same_path(pipeline: Pipeline, graph: Graph, arguments: argparse.Namespace) -> set[Key]:
     try:
-        return {key for key in found_in(graph, arguments.path, pipeline.root) if key[1]}
+        return {key for key in find_nodes(graph, arguments.path, pipeline.root) if key[1]}
     except WrongProject:
         return set()
 

@@ -15,18 +15,20 @@ from dvc_wandb.sync import verify
 from dvc_wandb.sync.mirrored_project import MirroredProject
 
 
-def add(commands: Any) -> None:
-    one = commands.add_parser(
+def add_parser(commands: Any) -> None:
+    parser = commands.add_parser(
         "verify",
         help="prove dvc.lock and the registry equal, or list every difference",
         description="Holds dvc.lock against the registry: the files and md5s of every out, the edges of every stage, "
         "the model in production. Ends with 0 only if all agree; each difference is named with what either side has "
         "and the command that mends it.",
     )
-    one.add_argument("targets", nargs="*", metavar="TARGET", help="only up to these stages or outs (default: all)")
-    one.add_argument("--deep", action="store_true", help="also download and hash every file, and rehash the DVC cache")
-    one.add_argument("--json", action="store_true", help="print the result as JSON")
-    one.set_defaults(command=run)
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help="only up to these stages or outs (default: all)")
+    parser.add_argument(
+        "--deep", action="store_true", help="also download and hash every file, and rehash the DVC cache"
+    )
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.set_defaults(command=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

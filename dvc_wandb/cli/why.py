@@ -7,31 +7,31 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from dvc_wandb.cli.show import found_in
+from dvc_wandb.cli.show import find_nodes
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.settings import project_root
 from dvc_wandb.report import why
 from dvc_wandb.report.graph import Graph
 
 
-def add(commands: Any) -> None:
-    one = commands.add_parser(
+def add_parser(commands: Any) -> None:
+    parser = commands.add_parser(
         "why",
         help="say what changed when the stage of an out last ran, and since",
         description="Says which commit last made the stage of PATH run, what had changed (parameters, code, data, "
         "upstream too), and what the workspace has changed since. Asks no registry.",
     )
-    one.add_argument("path", metavar="PATH", help="an out, or a stage")
-    one.add_argument("--json", action="store_true", help="print the answer as JSON")
-    one.set_defaults(command=run)
+    parser.add_argument("path", metavar="PATH", help="an out, or a stage")
+    parser.add_argument("--json", action="store_true", help="print the answer as JSON")
+    parser.set_defaults(command=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     pipeline = Pipeline(project_root())
     graph = Graph(pipeline.locked(), pipeline.added())
-    asked = {one.stage: one for one in graph.ends(arguments.path)}
-    asked = asked or {key[0]: graph.makers.get(key) for key in found_in(graph, arguments.path, pipeline.root)}
-    found = {name: why.answer(pipeline, graph, maker) if maker else None for name, maker in asked.items()}
+    asked = {one.stage: one for one in graph.stages_without_outs(arguments.path)}
+    asked = asked or {key[0]: graph.makers.get(key) for key in find_nodes(graph, arguments.path, pipeline.root)}
+    found = {name: why.explain(pipeline, graph, maker) if maker else None for name, maker in asked.items()}
     if arguments.json:
         print(json.dumps({path: _facts(one) if one else None for path, one in found.items()}, indent=2))
     else:
@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _facts(found: why.Answer) -> dict[str, Any]:
+def _facts(found: why.Explanation) -> dict[str, Any]:
     return {
         "stage": found.stage,
         "commit": found.commit.sha or None,
@@ -49,7 +49,7 @@ def _facts(found: why.Answer) -> dict[str, Any]:
     }
 
 
-def _told(path: str, found: why.Answer | None) -> str:
+def _told(path: str, found: why.Explanation | None) -> str:
     if found is None:
         return f"{path} is made by no stage; `dvc-wandb show {path} --commits` says since when it is as it is."
     after = f"after {found.before}" if found.before else "for the first time"
@@ -61,7 +61,7 @@ def _told(path: str, found: why.Answer | None) -> str:
     return "\n".join(lines)
 
 
-def _lines(reasons: list[why.Reason]) -> list[str]:
+def _lines(reasons: list[why.StageChanges]) -> list[str]:
     found = []
     for one in reasons:
         indent = "  " * (one.indent + 1)

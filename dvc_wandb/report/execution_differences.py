@@ -12,20 +12,20 @@ from dvc_wandb.report.graph_text import short
 ABSENT = "nothing"
 
 
-def between(before: Execution | None, after: Execution | None) -> list[str]:
+def describe_changes(before: Execution | None, after: Execution | None) -> list[str]:
     """What `after` was given otherwise than `before`: command, parameters, dependencies, the list of outs."""
     if before is None or after is None:
         return ["the stage is new" if after else "the stage is gone"] if before is not after else []
     lines = [f"command: {before.cmd!r} → {after.cmd!r}"] if before.cmd != after.cmd else []
     lines += _of_params(before.params, after.params)
-    lines += (f"{path}: {short(old)} → {short(new)}" for path, old, new in of_contents(before.deps, after.deps))
+    lines += (f"{path}: {short(old)} → {short(new)}" for path, old, new in changed_contents(before.deps, after.deps))
     gone, new = ({out.path for out in one.outs} for one in (before, after))
     lines += (f"{path} is no longer an out" for path in sorted(gone - new))
     lines += (f"{path} is a new out" for path in sorted(new - gone))
     return lines
 
 
-def of_contents(
+def changed_contents(
     before: tuple[Content, ...], after: tuple[Content, ...]
 ) -> Iterator[tuple[str, str | None, str | None]]:
     """The paths whose md5 differs, with both; None where one side lacks the path."""

@@ -17,7 +17,7 @@ from dvc_wandb.errors import first_line
 Leaves = dict[str, Any]  # the arrays, numbers and texts of a file by where they stand in it
 
 
-def apart(name: str, first: Path, second: Path) -> str:
+def describe(name: str, first: Path, second: Path) -> str:
     """One phrase on how two files called `name` differ, which are known to have other bytes."""
     suffix = Path(name).suffix.lower()
     read = READERS.get(suffix)

@@ -74,13 +74,13 @@ class Graph:
                 found += [key_of(content) for content in one.outs] if one.stage == name else []
         return found
 
-    def ends(self, name: str) -> list[Execution]:
+    def stages_without_outs(self, name: str) -> list[Execution]:
         """The executions that `name` means where it is a stage without outs: no node stands for them."""
         return [one for one in self.executions if one.stage == name and not one.outs]
 
     def leading_to(self, execution: Execution) -> Graph:
         """The execution, and what it comes from."""
-        return self.upstream(map(key_of, execution.deps)).joined(Graph([execution]))
+        return self.upstream(map(key_of, execution.deps)).union(Graph([execution]))
 
     def upstream(self, keys: Iterable[Key]) -> Graph:
         """What `keys` come from: their makers, what those read, and so on."""
@@ -90,7 +90,7 @@ class Graph:
         """What comes from `keys`: their readers, what those make, and so on."""
         return self._reached(keys, lambda key: self.readers.get(key, []), lambda one: one.outs)
 
-    def joined(self, other: Graph) -> Graph:
+    def union(self, other: Graph) -> Graph:
         """All that is in either."""
         return Graph([*self._executions.values(), *other._executions.values()], [*self._more, *other._more])
 

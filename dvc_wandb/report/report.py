@@ -127,7 +127,7 @@ def _metrics(now: dict[str, dict[str, Any]], before: dict[str, dict[str, Any]]) 
 def _reruns(executions: list[Execution], old: list[Execution]) -> dict[str, list[str]]:
     before = {one.stage: one for one in old}
     found = {
-        one.stage: execution_differences.between(before.get(one.stage), one)
+        one.stage: execution_differences.describe_changes(before.get(one.stage), one)
         or ["other bytes from the same command and inputs"]
         for one in executions
         if one.stage not in before or before[one.stage].key != one.key

@@ -23,7 +23,7 @@ from dvc_wandb.report import file_differences
 
 
 @dataclass(frozen=True)
-class Out:
+class OutComparison:
     """An out that was made again: the md5s of both, and for each file that differs how far the two are apart."""
 
     path: str
@@ -37,11 +37,11 @@ class Out:
 
 
 @dataclass(frozen=True)
-class Result:
+class StageComparison:
     """A stage that should have run, and its outs; `why` says why it didn't."""
 
     stage: str
-    outs: list[Out]
+    outs: list[OutComparison]
     why: str = ""
 
     @property
@@ -57,7 +57,7 @@ def clone(pipeline: Pipeline, folder: Path) -> Path:
     if (folder / "clone/.gitmodules").exists():
         _git(folder / "clone", "submodule", "--quiet", "update", "--init", "--recursive")
     root = folder / "clone" / pipeline.root.resolve().relative_to(top.resolve())
-    for content in _given(pipeline):
+    for content in _kept_by_dvc(pipeline):
         copy_to(root, content, pipeline.files(content))
     return root
 
@@ -98,41 +98,41 @@ def run(root: Path, cache: Path, log: Path) -> set[str]:
     return ran
 
 
-def compare(pipeline: Pipeline, root: Path, ran: set[str]) -> Iterator[Result]:
+def compare(pipeline: Pipeline, root: Path, ran: set[str]) -> Iterator[StageComparison]:
     """Each stage of `pipeline` against what the clone at `root` made of it, upstream first."""
     again = Pipeline(root)
-    for execution in _to_run(pipeline):
+    for execution in _runnable(pipeline):
         made = again.workspace_execution(execution.stage)
         why = "" if execution.stage in ran else "it did not run to its end"
         outs = [_out(pipeline, again, out, made.out(out.path)) for out in execution.outs]
         missing = [out.path for out in outs if out.made is None]
-        yield Result(execution.stage, outs, why or (f"it made no {', '.join(missing)}" if missing else ""))
+        yield StageComparison(execution.stage, outs, why or (f"it made no {', '.join(missing)}" if missing else ""))
 
 
-def _out(pipeline: Pipeline, again: Pipeline, committed: Content, made: Content) -> Out:
+def _out(pipeline: Pipeline, again: Pipeline, committed: Content, made: Content) -> OutComparison:
     if committed.md5 == made.md5 or made.md5 is None:
-        return Out(committed.path, committed.md5, made.md5)
+        return OutComparison(committed.path, committed.md5, made.md5)
     try:
         old, new = pipeline.files(committed), again.files(made)
         before, after = pipeline.listing(committed) or {}, again.listing(made) or {}
     except LineageError as error:
-        return Out(committed.path, committed.md5, made.md5, {committed.path: first_line(error)})
+        return OutComparison(committed.path, committed.md5, made.md5, {committed.path: first_line(error)})
     files = {
-        name: file_differences.apart(name, old[name], new[name])
+        name: file_differences.describe(name, old[name], new[name])
         for name in sorted(old.keys() & new.keys())
         if before[name] != after[name]
     }
     files |= dict.fromkeys(sorted(old.keys() - new.keys()), "was not made again")
     files |= dict.fromkeys(sorted(new.keys() - old.keys()), "was not there before")
-    return Out(committed.path, committed.md5, made.md5, files)
+    return OutComparison(committed.path, committed.md5, made.md5, files)
 
 
-def _to_run(pipeline: Pipeline) -> list[Execution]:
+def _runnable(pipeline: Pipeline) -> list[Execution]:
     """What `dvc repro` runs: imports stay as they are until somebody updates them."""
     return [one for one in pipeline.locked() if not one.stage.endswith(".dvc")]
 
 
-def _given(pipeline: Pipeline) -> list[Content]:
+def _kept_by_dvc(pipeline: Pipeline) -> list[Content]:
     """What DVC keeps and no command makes: added by hand, or imported."""
     imported = [out for one in pipeline.locked() if one.stage.endswith(".dvc") for out in one.outs]
     return [*pipeline.added(), *imported]

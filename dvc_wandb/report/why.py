@@ -15,8 +15,8 @@ from dvc_wandb.report.graph import Graph, key_of
 
 
 @dataclass(frozen=True)
-class Reason:
-    """One stage's part of an answer: what it was given otherwise; `indent` grows towards the sources."""
+class StageChanges:
+    """One stage's part of an explanation: what it was given otherwise; `indent` grows towards the sources."""
 
     stage: str
     changed: list[str]
@@ -24,24 +24,24 @@ class Reason:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Explanation:
     """What made the stage run: `then` at `commit`, after `before`; `now` is what has changed since, upstream first."""
 
     stage: str
     commit: lock_history.Commit
     before: lock_history.Commit | None
-    then: list[Reason]
-    now: list[Reason]
+    then: list[StageChanges]
+    now: list[StageChanges]
 
 
-def answer(pipeline: Pipeline, current: Graph, maker: Execution) -> Answer:
+def explain(pipeline: Pipeline, current: Graph, maker: Execution) -> Explanation:
     """Why `maker`, an execution of dvc.lock, is as it is; `current` has all that dvc.lock holds."""
     history = list(lock_history.commits(pipeline))
     at, made = _last_change(history, maker)
     old = history[at - 1] if at else None
-    then = _reasons(Graph(old.executions) if old else Graph([]), Graph(history[at].executions), made)
+    then = _stage_changes(Graph(old.executions) if old else Graph([]), Graph(history[at].executions), made)
     known = old if old and any(one.stage == maker.stage for one in old.executions) else None
-    return Answer(maker.stage, history[at], known, then, _since(pipeline, current, maker))
+    return Explanation(maker.stage, history[at], known, then, _since(pipeline, current, maker))
 
 
 def _last_change(history: list[lock_history.Commit], maker: Execution) -> tuple[int, Execution]:
@@ -52,31 +52,31 @@ def _last_change(history: list[lock_history.Commit], maker: Execution) -> tuple[
     return at, maker
 
 
-def _reasons(before: Graph, after: Graph, execution: Execution, indent: int = 0) -> list[Reason]:
+def _stage_changes(before: Graph, after: Graph, execution: Execution, indent: int = 0) -> list[StageChanges]:
     """What `execution` was given otherwise than its stage was before, and why what it reads had changed."""
     old = next((one for one in before.executions if one.stage == execution.stage), None)
-    found = [Reason(execution.stage, execution_differences.between(old, execution), indent)]
+    found = [StageChanges(execution.stage, execution_differences.describe_changes(old, execution), indent)]
     if old is None:
         return found
     md5s = {key_of(dep) for dep in old.deps}
     for dep in execution.deps:
         maker = after.makers.get(key_of(dep))
         if maker and key_of(dep) not in md5s:
-            found += _reasons(before, after, maker, indent + 1)
+            found += _stage_changes(before, after, maker, indent + 1)
     return found
 
 
-def _since(pipeline: Pipeline, current: Graph, maker: Execution) -> list[Reason]:
+def _since(pipeline: Pipeline, current: Graph, maker: Execution) -> list[StageChanges]:
     """What the workspace has otherwise than dvc.lock, for `maker` and each stage upstream of it."""
     found = []
     for one in current.leading_to(maker).executions:
         if not one.stage.endswith(".dvc"):  # an import stays as it is until `dvc update`
             now = pipeline.workspace_execution(one.stage)
-            changed = execution_differences.between(one, now)
+            changed = execution_differences.describe_changes(one, now)
             changed += [
                 f"{path} itself: {execution_differences.short(old)} → {execution_differences.short(new)}"
-                for path, old, new in execution_differences.of_contents(one.outs, now.outs)
+                for path, old, new in execution_differences.changed_contents(one.outs, now.outs)
                 if old
             ]
-            found += [Reason(one.stage, changed)] if changed else []
+            found += [StageChanges(one.stage, changed)] if changed else []
     return found

@@ -27,7 +27,7 @@ def test_how_far_apart_is_told_by_the_kind_of_file(tmp_path: Path, suffix: str, 
     files = tmp_path / "one", tmp_path / "two"  # in DVC's cache a file has no suffix
     for file, text in zip(files, (first, second), strict=True):
         file.write_text(text)
-    assert said in file_differences.apart(f"file{suffix}", *files)
+    assert said in file_differences.describe(f"file{suffix}", *files)
 
 
 def arrays(tmp_path: Path, first: np.ndarray, second: np.ndarray) -> str:
@@ -35,7 +35,7 @@ def arrays(tmp_path: Path, first: np.ndarray, second: np.ndarray) -> str:
     for file, array in zip(files, (first, second), strict=True):
         with file.open("wb") as target:
             np.save(target, array)
-    return file_differences.apart("x.npy", *files)
+    return file_differences.describe("x.npy", *files)
 
 
 def test_unsigned_numbers_do_not_wrap_around(tmp_path: Path):

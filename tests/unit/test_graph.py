@@ -58,14 +58,14 @@ def test_downstream_is_what_reads_it_and_what_that_makes():
 
 def test_up_and_down_of_one_content_joined_have_both():
     graph = Graph(ALL)
-    found = graph.upstream([key("data")]).joined(graph.downstream([key("data")]))
+    found = graph.upstream([key("data")]).union(graph.downstream([key("data")]))
     assert stages(found) == ["prepare", "train", "judge"]
 
 
 def test_an_execution_that_makes_nothing_has_its_upstream_too():
     check = execution("check", "model")
     assert stages(Graph([*ALL, check]).leading_to(check)) == ["prepare", "train", "check"]
-    assert Graph([*ALL, check]).ends("check") == [check]
+    assert Graph([*ALL, check]).stages_without_outs("check") == [check]
 
 
 def test_a_stage_that_was_locked_with_older_data_hangs_on_that():
