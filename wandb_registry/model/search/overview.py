@@ -4,8 +4,10 @@ import json
 from typing import Any
 
 from wandb_registry.db.connection import Connection
+from wandb_registry.model.artifacts import dvc_md5
 
 Row = dict[str, Any]
+CONTENT_ALIASES = f"{dvc_md5.CONTENT_ALIAS}%"  # what SQL's `like` finds them by
 
 PROJECTS = """
 select project.*, entity.name as entity_name,
@@ -39,14 +41,14 @@ RECENT_EVENTS = f"""
 {EVENTS}
  where collection.project_id in (select value from json_each(:projects))
    and event.action <> 'log'
-   and (event.action <> 'alias' or (event.name <> 'latest' and event.name not like 'dvc-%'))
+   and (event.action <> 'alias' or (event.name <> 'latest' and event.name not like :content_aliases))
  order by event.id desc
  limit :limit
 """
 COLLECTION_EVENTS = f"""
 {EVENTS}
  where event.collection_id = :collection
-   and (event.action <> 'alias' or (event.name <> 'latest' and event.name not like 'dvc-%'))
+   and (event.action <> 'alias' or (event.name <> 'latest' and event.name not like :content_aliases))
  order by event.id desc
  limit :limit offset :offset
 """
@@ -63,12 +65,14 @@ def recent_runs(db: Connection, project_ids: list[int], limit: int) -> list[Row]
 
 def recent_events(db: Connection, project_ids: list[int], limit: int) -> list[Row]:
     """What people and pipelines last did in some projects, without what every version that is logged brings along."""
-    return db.all(RECENT_EVENTS, projects=json.dumps(project_ids), limit=limit)
+    return db.all(RECENT_EVENTS, projects=json.dumps(project_ids), limit=limit, content_aliases=CONTENT_ALIASES)
 
 
 def events_of(db: Connection, collection_id: int, limit: int, offset: int = 0) -> list[Row]:
     """What was done in a collection, newest first."""
-    return db.all(COLLECTION_EVENTS, collection=collection_id, limit=limit, offset=offset)
+    return db.all(
+        COLLECTION_EVENTS, collection=collection_id, limit=limit, offset=offset, content_aliases=CONTENT_ALIASES
+    )
 
 
 # ---- search ----
@@ -107,7 +111,7 @@ select artifact.id
 select membership.artifact_id
   from alias
   join membership on membership.id = alias.membership_id
- where alias.name = 'dvc-' || :digest
+ where alias.name = :content_alias
  limit :limit
 """
 
@@ -128,7 +132,8 @@ def collections_named(db: Connection, text: str, limit: int) -> list[Row]:
 
 def versions_with_digest(db: Connection, digest: str, limit: int) -> list[int]:
     """Versions by their own digest, by the md5 of a file, or by the md5 that DVC knows."""
-    return [row["id"] for row in db.all(VERSIONS_WITH_DIGEST, digest=digest, limit=limit)]
+    rows = db.all(VERSIONS_WITH_DIGEST, digest=digest, content_alias=dvc_md5.content_alias(digest), limit=limit)
+    return [row["id"] for row in rows]
 
 
 # ---- registered models ----
