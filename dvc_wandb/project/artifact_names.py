@@ -25,12 +25,12 @@ class ArtifactNames:
         self._given: dict[str, str] = {}
         taken: set[str] = set()
         for folder in sorted(sections, key=lambda folder: (len(PurePosixPath(folder).parts), folder)):
-            for name, told in sections[folder].items():
-                path = _normal(f"{folder}/{told['path']}")
+            for name, declaration in sections[folder].items():
+                path = _normal(f"{folder}/{declaration['path']}")
                 if path not in self._declarations:
                     slug = _slug(name)
                     plain = slug not in taken and len(slug) <= LONGEST
-                    self._declarations[path], self._given[path] = told, slug if plain else _marked(slug, path)
+                    self._declarations[path], self._given[path] = declaration, slug if plain else _marked(slug, path)
                     taken.add(slug)
         self._taken = frozenset(taken)
 

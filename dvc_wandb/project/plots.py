@@ -1,4 +1,4 @@
-"""What DVC's plots say, as facts to draw: curves, confusion matrices, pictures. Read at the md5s of dvc.lock."""
+"""DVC's plots as facts to draw: curves, confusion matrices, pictures. Read at the md5s of dvc.lock."""
 
 from __future__ import annotations
 
@@ -65,23 +65,25 @@ def read(pipeline: Pipeline) -> list[Plot]:
     """The plots of `pipeline`, as it defines them, else one a file; what isn't at hand is left out."""
     outs = {out.path: out for execution in pipeline.locked() for out in execution.outs}
     definitions = plot_definitions.read(pipeline)
-    drawn = {path for name, told in definitions.items() for path in _files(name, told)}
+    drawn = {path for name, definition in definitions.items() for path in _files(name, definition)}
     rest = {out.path: {} for out in outs.values() if out.kind == "plots" and out.path not in drawn}
-    return [plot for name, told in (definitions | rest).items() for plot in _plots(pipeline, outs, name, told)]
+    return [
+        plot for name, definition in (definitions | rest).items() for plot in _plots(pipeline, outs, name, definition)
+    ]
 
 
-def _files(name: str, told: dict[str, Any]) -> dict[str, list[str]]:
+def _files(name: str, definition: dict[str, Any]) -> dict[str, list[str]]:
     """The columns of y by the file that they are in; none named means all."""
-    y = told.get("y")
+    y = definition.get("y")
     of_file = y if isinstance(y, dict) else {name: y}
     return {file: [columns] if isinstance(columns, str) else list(columns or []) for file, columns in of_file.items()}
 
 
-def _plots(pipeline: Pipeline, outs: dict[str, Content], name: str, told: dict[str, Any]) -> Iterator[Plot]:
-    title = str(told.get("title") or name)
+def _plots(pipeline: Pipeline, outs: dict[str, Content], name: str, definition: dict[str, Any]) -> Iterator[Plot]:
+    title = str(definition.get("title") or name)
     found: list[tuple[str, dict[str, list[tuple[float, float]]]]] = []
     label = ""
-    for path, columns in _files(name, told).items():
+    for path, columns in _files(name, definition).items():
         try:
             files = pipeline.files(outs[path])
         except (KeyError, LineageError):
@@ -90,8 +92,8 @@ def _plots(pipeline: Pipeline, outs: dict[str, Content], name: str, told: dict[s
             if media := PICTURES.get(Path(file).suffix.lower()):
                 yield Picture(title if len(files) == 1 else f"{title}/{file}", path, media, place.read_bytes())
             elif table := rows(place, Path(file).suffix.lower()):
-                label = _axis(told.get("x"), path, table)
-                if told.get("template") == "confusion" and columns:
+                label = _axis(definition.get("x"), path, table)
+                if definition.get("template") == "confusion" and columns:
                     yield _confusion(title, table, label, columns[0])
                 else:
                     found.append((f"{path}/{file}" if len(files) > 1 else path, _lines(table, label, columns)))

@@ -57,8 +57,8 @@ def experiments(root: Path) -> list[Revision]:
 def describe_commits(root: Path, commits: str) -> dict[str, tuple[str, str]]:
     """The day and the first line of each commit that `git log` takes `commits` for."""
     lines = _lines(root, "log", "--date=short", "--format=%H %cd %s", "--end-of-options", commits)
-    told = (line.split(" ", 2) for line in lines)
-    return {sha: (date, subject) for sha, date, subject in told}
+    commits_described = (line.split(" ", 2) for line in lines)
+    return {sha: (date, subject) for sha, date, subject in commits_described}
 
 
 def resolve_commit(root: Path, name: str) -> str:
