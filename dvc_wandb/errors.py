@@ -1,4 +1,4 @@
-"""What `lineage` tells its users when something is wrong.
+"""What `dvc-wandb` tells its users when something is wrong.
 
 LineageError             one sentence: what happened, why, what to do; exit 1
 ├── NotAtHand            bytes that dvc.lock names are nowhere to be had
@@ -6,6 +6,7 @@ LineageError             one sentence: what happened, why, what to do; exit 1
 ├── NotOfBytes           an md5 of DVC 2's, which is not that of the bytes
 ├── WrongProject         the DVC project itself can't be read, or lacks what was asked for
 └── RegistryAway         the registry is down, unreachable, refuses, or is switched off
+    ├── RegistryRefuses  it answers with an HTTP status that is no success
     └── RecorderGone     the process that mirrors the stages was killed
 """
 
@@ -56,6 +57,14 @@ class NotOfBytes(LineageError):
 
 class RegistryAway(LineageError):
     """Nothing can be mirrored now; DVC's side is complete without it."""
+
+
+class RegistryRefuses(RegistryAway):
+    """A registry answers with an HTTP `status` that is no success, such as 403."""
+
+    def __init__(self, url: str, status: int, reason: str) -> None:
+        super().__init__(f"the registry at {url} answers with HTTP {status}{reason and f': {reason}'}")
+        self.status = status
 
 
 class RecorderGone(RegistryAway):

@@ -6,12 +6,7 @@ account before the SDK is: the SDK would retry a closed port for minutes and ask
 
 from __future__ import annotations
 
-import base64
-import json
-import netrc
 import os
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,8 +14,9 @@ from urllib.parse import urlsplit
 
 from dvc_wandb import temporary_folders
 from dvc_wandb.client import local_server
+from dvc_wandb.client.http_client import RegistryClient
 from dvc_wandb.client.timeouts import in_background
-from dvc_wandb.errors import RegistryAway, first_line, in_a_sentence
+from dvc_wandb.errors import RegistryAway, RegistryRefuses, first_line, in_a_sentence
 
 if TYPE_CHECKING:
     import wandb
@@ -122,6 +118,16 @@ def start_sdk() -> None:
         raise RegistryAway(in_a_sentence(error)) from None
 
 
+def public_api() -> wandb.Api:
+    """The SDK's way to ask the registry that this process was pointed to.
+
+    Made anew for each use: it remembers the runs that it has seen, and is of no use once the SDK's helper was ended.
+    """
+    import wandb
+
+    return wandb.Api()
+
+
 def open_run(connection: RegistryConnection, settings: dict[str, Any] | None = None, **arguments: Any) -> wandb.Run:
     """A W&B run in the pipeline's project; `arguments` are those of `wandb.init`. Raises RegistryAway."""
     import wandb
@@ -145,56 +151,20 @@ def open_run(connection: RegistryConnection, settings: dict[str, Any] | None = N
 
 def _account(url: str) -> dict[str, Any]:
     """The account that the registry at `url` knows us as."""
-    headers = {"Content-Type": "application/json", **authorization(url)}
-    body = json.dumps({"query": "query Viewer { viewer { id entity username } }"}).encode()
+    client = RegistryClient(url)
     try:
-        request = urllib.request.Request(f"{url}/graphql", data=body, headers=headers)
-        # In a thread of its own: urllib's limit holds for each piece of an answer that comes byte by byte
-        answer = in_background(lambda: _answer(request)).result(timeout=ANSWER_WITHIN)
-        viewer = json.loads(answer)["data"]["viewer"]
+        # In a thread of its own: the limit of requests holds for each piece of an answer that comes byte by byte
+        answer = in_background(lambda: client.graphql("query Viewer { viewer { id entity username } }"))
+        viewer = answer.result(timeout=ANSWER_WITHIN).get("viewer")
     except TimeoutError:
         raise RegistryAway(f"the registry at {url} doesn't answer within {ANSWER_WITHIN:g} seconds") from None
-    except urllib.error.HTTPError as error:
-        if error.code in (401, 403):
-            viewer = None
-        else:
-            raise RegistryAway(f"the registry at {url} answers with HTTP {error.code}") from None
-    except (ValueError, KeyError, TypeError):
-        raise RegistryAway(f"what answers at {url} is not a W&B server; check WANDB_BASE_URL") from None
-    except OSError as error:
-        reason = getattr(error, "reason", error)
-        raise RegistryAway(f"the registry at {url} doesn't answer ({reason})") from None
+    except RegistryRefuses as error:
+        if error.status not in (401, 403):
+            raise
+        viewer = None
     if not viewer:
         raise RegistryAway(f"the registry at {url} refuses the API key; check WANDB_API_KEY")
     return viewer
-
-
-def _answer(request: urllib.request.Request) -> bytes:
-    with urllib.request.urlopen(request, timeout=2 * ANSWER_WITHIN) as answer:
-        return answer.read()
-
-
-def authorization(url: str) -> dict[str, str]:
-    """The header that says who asks; raises RegistryAway where no key is to be had."""
-    if os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
-        raise RegistryAway("WANDB_IDENTITY_TOKEN_FILE is not supported here; set WANDB_API_KEY")
-    key = os.environ.get("WANDB_API_KEY") or _netrc_key(url)
-    if not key:
-        raise RegistryAway(f"there is no API key for {url}; set WANDB_API_KEY, or run `wandb login --host {url}`")
-    return {"Authorization": "Basic " + base64.b64encode(f"api:{key}".encode()).decode()}
-
-
-def _netrc_key(url: str) -> str | None:
-    """The key that `wandb login` keeps for this host."""
-    host = urlsplit(url).netloc
-    for file in filter(None, (os.environ.get("NETRC"), "~/.netrc", "~/_netrc")):
-        try:
-            found = netrc.netrc(Path(file).expanduser()).authenticators(host)
-        except (OSError, netrc.NetrcParseError):
-            continue
-        if found:
-            return found[2]
-    return None
 
 
 def _reach_directly(url: str) -> None:

@@ -9,18 +9,14 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from dvc_wandb.client.connection import RegistryConnection, authorization
-from dvc_wandb.errors import RegistryAway, first_line
-
-if TYPE_CHECKING:
-    import requests
+from dvc_wandb.client.connection import RegistryConnection
+from dvc_wandb.client.http_client import AT_ONCE, RegistryClient
+from dvc_wandb.errors import RegistryAway
 
 BATCH = 50  # names in one question: equal texts are parsed once
 PAGE = 500  # edges of a connection in one answer
-WITHIN = 60.0  # seconds for an answer
-AT_ONCE = 8  # files that are fetched at the same time
 
 VERSION = """
   id digest versionIndex state metadata
@@ -79,16 +75,8 @@ class Queries:
     """One project of a registry, asked over a connection that stays open."""
 
     def __init__(self, connection: RegistryConnection) -> None:
-        import requests
-        from requests.adapters import HTTPAdapter
-
-        self._url = connection.url
+        self._client = RegistryClient(connection.url)
         self._where = {"entity": connection.entity, "project": connection.project}
-        self._asking, self._fetching = requests.Session(), requests.Session()
-        self._asking.headers.update(authorization(connection.url))  # addresses of files carry their own permission
-        for session in (self._asking, self._fetching):
-            session.auth = lambda request: request  # ~/.netrc would take the header's place
-            session.mount("http", HTTPAdapter(pool_maxsize=AT_ONCE))
 
     def memberships(self, names: Sequence[str]) -> Iterator[dict[str, Any] | None]:
         """What `COLLECTION:ALIAS` names, in the order of `names`; None where nothing does."""
@@ -132,7 +120,7 @@ class Queries:
     def manifests(self, urls: Iterable[str]) -> Iterator[dict[str, Any]]:
         """The manifest at each of `urls`, in their order, several at a time."""
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            yield from pool.map(lambda url: self._fetch(url).json(), urls)
+            yield from pool.map(lambda url: json.loads(b"".join(self._client.download(url))), urls)
 
     def md5s(self, urls: Iterable[str]) -> Iterator[str]:
         """The md5 of what each of `urls` serves; where one serves nothing, what came instead."""
@@ -140,16 +128,15 @@ class Queries:
             yield from pool.map(self._md5_at, urls)
 
     def _md5_at(self, url: str) -> str:
+        if not url:
+            return "nothing"
         try:
             md5 = hashlib.md5()
-            for chunk in self._fetch(url).iter_content(2**20):
+            for chunk in self._client.download(url):
                 md5.update(chunk)
             return md5.hexdigest()
         except RegistryAway as error:
             return f"nothing ({error})"
-
-    def _fetch(self, url: str) -> requests.Response:
-        return self._send(lambda: self._fetching.get(url, stream=True, timeout=WITHIN))
 
     def _with_all_edges(self, run: dict[str, Any]) -> dict[str, Any]:
         for kind in ("inputArtifacts", "outputArtifacts"):
@@ -176,22 +163,4 @@ class Queries:
 
     def _ask(self, text: str, variables: dict[str, Any]) -> dict[str, Any]:
         where = self._where if "$entity" in text else {}
-        body = {"query": text, "variables": {**where, **variables}}
-        answer = self._send(lambda: self._asking.post(f"{self._url}/graphql", json=body, timeout=WITHIN)).json()
-        if answer.get("errors"):
-            raise RegistryAway(f"the registry at {self._url} answers: {answer['errors'][0].get('message')}")
-        return answer["data"]
-
-    def _send(self, request: Any) -> requests.Response:
-        from requests import RequestException, Timeout
-
-        try:
-            answer = request()
-            answer.raise_for_status()
-        except Timeout:
-            raise RegistryAway(f"the registry at {self._url} doesn't answer within {WITHIN:g} seconds") from None
-        except RequestException as error:
-            raise RegistryAway(
-                f"the registry at {self._url} doesn't answer as it should: {first_line(error)}"
-            ) from None
-        return answer
+        return self._client.graphql(text, {**where, **variables})

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dvc_wandb import content_alias, production
-from dvc_wandb.client.connection import RegistryConnection
+from dvc_wandb.client.connection import RegistryConnection, public_api
 from dvc_wandb.errors import LineageError
 from dvc_wandb.production import Record, registry_state
 from dvc_wandb.production.registry_state import ALIAS, AliasHolder, held
@@ -118,9 +118,7 @@ def move(
     Returns who has it then: another one where somebody was faster, who keeps it. Raises LineageError where the registry
     doesn't hold the recorded version.
     """
-    import wandb
-
-    api = wandb.Api()
+    api = public_api()
     if not api.artifact_exists(wanted.version):
         raise LineageError(
             f"the registry has no version of {wanted.registered_model} with the bytes that are in production "

@@ -5,9 +5,6 @@ The embedded registry keeps a log of each move. W&B's own servers have none to r
 
 from __future__ import annotations
 
-import json
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,8 +12,9 @@ from typing import Any
 from urllib.parse import quote
 
 from dvc_wandb import content_alias, production
-from dvc_wandb.client.connection import ANSWER_WITHIN, RegistryConnection, authorization
-from dvc_wandb.errors import RegistryAway, first_line
+from dvc_wandb.client.connection import ANSWER_WITHIN, RegistryConnection, public_api
+from dvc_wandb.client.http_client import RegistryClient
+from dvc_wandb.errors import RegistryRefuses
 from dvc_wandb.production import Record
 from dvc_wandb.project.lock import Execution
 
@@ -56,9 +54,7 @@ class Move:
 
 def held(target: str, alias: str = ALIAS) -> AliasHolder | None:
     """The version of the registered model `target` that has the alias now; None where none has."""
-    import wandb
-
-    api, name = wandb.Api(), f"{target}:{alias}"
+    api, name = public_api(), f"{target}:{alias}"
     return of_version(api.artifact(name)) if api.artifact_exists(name) else None
 
 
@@ -92,31 +88,25 @@ def moves(connection: RegistryConnection, found: AliasHolder) -> list[Move] | No
 def log(connection: RegistryConnection, place: str, after: int = 0) -> list[dict[str, Any]] | None:
     """What happened to the alias in the collection at `place` since the event `after`, oldest first; None as above."""
     found: list[dict[str, Any]] = []
+    client = RegistryClient(connection.url)
     address = "/".join(quote(part, safe="") for part in place.split("/", 2))
     while True:
-        url = f"{connection.url}/activity/{address}?after={found[-1]['id'] if found else after}"
         try:
-            request = urllib.request.Request(url, headers=authorization(connection.url))
-            with urllib.request.urlopen(request, timeout=ANSWER_WITHIN) as answer:
-                page = json.load(answer)
-            found += page["events"]
-        except urllib.error.HTTPError as error:
-            if error.code in BUSY or error.code >= 500:  # it has a log, and can't be asked just now
-                raise RegistryAway(f"the registry at {connection.url} answers with HTTP {error.code}") from None
+            page = client.get(f"/activity/{address}?after={found[-1]['id'] if found else after}", ANSWER_WITHIN)
+        except RegistryRefuses as error:
+            if error.status in BUSY or error.status >= 500:  # it has a log, and can't be asked just now
+                raise
             return None
-        except (ValueError, KeyError, TypeError):
+        if not isinstance(page, dict) or "events" not in page:
             return None
-        except OSError as error:
-            raise RegistryAway(f"the registry at {connection.url} doesn't answer ({first_line(error)})") from None
+        found += page["events"]
         if not page["more"]:
             return [event for event in found if event["action"] == "alias" and event["name"] == ALIAS]
 
 
 def _md5s(found: AliasHolder) -> dict[str, str]:
     """The md5 of each version, "" for one that DVC doesn't know: {'v0': '4788…'}."""
-    import wandb
-
-    versions = wandb.Api().artifacts(found.type, found.place)
+    versions = public_api().artifacts(found.type, found.place)
     return {version.version: content_alias.md5_among(version.aliases) for version in versions}
 
 
@@ -148,9 +138,7 @@ def behind(connection: RegistryConnection, execution: Execution, now: AliasHolde
 
 def arrived(connection: RegistryConnection, execution: Execution, record: Record, model: str) -> bool:
     """Whether the alias followed this very `record` to its version `model` already, wherever it is now."""
-    import wandb
-
-    api, name = wandb.Api(), f"{record_path(connection, execution)}:{content_alias.make(production.md5_of(record))}"
+    api, name = public_api(), f"{record_path(connection, execution)}:{content_alias.make(production.md5_of(record))}"
     if not (api.artifact_exists(name) and api.artifact_exists(model)):
         return False
     announced, there = (api.artifact(one) for one in (name, model))
@@ -161,9 +149,7 @@ def arrived(connection: RegistryConnection, execution: Execution, record: Record
 
 
 def _record(name: str, file: str) -> Record | None:
-    import wandb
-
-    api = wandb.Api()
+    api = public_api()
     if not api.artifact_exists(name):
         return None
     return production.read(Path(api.artifact(name).get_entry(file).download()))

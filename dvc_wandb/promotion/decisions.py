@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from dvc_wandb import content_alias, production
-from dvc_wandb.client.connection import RegistryConnection
+from dvc_wandb.client.connection import RegistryConnection, public_api
 from dvc_wandb.errors import LineageError, RegistryAway, in_a_sentence
 from dvc_wandb.production import Record, alias, history, registry_state
 from dvc_wandb.production.alias import RecordedModel
@@ -380,9 +380,7 @@ def _present(where: PromotingStage) -> Record:
 def _in_registry(target: str, name: str) -> AliasHolder:
     found = registry_state.held(target, name)
     if found is None:
-        import wandb
-
-        raise LineageError(f"{target} has no version or alias '{name}' in the registry.{_offer(wandb.Api(), target)}")
+        raise LineageError(f"{target} has no version or alias '{name}' in the registry.{_offer(public_api(), target)}")
     return found
 
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from dvc_wandb.client.connection import RegistryConnection
+from dvc_wandb.client.connection import RegistryConnection, public_api
 from dvc_wandb.errors import WrongProject, in_a_sentence
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.lock_cache import LockCache
@@ -107,9 +107,7 @@ def make_latest(
     for out in outs:
         version = registry.found(out)
         if version and "latest" not in version.aliases:
-            import wandb
-
-            artifact = wandb.Api().artifact(f"{connection.path}/{version.name}")
+            artifact = public_api().artifact(f"{connection.path}/{version.name}")
             artifact.aliases = [*artifact.aliases, "latest"]
             artifact.save()
             registry.forget([out])

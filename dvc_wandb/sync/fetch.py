@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dvc_wandb import content_alias, temporary_folders
+from dvc_wandb.client.connection import public_api
 from dvc_wandb.errors import LineageError, in_a_sentence
 from dvc_wandb.project import cache
 from dvc_wandb.project.files import md5_of
@@ -33,9 +34,7 @@ def find(pipeline: Pipeline, target: str, md5: str, connect: Callable[[], Any]) 
 
 def _downloaded(target: str, md5: str) -> Path:
     """The file of the version that mirrors it, checked."""
-    import wandb
-
-    api, name = wandb.Api(), f"{target}:{content_alias.make(md5)}"
+    api, name = public_api(), f"{target}:{content_alias.make(md5)}"
     if not api.artifact_exists(name):
         raise LineageError(f"the registry has no version of {target} with these bytes")
     digest = base64.b64encode(bytes.fromhex(md5)).decode()

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dvc_wandb.client import local_server
-from dvc_wandb.client.connection import RegistryConnection, open_run, start_sdk
+from dvc_wandb.client.connection import RegistryConnection, open_run, public_api, start_sdk
 from dvc_wandb.client.versions import ExecutionRun
 from dvc_wandb.errors import LineageError, RegistryAway, in_a_sentence
 from dvc_wandb.project import cache
@@ -262,9 +262,7 @@ def _go_on(
 
 def _set_aside(connection: RegistryConnection, found: ExecutionRun, execution: Execution) -> None:
     """Take the tag off a run that uses what DVC doesn't know: it no longer stands for `execution`."""
-    import wandb
-
-    run = wandb.Api().run(f"{connection.path}/{found.id}")
+    run = public_api().run(f"{connection.path}/{found.id}")
     run.tags = [name for name in run.tags if name != execution.tag]  # pyright: ignore[reportAttributeAccessIssue]
     run.update()
 
@@ -297,11 +295,9 @@ def end_what_was_killed(pipeline: Pipeline, connection: RegistryConnection) -> N
     note = _note(pipeline, connection)
     if not note.exists():
         return
-    import wandb
-
     start_sdk()
     with contextlib.suppress(ValueError):  # killed before there was a project
-        if any(run.state != "finished" for run in wandb.Api().runs(connection.path, {"name": note.read_text()})):
+        if any(run.state != "finished" for run in public_api().runs(connection.path, {"name": note.read_text()})):
             with _run(pipeline, connection, note.read_text()):
                 pass
     note.unlink(missing_ok=True)
