@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,9 +15,12 @@ from typing import Any
 import hypothesis
 import pytest
 import wandb
+from filelock import FileLock
 
 from tests import workers, working_tree
 from wandb_registry import daemon
+
+REPRO = {"repro": ("dvc", "repro"), "mirror": ("dvc-wandb", "mirror")}  # what `make repro` runs
 
 # Hypothesis fails an example that takes 200 ms, as any may on a busy machine; speed is measured in benchmarks/.
 hypothesis.settings.register_profile("tests", deadline=None)
@@ -99,14 +104,23 @@ class Clone:
 
 def clone_into(path: Path) -> Clone:
     """The working tree's files, committed on `main` of a new repository."""
-    working_tree.copy(path)
+    clone = clone_with_home(path)
+    commit_working_tree(clone)
+    return clone
+
+
+def clone_with_home(path: Path) -> Clone:
+    """A clone that is to lie at `path`, with an empty home beside it."""
     home = path.parent / f"{path.name}-home"
-    home.mkdir()
-    clone = Clone(path, {**working_tree.environment(home), "REGISTRY_IDLE_SECONDS": "120"})
+    home.mkdir(parents=True, exist_ok=True)
+    return Clone(path, {**working_tree.environment(home), "REGISTRY_IDLE_SECONDS": "120"})
+
+
+def commit_working_tree(clone: Clone) -> None:
+    working_tree.copy(clone.path)
     clone.git("init", "--quiet", "--initial-branch=main")
     clone.git("add", "--all")
     clone.git("commit", "--quiet", "--message", "The project")
-    return clone
 
 
 def account(clone: Clone, store: str = "") -> dict[str, str]:
@@ -142,10 +156,26 @@ def api(pipeline: Clone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> wan
 @pytest.fixture(scope="session")
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
     """A clone in which `make repro`'s commands have run once. Tests only read it, or put back what they change."""
-    path = tmp_path_factory.mktemp("pipeline") / "clone"
-    path.mkdir()
-    made = clone_into(path)
-    made.said["repro"] = made.run("dvc", "repro")
-    made.said["mirror"] = made.run("dvc-wandb", "mirror")
+    ran = _ran_once(tmp_path_factory.getbasetemp())
+    made = clone_with_home(tmp_path_factory.mktemp("pipeline") / "clone")
+    subprocess.run(["cp", "--archive", ran.path, made.path], check=True)  # with its hard links
+    made.said.update(ran.said)
     yield made
     made.run("wandb-registry", "stop", ok=False)
+
+
+def _ran_once(base: Path) -> Clone:
+    """The one clone in which it ran, whichever worker of pytest-xdist came first; its registry is stopped."""
+    folder = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    ran = clone_with_home(folder / "ran/clone")
+    printed = folder / "ran/printed.json"
+    with FileLock(folder / "ran.lock"):
+        if not printed.exists():
+            shutil.rmtree(ran.path, ignore_errors=True)
+            ran.path.mkdir(parents=True)
+            commit_working_tree(ran)
+            done = {name: ran.run(*command) for name, command in REPRO.items()}
+            ran.run("wandb-registry", "stop")
+            printed.write_text(json.dumps({name: [one.code, one.text] for name, one in done.items()}))
+    ran.said.update({name: Done(*one) for name, one in json.loads(printed.read_text()).items()})
+    return ran
