@@ -8,7 +8,7 @@ from typing import Any
 
 from wandb_registry.cli import command
 from wandb_registry.db.connection import Connection
-from wandb_registry.model.access import Who
+from wandb_registry.model.access import Viewer
 from wandb_registry.model.accounts import teams, users
 from wandb_registry.store import keep_key, open_store
 
@@ -78,7 +78,7 @@ def _in_store(folder: Path, options: argparse.Namespace, run) -> None:
     print(said.getvalue(), end="")
 
 
-def _user_add(db: Connection, who: Who, options: argparse.Namespace) -> None:
+def _user_add(db: Connection, who: Viewer, options: argparse.Namespace) -> None:
     key = options.api_key or users.new_key()
     if options.service:
         teams.add_service_account(db, who, options.name, key, options.service)
@@ -89,12 +89,12 @@ def _user_add(db: Connection, who: Who, options: argparse.Namespace) -> None:
         print(f"API key, shown only now: {key}")
 
 
-def _user_rm(db: Connection, who: Who, options: argparse.Namespace) -> None:
+def _user_rm(db: Connection, who: Viewer, options: argparse.Namespace) -> None:
     users.remove_user(db, who, options.name)
     print(f"User {options.name} removed.")
 
 
-def _user_key(db: Connection, _who: Who, options: argparse.Namespace) -> None:
+def _user_key(db: Connection, _who: Viewer, options: argparse.Namespace) -> None:
     user = users.user_named(db, options.name)
     if options.revoke:
         hint = users.revoke_key(db, user, options.revoke)
@@ -105,7 +105,7 @@ def _user_key(db: Connection, _who: Who, options: argparse.Namespace) -> None:
     print(f"API key of {options.name}, shown only now: {key}")
 
 
-def _user_list(db: Connection, _who: Who, _options: argparse.Namespace) -> None:
+def _user_list(db: Connection, _who: Viewer, _options: argparse.Namespace) -> None:
     _table(
         ["user", "default entity", "admin", "keys begin with"],
         [
@@ -120,48 +120,48 @@ def _user_list(db: Connection, _who: Who, _options: argparse.Namespace) -> None:
     )
 
 
-def _org_add(db: Connection, who: Who, options: argparse.Namespace) -> None:
+def _org_add(db: Connection, who: Viewer, options: argparse.Namespace) -> None:
     teams.add_organization(db, who, options.name, options.admin)
     print(f"Organization {options.name} added.")
 
 
-def _org_add_member(db: Connection, who: Who, options: argparse.Namespace) -> None:
+def _org_add_member(db: Connection, who: Viewer, options: argparse.Namespace) -> None:
     teams.add_organization_member(db, who, options.org, options.user, options.role)
     print(f"{options.user} is {options.role} of {options.org}.")
 
 
-def _org_rm_member(db: Connection, who: Who, options: argparse.Namespace) -> None:
+def _org_rm_member(db: Connection, who: Viewer, options: argparse.Namespace) -> None:
     teams.remove_organization_member(db, who, options.org, options.user)
     print(f"{options.user} is no longer in {options.org}.")
 
 
-def _org_rm(db: Connection, who: Who, options: argparse.Namespace) -> None:
+def _org_rm(db: Connection, who: Viewer, options: argparse.Namespace) -> None:
     teams.remove_organization(db, who, options.name)
     print(f"Organization {options.name} removed.")
 
 
-def _org_list(db: Connection, _who: Who, _options: argparse.Namespace) -> None:
+def _org_list(db: Connection, _who: Viewer, _options: argparse.Namespace) -> None:
     _table(["organization", "members"], [[org["name"], org["members"] or ""] for org in teams.organizations(db)])
 
 
-def _team_add(db: Connection, who: Who, options: argparse.Namespace) -> None:
+def _team_add(db: Connection, who: Viewer, options: argparse.Namespace) -> None:
     teams.add_team(db, who, options.name, options.org, options.member)
     print(f"{options.member} is in team {options.name} of {options.org}.")
 
 
-def _team_add_member(db: Connection, who: Who, options: argparse.Namespace) -> None:
+def _team_add_member(db: Connection, who: Viewer, options: argparse.Namespace) -> None:
     team, user = teams.team_named(db, options.team), users.user_named(db, options.user)
     teams.set_team_role(db, who, team, user, options.role)
     print(f"{options.user} is {options.role} of {options.team}.")
 
 
-def _team_rm_member(db: Connection, who: Who, options: argparse.Namespace) -> None:
+def _team_rm_member(db: Connection, who: Viewer, options: argparse.Namespace) -> None:
     team, user = teams.team_named(db, options.team), users.user_named(db, options.user)
     teams.set_team_role(db, who, team, user, None)
     print(f"{options.user} is no longer in {options.team}.")
 
 
-def _team_list(db: Connection, _who: Who, _options: argparse.Namespace) -> None:
+def _team_list(db: Connection, _who: Viewer, _options: argparse.Namespace) -> None:
     _table(
         ["team", "organization", "members"],
         [[team["name"], team["organization"], team["members"] or ""] for team in teams.teams(db)],

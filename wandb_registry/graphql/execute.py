@@ -38,7 +38,7 @@ from wandb_registry.graphql import (
 from wandb_registry.graphql.engine import binding, limits
 from wandb_registry.graphql.engine.context import Context
 from wandb_registry.graphql.engine.plan import Plan
-from wandb_registry.model.access import Who
+from wandb_registry.model.access import Viewer
 from wandb_registry.store import Store
 
 log = logging.getLogger("registry")
@@ -69,7 +69,7 @@ class Executor:
         self.schema = make_schema()
         self.prepare = lru_cache(maxsize=1000)(self._prepare)
 
-    def run(self, who: Who, request: Any, base_url: str, plain_errors: bool) -> Answer:
+    def run(self, who: Viewer, request: Any, base_url: str, plain_errors: bool) -> Answer:
         """Answers a request body. With `plain_errors` refusals have status 200: the SDK's pipeline shows those best."""
         if not isinstance(request, dict) or not isinstance(request.get("query"), str):
             raise BadInput("A GraphQL request is a JSON object with the text of a 'query'.")

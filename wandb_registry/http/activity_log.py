@@ -13,7 +13,7 @@ from starlette.routing import Route
 from wandb_registry.errors import BadInput, NotFound
 from wandb_registry.http.authentication import who_asks
 from wandb_registry.model import access, activity_log
-from wandb_registry.model.access import Role, Who
+from wandb_registry.model.access import Role, Viewer
 from wandb_registry.model.artifacts import collections
 from wandb_registry.store import Store
 
@@ -28,7 +28,7 @@ def routes(store: Store) -> list[Route]:
             raise BadInput("'after' is the number of the last event that is known already, such as 120.")
         return JSONResponse(await run_in_threadpool(read, who, request.path_params, int(after)))
 
-    def read(who: Who, address: dict[str, str], after: int) -> dict[str, Any]:
+    def read(who: Viewer, address: dict[str, str], after: int) -> dict[str, Any]:
         with store.db.read() as db:
             project = access.project(db, who, address["entity"], address["project"], Role.VIEWER)
             collection = collections.find(db, project["id"], address["collection"])

@@ -8,7 +8,7 @@ import time
 from starlette.requests import Request
 
 from wandb_registry.errors import NotSignedIn
-from wandb_registry.model.access import Who
+from wandb_registry.model.access import Viewer
 from wandb_registry.model.accounts import users
 from wandb_registry.store import Store
 
@@ -16,7 +16,7 @@ SESSION = "SESSION-2"  # the second form: cookies of the first sign nobody in
 SESSION_SECONDS = 30 * 24 * 3600
 
 
-def who_asks(request: Request, store: Store) -> Who:
+def who_asks(request: Request, store: Store) -> Viewer:
     """The account of the request's API key."""
     key = _key(request)
     if key is None:
@@ -27,7 +27,7 @@ def who_asks(request: Request, store: Store) -> Who:
         return users.sign_in(db, key)
 
 
-def who_looks(request: Request, store: Store) -> Who | None:
+def who_looks(request: Request, store: Store) -> Viewer | None:
     """The account of the browser's session, if it has one."""
     found = _session(request, store)
     if found is None:
@@ -42,7 +42,7 @@ def cookie(request: Request) -> str:
     return f"registry_session_{request.url.port or ''}"
 
 
-def session(store: Store, who: Who) -> str:
+def session(store: Store, who: Viewer) -> str:
     """The cookie's value for this account."""
     return store.signer.seal(SESSION, f"{who.user_id}-{time.time_ns()}-{secrets.token_hex(8)}", SESSION_SECONDS)
 

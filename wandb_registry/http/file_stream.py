@@ -9,7 +9,7 @@ from wandb_registry.errors import BadInput
 from wandb_registry.http.authentication import who_asks
 from wandb_registry.http.request_bodies import json_body
 from wandb_registry.model import access
-from wandb_registry.model.access import Role, Who
+from wandb_registry.model.access import Role, Viewer
 from wandb_registry.model.runs import ingest
 from wandb_registry.store import Store
 
@@ -26,7 +26,7 @@ def routes(store: Store) -> list[Route]:
         stop = await run_in_threadpool(receive, who, request.path_params, body, writer)
         return JSONResponse({"exitcode": None, "limits": {}} | ({"stopped": True} if stop else {}))
 
-    def receive(who: Who, address: dict[str, str], body: dict, writer: str | None) -> bool:
+    def receive(who: Viewer, address: dict[str, str], body: dict, writer: str | None) -> bool:
         with store.db.write() as db:
             run = access.run(db, who, address["entity"], address["project"], address["run"], Role.MEMBER)
             return ingest.receive(db, run, body, writer)

@@ -30,7 +30,7 @@ ROLES = {
 
 
 @dataclass(frozen=True)
-class Who:
+class Viewer:
     """The account that asks."""
 
     user_id: int
@@ -64,13 +64,13 @@ select project_team.role
 """
 
 
-def entity_role(db: Connection, who: Who, entity_id: int) -> Role:
+def entity_role(db: Connection, who: Viewer, entity_id: int) -> Role:
     if who.admin:
         return Role.ADMIN
     return ROLES[db.value(ENTITY_ROLE, entity=entity_id, user=who.user_id)]
 
 
-def project_role(db: Connection, who: Who, project: Row) -> Role:
+def project_role(db: Connection, who: Viewer, project: Row) -> Role:
     """The better of what the entity gives and what the project itself gives; a restricted one asks for the latter."""
     inherited = entity_role(db, who, project["entity_id"])
     if project["access"] == "RESTRICTED" and inherited < Role.ADMIN:
@@ -82,13 +82,13 @@ def project_role(db: Connection, who: Who, project: Row) -> Role:
 # ---- entities ----
 
 
-def find_entity(db: Connection, who: Who, name: str | None) -> Row | None:
+def find_entity(db: Connection, who: Viewer, name: str | None) -> Row | None:
     """The entity, if the account belongs to it. No name means the account's default entity."""
     entity = db.one("select * from entity where name = :name", name=name or who.default_entity)
     return entity if entity and entity_role(db, who, entity["id"]) else None
 
 
-def entity(db: Connection, who: Who, name: str | None, need: Role) -> Row:
+def entity(db: Connection, who: Viewer, name: str | None, need: Role) -> Row:
     """The entity to do something in, or a refusal."""
     found = find_entity(db, who, name)
     if found is None:
@@ -100,7 +100,7 @@ def entity(db: Connection, who: Who, name: str | None, need: Role) -> Row:
     return found
 
 
-def entities_of(db: Connection, who: Who) -> list[str]:
+def entities_of(db: Connection, who: Viewer) -> list[str]:
     """The names of all entities that the account belongs to."""
     rows = db.all("select id, name from entity order by name")
     return [row["name"] for row in rows if entity_role(db, who, row["id"])]
@@ -111,7 +111,7 @@ def entity_by_id(db: Connection, number: int) -> Row:
     return db.row("select * from entity where id = :id", id=number)
 
 
-def shares_organization(db: Connection, who: Who, organization_id: int) -> bool:
+def shares_organization(db: Connection, who: Viewer, organization_id: int) -> bool:
     """Whether the account belongs to the organization or to one of its teams."""
     return who.admin or bool(db.value(BELONGS_TO_ORGANIZATION, organization=organization_id, user=who.user_id))
 
@@ -142,13 +142,13 @@ select project.*, entity.name as entity_name
 """
 
 
-def find_project(db: Connection, who: Who, entity_name: str | None, name: str | None) -> Row | None:
+def find_project(db: Connection, who: Viewer, entity_name: str | None, name: str | None) -> Row | None:
     """The project, if the account may read it."""
     project = db.one(PROJECT_BY_NAME, entity=entity_name or who.default_entity, name=name or "")
     return project if project and project_role(db, who, project) else None
 
 
-def project(db: Connection, who: Who, entity_name: str | None, name: str | None, need: Role) -> Row:
+def project(db: Connection, who: Viewer, entity_name: str | None, name: str | None, need: Role) -> Row:
     """The project to do something in, or a refusal."""
     found = find_project(db, who, entity_name, name)
     if found is None:
@@ -157,7 +157,7 @@ def project(db: Connection, who: Who, entity_name: str | None, name: str | None,
     return _at_least(db, who, found, need)
 
 
-def project_by_id(db: Connection, who: Who, number: int, need: Role) -> Row:
+def project_by_id(db: Connection, who: Viewer, number: int, need: Role) -> Row:
     """The project to do something with, by its id."""
     found = db.one(PROJECT, id=number)
     if found is None or not project_role(db, who, found):
@@ -165,18 +165,18 @@ def project_by_id(db: Connection, who: Who, number: int, need: Role) -> Row:
     return _at_least(db, who, found, need)
 
 
-def readable(db: Connection, who: Who, project_id: int) -> bool:
+def readable(db: Connection, who: Viewer, project_id: int) -> bool:
     project = db.one(PROJECT, id=project_id)
     return project is not None and project_role(db, who, project) > Role.NONE
 
 
-def visible(db: Connection, who: Who, rows: list[Row]) -> list[Row]:
+def visible(db: Connection, who: Viewer, rows: list[Row]) -> list[Row]:
     """Those of the rows whose `project_id` the account may read."""
     allowed = {number: readable(db, who, number) for number in {row["project_id"] for row in rows}}
     return [row for row in rows if allowed[row["project_id"]]]
 
 
-def visible_projects(db: Connection, who: Who, rows: list[Row]) -> list[Row]:
+def visible_projects(db: Connection, who: Viewer, rows: list[Row]) -> list[Row]:
     return [row for row in rows if project_role(db, who, row)]
 
 
@@ -207,7 +207,7 @@ def find_run(db: Connection, project: Row, name: str) -> Row | None:
     return db.one("select * from run where project_id = :project and name = :name", project=project["id"], name=name)
 
 
-def run(db: Connection, who: Who, entity_name: str | None, project_name: str | None, name: str, need: Role) -> Row:
+def run(db: Connection, who: Viewer, entity_name: str | None, project_name: str | None, name: str, need: Role) -> Row:
     """The run to do something with, by its address."""
     found = find_run(db, project(db, who, entity_name, project_name, need), name)
     if found is None:
@@ -215,15 +215,15 @@ def run(db: Connection, who: Who, entity_name: str | None, project_name: str | N
     return found
 
 
-def run_by_id(db: Connection, who: Who, number: int, need: Role) -> Row:
+def run_by_id(db: Connection, who: Viewer, number: int, need: Role) -> Row:
     return _in_project(db, who, db.one(RUN, id=number), "run", need)
 
 
-def collection_by_id(db: Connection, who: Who, number: int, need: Role) -> Row:
+def collection_by_id(db: Connection, who: Viewer, number: int, need: Role) -> Row:
     return _in_project(db, who, db.one(COLLECTION, id=number), "artifact collection", need)
 
 
-def find_artifact(db: Connection, who: Who, number: int) -> Row | None:
+def find_artifact(db: Connection, who: Viewer, number: int) -> Row | None:
     """The version, if the account may read it where it was logged or anywhere that it is linked to."""
     artifact = db.one(ARTIFACT, id=number)
     if artifact is None:
@@ -232,7 +232,7 @@ def find_artifact(db: Connection, who: Who, number: int) -> Row | None:
     return artifact if any(readable(db, who, place) for place in places) else None
 
 
-def artifact(db: Connection, who: Who, number: int, need: Role) -> Row:
+def artifact(db: Connection, who: Viewer, number: int, need: Role) -> Row:
     """The version to do something with. To read it, any of its places will do; to change it, only its own project."""
     found = find_artifact(db, who, number)
     if found is None:
@@ -240,7 +240,7 @@ def artifact(db: Connection, who: Who, number: int, need: Role) -> Row:
     return found if need == Role.VIEWER else _in_project(db, who, found, "artifact", need)
 
 
-def _in_project(db: Connection, who: Who, row: Row | None, what: str, need: Role) -> Row:
+def _in_project(db: Connection, who: Viewer, row: Row | None, what: str, need: Role) -> Row:
     project = db.one(PROJECT, id=row["project_id"]) if row else None
     if row is None or project is None or not project_role(db, who, project):
         raise NotFound(f"The {what} was not found, or '{who.username}' may not see it.")
@@ -248,7 +248,7 @@ def _in_project(db: Connection, who: Who, row: Row | None, what: str, need: Role
     return row
 
 
-def _at_least(db: Connection, who: Who, project: Row, need: Role) -> Row:
+def _at_least(db: Connection, who: Viewer, project: Row, need: Role) -> Row:
     role = project_role(db, who, project)
     if role < need:
         raise Forbidden(

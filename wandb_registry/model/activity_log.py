@@ -10,7 +10,7 @@ from typing import Any
 
 from wandb_registry.db.connection import Connection
 from wandb_registry.errors import NotFound
-from wandb_registry.model.access import Who
+from wandb_registry.model.access import Viewer
 
 Row = dict[str, Any]
 FIRST = "0" * 64
@@ -51,7 +51,7 @@ NOTHING = {"source": None, "run": None, "git_commit": None}
 
 def of_collection(
     db: Connection,
-    who: Who,
+    who: Viewer,
     action: str,
     collection_id: int,
     name: str | None = None,
@@ -66,7 +66,7 @@ def of_collection(
 
 
 def of_place(
-    db: Connection, who: Who, action: str, subject: str, name: str | None, before: str | None, after: str | None
+    db: Connection, who: Viewer, action: str, subject: str, name: str | None, before: str | None, after: str | None
 ) -> None:
     """Records something that was done to a registry, a project or a team."""
     _record(db, who, action, subject, None, name, before, after, NOTHING)
@@ -74,7 +74,7 @@ def of_place(
 
 def _record(
     db: Connection,
-    who: Who,
+    who: Viewer,
     action: str,
     subject: str,
     collection_id: int | None,

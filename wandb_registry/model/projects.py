@@ -5,14 +5,14 @@ from typing import Any
 from wandb_registry.db.connection import Connection
 from wandb_registry.errors import NotFound
 from wandb_registry.model import access, names
-from wandb_registry.model.access import Role, Who
+from wandb_registry.model.access import Role, Viewer
 
 Row = dict[str, Any]
 UNNAMED = "uncategorized"
 REGISTRY_PREFIX = "wandb-registry-"
 
 
-def ensure(db: Connection, who: Who, entity_name: str | None, name: str | None) -> Row:
+def ensure(db: Connection, who: Viewer, entity_name: str | None, name: str | None) -> Row:
     """The project to write to, made at its first use; registries are only made on purpose."""
     entity = access.entity(db, who, entity_name, Role.VIEWER)
     name = names.project(name or UNNAMED)
@@ -24,7 +24,7 @@ def ensure(db: Connection, who: Who, entity_name: str | None, name: str | None) 
     return access.project(db, who, entity["name"], name, Role.MEMBER)
 
 
-def create(db: Connection, who: Who, entity: Row, name: str, description: str | None = None) -> Row:
+def create(db: Connection, who: Viewer, entity: Row, name: str, description: str | None = None) -> Row:
     """A new, empty project."""
     return db.row(
         """

@@ -16,7 +16,7 @@ from wandb_registry.http import middleware
 from wandb_registry.http.authentication import form_token, is_own_form, who_looks
 from wandb_registry.http.downloads import Downloads, saved_as
 from wandb_registry.http.request_bodies import whole_body
-from wandb_registry.model.access import Who
+from wandb_registry.model.access import Viewer
 from wandb_registry.store import Store
 from wandb_registry.web.rendering import render
 from wandb_registry.web.views import Export, FormHandler, Page, PageRequest, Redirect, RefusedForm, StoredFile, View
@@ -59,7 +59,9 @@ class Endpoints:
         except Exception as error:
             return self.error_page(request, who, error)
 
-    def _get(self, request: Request, view: View, who: Who, refused: RefusedForm | None = None) -> Response | StoredFile:
+    def _get(
+        self, request: Request, view: View, who: Viewer, refused: RefusedForm | None = None
+    ) -> Response | StoredFile:
         with self.store.db.read() as db:
             answer = view(self._page_request(request, db, who, refused=refused))
         if isinstance(answer, StoredFile):
@@ -71,7 +73,7 @@ class Endpoints:
         return self._show(request, who, answer, refused)
 
     def _post(
-        self, request: Request, view: View, handler: FormHandler | None, who: Who, form: dict[str, str]
+        self, request: Request, view: View, handler: FormHandler | None, who: Viewer, form: dict[str, str]
     ) -> Response | StoredFile:
         if handler is None:
             raise NotFound("This page has nothing to change.")
@@ -86,10 +88,10 @@ class Endpoints:
         except RegistryError as error:
             return self._get(request, view, who, RefusedForm(str(error), error.status, form))
 
-    def _show(self, request: Request, who: Who, page: Page, refused: RefusedForm | None = None) -> Response:
+    def _show(self, request: Request, who: Viewer, page: Page, refused: RefusedForm | None = None) -> Response:
         return self.html(request, page.template, refused.status if refused else page.status, who=who, **page.values)
 
-    def _page_request(self, request: Request, db: Connection, who: Who, **more: Any) -> PageRequest:
+    def _page_request(self, request: Request, db: Connection, who: Viewer, **more: Any) -> PageRequest:
         return PageRequest(db, who, self.store, request.path_params, request.query_params, _address(request), **more)
 
     def html(self, request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
@@ -107,7 +109,7 @@ class Endpoints:
             response.delete_cookie(MESSAGE_COOKIE)
         return response
 
-    def error_page(self, request: Request, who: Who | None, error: Exception) -> Response:
+    def error_page(self, request: Request, who: Viewer | None, error: Exception) -> Response:
         number = secrets.token_hex(3)
         path = _address(request).partition("?")[0]  # quoted, so that nothing in it can act on a terminal
         if isinstance(error, RegistryError):

@@ -11,7 +11,7 @@ from typing import Any
 from starlette.datastructures import QueryParams
 
 from wandb_registry.db.connection import Connection
-from wandb_registry.model.access import Who
+from wandb_registry.model.access import Viewer
 from wandb_registry.store import Store
 
 
@@ -29,7 +29,7 @@ class PageRequest:
     """A request of somebody who is signed in, with the database of its transaction."""
 
     db: Connection
-    who: Who
+    who: Viewer
     store: Store
     path: dict[str, str]  # the parameters of the route
     query: QueryParams

@@ -6,13 +6,13 @@ from typing import Any
 
 from wandb_registry.db.connection import Connection
 from wandb_registry.model import access
-from wandb_registry.model.access import Who
+from wandb_registry.model.access import Viewer
 from wandb_registry.store import Store
 
 
 @dataclass(frozen=True)
 class Context:
-    who: Who
+    who: Viewer
     db: Connection  # in a mutation: the one transaction that it is
     store: Store
     base_url: str  # as the client addressed us, so that it can reach the addresses we give out

@@ -5,7 +5,7 @@ from typing import Any
 from wandb_registry.db.connection import Connection
 from wandb_registry.errors import BadInput, NotFound
 from wandb_registry.model import access, activity_log
-from wandb_registry.model.access import Who
+from wandb_registry.model.access import Viewer
 
 Row = dict[str, Any]
 FIRST_ROLE = "member"
@@ -44,21 +44,21 @@ def teams(db: Connection, project_id: int) -> list[Row]:
     return db.all(TEAMS, project=project_id)
 
 
-def set_user(db: Connection, who: Who, project: Row, user_id: int, role: str | None) -> None:
+def set_user(db: Connection, who: Viewer, project: Row, user_id: int, role: str | None) -> None:
     """Gives a user a role in the project; None takes the user out of it."""
     user = db.one("select id, username as name from account where id = :id and deleted_at is null", id=user_id)
     held = {row["id"]: row["role"] for row in users(db, project["id"])}
     _set(db, who, project, user, held, role, (SET_USER, DROP_USER))
 
 
-def set_team(db: Connection, who: Who, project: Row, team_id: int, role: str | None) -> None:
+def set_team(db: Connection, who: Viewer, project: Row, team_id: int, role: str | None) -> None:
     """Gives all members of a team a role in the project; None takes the team out of it."""
     team = db.one("select id, name from entity where id = :id and kind = 'team'", id=team_id)
     held = {row["id"]: row["role"] for row in teams(db, project["id"])}
     _set(db, who, project, team, held, role, (SET_TEAM, DROP_TEAM))
 
 
-def add(db: Connection, who: Who, project: Row, user_ids: list[int], team_ids: list[int]) -> None:
+def add(db: Connection, who: Viewer, project: Row, user_ids: list[int], team_ids: list[int]) -> None:
     """Adds members; those who are members already keep their role."""
     known_users = {row["id"] for row in users(db, project["id"])}
     known_teams = {row["id"] for row in teams(db, project["id"])}
@@ -71,7 +71,7 @@ def add(db: Connection, who: Who, project: Row, user_ids: list[int], team_ids: l
 
 
 def _set(
-    db: Connection, who: Who, project: Row, member: Row | None, held: dict, role: str | None, sql: tuple[str, str]
+    db: Connection, who: Viewer, project: Row, member: Row | None, held: dict, role: str | None, sql: tuple[str, str]
 ) -> None:
     if member is None:
         raise NotFound("There is no such user or team.")

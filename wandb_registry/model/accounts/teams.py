@@ -7,7 +7,7 @@ from wandb_registry.db.connection import Connection
 from wandb_registry.defaults import TEAM
 from wandb_registry.errors import BadInput, Conflict, NotFound
 from wandb_registry.model import access, activity_log, names
-from wandb_registry.model.access import Role, Who
+from wandb_registry.model.access import Role, Viewer
 from wandb_registry.model.accounts import users
 
 Row = dict[str, Any]
@@ -64,7 +64,7 @@ def _login_name() -> str:
 # ---- organizations ----
 
 
-def add_organization(db: Connection, who: Who, name: str, admin: str) -> Row:
+def add_organization(db: Connection, who: Viewer, name: str, admin: str) -> Row:
     """An organization, its entity for registries, and its first admin."""
     user = users.user_named(db, admin)
     if db.one("select 1 from organization where name = :name", name=names.entity(name)):
@@ -76,12 +76,12 @@ def add_organization(db: Connection, who: Who, name: str, admin: str) -> Row:
     return organization
 
 
-def add_organization_member(db: Connection, who: Who, organization: str, user: str, role: str) -> None:
+def add_organization_member(db: Connection, who: Viewer, organization: str, user: str, role: str) -> None:
     """Adds the user, or changes the role that the user has."""
     _set_member(db, who, organization_named(db, organization), users.user_named(db, user), role)
 
 
-def remove_organization_member(db: Connection, who: Who, organization: str, user: str) -> None:
+def remove_organization_member(db: Connection, who: Viewer, organization: str, user: str) -> None:
     """Takes the user out of the organization, its teams and its registries."""
     owner, account = organization_named(db, organization), users.user_named(db, user)
     before = _role_in(db, owner["id"], account["id"])
@@ -104,7 +104,7 @@ def organization_named(db: Connection, name: str) -> Row:
     return organization
 
 
-def remove_organization(db: Connection, who: Who, name: str) -> None:
+def remove_organization(db: Connection, who: Viewer, name: str) -> None:
     """Removes an organization and its teams, unless there is anything in them."""
     organization = organization_named(db, name)
     if name == ORGANIZATION:
@@ -140,7 +140,7 @@ def organizations(db: Connection) -> list[Row]:
     )
 
 
-def _set_member(db: Connection, who: Who, organization: Row, user: Row, role: str) -> None:
+def _set_member(db: Connection, who: Viewer, organization: Row, user: Row, role: str) -> None:
     before = _role_in(db, organization["id"], user["id"])
     db.execute(
         """
@@ -164,7 +164,7 @@ def _role_in(db: Connection, organization_id: int, user_id: int) -> str | None:
 # ---- teams ----
 
 
-def add_team(db: Connection, who: Who, name: str, organization: str, member: str) -> Row:
+def add_team(db: Connection, who: Viewer, name: str, organization: str, member: str) -> Row:
     """The team with this member as its admin; made if need be. Whoever joins a team joins its organization."""
     owner = organization_named(db, organization)
     user = users.user_named(db, member)
@@ -225,7 +225,7 @@ def members_of(db: Connection, entity_id: int) -> list[Row]:
     )
 
 
-def add_service_account(db: Connection, who: Who, name: str, key: str | None, team: str) -> Row:
+def add_service_account(db: Connection, who: Viewer, name: str, key: str | None, team: str) -> Row:
     """An account for a machine, which logs to this team."""
     owner = team_named(db, team)
     user = users.add_user(db, who, name, key, service=True)
@@ -234,7 +234,7 @@ def add_service_account(db: Connection, who: Who, name: str, key: str | None, te
     return user
 
 
-def create_team(db: Connection, who: Who, name: str, admin: str | None) -> Row:
+def create_team(db: Connection, who: Viewer, name: str, admin: str | None) -> Row:
     """A new team in the organization of which the asker is an admin: the one of the default entity, else the newest."""
     if db.one("select 1 from entity where name = :name", name=names.entity(name)):
         raise Conflict(f"The name '{name}' is taken.")
@@ -258,7 +258,7 @@ select organization.*
 INVITED = "select * from account where deleted_at is null and (username = :name or email = :email)"
 
 
-def invite(db: Connection, who: Who, team: Row, name: str | None, email: str | None, admin: bool) -> Row:
+def invite(db: Connection, who: Viewer, team: Row, name: str | None, email: str | None, admin: bool) -> Row:
     """Puts a user into a team, at once: accounts of one registry needn't accept."""
     user = db.one(INVITED, name=name, email=email)
     if user is None:
@@ -269,7 +269,7 @@ def invite(db: Connection, who: Who, team: Row, name: str | None, email: str | N
     return user
 
 
-def set_team_role(db: Connection, who: Who, team: Row, user: Row, role: str | None) -> None:
+def set_team_role(db: Connection, who: Viewer, team: Row, user: Row, role: str | None) -> None:
     """Gives a user a role in a team, and so a place in its organization; None takes the user out of the team."""
     before = db.value(
         "select role from team_member where entity_id = :team and user_id = :user", team=team["id"], user=user["id"]
@@ -294,6 +294,6 @@ def set_team_role(db: Connection, who: Who, team: Row, user: Row, role: str | No
         activity_log.of_place(db, who, "member", team["name"], user["username"], before, role)
 
 
-def needs_admin(db: Connection, who: Who, name: str) -> Row:
+def needs_admin(db: Connection, who: Viewer, name: str) -> Row:
     """A team whose members the account may change."""
     return access.entity(db, who, name, Role.ADMIN)

@@ -9,13 +9,13 @@ from typing import Any
 from wandb_registry.db.connection import Connection
 from wandb_registry.errors import BadInput, Conflict, NotFound, NotSignedIn
 from wandb_registry.model import activity_log, names
-from wandb_registry.model.access import Who
+from wandb_registry.model.access import Viewer
 
 Row = dict[str, Any]
 SHORTEST_KEY = 40  # the SDK refuses shorter ones
 LOGIN_TOKEN_SECONDS = 3600
 HINT = 4  # characters of a key that lists show
-OPERATOR = Who(0, "command line", "", True)  # whoever can run commands on the store's folder
+OPERATOR = Viewer(0, "command line", "", True)  # whoever can run commands on the store's folder
 
 ACCOUNT_OF_KEY = """
 select account.*, api_key.hash
@@ -44,7 +44,7 @@ REMOVE_USER = (
 # ---- keys ----
 
 
-def sign_in(db: Connection, key: str) -> Who:
+def sign_in(db: Connection, key: str) -> Viewer:
     """The account of a key."""
     found = _of_key(db, key)
     if found is None:
@@ -63,11 +63,11 @@ def _of_key(db: Connection, key: str) -> Row | None:
     return found if found and hmac.compare_digest(found["hash"], hashed) else None
 
 
-def who(account: Row) -> Who:
-    return Who(account["id"], account["username"], account["default_entity"], bool(account["admin"]))
+def who(account: Row) -> Viewer:
+    return Viewer(account["id"], account["username"], account["default_entity"], bool(account["admin"]))
 
 
-def who_is(db: Connection, user_id: int, since: int) -> Who | None:
+def who_is(db: Connection, user_id: int, since: int) -> Viewer | None:
     """The account of a session that began then (in nanoseconds since 1970), if both still are."""
     account = db.one(ACCOUNT_OF_SESSION, id=user_id, since=since)
     return who(account) if account else None
@@ -131,7 +131,7 @@ def new_login_token(db: Connection, user_id: int) -> str:
     return token
 
 
-def use_login_token(db: Connection, token: str) -> Who | None:
+def use_login_token(db: Connection, token: str) -> Viewer | None:
     """Whom the token signs in; it is spent thereby."""
     spent = db.one(
         "delete from login_token where hash = :hash and expires_at >= :now returning user_id",
@@ -164,7 +164,7 @@ def _hash(secret: str) -> str:
 
 def add_user(
     db: Connection,
-    who: Who,
+    who: Viewer,
     name: str,
     key: str | None,
     admin: bool = False,
@@ -188,7 +188,7 @@ def add_user(
     return db.row("select * from account where id = :id", id=user["id"])
 
 
-def remove_user(db: Connection, who: Who, name: str) -> None:
+def remove_user(db: Connection, who: Viewer, name: str) -> None:
     """Ends the account: no keys, no memberships. The name stays taken, since runs and versions name it."""
     user = user_named(db, name)
     if user["id"] == operator(db):
@@ -228,7 +228,7 @@ def keys_of(db: Connection, user_id: int) -> list[Row]:
     return db.all("select * from api_key where user_id = :user order by id", user=user_id)
 
 
-def search(db: Connection, asker: Who, text: str) -> list[Row]:
+def search(db: Connection, asker: Viewer, text: str) -> list[Row]:
     """Users by name or e-mail, of those who share a team or organization with the asker."""
     return [user for user in db.all(SEARCH, text=text) if asker.admin or _know_each_other(db, asker, user)]
 
@@ -236,7 +236,7 @@ def search(db: Connection, asker: Who, text: str) -> list[Row]:
 SEARCH = "select * from account where deleted_at is null and :text in (username, email) order by username"
 
 
-def _know_each_other(db: Connection, asker: Who, user: Row) -> bool:
+def _know_each_other(db: Connection, asker: Viewer, user: Row) -> bool:
     if user["id"] == asker.user_id:
         return True
     return bool(

@@ -10,7 +10,7 @@ from typing import Any
 from wandb_registry.db.connection import Connection
 from wandb_registry.errors import BadInput, Conflict
 from wandb_registry.model import access, names, projects
-from wandb_registry.model.access import Role, Who
+from wandb_registry.model.access import Role, Viewer
 from wandb_registry.model.artifacts import (
     collections,
     content_ownership,
@@ -38,7 +38,7 @@ select * from artifact where collection_id = :collection and distributed_id = :g
 """
 
 
-def create(db: Connection, who: Who, given: dict[str, Any]) -> Row:
+def create(db: Connection, who: Viewer, given: dict[str, Any]) -> Row:
     """Announces a version. The same content again, in the same sequence, is the version that is there."""
     project = projects.ensure(db, who, given["entity_name"], given["project_name"])
     run = access.find_run(db, project, given["run_name"]) if given.get("run_name") else None
@@ -86,7 +86,9 @@ def _deduplicates(given: dict[str, Any]) -> bool:
     return bool(given.get("enable_digest_deduplication")) and not given.get("distributed_id")
 
 
-def _insert(db: Connection, who: Who, run: Row | None, sequence: Row, aliases: list[str], given: dict[str, Any]) -> Row:
+def _insert(
+    db: Connection, who: Viewer, run: Row | None, sequence: Row, aliases: list[str], given: dict[str, Any]
+) -> Row:
     latest = memberships.find(db, sequence["id"], memberships.LATEST)
     return db.row(
         """
@@ -112,7 +114,7 @@ def _insert(db: Connection, who: Who, run: Row | None, sequence: Row, aliases: l
     )
 
 
-def commit(db: Connection, who: Who, artifact: Row, size_on_disk: Callable[[str], int | None]) -> Row:
+def commit(db: Connection, who: Viewer, artifact: Row, size_on_disk: Callable[[str], int | None]) -> Row:
     """Publishes a version: entries, number, aliases, at once. A committed one stays as it is.
 
     `size_on_disk(md5)` says how many bytes of a content the store has.
@@ -144,7 +146,7 @@ def commit(db: Connection, who: Who, artifact: Row, size_on_disk: Callable[[str]
     return committed
 
 
-def _give_aliases(db: Connection, who: Who, membership: Row, aliases: list[str]) -> None:
+def _give_aliases(db: Connection, who: Viewer, membership: Row, aliases: list[str]) -> None:
     for alias in aliases:
         memberships.move_alias(db, who, membership, alias)
 
@@ -170,7 +172,7 @@ def update(db: Connection, artifact: Row, given: dict[str, Any]) -> Row:
     )
 
 
-def delete(db: Connection, who: Who, artifact: Row, with_aliases: bool) -> Row:
+def delete(db: Connection, who: Viewer, artifact: Row, with_aliases: bool) -> Row:
     """Takes a version out of every collection. Its row stays, so that its id and number are never given again."""
     places = memberships.of_artifact(db, artifact["id"])
     held = sorted({alias["name"] for place in places for alias in memberships.aliases(db, place["id"])})
@@ -220,7 +222,7 @@ def newest_of_any_state(db: Connection, collection_id: int) -> Row | None:
     return db.one("select * from artifact where collection_id = :id order by id desc limit 1", id=collection_id)
 
 
-def used_by_run(db: Connection, who: Who, given: dict[str, Any], number: int) -> Row:
+def used_by_run(db: Connection, who: Viewer, given: dict[str, Any], number: int) -> Row:
     """Records that a run uses a version."""
     run = access.run(db, who, given["entity_name"], given["project_name"], given["run_name"], Role.MEMBER)
     artifact = access.artifact(db, who, number, Role.VIEWER)

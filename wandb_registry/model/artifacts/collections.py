@@ -5,7 +5,7 @@ from typing import Any
 from wandb_registry.db.connection import Connection
 from wandb_registry.errors import BadInput, Conflict, NotFound
 from wandb_registry.model import access, activity_log, names
-from wandb_registry.model.access import Role, Who
+from wandb_registry.model.access import Role, Viewer
 from wandb_registry.model.artifacts import memberships, references
 
 Row = dict[str, Any]
@@ -18,7 +18,7 @@ def find(db: Connection, project_id: int, name: str) -> Row | None:
     )
 
 
-def writable(db: Connection, who: Who, entity_name: str, project_name: str, name: str) -> Row:
+def writable(db: Connection, who: Viewer, entity_name: str, project_name: str, name: str) -> Row:
     """The collection to change, by its address, or a refusal."""
     project = access.project(db, who, entity_name, project_name, Role.MEMBER)
     found = find(db, project["id"], name)
@@ -137,7 +137,7 @@ select membership.*
 """
 
 
-def update(db: Connection, who: Who, collection: Row, name: str | None, description: str | None) -> Row:
+def update(db: Connection, who: Viewer, collection: Row, name: str | None, description: str | None) -> Row:
     if name and name != collection["name"] and find(db, collection["project_id"], names.collection(name)):
         raise Conflict(f"There is a collection '{name}' in this project already.")
     changed = db.row(
@@ -158,7 +158,7 @@ def update(db: Connection, who: Who, collection: Row, name: str | None, descript
     return changed
 
 
-def change_type(db: Connection, who: Who, collection: Row, name: str) -> Row:
+def change_type(db: Connection, who: Viewer, collection: Row, name: str) -> Row:
     """Gives a sequence another type. Types that the SDK itself logs stay what they are."""
     if collection["kind"] != "SEQUENCE":
         raise BadInput("The type of a registered collection can't be changed.")
@@ -180,14 +180,14 @@ def change_type(db: Connection, who: Who, collection: Row, name: str) -> Row:
     )
 
 
-def delete(db: Connection, who: Who, doomed: list[Row]) -> None:
+def delete(db: Connection, who: Viewer, doomed: list[Row]) -> None:
     """Removes portfolios with their links, and sequences with their versions and all links to them."""
     references.refuse_if_referred(db, [collection["id"] for collection in doomed])
     for collection in doomed:
         _delete(db, who, collection)
 
 
-def _delete(db: Connection, who: Who, collection: Row) -> None:
+def _delete(db: Connection, who: Viewer, collection: Row) -> None:
     only_here = collection["id"] if collection["kind"] == "PORTFOLIO" else None
     places = db.all("select * from membership where collection_id = :id order by id", id=collection["id"])
     for place in places:

@@ -8,7 +8,7 @@ from typing import Any
 from wandb_registry.db.connection import Connection
 from wandb_registry.errors import NotFound
 from wandb_registry.model import access
-from wandb_registry.model.access import Who
+from wandb_registry.model.access import Viewer
 from wandb_registry.model.artifacts import manifests
 
 Row = dict[str, Any]
@@ -27,7 +27,7 @@ select holding.*, exists (select 1 from artifact where artifact.id = holding.art
 """
 
 
-def find(db: Connection, who: Who, entity_id: int, md5: str) -> Row | None:
+def find(db: Connection, who: Viewer, entity_id: int, md5: str) -> Row | None:
     """What the entity has, unless it was sent for a version that the account may not read: a project can be closed to
     members of its entity.
     """
@@ -56,7 +56,7 @@ def entity_of(db: Connection, artifact_id: int) -> int:
 
 
 def checker(
-    db: Connection, who: Who, artifact_id: int, size_on_disk: Callable[[str], int | None]
+    db: Connection, who: Viewer, artifact_id: int, size_on_disk: Callable[[str], int | None]
 ) -> Callable[[str, int | None], int | None]:
     """Answers the size of content that this version may have: its entity's own, or that of a version one may read."""
     entity_id = entity_of(db, artifact_id)

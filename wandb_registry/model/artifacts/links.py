@@ -5,7 +5,7 @@ from typing import Any
 from wandb_registry.db.connection import Connection
 from wandb_registry.errors import BadInput, NotFound
 from wandb_registry.model import projects
-from wandb_registry.model.access import Who
+from wandb_registry.model.access import Viewer
 from wandb_registry.model.artifacts import collections, memberships
 
 Row = dict[str, Any]
@@ -13,7 +13,7 @@ Row = dict[str, Any]
 
 def link(
     db: Connection,
-    who: Who,
+    who: Viewer,
     artifact: Row,
     entity_name: str | None,
     project_name: str | None,
@@ -35,7 +35,7 @@ def link(
     return membership
 
 
-def unlink(db: Connection, who: Who, portfolio: Row, artifact_id: int) -> None:
+def unlink(db: Connection, who: Viewer, portfolio: Row, artifact_id: int) -> None:
     """Takes a version out of a portfolio, with the aliases that it has there."""
     if portfolio["kind"] != "PORTFOLIO":
         raise BadInput(f"'{portfolio['name']}' owns its versions: delete the version instead of unlinking it.")
@@ -46,7 +46,7 @@ def unlink(db: Connection, who: Who, portfolio: Row, artifact_id: int) -> None:
     memberships.remove(db, who, membership, "unlink")
 
 
-def place(db: Connection, who: Who, artifact_id: int, entity: str, project: str, name: str) -> Row:
+def place(db: Connection, who: Viewer, artifact_id: int, entity: str, project: str, name: str) -> Row:
     """The membership of a version in a collection that the account may change."""
     collection = collections.writable(db, who, entity, project, name)
     membership = memberships.of(db, collection["id"], artifact_id)

@@ -10,7 +10,7 @@ from typing import Any
 from wandb_registry.db.connection import Connection
 from wandb_registry.errors import Conflict
 from wandb_registry.model import activity_log, names
-from wandb_registry.model.access import Who
+from wandb_registry.model.access import Viewer
 from wandb_registry.model.artifacts import protected_aliases
 
 Row = dict[str, Any]
@@ -92,7 +92,7 @@ def count(db: Connection, collection_id: int) -> int:
     return db.value("select count(*) from membership where collection_id = :collection", collection=collection_id)
 
 
-def add(db: Connection, who: Who, collection_id: int, artifact_id: int, action: str) -> Row:
+def add(db: Connection, who: Viewer, collection_id: int, artifact_id: int, action: str) -> Row:
     """Gives the version the next number of the collection. The action is what the log calls it: 'log' or 'link'."""
     index = db.value(
         "update collection set next_index = next_index + 1 where id = :id returning next_index - 1", id=collection_id
@@ -112,7 +112,7 @@ def add(db: Connection, who: Who, collection_id: int, artifact_id: int, action: 
     return membership
 
 
-def remove(db: Connection, who: Who, membership: Row, action: str) -> None:
+def remove(db: Connection, who: Viewer, membership: Row, action: str) -> None:
     """Takes the version out of the collection; if it was `latest`, the newest that is left becomes it."""
     held = [alias["name"] for alias in aliases(db, membership["id"])]
     for name in held:
@@ -124,7 +124,7 @@ def remove(db: Connection, who: Who, membership: Row, action: str) -> None:
         move_alias(db, who, newest[0], LATEST)
 
 
-def record(db: Connection, who: Who, action: str, membership: Row) -> None:
+def record(db: Connection, who: Viewer, action: str, membership: Row) -> None:
     collection, artifact = membership["collection_id"], membership["artifact_id"]
     activity_log.of_collection(db, who, action, collection, name=version(membership), artifact_id=artifact)
 
@@ -183,7 +183,7 @@ def aliases_of_collection(db: Connection, collection_id: int) -> list[Row]:
     return db.all("select * from alias where collection_id = :collection order by name", collection=collection_id)
 
 
-def move_alias(db: Connection, who: Who, membership: Row, name: str) -> None:
+def move_alias(db: Connection, who: Viewer, membership: Row, name: str) -> None:
     """Puts the alias on this version, and so takes it from any other of the collection."""
     holder = db.one(BY_ALIAS, collection=membership["collection_id"], alias=names.alias(name))
     if holder and holder["id"] == membership["id"]:
@@ -200,7 +200,7 @@ def move_alias(db: Connection, who: Who, membership: Row, name: str) -> None:
     _record_alias(db, who, membership, name, version(holder) if holder else None, version(membership))
 
 
-def drop_alias(db: Connection, who: Who, membership: Row, name: str) -> None:
+def drop_alias(db: Connection, who: Viewer, membership: Row, name: str) -> None:
     """Takes the alias from this version; no matter if it hasn't got it."""
     if name not in (alias["name"] for alias in aliases(db, membership["id"])):
         return
@@ -212,6 +212,8 @@ def drop_alias(db: Connection, who: Who, membership: Row, name: str) -> None:
     _record_alias(db, who, membership, name, version(membership), None)
 
 
-def _record_alias(db: Connection, who: Who, membership: Row, name: str, before: str | None, after: str | None) -> None:
+def _record_alias(
+    db: Connection, who: Viewer, membership: Row, name: str, before: str | None, after: str | None
+) -> None:
     collection, artifact = membership["collection_id"], membership["artifact_id"]
     activity_log.of_collection(db, who, "alias", collection, name, before, after, artifact)

@@ -5,7 +5,7 @@ from typing import Any
 from wandb_registry.db.connection import Connection
 from wandb_registry.errors import BadInput, Forbidden
 from wandb_registry.model import access, activity_log, names
-from wandb_registry.model.access import Role, Who
+from wandb_registry.model.access import Role, Viewer
 
 Row = dict[str, Any]
 PROTECTS = """
@@ -18,7 +18,7 @@ select project.*, entity.name as entity_name
 """
 
 
-def check(db: Connection, who: Who, collection_id: int, alias: str) -> None:
+def check(db: Connection, who: Viewer, collection_id: int, alias: str) -> None:
     """Refuses to move an alias that is protected, unless an admin does it."""
     project = db.one(PROTECTS, collection=collection_id, alias=alias)
     if project and access.project_role(db, who, project) < Role.ADMIN:
@@ -32,7 +32,7 @@ def of_project(db: Connection, project_id: int) -> list[str]:
     return [row["name"] for row in rows]
 
 
-def replace(db: Connection, who: Who, project: Row, aliases: list[str]) -> None:
+def replace(db: Connection, who: Viewer, project: Row, aliases: list[str]) -> None:
     """Protects these aliases of a project or registry, and no others."""
     wanted, before = sorted({names.alias(alias) for alias in aliases}), of_project(db, project["id"])
     if "latest" in wanted:

@@ -5,7 +5,7 @@ from typing import Any
 from wandb_registry.db.connection import Connection
 from wandb_registry.errors import BadInput, Conflict, NotFound
 from wandb_registry.model import access, activity_log, names, projects
-from wandb_registry.model.access import Role, Who
+from wandb_registry.model.access import Role, Viewer
 from wandb_registry.model.accounts import members
 from wandb_registry.model.artifacts import collections
 
@@ -19,7 +19,7 @@ select *
 """
 
 
-def find_organization(db: Connection, who: Who, name: str) -> Row | None:
+def find_organization(db: Connection, who: Viewer, name: str) -> Row | None:
     """The organization by its own name or that of its entity, if the account belongs to it."""
     organization = db.one(ORGANIZATION_BY_NAME, name=name)
     if organization is None or not access.shares_organization(db, who, organization["id"]):
@@ -48,7 +48,7 @@ def organizations_of_user(db: Connection, user_id: int) -> list[Row]:
     )
 
 
-def upsert(db: Connection, who: Who, given: dict[str, Any]) -> tuple[Row, bool]:
+def upsert(db: Connection, who: Viewer, given: dict[str, Any]) -> tuple[Row, bool]:
     """Makes or changes a project or registry. Says whether it is new. Whoever makes a registry is its admin."""
     if not given.get("name"):
         raise BadInput("A project needs a name.")
@@ -102,7 +102,7 @@ def _add_type(db: Connection, project: Row, name: str) -> None:
     )
 
 
-def rename(db: Connection, who: Who, entity: str, old: str, new: str) -> Row:
+def rename(db: Connection, who: Viewer, entity: str, old: str, new: str) -> Row:
     """Gives a project or registry another name."""
     project = access.project(db, who, entity, old, Role.ADMIN)
     if old.startswith(projects.REGISTRY_PREFIX) != names.project(new).startswith(projects.REGISTRY_PREFIX):
@@ -120,7 +120,7 @@ def rename(db: Connection, who: Who, entity: str, old: str, new: str) -> Row:
     return renamed
 
 
-def delete(db: Connection, who: Who, number: int) -> None:
+def delete(db: Connection, who: Viewer, number: int) -> None:
     """Removes a project or registry with all that lies in it, unless something of that is in production."""
     project = access.project_by_id(db, who, number, Role.ADMIN)
     inside = db.all("select * from collection where project_id = :project", project=project["id"])

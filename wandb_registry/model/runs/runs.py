@@ -8,7 +8,7 @@ from typing import Any
 from wandb_registry.db.connection import Connection
 from wandb_registry.errors import BadInput, NotFound
 from wandb_registry.model import access, activity_log, names, projects
-from wandb_registry.model.access import Role, Who
+from wandb_registry.model.access import Role, Viewer
 from wandb_registry.model.accounts import members
 from wandb_registry.model.artifacts import artifacts, lineage, memberships
 
@@ -55,7 +55,7 @@ returning *
 """
 
 
-def upsert(db: Connection, who: Who, number: int | None, given: dict[str, Any]) -> tuple[Row, bool]:
+def upsert(db: Connection, who: Viewer, number: int | None, given: dict[str, Any]) -> tuple[Row, bool]:
     """Makes or changes a run: by its number, or by entity, project and name. Says whether it is new."""
     inserted = False
     if number is not None:
@@ -70,7 +70,7 @@ def upsert(db: Connection, who: Who, number: int | None, given: dict[str, Any]) 
     return db.row(UPDATE, id=run["id"], sweep_id=_sweep(db, run, given.get("sweep")), **_values(given)), inserted
 
 
-def _insert(db: Connection, who: Who, project: Row, name: str, given: dict[str, Any]) -> Row:
+def _insert(db: Connection, who: Viewer, project: Row, name: str, given: dict[str, Any]) -> Row:
     return db.row(
         """
         insert into run (project_id, name, display_name, user_id)
@@ -197,7 +197,7 @@ def ask_to_stop(db: Connection, run: Row) -> None:
     db.execute("update run set stop_asked = 1 where id = :id", {"id": run["id"]})
 
 
-def delete(db: Connection, who: Who, number: int, with_artifacts: bool) -> None:
+def delete(db: Connection, who: Viewer, number: int, with_artifacts: bool) -> None:
     """Removes a run and what it streamed, and on demand the versions that it was the first to log.
 
     To delete a run again changes nothing.

@@ -6,7 +6,7 @@ from typing import Any
 
 from wandb_registry.db.connection import Connection
 from wandb_registry.model import access
-from wandb_registry.model.access import Who
+from wandb_registry.model.access import Viewer
 from wandb_registry.model.nested_keys import leaves
 
 Row = dict[str, Any]
@@ -55,13 +55,13 @@ class Score:
 NONE = Score({}, None)
 
 
-def makers(db: Connection, who: Who, artifact_ids: list[int]) -> dict[int, Row]:
+def makers(db: Connection, who: Viewer, artifact_ids: list[int]) -> dict[int, Row]:
     """The runs that made versions, as far as the account may see them."""
     rows = access.visible(db, who, db.all(MADE, artifacts=json.dumps(artifact_ids)))
     return {row["artifact_id"]: row for row in rows}
 
 
-def of_versions(db: Connection, who: Who, artifact_ids: list[int]) -> dict[int, Score]:
+def of_versions(db: Connection, who: Viewer, artifact_ids: list[int]) -> dict[int, Score]:
     """The score of each version that has one: from its evaluation, another run that used it, or its maker."""
     used = access.visible(db, who, db.all(MEASURED, artifacts=json.dumps(artifact_ids)))
     found: dict[int, Score] = {}

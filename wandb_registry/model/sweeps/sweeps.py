@@ -8,7 +8,7 @@ from typing import Any
 from wandb_registry.db.connection import Connection
 from wandb_registry.errors import BadInput, NotFound
 from wandb_registry.model import access, projects
-from wandb_registry.model.access import Role, Who
+from wandb_registry.model.access import Role, Viewer
 from wandb_registry.model.sweeps import search_space
 from wandb_registry.model.sweeps.search_space import Space
 
@@ -28,7 +28,7 @@ returning *
 """
 
 
-def upsert(db: Connection, who: Who, number: int | None, given: dict[str, Any]) -> Row:
+def upsert(db: Connection, who: Viewer, number: int | None, given: dict[str, Any]) -> Row:
     """Makes a sweep, or changes the one of this number: its configuration, names or state."""
     config, state = given.get("config"), given.get("state")
     if state is not None and state not in STATES:
@@ -44,7 +44,7 @@ def upsert(db: Connection, who: Who, number: int | None, given: dict[str, Any]) 
     return db.row(UPDATE, id=sweep["id"], **values)
 
 
-def _insert(db: Connection, who: Who, given: dict[str, Any], space: Space) -> Row:
+def _insert(db: Connection, who: Viewer, given: dict[str, Any], space: Space) -> Row:
     project = projects.ensure(db, who, given.get("entity_name"), given.get("project_name"))
     return db.row(
         """
@@ -68,7 +68,7 @@ def find(db: Connection, project: Row, name: str) -> Row | None:
     return db.one("select * from sweep where project_id = :project and name = :name", project=project["id"], name=name)
 
 
-def by_id(db: Connection, who: Who, number: int, need: Role) -> Row:
+def by_id(db: Connection, who: Viewer, number: int, need: Role) -> Row:
     sweep = db.one("select * from sweep where id = :id", id=number)
     if sweep is None or not access.readable(db, who, sweep["project_id"]):
         raise _not_found(who)
@@ -76,7 +76,7 @@ def by_id(db: Connection, who: Who, number: int, need: Role) -> Row:
     return sweep
 
 
-def _not_found(who: Who) -> NotFound:
+def _not_found(who: Viewer) -> NotFound:
     return NotFound(f"The sweep was not found, or '{who.username}' may not see it.")
 
 
@@ -125,7 +125,7 @@ def run_count(db: Connection, sweep: Row) -> int:
 # ---- agents ----
 
 
-def add_agent(db: Connection, who: Who, given: dict[str, Any]) -> Row:
+def add_agent(db: Connection, who: Viewer, given: dict[str, Any]) -> Row:
     """Registers a process that will run trials of a sweep."""
     project = access.project(db, who, given.get("entity_name"), given.get("project_name"), Role.MEMBER)
     sweep = find(db, project, given["sweep"])
@@ -163,7 +163,7 @@ def agent_runs(db: Connection, agent: Row, limit: int, offset: int) -> list[Row]
 HEARD = "update agent set heartbeat_at = strftime('%Y-%m-%dT%H:%M:%SZ') where id = :id returning *"
 
 
-def heartbeat(db: Connection, who: Who, number: int, busy: bool) -> tuple[Row, list[dict[str, Any]]]:
+def heartbeat(db: Connection, who: Viewer, number: int, busy: bool) -> tuple[Row, list[dict[str, Any]]]:
     """The agent, and what it is to do next. One that is busy with a run gets no other."""
     agent = db.one(HEARD, id=number)
     if agent is None:

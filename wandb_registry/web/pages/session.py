@@ -16,7 +16,7 @@ from wandb_registry.http.authentication import (
     who_asks,
     who_looks,
 )
-from wandb_registry.model.access import Who
+from wandb_registry.model.access import Viewer
 from wandb_registry.model.accounts import users
 from wandb_registry.web.endpoints import THEME_COOKIE, Endpoints, read_form
 
@@ -80,18 +80,18 @@ class Session:
         }
         return self.endpoints.html(request, "login.html", 403 if problem else 200, **shown)
 
-    def _who_has_token(self, token: str) -> Who | None:
+    def _who_has_token(self, token: str) -> Viewer | None:
         with self.store.db.write() as db:
             return users.use_login_token(db, token)
 
-    def _who_has_key(self, key: str) -> Who | None:
+    def _who_has_key(self, key: str) -> Viewer | None:
         try:
             with self.store.db.read() as db:
                 return users.sign_in(db, key.strip())
         except NotSignedIn:
             return None
 
-    def _new_token(self, who: Who) -> str:
+    def _new_token(self, who: Viewer) -> str:
         with self.store.db.write() as db:
             return users.new_login_token(db, who.user_id)
 
