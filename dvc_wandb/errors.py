@@ -76,7 +76,7 @@ class RecorderGone(RegistryAway):
 
 def not_mirrored(stage: str, why: str) -> str:
     """The one line that a stage costs that the registry does not have."""
-    return f"{stage}: not mirrored: {why}. Its outputs are safe in DVC; `make mirror` (dvc-wandb mirror) makes it up."
+    return f"{stage}: not mirrored: {why}. Its outputs are safe in DVC; `dvc-wandb mirror` makes it up."
 
 
 def first_line(error: BaseException) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from dvc_wandb.errors import LineageError, RegistryAway, in_a_sentence
 from dvc_wandb.production import history, registry_state
-from dvc_wandb.production.promoting_stage import PromotingStage, promoting_stage_of
+from dvc_wandb.production.promoting_stage import PromotingStage, find_promoting_stage
 from dvc_wandb.production.registry_state import ALIAS
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.settings import project_root
@@ -35,18 +35,18 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     pipeline = Pipeline(project_root())
-    where = promoting_stage_of(pipeline)
+    stage = find_promoting_stage(pipeline)
     name, _, version = arguments.model.partition(":")
     version = version or ALIAS
-    target = registered_model_called(where, name)
+    target = registered_model_called(stage, name)
     if arguments.at is not None and version != ALIAS:
         raise LineageError(f"--at asks what was in production; leave out ':{version}', or the date.")
     output = Path(arguments.output)
     if output.is_dir():
         raise LineageError(f"{output} is a folder; name the file to write in it, such as {output / 'model.h5'}.")
-    md5, said = _recorded(where, target, arguments.at) if version == ALIAS else _held(where, target, version)
+    md5, said = _recorded(stage, target, arguments.at) if version == ALIAS else _in_registry(stage, target, version)
     try:
-        found = where.asked(lambda: fetch.find(pipeline, target, md5, where.connected))
+        found = stage.ask_registry(lambda: fetch.find(pipeline, target, md5, stage.connect))
     except RegistryAway as error:
         raise LineageError(f"{in_a_sentence(error)}, and only the registry has the model {md5}.") from None
     _write(found, output)
@@ -54,46 +54,48 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def registered_model_called(where: PromotingStage, name: str) -> str:
+def registered_model_called(stage: PromotingStage, name: str) -> str:
     """The registered model that `name` means: with its registry, or the one of the record without."""
-    record = where.record()
+    record = stage.record()
     known = record.registered_model if record else ""
     if name in (known, known.rpartition("/")[2]):
         return known
     if "/" in name:
         return name
     raise LineageError(
-        f"{where.path} is about {known or 'nothing yet'}; name another one with its registry: REGISTRY/{name}."
+        f"{stage.record_path} is about {known or 'nothing yet'}; name another one with its registry: REGISTRY/{name}."
     )
 
 
-def _recorded(where: PromotingStage, target: str, date: str | None) -> tuple[str, str]:
+def _recorded(stage: PromotingStage, target: str, date: str | None) -> tuple[str, str]:
     """The md5 of what the record has, or had, in production, and how that is known."""
-    record, source = where.record(), where.path
+    record, source = stage.record(), stage.record_path
     if date is not None:
-        chapter = history.at(history.of_git(where.root, where.path), history.moment(date))
-        record = chapter.record if chapter else None
-        source = f"{where.path} at the commit {str(chapter.commit)[:10]}" if chapter else source
+        period = history.period_at(history.from_git(stage.root, stage.record_path), history.parse_moment(date))
+        record = period.record if period else None
+        source = f"{stage.record_path} at the commit {str(period.commit)[:10]}" if period else source
     if record is None or record.registered_model != target or record.model_md5 is None:
         when = f" at {date}" if date else ""
-        cut = history.cut_off(where.root) if date else None
-        raise LineageError(f"{where.path} has no model of {target} in production{when}{f'; {cut}' if cut else ''}.")
+        cut = history.why_incomplete(stage.root) if date else None
+        raise LineageError(
+            f"{stage.record_path} has no model of {target} in production{when}{f'; {cut}' if cut else ''}."
+        )
     return record.model_md5, f"in production by {source}"
 
 
-def _held(where: PromotingStage, target: str, version: str) -> tuple[str, str]:
+def _in_registry(stage: PromotingStage, target: str, version: str) -> tuple[str, str]:
     """The md5 of a version, named by its number or an alias, and its number in the registry."""
     try:
-        held = where.asked(lambda: where.connected() and registry_state.held(target, version))
+        found = stage.ask_registry(lambda: stage.connect() and registry_state.find_version(target, version))
     except RegistryAway as error:
         raise LineageError(f"{in_a_sentence(error)}, and only the registry knows what '{version}' is.") from None
-    if held is None:
+    if found is None:
         raise LineageError(f"{target} has no version or alias '{version}' in the registry.")
-    if not held.md5:
+    if not found.md5:
         raise LineageError(
-            f"{target}:{held.version} was not made by this pipeline: there is no md5 to check it against."
+            f"{target}:{found.version} was not made by this pipeline: there is no md5 to check it against."
         )
-    return held.md5, f"{held.version} in the registry"
+    return found.md5, f"{found.version} in the registry"
 
 
 def _write(found: Path, output: Path) -> None:

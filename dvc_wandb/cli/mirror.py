@@ -121,7 +121,9 @@ def _follow(
         if _promoted(pipeline, registry, execution):
             continue
         try:
-            if said := alias.fill_in(pipeline, execution, connection, unfinished=execution.key in unfinished):
+            if said := alias.complete_promotion(
+                pipeline, execution, connection, unfinished=execution.key in unfinished
+            ):
                 print(said, file=sys.stderr)
         except LineageError as error:
             left.append(mirror.NotMirrored(alias.ALIAS, in_a_sentence(error)))
@@ -130,7 +132,7 @@ def _follow(
 
 def _promoted(pipeline: Pipeline, registry: MirroredProject, execution: Execution) -> bool:
     """Whether the alias is seen to be where the record has it, without a question."""
-    production = alias.recorded(pipeline, execution)
+    production = alias.recorded_model(pipeline, execution)
     return production is not None and registry.has_alias(production.registered_model, production.md5, alias.ALIAS)
 
 

@@ -8,10 +8,11 @@ from typing import Any
 
 from dvc_wandb.errors import LineageError
 from dvc_wandb.production import Record, alias
-from dvc_wandb.production.promoting_stage import PromotingStage, promoting_stage_of
+from dvc_wandb.production.promoting_stage import PromotingStage, find_promoting_stage
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.settings import project_root
-from dvc_wandb.promotion import decisions, dry_run
+from dvc_wandb.promotion import choices, decisions, dry_run
+from dvc_wandb.promotion.agreement import ask_first
 from dvc_wandb.sync.locks import alone
 
 
@@ -35,51 +36,51 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    where = promoting_stage_of(Pipeline(project_root()))
+    stage = find_promoting_stage(Pipeline(project_root()))
     if arguments.version and not (arguments.reason or "").strip():
         raise LineageError('say why, for the record: dvc-wandb promote --version v3 --reason "…".')
     if arguments.version:
-        return decide(where, arguments, lambda: decisions.version(where, arguments.version, arguments.reason))
+        return decide(stage, arguments, lambda: choices.version(stage, arguments.version, arguments.reason))
     if arguments.source:
-        return decide(where, arguments, lambda: decisions.from_registry(where, arguments.reason))
+        return decide(stage, arguments, lambda: choices.from_registry(stage, arguments.reason))
     if arguments.reason:
         raise LineageError("a reason belongs to a person's decision: name a --version, or --from registry.")
     if arguments.dry:
-        return print_dry_run(where, lambda: dry_run.of_gate(where))
+        return print_dry_run(stage, lambda: dry_run.try_gate(stage))
     refuse_where_no_person_decides()
-    with alone(where.root, "promotion"):
-        decisions.by_gate(where)
+    with alone(stage.root, "promotion"):
+        decisions.by_gate(stage)
     return 0
 
 
-def decide(where: PromotingStage, arguments: argparse.Namespace, wanted: Callable[[], Record]) -> int:
+def decide(stage: PromotingStage, arguments: argparse.Namespace, wanted: Callable[[], Record]) -> int:
     """Carry out a person's decision: `wanted` says what the record then is. Who comes second hears of the first."""
     if arguments.dry:
-        return print_dry_run(where, lambda: dry_run.of_record(where, wanted()))
+        return print_dry_run(stage, lambda: dry_run.try_record(stage, wanted()))
     refuse_where_no_person_decides()
-    before = where.record()
-    with alone(where.root, "promotion"):
-        now = where.record()
+    before = stage.record()
+    with alone(stage.root, "promotion"):
+        now = stage.record()
         if now != before:
             raise LineageError(
                 f"meanwhile {str(now.model_md5 if now else None)[:8]} became production ({now.reason if now else ''}). "
                 "Nothing was changed; run this again if you still mean it."
             )
-        decisions.by_person(where, decisions.ask(where, wanted))
+        decisions.by_person(stage, ask_first(stage, wanted))
     return 0
 
 
-def print_dry_run(where: PromotingStage, trial: Callable[[], Iterator[str]]) -> int:
+def print_dry_run(stage: PromotingStage, trial: Callable[[], Iterator[str]]) -> int:
     """Say what would happen."""
 
     def said() -> None:
         for line in trial():
             print(line, flush=True)
 
-    decisions.ask(where, said)
+    ask_first(stage, said)
     return 0
 
 
 def refuse_where_no_person_decides() -> None:
-    if reason := alias.why_never_here():
+    if reason := alias.why_forbidden():
         raise LineageError(f"{reason}, which never changes what is in production; --dry says what would happen.")

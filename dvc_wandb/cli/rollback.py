@@ -6,10 +6,10 @@ import argparse
 from typing import Any
 
 from dvc_wandb.cli.promote import add_common_options, decide
-from dvc_wandb.production.promoting_stage import promoting_stage_of
+from dvc_wandb.production.promoting_stage import find_promoting_stage
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.settings import project_root
-from dvc_wandb.promotion import decisions
+from dvc_wandb.promotion import choices
 
 
 def add_parser(commands: Any) -> None:
@@ -24,5 +24,5 @@ def add_parser(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    where = promoting_stage_of(Pipeline(project_root()))
-    return decide(where, arguments, lambda: decisions.back(where, arguments.reason))
+    stage = find_promoting_stage(Pipeline(project_root()))
+    return decide(stage, arguments, lambda: choices.rollback(stage, arguments.reason))

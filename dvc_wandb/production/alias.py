@@ -17,7 +17,7 @@ from dvc_wandb import content_alias, production
 from dvc_wandb.client.connection import RegistryConnection, public_api
 from dvc_wandb.errors import LineageError
 from dvc_wandb.production import Record, registry_state
-from dvc_wandb.production.registry_state import ALIAS, AliasHolder, held
+from dvc_wandb.production.registry_state import ALIAS, ModelVersion
 from dvc_wandb.project import git
 from dvc_wandb.project.lock import Execution
 from dvc_wandb.project.pipeline import Pipeline
@@ -45,25 +45,25 @@ class RecordedModel:
         return f"{self.registered_model} {self.md5[:8]}"
 
 
-def recorded(pipeline: Pipeline, execution: Execution) -> RecordedModel | None:
+def recorded_model(pipeline: Pipeline, execution: Execution) -> RecordedModel | None:
     """The record that `execution` keeps; None where it keeps none, or where nothing is in production."""
     path = execution.meta.get("promotes")
     if not path:
         return None
     try:
-        return of_record(production.read(pipeline.locate(execution.out(path))))
+        return model_of(production.read(pipeline.locate(execution.out(path))))
     except (OSError, LineageError):
         raise LineageError(
             f"{path} is no record of what is in production. `git checkout {path}` restores it."
         ) from None
 
 
-def of_record(record: Record) -> RecordedModel | None:
+def model_of(record: Record) -> RecordedModel | None:
     """None where nothing is in production."""
     return RecordedModel(record, record.model_md5) if record.model_md5 else None
 
 
-def candidate(pipeline: Pipeline, target: str) -> str | None:
+def candidate_md5(pipeline: Pipeline, target: str) -> str | None:
     """The model that the pipeline links to `target`, as it lies in the workspace; None where no stage does."""
     for execution in pipeline.locked():
         for path, linked in (execution.meta.get("links") or {}).items():
@@ -74,11 +74,11 @@ def candidate(pipeline: Pipeline, target: str) -> str | None:
     return None
 
 
-# ---- who may ----
+# ---- permission ----
 
 
-def why_never_here() -> str | None:
-    """Why nobody may move the alias from here; None where one may."""
+def why_forbidden() -> str | None:
+    """Why production can't be changed from here, whoever asks; None where it can."""
     if os.environ.get("DVC_EXP_NAME") or os.environ.get("DVC_EXP_BASELINE_REV"):
         return f"this is the experiment {os.environ.get('DVC_EXP_NAME', '')}".rstrip()
     if os.environ.get("GITHUB_EVENT_NAME", "").startswith("pull_request"):
@@ -86,9 +86,9 @@ def why_never_here() -> str | None:
     return None
 
 
-def why_not_here(pipeline: Pipeline, execution: Execution) -> str | None:
-    """Why a run here may not move the alias by itself; None where it may."""
-    if reason := why_never_here():
+def why_not_automatic(pipeline: Pipeline, execution: Execution) -> str | None:
+    """Why a run here doesn't move the alias by itself; None where it does."""
+    if reason := why_forbidden():
         return reason
     name = execution.meta.get("branches", "")
     branches = setting(pipeline.root, name)
@@ -104,119 +104,122 @@ def why_not_here(pipeline: Pipeline, execution: Execution) -> str | None:
 # ---- the alias ----
 
 
-def holder(wanted: RecordedModel) -> str | None:
-    """The md5 of the model that has the alias in the registry now; "" for one that DVC doesn't know."""
-    found = held(wanted.registered_model)
+def production_md5(model: RecordedModel) -> str | None:
+    """The md5 of the version that has the alias in the registry; "" for one that DVC doesn't know."""
+    found = registry_state.find_version(model.registered_model)
     return found.md5 if found else None
 
 
-def move(
-    connection: RegistryConnection, execution: Execution, wanted: RecordedModel, now: AliasHolder | None
-) -> AliasHolder:
-    """Put the alias on the recorded version from where it is `now`, after putting it on the record of that.
+def move_alias(
+    connection: RegistryConnection, execution: Execution, model: RecordedModel, current: ModelVersion | None
+) -> ModelVersion:
+    """Move the alias from the `current` version to the recorded one, after putting it on the record itself.
 
-    Returns who has it then: another one where somebody was faster, who keeps it. Raises LineageError where the registry
-    doesn't hold the recorded version.
+    Returns the version that has it then: another one where somebody else moved it first, which keeps it. Raises
+    LineageError where the registry doesn't hold the recorded version.
     """
     api = public_api()
-    if not api.artifact_exists(wanted.version):
+    if not api.artifact_exists(model.version):
         raise LineageError(
-            f"the registry has no version of {wanted.registered_model} with the bytes that are in production "
-            f"({wanted.md5}); the alias '{ALIAS}' stays where it is. {FILL}"
+            f"the registry has no version of {model.registered_model} with the bytes that are in production "
+            f"({model.md5}); the alias '{ALIAS}' stays where it is. {FILL}"
         )
-    version = api.artifact(wanted.version)
-    ours = registry_state.of_version(version)
-    earlier = registry_state.log(connection, ours.place) or []
-    _announce(
+    version = api.artifact(model.version)
+    ours = registry_state.as_model_version(version)
+    earlier = registry_state.alias_events(connection, ours.collection_path) or []
+    _add_alias_to_record(
         api,
-        f"{registry_state.record_path(connection, execution)}:{execution.out(execution.meta['promotes']).alias}",
+        f"{registry_state.record_collection(connection, execution)}:{execution.out(execution.meta['promotes']).alias}",
         anew=ALIAS not in version.aliases,
     )
-    _put_on(version)
-    later = registry_state.log(connection, ours.place, after=earlier[-1]["id"] if earlier else 0) or []
-    first = later[0] if later else {"before": now and now.version, "after": ours.version}
+    _add_alias(version)
+    last = earlier[-1]["id"] if earlier else 0
+    later = registry_state.alias_events(connection, ours.collection_path, after=last) or []
+    first = later[0] if later else {"before": current and current.version, "after": ours.version}
     winner = first["after"] if first["after"] != ours.version else first["before"]
-    if (first["before"], first["after"]) == (now and now.version, ours.version) or winner is None:
+    if (first["before"], first["after"]) == (current and current.version, ours.version) or winner is None:
         return ours
-    faster = registry_state.held(wanted.registered_model, winner)
-    if faster and later[-1]["after"] == ours.version:
-        _give_back(api, connection, execution, wanted.registered_model, faster)
-    return faster or ours
+    theirs = registry_state.find_version(model.registered_model, winner)
+    if theirs and later[-1]["after"] == ours.version:
+        _return_alias(api, connection, execution, model.registered_model, theirs)
+    return theirs or ours
 
 
-def _give_back(
-    api: Any, connection: RegistryConnection, execution: Execution, target: str, faster: AliasHolder
+def _return_alias(
+    api: Any, connection: RegistryConnection, execution: Execution, target: str, winner: ModelVersion
 ) -> None:
-    """Let who was faster have the alias again, and its record."""
-    if behind := registry_state.behind(connection, execution, faster):
-        _announce(api, f"{registry_state.record_path(connection, execution)}:{behind[0]}", anew=True)
-    _put_on(api.artifact(f"{target}:{faster.version}"))
+    """Give the alias back to the version that had it first, and to its record."""
+    if promoting := registry_state.promoting_record(connection, execution, winner):
+        record_version, _ = promoting
+        record = f"{registry_state.record_collection(connection, execution)}:{record_version}"
+        _add_alias_to_record(api, record, anew=True)
+    _add_alias(api.artifact(f"{target}:{winner.version}"))
 
 
-def _announce(api: Any, name: str, anew: bool) -> None:
-    """Put the alias on a record, `anew` where it has it already: by the order in the log a click is told apart."""
+def _add_alias_to_record(api: Any, name: str, anew: bool) -> None:
+    """Put the alias on a record; `anew` also where it has it: the order of the log's events tells it from a click."""
     if not api.artifact_exists(name):
         return
     record = api.artifact(name)
     if anew and ALIAS in record.aliases:
         record.aliases.remove(ALIAS)
         record.save()
-    _put_on(record)
+    _add_alias(record)
 
 
-def _put_on(version: Any) -> None:
+def _add_alias(version: Any) -> None:
     if ALIAS not in version.aliases:
         version.aliases.append(ALIAS)
         version.save()
 
 
-def may_leave(
+def may_move_from(
     pipeline: Pipeline,
     execution: Execution,
     connection: RegistryConnection,
-    wanted: RecordedModel,
-    now: AliasHolder | None,
+    model: RecordedModel,
+    current: ModelVersion | None,
     decided: bool,
 ) -> bool:
-    """Whether the alias may go to the recorded model by itself from where it is `now`.
+    """Whether the alias may move by itself from the `current` version to the recorded one.
 
     From nowhere, or from the model that the gate compared with, or that a person replaced. Not where the gate let
     everything be, nor where the alias has followed this record before, unless the stage has `decided` so again:
     then somebody moved it since.
     """
-    if now is None or now.md5 == wanted.md5:
+    if current is None or current.md5 == model.md5:
         return True
-    by_person = wanted.record.decided_by == production.PERSON
-    if now.md5 != wanted.record.replaces:
+    by_person = model.record.decided_by == production.PERSON
+    if current.md5 != model.record.replaces:
         return False
-    if not by_person and candidate(pipeline, wanted.registered_model) != wanted.md5:
+    if not by_person and candidate_md5(pipeline, model.registered_model) != model.md5:
         return False
-    return decided or not registry_state.arrived(connection, execution, wanted.record, wanted.version)
+    return decided or not registry_state.was_followed(connection, execution, model.record, model.version)
 
 
-def follow(
+def follow_record(
     pipeline: Pipeline, execution: Execution, connection: RegistryConnection, decided: bool = False
 ) -> str | None:
     """Make the registry agree with the record where that is allowed; one sentence on what came of it.
 
     `decided` says that the record changed while the stage ran.
     """
-    wanted = recorded(pipeline, execution)
-    if wanted is None:
+    model = recorded_model(pipeline, execution)
+    if model is None:
         return "nothing is in production" if execution.meta.get("promotes") else None
-    if reason := why_not_here(pipeline, execution):
-        return f"the record names {wanted}; the alias '{ALIAS}' stays where it is: {reason}"
-    now = held(wanted.registered_model)
-    if not may_leave(pipeline, execution, connection, wanted, now, decided):
-        return drifted(execution, wanted, now)
-    moved = move(connection, execution, wanted, now)
-    if moved.md5 != wanted.md5:
-        return drifted(execution, wanted, moved)
-    already = now and now.md5 == wanted.md5
-    return f"{wanted} is {ALIAS}{'' if already else ' now'}, in {execution.meta['promotes']} and at {connection.url}"
+    if reason := why_not_automatic(pipeline, execution):
+        return f"the record names {model}; the alias '{ALIAS}' stays where it is: {reason}"
+    current = registry_state.find_version(model.registered_model)
+    if not may_move_from(pipeline, execution, connection, model, current, decided):
+        return drift_message(execution, model, current)
+    moved = move_alias(connection, execution, model, current)
+    if moved.md5 != model.md5:
+        return drift_message(execution, model, moved)
+    already = current and current.md5 == model.md5
+    return f"{model} is {ALIAS}{'' if already else ' now'}, in {execution.meta['promotes']} and at {connection.url}"
 
 
-def fill_in(
+def complete_promotion(
     pipeline: Pipeline, execution: Execution, connection: RegistryConnection, unfinished: bool = False
 ) -> str | None:
     """Set the alias where no version has it; a sentence where another version than the recorded one does.
@@ -224,27 +227,27 @@ def fill_in(
     That may be a person's click, so it is reported and left: `promote` decides. After an `unfinished` run of the stage,
     which stopped before it moved the alias or while the registry was away, this makes it up.
     """
-    wanted = recorded(pipeline, execution)
-    if wanted is None or why_not_here(pipeline, execution):
+    model = recorded_model(pipeline, execution)
+    if model is None or why_not_automatic(pipeline, execution):
         return None
-    now = held(wanted.registered_model)
-    if now is None:
-        return follow(pipeline, execution, connection)
-    if now.md5 == wanted.md5:
+    current = registry_state.find_version(model.registered_model)
+    if current is None:
+        return follow_record(pipeline, execution, connection)
+    if current.md5 == model.md5:
         return None
-    if unfinished and may_leave(pipeline, execution, connection, wanted, now, decided=False):
-        now = move(connection, execution, wanted, now)
-    if now.md5 == wanted.md5:
-        return f"{wanted} is {ALIAS} now: a promotion that had stopped before the registry knew is complete"
-    return drifted(execution, wanted, now)
+    if unfinished and may_move_from(pipeline, execution, connection, model, current, decided=False):
+        current = move_alias(connection, execution, model, current)
+    if current.md5 == model.md5:
+        return f"{model} is {ALIAS} now: a promotion that had stopped before the registry knew is complete"
+    return drift_message(execution, model, current)
 
 
-def drifted(execution: Execution, wanted: RecordedModel, now: AliasHolder | None) -> str:
+def drift_message(execution: Execution, model: RecordedModel, current: ModelVersion | None) -> str:
     """That the two sides differ, and the two ways out."""
     return (
-        f"{execution.meta['promotes']} names {wanted.md5[:8]}, but in the registry {now or 'nothing'} is {ALIAS} of "
-        f"{wanted.registered_model}: `make promote` makes the registry follow git, `make promote FROM=registry` makes "
-        "git follow the registry"
+        f"{execution.meta['promotes']} names {model.md5[:8]}, but in the registry {current or 'nothing'} is {ALIAS} of "
+        f"{model.registered_model}: `dvc-wandb promote` makes the registry follow git, `dvc-wandb promote --from "
+        "registry` makes git follow the registry"
     )
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from dvc_wandb import production
 from dvc_wandb.errors import LineageError
 from dvc_wandb.production import Record
-from dvc_wandb.production.registry_state import ALIAS, Move
+from dvc_wandb.production.registry_state import ALIAS, AliasMove
 from dvc_wandb.project import git
 
 
 @dataclass(frozen=True)
-class Chapter:
+class ProductionPeriod:
     """A model in production since a commit of the record; `commit` is None for what is not committed yet."""
 
     record: Record
@@ -25,7 +25,7 @@ class Chapter:
 
 
 @dataclass(frozen=True)
-class Making:
+class ModelOrigin:
     """The commit whose lock first had a model, and what its stage read that other stages made: path → md5."""
 
     commit: str
@@ -35,45 +35,46 @@ class Making:
 # ---- git ----
 
 
-def of_git(root: Path, path: str) -> list[Chapter]:
+def from_git(root: Path, path: str) -> list[ProductionPeriod]:
     """The models that the record named, oldest first, along the first parents of this branch.
 
     Commits that changed no more than the record's words are left out, save that a reason may come later than the
     model; what lies in the workspace comes last.
     """
-    told: list[Chapter] = []
-    log = _asked(root, "log", "--reverse", "--first-parent", "--format=%H%x1f%cI%x1f%an", "--", path)
+    periods: list[ProductionPeriod] = []
+    log = _git(root, "log", "--reverse", "--first-parent", "--format=%H%x1f%cI%x1f%an", "--", path)
     for line in log.splitlines():
         commit, at, by = line.split("\x1f")
-        if record := _at(root, path, commit):
-            _tell(told, Chapter(record, commit, datetime.fromisoformat(at), by))
+        if record := _record_at(root, path, commit):
+            _append(periods, ProductionPeriod(record, commit, datetime.fromisoformat(at), by))
     if (root / path).exists():
         now = datetime.now().astimezone()
         user = git.output_or_none(root, "config", "user.name") or ""
-        _tell(told, Chapter(production.read(root / path), None, now, user))
-    return told
+        _append(periods, ProductionPeriod(production.read(root / path), None, now, user))
+    return periods
 
 
-def _tell(told: list[Chapter], chapter: Chapter) -> None:
-    last = told[-1] if told else None
-    if last is None or _model(chapter.record) != _model(last.record):
-        told.append(chapter)
+def _append(periods: list[ProductionPeriod], new: ProductionPeriod) -> None:
+    """Add a period; one of the same model only gives the last one its reason."""
+    last = periods[-1] if periods else None
+    if last is None or _model(new.record) != _model(last.record):
+        periods.append(new)
     elif not last.record.reason:
-        told[-1] = replace(last, record=chapter.record)
+        periods[-1] = replace(last, record=new.record)
 
 
 def _model(record: Record) -> tuple[str, str | None]:
     return record.registered_model, record.model_md5
 
 
-def cut_off(root: Path) -> str | None:
-    """That git has not all of the history here, and how to get it; None where it has."""
+def why_incomplete(root: Path) -> str | None:
+    """That git lacks a part of the history here, and how to get it; None where it has all."""
     if git.output_or_none(root, "rev-parse", "--is-shallow-repository") != "true":
         return None
     return "this clone is shallow: git's history is cut off; `git fetch --unshallow` brings the rest"
 
 
-def _at(root: Path, path: str, commit: str) -> Record | None:
+def _record_at(root: Path, path: str, commit: str) -> Record | None:
     """The record at a commit; None where none can be read, as with the marks of a merge conflict in it."""
     text = git.output_or_none(root, "show", f"{commit}:./{path}")
     try:
@@ -82,12 +83,12 @@ def _at(root: Path, path: str, commit: str) -> Record | None:
         return None
 
 
-def at(told: list[Chapter], moment: datetime) -> Chapter | None:
+def period_at(periods: list[ProductionPeriod], moment: datetime) -> ProductionPeriod | None:
     """What was in production then; None before the first."""
-    return next((one for one in reversed(told) if one.commit and one.at <= moment), None)
+    return next((one for one in reversed(periods) if one.commit and one.at <= moment), None)
 
 
-def moment(text: str) -> datetime:
+def parse_moment(text: str) -> datetime:
     """A date, meant as its end, or a date and time; in this machine's zone unless it names one. Raises LineageError."""
     try:
         found = datetime.fromisoformat(text)
@@ -98,17 +99,17 @@ def moment(text: str) -> datetime:
     return found.astimezone()
 
 
-def before(told: list[Chapter], record: Record) -> Record | None:
-    """The one to roll back to: what `record` replaced, or what stood before it where a person took that back since."""
+def rollback_target(periods: list[ProductionPeriod], record: Record) -> Record | None:
+    """The record to roll back to: what `record` replaced, or what was before that if a person took it back since."""
     standing: list[Record] = []
-    for one in told:
+    for one in periods:
         if one.record.registered_model == record.registered_model and one.record.model_md5:
-            _stand(standing, one.record)
+            _stack(standing, one.record)
     return standing[-2] if len(standing) > 1 else None
 
 
-def _stand(standing: list[Record], record: Record) -> None:
-    """Put a record on those that stand, without what was taken back in between, committed or not."""
+def _stack(standing: list[Record], record: Record) -> None:
+    """Put a record on the stack of those in force, without what was taken back in between, committed or not."""
     while any(one.model_md5 == record.replaces for one in standing[:-1]) and standing[-1].model_md5 != record.replaces:
         standing.pop()
     models = [one.model_md5 for one in standing]
@@ -119,72 +120,72 @@ def _stand(standing: list[Record], record: Record) -> None:
     standing.append(record)
 
 
-def last_known(told: list[Chapter], md5: str) -> Record | None:
+def last_record_of(periods: list[ProductionPeriod], md5: str) -> Record | None:
     """What was recorded last of a model that was in production."""
-    return next((one.record for one in reversed(told) if one.record.model_md5 == md5), None)
+    return next((one.record for one in reversed(periods) if one.record.model_md5 == md5), None)
 
 
-def overcome(root: Path, path: str, record: Record) -> list[Record]:
-    """The records that `record` was chosen over, as git has it: none of another branch, none that isn't in git.
+def superseded(root: Path, path: str, record: Record) -> list[Record]:
+    """The records that `record` supersedes by git's history: none of another branch, none that isn't in git.
 
     A gate chooses over the record that it compared with, and so over those that this one had been chosen over. A person
     chooses over all there were before, and so does who takes an earlier record back.
     """
-    found, told = [record], _all_told(root, path, "HEAD")
+    found, records = [record], _committed_records(root, path, "HEAD")
     while True:
-        decided = next((commit for commit, one in told if one == record), None)
+        decided = next((commit for commit, one in records if one == record), None)
         if decided:
-            told = [(commit, one) for commit, one in _all_told(root, path, decided) if commit != decided]
-        if record.decided_by == production.PERSON or any(one == record for _, one in told):
-            return found + [one for _, one in told]
-        earlier = next((one for _, one in told if one.model_md5 == record.replaces), None)
+            records = [(commit, one) for commit, one in _committed_records(root, path, decided) if commit != decided]
+        if record.decided_by == production.PERSON or any(one == record for _, one in records):
+            return found + [one for _, one in records]
+        earlier = next((one for _, one in records if one.model_md5 == record.replaces), None)
         if earlier is None or record.replaces is None:
             return found
         record = earlier
         found.append(record)
 
 
-def follows(root: Path, path: str, later: Record | None, earlier: Record) -> bool:
+def is_later(root: Path, path: str, later: Record | None, earlier: Record) -> bool:
     """Whether git has `later` after `earlier`."""
-    told = [record for _, record in _all_told(root, path, "HEAD")]
-    return later in told and earlier in told[told.index(later) :]
+    records = [record for _, record in _committed_records(root, path, "HEAD")]
+    return later in records and earlier in records[records.index(later) :]
 
 
-def _all_told(root: Path, path: str, tip: str) -> list[tuple[str, Record]]:
-    """What each commit that leads to `tip` made of the record, newest first; what a merge took over isn't its own."""
+def _committed_records(root: Path, path: str, tip: str) -> list[tuple[str, Record]]:
+    """The record as each commit that leads to `tip` left it, newest first; a merge makes no record of its own."""
     if git.output_or_none(root, "rev-parse", "--verify", "--quiet", tip) is None:  # no git, or nothing committed yet
         return []
-    log = _asked(root, "log", "--full-history", "--no-merges", "--topo-order", "--format=%H", tip, "--", path)
-    found = ((commit, _at(root, path, commit)) for commit in log.split())
+    log = _git(root, "log", "--full-history", "--no-merges", "--topo-order", "--format=%H", tip, "--", path)
+    found = ((commit, _record_at(root, path, commit)) for commit in log.split())
     return [(commit, record) for commit, record in found if record]
 
 
-def making(root: Path, md5: str) -> Making | None:
+def origin_of(root: Path, md5: str) -> ModelOrigin | None:
     """Where a model comes from, by git's history of dvc.lock; None where no commit had it."""
     import yaml
 
-    first = _asked(root, "log", "--reverse", "--format=%H", f"-S{md5}", "--", "dvc.lock").split()
+    first = _git(root, "log", "--reverse", "--format=%H", f"-S{md5}", "--", "dvc.lock").split()
     for commit in first[:1]:
-        stages = (yaml.safe_load(_asked(root, "show", f"{commit}:./dvc.lock")) or {}).get("stages") or {}
+        stages = (yaml.safe_load(_git(root, "show", f"{commit}:./dvc.lock")) or {}).get("stages") or {}
         made = {out["path"] for stage in stages.values() for out in stage.get("outs", [])}
         for stage in stages.values():
             if any(out.get("md5") == md5 for out in stage.get("outs", [])):
                 read = {dep["path"]: dep["md5"] for dep in stage.get("deps", []) if dep["path"] in made}
-                return Making(commit, read)
+                return ModelOrigin(commit, read)
     return None
 
 
-def _asked(root: Path, *arguments: str) -> str:
+def _git(root: Path, *arguments: str) -> str:
     return git.output(root, *arguments, failing="git can't tell the history of production")
 
 
 # ---- both ----
 
 
-def differences(told: list[Chapter], moves: list[Move]) -> list[str]:
+def differences(periods: list[ProductionPeriod], moves: list[AliasMove]) -> list[str]:
     """Where the two sides tell different stories, a sentence each. A registry may be younger than git's history."""
-    git = [one for one in told if one.record.model_md5]
-    registry: list[Move] = []
+    git = [one for one in periods if one.record.model_md5]
+    registry: list[AliasMove] = []
     for move in moves:
         if move.md5 is not None and (not registry or registry[-1].md5 != move.md5):
             registry.append(move)
@@ -208,5 +209,5 @@ def differences(told: list[Chapter], moves: list[Move]) -> list[str]:
     return found
 
 
-def _since(chapter: Chapter) -> str:
-    return f"the commit {chapter.commit[:10]}" if chapter.commit else "now, not committed yet"
+def _since(period: ProductionPeriod) -> str:
+    return f"the commit {period.commit[:10]}" if period.commit else "now, not committed yet"

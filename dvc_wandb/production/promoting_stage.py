@@ -26,44 +26,44 @@ class PromotingStage:
     """The stage of a project that promotes, and its record."""
 
     root: Path
-    stage: str
-    path: str
+    name: str
+    record_path: str
     environment: dict[str, str]  # as it was before this process chose a registry: what `dvc repro` is run with
 
     @cached_property
     def _connection(self) -> RegistryConnection:
         return connection.connect(self.root, name_of(self.root))
 
-    def connected(self) -> RegistryConnection:
+    def connect(self) -> RegistryConnection:
         """The registry, found once and brought back where it went away since; raises RegistryAway."""
         connection.still_there(self._connection, self.root)
         return self._connection
 
-    def asked(self, work: Callable[[], T]) -> T:
-        """What `work` makes of the registry; raises RegistryAway as soon as that doesn't answer meanwhile."""
-        return timeouts.answered(work, self._look)
+    def ask_registry(self, work: Callable[[], T]) -> T:
+        """What `work` returns; raises RegistryAway as soon as the registry doesn't answer meanwhile."""
+        return timeouts.answered(work, self._check)
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         if "_connection" in self.__dict__:  # found, and in use
-            self.connected().check()
+            self.connect().check()
 
     @property
-    def file(self) -> Path:
-        return self.root / self.path
+    def record_file(self) -> Path:
+        return self.root / self.record_path
 
     def record(self) -> Record | None:
-        return production.read(self.file) if self.file.exists() else None
+        return production.read(self.record_file) if self.record_file.exists() else None
 
     def execution(self, pipeline: Pipeline) -> Execution:
         """What dvc.lock has of the stage; raises LineageError where it never ran."""
-        found = next((one for one in pipeline.locked() if one.stage == self.stage), None)
+        found = next((one for one in pipeline.locked() if one.stage == self.name), None)
         if found is None:
-            raise LineageError(f"'{self.stage}' has never run here; `dvc repro {self.stage}` lets it decide.")
+            raise LineageError(f"'{self.name}' has never run here; `dvc repro {self.name}` lets it decide.")
         return found
 
 
-def promoting_stage_of(pipeline: Pipeline) -> PromotingStage:
-    """Raises LineageError where no stage promotes, or several do."""
+def find_promoting_stage(pipeline: Pipeline) -> PromotingStage:
+    """The one stage that promotes; raises LineageError where there is none, or several."""
     stages = pipeline.stages_with_meta("promotes")
     if len(stages) != 1:
         what = f"several stages promote ({', '.join(stages)})" if stages else "no stage of this project promotes"

@@ -23,8 +23,8 @@ BUSY = (408, 429)  # of HTTP's answers
 
 
 @dataclass(frozen=True)
-class AliasHolder:
-    """The version that has the alias in the registry; `md5` is "" for one that DVC doesn't know."""
+class ModelVersion:
+    """A version of a registered model; `md5` is "" for one that DVC doesn't know."""
 
     md5: str
     version: str
@@ -34,7 +34,7 @@ class AliasHolder:
     type: str
 
     @property
-    def place(self) -> str:
+    def collection_path(self) -> str:
         return f"{self.entity}/{self.project}/{self.collection}"
 
     def __str__(self) -> str:
@@ -42,7 +42,7 @@ class AliasHolder:
 
 
 @dataclass(frozen=True)
-class Move:
+class AliasMove:
     """The alias moved: `md5` is "" for a version that DVC doesn't know, None where it was taken off."""
 
     md5: str | None
@@ -52,29 +52,29 @@ class Move:
     by: str
 
 
-def held(target: str, alias: str = ALIAS) -> AliasHolder | None:
-    """The version of the registered model `target` that has the alias now; None where none has."""
+def find_version(target: str, alias: str = ALIAS) -> ModelVersion | None:
+    """The version of the registered model `target` under a version number or an alias; None where there is none."""
     api, name = public_api(), f"{target}:{alias}"
-    return of_version(api.artifact(name)) if api.artifact_exists(name) else None
+    return as_model_version(api.artifact(name)) if api.artifact_exists(name) else None
 
 
-def of_version(version: Any) -> AliasHolder:
-    """The SDK's version of a registered model, as it is known here."""
-    md5, collection = content_alias.md5_among(version.aliases), version.name.rpartition(":")[0]
-    return AliasHolder(md5, version.version, version.entity, version.project, collection, version.type)
+def as_model_version(artifact: Any) -> ModelVersion:
+    """A registered model's version, from the SDK's artifact."""
+    md5, collection = content_alias.md5_among(artifact.aliases), artifact.name.rpartition(":")[0]
+    return ModelVersion(md5, artifact.version, artifact.entity, artifact.project, collection, artifact.type)
 
 
 # ---- the log ----
 
 
-def moves(connection: RegistryConnection, found: AliasHolder) -> list[Move] | None:
-    """Where the alias was, oldest first; None where the registry has no log that can be read, as W&B's own."""
-    events = log(connection, found.place)
+def alias_moves(connection: RegistryConnection, version: ModelVersion) -> list[AliasMove] | None:
+    """The moves of the alias in the version's collection, oldest first; None where the registry keeps no log."""
+    events = alias_events(connection, version.collection_path)
     if events is None:
         return None
-    md5s = _md5s(found)
+    md5s = _md5s(version)
     return [
-        Move(
+        AliasMove(
             md5s.get(event["after"], "") if event["after"] else None,
             event["after"],
             event["before"],
@@ -85,67 +85,73 @@ def moves(connection: RegistryConnection, found: AliasHolder) -> list[Move] | No
     ]
 
 
-def log(connection: RegistryConnection, place: str, after: int = 0) -> list[dict[str, Any]] | None:
-    """What happened to the alias in the collection at `place` since the event `after`, oldest first; None as above."""
-    found: list[dict[str, Any]] = []
+def alias_events(connection: RegistryConnection, collection: str, after: int = 0) -> list[dict[str, Any]] | None:
+    """What the log has of the alias in `collection` (ENTITY/PROJECT/NAME) since the event `after`, oldest first.
+
+    None where the registry keeps no log. Raises RegistryAway where it can't be asked just now.
+    """
+    events: list[dict[str, Any]] = []
     client = RegistryClient(connection.url)
-    address = "/".join(quote(part, safe="") for part in place.split("/", 2))
+    address = "/".join(quote(part, safe="") for part in collection.split("/", 2))
     while True:
         try:
-            page = client.get(f"/activity/{address}?after={found[-1]['id'] if found else after}", ANSWER_WITHIN)
+            page = client.get(f"/activity/{address}?after={events[-1]['id'] if events else after}", ANSWER_WITHIN)
         except RegistryRefuses as error:
             if error.status in BUSY or error.status >= 500:  # it has a log, and can't be asked just now
                 raise
             return None
         if not isinstance(page, dict) or "events" not in page:
             return None
-        found += page["events"]
+        events += page["events"]
         if not page["more"]:
-            return [event for event in found if event["action"] == "alias" and event["name"] == ALIAS]
+            return [event for event in events if event["action"] == "alias" and event["name"] == ALIAS]
 
 
-def _md5s(found: AliasHolder) -> dict[str, str]:
-    """The md5 of each version, "" for one that DVC doesn't know: {'v0': '4788…'}."""
-    versions = public_api().artifacts(found.type, found.place)
-    return {version.version: content_alias.md5_among(version.aliases) for version in versions}
+def _md5s(version: ModelVersion) -> dict[str, str]:
+    """The md5 of each version in the collection, "" for one that DVC doesn't know: {'v0': '4788…'}."""
+    artifacts = public_api().artifacts(version.type, version.collection_path)
+    return {artifact.version: content_alias.md5_among(artifact.aliases) for artifact in artifacts}
 
 
 # ---- the record ----
 
 
-def record_path(connection: RegistryConnection, execution: Execution) -> str:
+def record_collection(connection: RegistryConnection, execution: Execution) -> str:
     """Where the registry keeps the versions of the record that `execution` writes."""
     return f"{connection.path}/{execution.out(str(execution.meta['promotes'])).artifact}"
 
 
-def behind(connection: RegistryConnection, execution: Execution, now: AliasHolder) -> tuple[str, Record] | None:
-    """The record by which a model became production, and its version; None for a click.
+def promoting_record(
+    connection: RegistryConnection, execution: Execution, model: ModelVersion
+) -> tuple[str, Record] | None:
+    """The record by which `model` became production, after that record's version; None where somebody clicked.
 
     Each promotion puts the alias on its record before it puts it on the model. A record that was in force before the
     alias moved last doesn't count: somebody may have clicked the model away, and back.
     """
-    place = record_path(connection, execution)
-    turns = log(connection, now.place)
-    came = max((at for at, turn in enumerate(turns or []) if turn["after"] == now.version), default=0)
-    announced = log(connection, place, after=turns[came - 1]["id"] if turns and came else 0)
-    known = [event["after"] for event in reversed(announced or []) if event["after"]]
-    for version in [ALIAS] if turns is None else dict.fromkeys(known):
-        found = _record(f"{place}:{version}", Path(str(execution.meta["promotes"])).name)
-        if found and found.model_md5 == now.md5:
-            return version, found
+    collection = record_collection(connection, execution)
+    moves = alias_events(connection, model.collection_path)
+    last = max((at for at, move in enumerate(moves or []) if move["after"] == model.version), default=0)
+    record_moves = alias_events(connection, collection, after=moves[last - 1]["id"] if moves and last else 0)
+    candidates = [move["after"] for move in reversed(record_moves or []) if move["after"]]
+    for version in [ALIAS] if moves is None else dict.fromkeys(candidates):
+        record = _record(f"{collection}:{version}", Path(str(execution.meta["promotes"])).name)
+        if record and record.model_md5 == model.md5:
+            return version, record
     return None
 
 
-def arrived(connection: RegistryConnection, execution: Execution, record: Record, model: str) -> bool:
-    """Whether the alias followed this very `record` to its version `model` already, wherever it is now."""
-    api, name = public_api(), f"{record_path(connection, execution)}:{content_alias.make(production.md5_of(record))}"
+def was_followed(connection: RegistryConnection, execution: Execution, record: Record, model: str) -> bool:
+    """Whether the alias already followed this very `record` to its version `model`, wherever it is now."""
+    api, collection = public_api(), record_collection(connection, execution)
+    name = f"{collection}:{content_alias.make(production.md5_of(record))}"
     if not (api.artifact_exists(name) and api.artifact_exists(model)):
         return False
-    announced, there = (api.artifact(one) for one in (name, model))
-    events = log(connection, record_path(connection, execution)) or []
-    since = next((event["id"] for event in events if event["after"] == announced.version), None)
-    later = log(connection, of_version(there).place, after=since) if since else None
-    return any(event["after"] == there.version for event in later or [])
+    record_version, model_version = api.artifact(name).version, as_model_version(api.artifact(model))
+    record_moves = alias_events(connection, collection) or []
+    since = next((move["id"] for move in record_moves if move["after"] == record_version), None)
+    later = alias_events(connection, model_version.collection_path, after=since) if since else None
+    return any(move["after"] == model_version.version for move in later or [])
 
 
 def _record(name: str, file: str) -> Record | None:

@@ -182,7 +182,7 @@ class StageRun:
         log_run.log_outputs(self._run, self._session.pipeline, finished)
         path = finished.meta.get("promotes")
         decided = bool(path) and self._begun.out(path).md5 != finished.out(path).md5
-        said = alias.follow(self._session.pipeline, finished, connected, decided)
+        said = alias.follow_record(self._session.pipeline, finished, connected, decided)
         log_run.mark_complete(self._run, finished)
         return said
 

@@ -58,7 +58,7 @@ def everything(
         report.drifts += compare.of_execution(pipeline, registry, execution, prove=True)
         report.drifts += _of_production(pipeline, connection, registry, execution)
         report.notes += _not_repeatable(pipeline, registry, execution)
-        report.notes += _other_stories(pipeline, connection, execution)
+        report.notes += _differing_histories(pipeline, connection, execution)
     versions = {version: content for content in contents if (version := registry.found(content))}
     report.files = sum(len(registry.files(version)) for version in versions)
     if deep:
@@ -80,35 +80,35 @@ def _of_production(
 ) -> Iterator[Drift]:
     """The alias `production`, where the record in git doesn't have it."""
     try:
-        production = alias.recorded(pipeline, execution)
+        production = alias.recorded_model(pipeline, execution)
         if production and registry.has_alias(production.registered_model, production.md5, alias.ALIAS):
             return
-        held = alias.holder(production) if production else None
+        holder = alias.production_md5(production) if production else None
     except LineageError as error:
         yield Drift("unreadable record", execution.stage, in_a_sentence(error), "not asked", "git checkout")
         return
-    if production and held != production.md5:
+    if production and holder != production.md5:
         yield Drift(
             "wrong production",
             str(execution.meta["promotes"]),
             f"{production.registered_model} {production.md5} is in production",
-            f"{held or 'no version'} has the alias {alias.ALIAS}"
-            if held != ""
+            f"{holder or 'no version'} has the alias {alias.ALIAS}"
+            if holder != ""
             else f"a version that DVC doesn't know has the alias {alias.ALIAS}",
             "dvc-wandb promote",
         )
 
 
-def _other_stories(pipeline: Pipeline, connection: RegistryConnection, execution: Execution) -> list[str]:
+def _differing_histories(pipeline: Pipeline, connection: RegistryConnection, execution: Execution) -> list[str]:
     """Where git and the registry's activity log tell different histories of production: it can't be mended."""
-    wanted = alias.recorded(pipeline, execution)
-    held = alias.held(wanted.registered_model) if wanted else None
-    moves = registry_state.moves(connection, held) if held else None
-    if wanted is None or not moves or history.cut_off(pipeline.root):
+    model = alias.recorded_model(pipeline, execution)
+    version = registry_state.find_version(model.registered_model) if model else None
+    moves = registry_state.alias_moves(connection, version) if version else None
+    if model is None or not moves or history.why_incomplete(pipeline.root):
         return []
-    told = history.of_git(pipeline.root, execution.meta["promotes"])
-    told = [one for one in told if one.record.registered_model == wanted.registered_model]
-    return [f"{said}." for said in history.differences(told, moves)]
+    periods = history.from_git(pipeline.root, execution.meta["promotes"])
+    periods = [one for one in periods if one.record.registered_model == model.registered_model]
+    return [f"{difference}." for difference in history.differences(periods, moves)]
 
 
 # ---- stages that are not deterministic ----

@@ -13,6 +13,7 @@ from dvc_wandb import production
 from dvc_wandb.client.connection import RegistryConnection
 from dvc_wandb.errors import RegistryAway
 from dvc_wandb.production import GATE, PERSON, Record, history, registry_state
+from dvc_wandb.production.registry_state import AliasMove
 from tests.dvc_wandb.conftest import project_in
 
 RECORD = {"registered_model": "model-registry/Best", "eval_md5": "e", "metrics": {}, "decided_by": "gate"}
@@ -30,7 +31,7 @@ def test_a_model_under_another_registered_model_is_another_chapter_and_a_broken_
         (project.path / "production.json").write_text(text)
         project.git("add", "production.json")
         project.git("commit", "--quiet", "--message", "next")
-    told = [one.record for one in history.of_git(project.path, "production.json")]
+    told = [one.record for one in history.from_git(project.path, "production.json")]
     names = [(one.registered_model.rpartition("/")[2], one.model_md5) for one in told]
     assert names == [("Best", "a"), ("Best", "b"), ("Other", "b")]
 
@@ -42,7 +43,7 @@ def test_a_model_is_told_once_with_the_reason_that_came_later(tmp_path: Path):
         (project.path / "production.json").write_text(json.dumps(RECORD | {"model_md5": md5, "reason": reason}))
         project.git("add", "production.json")
         project.git("commit", "--quiet", "--allow-empty", "--message", str(reason))
-    told = history.of_git(project.path, "production.json")
+    told = history.from_git(project.path, "production.json")
     assert [(one.record.model_md5, one.record.reason) for one in told] == [("a", "good enough"), ("b", "better")]
     assert told[0].commit == project.git("rev-parse", "HEAD~3").strip()
 
@@ -68,15 +69,15 @@ def test_a_rollback_goes_to_what_was_there_before_and_not_to_what_a_person_took_
         who = GATE if word[0] == "g" or word == "a" else PERSON
         now = Record("model-registry/Best", word[-1], decided_by=who, replaces=now.model_md5)
         if not word.startswith("-"):
-            told.append(history.Chapter(now, None, history.moment("2026-11-01"), "t"))
-    found = history.before(told, now)
+            told.append(history.ProductionPeriod(now, None, history.parse_moment("2026-11-01"), "t"))
+    found = history.rollback_target(told, now)
     assert (found and found.model_md5) == back
 
 
 def test_a_click_on_a_model_that_dvc_does_not_know_is_told_as_one():
-    record, at = Record("model-registry/Best", "a" * 32), history.moment("2026-11-01")
-    moves = [registry_state.Move("a" * 32, "v0", None, at, "mika"), registry_state.Move("", "v1", "v0", at, "mika")]
-    (said,) = history.differences([history.Chapter(record, "c" * 40, at, "t")], moves)
+    record, at = Record("model-registry/Best", "a" * 32), history.parse_moment("2026-11-01")
+    moves = [AliasMove("a" * 32, "v0", None, at, "mika"), AliasMove("", "v1", "v0", at, "mika")]
+    (said,) = history.differences([history.ProductionPeriod(record, "c" * 40, at, "t")], moves)
     assert "mika put production on a model that DVC does not know (v1)" in said  # "on a model  (v1)"
 
 
@@ -93,7 +94,7 @@ def test_what_a_record_was_chosen_over_follows_what_it_replaced_and_stops_at_oth
         return record
 
     def models(record: Record) -> set[str | None]:
-        return {one.model_md5 for one in history.overcome(project.path, "production.json", record)}
+        return {one.model_md5 for one in history.superseded(project.path, "production.json", record)}
 
     first = decide("a")
     project.git("checkout", "--quiet", "-b", "side")
@@ -131,8 +132,8 @@ def test_a_registry_that_fails_is_not_taken_for_one_without_a_log(
         threading.Thread(target=server.serve_forever, daemon=True).start()
         there = RegistryConnection(f"http://127.0.0.1:{server.server_port}", "local", "digits", embedded=False)
         if says is None:
-            assert registry_state.log(there, "local/model-registry/Best") is None
+            assert registry_state.alias_events(there, "local/model-registry/Best") is None
         else:  # who promoted was not held against who had been faster
             with pytest.raises(RegistryAway, match=says):
-                registry_state.log(there, "local/model-registry/Best")
+                registry_state.alias_events(there, "local/model-registry/Best")
         server.shutdown()

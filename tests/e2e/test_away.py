@@ -32,7 +32,7 @@ def test_without_a_registry_and_on_one_core_the_lock_is_the_same_and_is_mirrored
         lines = [line for line in done.text.splitlines() if line.startswith(f"{stage}: not mirrored")]
         assert len(lines) == 1
         assert "http://127.0.0.1:9" in lines[0]
-        assert "make mirror" in lines[0]
+        assert "`dvc-wandb mirror`" in lines[0]
     assert clone.git("status", "--porcelain") == ""
 
     refused = clone.run("dvc-wandb", "mirror", ok=False, env=NOBODY)
@@ -102,7 +102,7 @@ def test_a_registry_that_hangs_while_a_stage_is_mirrored_costs_seconds(pipeline:
         env={**there, "WANDB_BASE_URL": Hanging(there["WANDB_BASE_URL"], answered).url},
     )  # fmt: skip
     assert time.monotonic() - asked < 50
-    assert len(re.findall(r"^register: not mirrored: .* doesn't answer within .*make mirror", done.text, re.M)) == 1
+    assert len(re.findall(r"^register: not mirrored: .* doesn't answer within .*-wandb mirror`", done.text, re.M)) == 1
     assert "Traceback" not in done.text
     assert pipeline.git("status", "--porcelain") == ""
 
@@ -121,8 +121,8 @@ def test_a_registry_that_hangs_while_a_stage_is_mirrored_costs_seconds(pipeline:
                 (("history", "MNIST-dev"), 7, r"Told by git alone: .* doesn't answer within 5 seconds"),
                 (("get", "MNIST-dev:v0", "-o", "model.h5"), 3, r"only the registry knows what 'v0' is"),
                 (("promote", "--dry"), 4, r"Nothing was changed; run this again"),
-                (("promote",), 2, r"in production: .* the registry was not told: .* `make promote` tells it"),
-                (("promote",), 9, r"in production: .* the registry was not told: .* `make promote` tells it"),
+                (("promote",), 2, r"in production: .* the registry was not told: .* `dvc-wandb promote` tells it"),
+                (("promote",), 9, r"in production: .* the registry was not told: .* `dvc-wandb promote` tells it"),
             )
         ),
     ],

@@ -60,7 +60,7 @@ def test_a_registry_that_is_away_costs_nothing_but_the_alias(shop: Shop):
     shop.commit("A better model")
     back = shop.make("rollback", ok=False, env=NOBODY)
     assert "Traceback" not in back.text
-    assert "`make promote` tells it" in back.text  # "run this again" would have gone back once more
+    assert "`dvc-wandb promote` tells it" in back.text  # "run this again" would have gone back once more
     assert shop.record["model_md5"] == first
     assert shop.held() == second
     assert shop.settled()
@@ -245,14 +245,14 @@ def test_of_two_that_move_the_alias_in_the_same_moment_the_first_keeps_it(shop: 
         from dvc_wandb.project.pipeline import Pipeline
         from dvc_wandb.project.settings import project_root
         from dvc_wandb.production import alias, promoting_stage, registry_state
-        where = promoting_stage.promoting_stage_of(Pipeline(project_root()))
-        connection, pipeline = where.connected(), Pipeline(where.root)
-        execution = where.execution(pipeline)
-        wanted = alias.recorded(pipeline, execution)
-        now = registry_state.held(wanted.registered_model)
+        stage = promoting_stage.find_promoting_stage(Pipeline(project_root()))
+        connection, pipeline = stage.connect(), Pipeline(stage.root)
+        execution = stage.execution(pipeline)
+        wanted = alias.recorded_model(pipeline, execution)
+        now = registry_state.find_version(wanted.registered_model)
         print("it is", now.md5, flush=True)
         input()
-        print(alias.move(connection, execution, wanted, now).md5)"""
+        print(alias.move_alias(connection, execution, wanted, now).md5)"""
     process = subprocess.Popen(
         ["python", "-c", late], cwd=colleague.path, env=shop.env, text=True,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE,

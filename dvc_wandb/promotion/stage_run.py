@@ -1,0 +1,57 @@
+"""Runs the stage that promotes, and reads what it decided."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+from dvc_wandb.errors import LineageError
+from dvc_wandb.production.promoting_stage import PromotingStage
+from dvc_wandb.project.pipeline import Pipeline
+from dvc_wandb.recorder import client
+
+
+def repro(stage: PromotingStage, alone: bool = False, silent: bool = False) -> None:
+    """Run the stage where something changed; `alone`, without those before it, where all that it reads is there.
+
+    Raises LineageError where DVC fails.
+    """
+    pipeline = Pipeline(stage.root)
+    arguments = [stage.name]
+    if alone and all((stage.root / dep.path).exists() for dep in pipeline.workspace_execution(stage.name).deps):
+        arguments = ["--single-item", stage.name]
+    _dvc_repro(stage, *arguments, silent=silent)
+    if not alone and _decision_metrics(stage).get("rule") == "waits_for_person":  # what it waited for may be back
+        _dvc_repro(stage, "--force", "--single-item", stage.name)
+    client.settle(stage.root)
+
+
+def decision(stage: PromotingStage) -> str:
+    """The stage's own sentence on what it decided, from its metrics; "" where it wrote none."""
+    return str(_decision_metrics(stage).get("decision", ""))
+
+
+def _dvc_repro(stage: PromotingStage, *arguments: str, silent: bool = False) -> None:
+    sys.stdout.flush()
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "dvc", "repro", *arguments],
+        cwd=stage.root,
+        env=stage.environment,
+        stdout=subprocess.DEVNULL if silent else None,
+        check=False,
+    )
+    if done.returncode:
+        raise LineageError(f"`dvc repro {' '.join(arguments)}` failed, so production is as it was.")
+
+
+def _decision_metrics(stage: PromotingStage) -> dict[str, Any]:
+    execution = next((one for one in Pipeline(stage.root).locked() if one.stage == stage.name), None)
+    for out in execution.outs if execution else ():
+        path = stage.root / out.path
+        if out.kind == "metrics" and path.suffix == ".json" and path.exists():
+            metrics = json.loads(path.read_text())
+            if isinstance(metrics, dict) and "decision" in metrics:
+                return metrics
+    return {}
