@@ -128,7 +128,8 @@ def test_a_run_shows_what_it_measured_said_used_and_made(runs: Site, window: Win
     expect(accuracy.get_by_role("img", name="accuracy by time")).to_be_visible()
     picture = page.get_by_role("img", name="digit")
     expect(picture).to_be_visible()
-    assert picture.evaluate("img => img.naturalWidth") == 28
+    picture.scroll_into_view_if_needed()  # it is loaded when it comes into view
+    expect(picture).to_have_js_property("naturalWidth", 28)
     expect(picture).to_have_css("image-rendering", "pixelated")
     sheet = page.get_by_role("img", name="sheet")  # small letters in a picture that is made smaller couldn't be read
     expect(sheet).to_have_css("image-rendering", "auto")

@@ -103,6 +103,7 @@ def _medium(request: PageRequest, run: Row, key: str, value: Row, item: Row, fil
         picture = value | item
         return medium | {
             "kind": kind,
+            "dimensions": _dimensions(picture),
             "tiny": _is_tiny(picture),
             "overlay": _overlay(request, run, key, picture, files),
         }
@@ -113,6 +114,14 @@ def _medium(request: PageRequest, run: Row, key: str, value: Row, item: Row, fil
         return medium | (plot or {"kind": "table", "page": _table_with_pictures(request, value) or medium["page"]})
     type_name = str(value["_type"]).removesuffix("-file")
     return medium | {"kind": "file", "description": NOT_DRAWN.get(type_name, "A file.")}
+
+
+def _dimensions(picture: Row) -> tuple[int, int] | None:
+    """Width and height in pixels, with which a page keeps the picture's place until it is loaded."""
+    width, height = picture.get("width"), picture.get("height")
+    if isinstance(width, int) and isinstance(height, int) and width > 0 and height > 0:
+        return width, height
+    return None
 
 
 def _is_tiny(picture: Row) -> bool:
@@ -132,9 +141,10 @@ def _table_with_pictures(request: PageRequest, value: Row) -> str | None:
 
 def _overlay(request: PageRequest, run: Row, key: str, picture: Row, files: dict[str, Row]) -> Row | None:
     """The masks and boxes of a picture, if it has any and says how large it is."""
-    width, height = picture.get("width"), picture.get("height")
-    if not (isinstance(width, int) and isinstance(height, int) and width > 0 and height > 0):
+    dimensions = _dimensions(picture)
+    if dimensions is None:
         return None
+    width, height = dimensions
     masks = [addresses.file(f"{run['address']}/raw", path) for path in _layer_paths(picture, "masks") if path in files]
     boxes = [
         box
