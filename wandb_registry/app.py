@@ -15,7 +15,7 @@ from starlette.routing import Route
 from wandb_registry.errors import BadInput
 from wandb_registry.graphql.execute import Answer, Executor, error_body
 from wandb_registry.http import activity_log, file_stream, file_transfers, middleware
-from wandb_registry.http.authentication import who_asks
+from wandb_registry.http.authentication import viewer_of_request
 from wandb_registry.http.request_bodies import json_body
 from wandb_registry.store import Store
 from wandb_registry.web import routes
@@ -42,13 +42,13 @@ def create_app(
     turns: dict[int, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(MOST_AT_ONCE))
 
     async def graphql(request: Request) -> Response:
-        who = await run_in_threadpool(who_asks, request, store)
+        viewer = await run_in_threadpool(viewer_of_request, request, store)
         body = await json_body(request, LARGEST_QUERY)
         from_pipeline = request.headers.get("user-agent", "").startswith("wandb-core")
         base_url = str(request.base_url).rstrip("/")
         try:
-            async with turns[who.user_id]:
-                answer = await run_in_threadpool(executor.run, who, body, base_url, from_pipeline)
+            async with turns[viewer.user_id]:
+                answer = await run_in_threadpool(executor.run, viewer, body, base_url, from_pipeline)
         except BadInput as error:
             if not _shows_only_the_status(request):
                 raise

@@ -151,9 +151,9 @@ def test_knowing_an_md5_does_not_give_its_content_to_a_member_whom_the_project_i
         'mutation { upsertModel(input: {entityName: "halfteam", name: "closed", access: "RESTRICTED"}) { inserted } }'
     )
     assert owner.ask(close).status == 200
-    for who in (owner, member):  # the member has the same bytes, and has to send them too
-        team, files = Account(registry.url, "halfteam", who.key), {"a": b"behind a closed door"}
-        project = "closed" if who is owner else "open"
+    for account in (owner, member):  # the member has the same bytes, and has to send them too
+        team, files = Account(registry.url, "halfteam", account.key), {"a": b"behind a closed door"}
+        project = "closed" if account is owner else "open"
         begun = by_hand.data(team.ask(by_hand.CREATE, entity="halfteam", project=project, name="m", digest="d"))
         wanted = {"artifactID": begun["createArtifact"]["artifact"]["id"], "name": "a", "md5": by_hand.b64(files["a"])}
         [edge] = by_hand.data(team.ask(by_hand.FILES, files=[wanted]))["createArtifactFiles"]["files"]["edges"]
@@ -182,7 +182,7 @@ def test_a_link_leads_to_its_version_and_not_to_what_lies_beside_it(registry: Re
         aliases { edges { node { alias } } } artifacts { edges { node { id } } } }
       artifactType { name artifactCollection(name: "other") { name } artifactSequence(name: "other") { name }
         artifact(name: "other:v0") { id } artifactCollections { edges { node { name } } } } } }"""
-    seen, own = (by_hand.data(who.ask(beside, id=linked))["artifact"] for who in (reader, owner))
+    seen, own = (by_hand.data(account.ask(beside, id=linked))["artifact"] for account in (reader, owner))
     assert own["artifactType"]["artifact"]
     assert len(own["artifactSequence"]["artifacts"]["edges"]) == 2
     assert seen["digest"] == own["digest"]

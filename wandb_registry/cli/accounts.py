@@ -78,23 +78,23 @@ def _in_store(folder: Path, options: argparse.Namespace, run) -> None:
     print(said.getvalue(), end="")
 
 
-def _user_add(db: Connection, who: Viewer, options: argparse.Namespace) -> None:
+def _user_add(db: Connection, viewer: Viewer, options: argparse.Namespace) -> None:
     key = options.api_key or users.new_key()
     if options.service:
-        teams.add_service_account(db, who, options.name, key, options.service)
+        teams.add_service_account(db, viewer, options.name, key, options.service)
     else:
-        users.add_user(db, who, options.name, key, options.admin)
+        users.add_user(db, viewer, options.name, key, options.admin)
     print(f"User {options.name} added.")
     if not options.api_key:
         print(f"API key, shown only now: {key}")
 
 
-def _user_rm(db: Connection, who: Viewer, options: argparse.Namespace) -> None:
-    users.remove_user(db, who, options.name)
+def _user_rm(db: Connection, viewer: Viewer, options: argparse.Namespace) -> None:
+    users.remove_user(db, viewer, options.name)
     print(f"User {options.name} removed.")
 
 
-def _user_key(db: Connection, _who: Viewer, options: argparse.Namespace) -> None:
+def _user_key(db: Connection, _viewer: Viewer, options: argparse.Namespace) -> None:
     user = users.user_named(db, options.name)
     if options.revoke:
         hint = users.revoke_key(db, user, options.revoke)
@@ -105,7 +105,7 @@ def _user_key(db: Connection, _who: Viewer, options: argparse.Namespace) -> None
     print(f"API key of {options.name}, shown only now: {key}")
 
 
-def _user_list(db: Connection, _who: Viewer, _options: argparse.Namespace) -> None:
+def _user_list(db: Connection, _viewer: Viewer, _options: argparse.Namespace) -> None:
     _table(
         ["user", "default entity", "admin", "keys begin with"],
         [
@@ -120,48 +120,48 @@ def _user_list(db: Connection, _who: Viewer, _options: argparse.Namespace) -> No
     )
 
 
-def _org_add(db: Connection, who: Viewer, options: argparse.Namespace) -> None:
-    teams.add_organization(db, who, options.name, options.admin)
+def _org_add(db: Connection, viewer: Viewer, options: argparse.Namespace) -> None:
+    teams.add_organization(db, viewer, options.name, options.admin)
     print(f"Organization {options.name} added.")
 
 
-def _org_add_member(db: Connection, who: Viewer, options: argparse.Namespace) -> None:
-    teams.add_organization_member(db, who, options.org, options.user, options.role)
+def _org_add_member(db: Connection, viewer: Viewer, options: argparse.Namespace) -> None:
+    teams.add_organization_member(db, viewer, options.org, options.user, options.role)
     print(f"{options.user} is {options.role} of {options.org}.")
 
 
-def _org_rm_member(db: Connection, who: Viewer, options: argparse.Namespace) -> None:
-    teams.remove_organization_member(db, who, options.org, options.user)
+def _org_rm_member(db: Connection, viewer: Viewer, options: argparse.Namespace) -> None:
+    teams.remove_organization_member(db, viewer, options.org, options.user)
     print(f"{options.user} is no longer in {options.org}.")
 
 
-def _org_rm(db: Connection, who: Viewer, options: argparse.Namespace) -> None:
-    teams.remove_organization(db, who, options.name)
+def _org_rm(db: Connection, viewer: Viewer, options: argparse.Namespace) -> None:
+    teams.remove_organization(db, viewer, options.name)
     print(f"Organization {options.name} removed.")
 
 
-def _org_list(db: Connection, _who: Viewer, _options: argparse.Namespace) -> None:
+def _org_list(db: Connection, _viewer: Viewer, _options: argparse.Namespace) -> None:
     _table(["organization", "members"], [[org["name"], org["members"] or ""] for org in teams.organizations(db)])
 
 
-def _team_add(db: Connection, who: Viewer, options: argparse.Namespace) -> None:
-    teams.add_team(db, who, options.name, options.org, options.member)
+def _team_add(db: Connection, viewer: Viewer, options: argparse.Namespace) -> None:
+    teams.add_team(db, viewer, options.name, options.org, options.member)
     print(f"{options.member} is in team {options.name} of {options.org}.")
 
 
-def _team_add_member(db: Connection, who: Viewer, options: argparse.Namespace) -> None:
+def _team_add_member(db: Connection, viewer: Viewer, options: argparse.Namespace) -> None:
     team, user = teams.team_named(db, options.team), users.user_named(db, options.user)
-    teams.set_team_role(db, who, team, user, options.role)
+    teams.set_team_role(db, viewer, team, user, options.role)
     print(f"{options.user} is {options.role} of {options.team}.")
 
 
-def _team_rm_member(db: Connection, who: Viewer, options: argparse.Namespace) -> None:
+def _team_rm_member(db: Connection, viewer: Viewer, options: argparse.Namespace) -> None:
     team, user = teams.team_named(db, options.team), users.user_named(db, options.user)
-    teams.set_team_role(db, who, team, user, None)
+    teams.set_team_role(db, viewer, team, user, None)
     print(f"{options.user} is no longer in {options.team}.")
 
 
-def _team_list(db: Connection, _who: Viewer, _options: argparse.Namespace) -> None:
+def _team_list(db: Connection, _viewer: Viewer, _options: argparse.Namespace) -> None:
     _table(
         ["team", "organization", "members"],
         [[team["name"], team["organization"], team["members"] or ""] for team in teams.teams(db)],

@@ -15,14 +15,14 @@ FIELDS = (mutation,)
 def generate_key(_, info, input):
     """Another key for the account that asks. This answer is the only one that shows it."""
     key = users.new_key()
-    made = users.add_key(info.context.db, info.context.who.user_id, key, input.get("description"))
+    made = users.add_key(info.context.db, info.context.viewer.user_id, key, input.get("description"))
     return {"api_key": made | {"shown_once": key}}
 
 
 @mutation.field("deleteApiKey")
 def delete_key(_, info, input):
     number = ids.decode(input["id"], "ApiKey")
-    if not users.remove_key(info.context.db, info.context.who.user_id, number):
+    if not users.remove_key(info.context.db, info.context.viewer.user_id, number):
         raise NotFound("The API key was not found among yours.")
     keep_key(info.context.db, info.context.store.folder)
     return {"success": True}
@@ -31,29 +31,29 @@ def delete_key(_, info, input):
 @mutation.field("updateUser")
 def update_user(_, info, input):
     """Changes one's own account: the entity that runs go to which name none."""
-    db, who = info.context.db, info.context.who
+    db, viewer = info.context.db, info.context.viewer
     if not input.get("default_entity"):
         raise BadInput("Only the default entity of an account can be changed.")
-    chosen = access.entity(db, who, input["default_entity"], Role.VIEWER)
-    users.set_default_entity(db, who.user_id, chosen["id"])
-    return {"user": users.by_id(db, who.user_id)}
+    chosen = access.entity(db, viewer, input["default_entity"], Role.VIEWER)
+    users.set_default_entity(db, viewer.user_id, chosen["id"])
+    return {"user": users.by_id(db, viewer.user_id)}
 
 
 @mutation.field("createUser")
 def create_user(_, info, input):
     """A new account that is named and found by its e-mail address. Its first key comes from the command line."""
-    who = info.context.who
-    if not who.admin:
-        raise Forbidden(f"'{who.username}' is not an admin of this registry, so it can't make accounts.")
+    viewer = info.context.viewer
+    if not viewer.admin:
+        raise Forbidden(f"'{viewer.username}' is not an admin of this registry, so it can't make accounts.")
     db, email, admin = info.context.db, input["email"], bool(input.get("admin"))
     name, at, _ = email.partition("@")
-    return {"user": users.add_user(db, who, name, None, admin, email=email if at else None)}
+    return {"user": users.add_user(db, viewer, name, None, admin, email=email if at else None)}
 
 
 @mutation.field("createServiceAccount")
 def create_service_account(_, info, input):
     """A machine's account in a team. Its first key comes from the command line."""
     db = info.context.db
-    team = teams.needs_admin(db, info.context.who, input["entity_name"])
+    team = teams.needs_admin(db, info.context.viewer, input["entity_name"])
     name = f"{team['name']}-{names.slug(input['description'], 'service')}"
-    return {"user": teams.add_service_account(db, info.context.who, name, None, team["name"])}
+    return {"user": teams.add_service_account(db, info.context.viewer, name, None, team["name"])}

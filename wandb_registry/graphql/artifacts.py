@@ -24,7 +24,7 @@ DOWNLOAD_SECONDS = 24 * 3600
 
 @query.field("artifact")
 def resolve_artifact(_, info, id):
-    return access.find_artifact(info.context.db, info.context.who, ids.decode(id, "Artifact"))
+    return access.find_artifact(info.context.db, info.context.viewer, ids.decode(id, "Artifact"))
 
 
 @artifact.field("id")
@@ -96,7 +96,7 @@ def resolve_aliases(row, info):
 def _places(context, ids):
     """The places of each version that the account may see."""
     found = {}
-    for place in access.visible(context.db, context.who, memberships.of_artifacts(context.db, ids)):
+    for place in access.visible(context.db, context.viewer, memberships.of_artifacts(context.db, ids)):
         found.setdefault(place["artifact_id"], []).append(place)
     return found
 
@@ -242,13 +242,15 @@ def resolve_file_digest(row, info):
 def resolve_created_by(row, info):
     context = info.context
     maker = lineage.maker(context.db, row)
-    return {"__typename": "Run", **maker} if maker and access.visible(context.db, context.who, [maker]) else None
+    return {"__typename": "Run", **maker} if maker and access.visible(context.db, context.viewer, [maker]) else None
 
 
 @artifact.field("usedBy")
 def resolve_used_by(row, info, first=None, after=None):
     context = info.context
-    return paging.of_list(access.visible(context.db, context.who, lineage.users(context.db, row["id"])), first, after)
+    return paging.of_list(
+        access.visible(context.db, context.viewer, lineage.users(context.db, row["id"])), first, after
+    )
 
 
 # ---- changes ----
@@ -256,14 +258,14 @@ def resolve_used_by(row, info, first=None, after=None):
 
 @mutation.field("createArtifact")
 def create_artifact(_, info, input):
-    return {"artifact": artifacts.create(info.context.db, info.context.who, input)}
+    return {"artifact": artifacts.create(info.context.db, info.context.viewer, input)}
 
 
 @mutation.field("commitArtifact")
 def commit_artifact(_, info, input):
     context = info.context
     pending = _writable(info, input["artifact_id"])
-    return {"artifact": artifacts.commit(context.db, context.who, pending, context.store.blobs.size_of)}
+    return {"artifact": artifacts.commit(context.db, context.viewer, pending, context.store.blobs.size_of)}
 
 
 @mutation.field("updateArtifact")
@@ -274,14 +276,16 @@ def update_artifact(_, info, input):
 @mutation.field("deleteArtifact")
 def delete_artifact(_, info, input):
     found = _writable(info, input["artifact_id"])
-    return {"artifact": artifacts.delete(info.context.db, info.context.who, found, bool(input.get("delete_aliases")))}
+    return {
+        "artifact": artifacts.delete(info.context.db, info.context.viewer, found, bool(input.get("delete_aliases")))
+    }
 
 
 @mutation.field("useArtifact")
 def use_artifact(_, info, input):
     number = ids.decode(input["artifact_id"], "Artifact")
-    return {"artifact": artifacts.used_by_run(info.context.db, info.context.who, input, number)}
+    return {"artifact": artifacts.used_by_run(info.context.db, info.context.viewer, input, number)}
 
 
 def _writable(info, text: str):
-    return access.artifact(info.context.db, info.context.who, ids.decode(text, "Artifact"), Role.MEMBER)
+    return access.artifact(info.context.db, info.context.viewer, ids.decode(text, "Artifact"), Role.MEMBER)

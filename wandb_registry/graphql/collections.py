@@ -150,7 +150,7 @@ def update_portfolio(_, info, input):
 def move_sequence(_, info, input):
     found = _collection(info, input["artifact_sequence_id"], Role.MEMBER)
     name = input["destination_artifact_type_name"]
-    return {"artifact_collection": collections.change_type(info.context.db, info.context.who, found, name)}
+    return {"artifact_collection": collections.change_type(info.context.db, info.context.viewer, found, name)}
 
 
 @mutation.field("deleteArtifactSequence")
@@ -194,21 +194,21 @@ def _update(info, text: str, given: dict):
     found = _collection(info, text, Role.MEMBER)
     return {
         "artifact_collection": collections.update(
-            info.context.db, info.context.who, found, given.get("name"), given.get("description")
+            info.context.db, info.context.viewer, found, given.get("name"), given.get("description")
         )
     }
 
 
 def _delete(info, text: str):
     found = _collection(info, text, Role.MEMBER)
-    collections.delete(info.context.db, info.context.who, [found])
+    collections.delete(info.context.db, info.context.viewer, [found])
     return {"artifact_collection": found | {"state": "DELETED"}}
 
 
 def _named(info, given: dict):
     return collections.writable(
         info.context.db,
-        info.context.who,
+        info.context.viewer,
         given["entity_name"],
         given["project_name"],
         given["artifact_collection_name"],
@@ -216,4 +216,4 @@ def _named(info, given: dict):
 
 
 def _collection(info, text: str, need: Role):
-    return access.collection_by_id(info.context.db, info.context.who, ids.decode(text, *KINDS.values()), need)
+    return access.collection_by_id(info.context.db, info.context.viewer, ids.decode(text, *KINDS.values()), need)

@@ -41,7 +41,7 @@ from wandb_registry.graphql.engine.plan import Plan
 from wandb_registry.model.access import Viewer
 from wandb_registry.store import Store
 
-log = logging.getLogger("registry")
+log = logging.getLogger("wandb_registry")
 MODULES = (viewer, projects, runs, sweeps, artifacts, uploads, collections, links, registries, accounts, legacy_fields)
 LARGEST_DOCUMENT = 20_000  # tokens; the SDK's longest has about 1,000
 
@@ -69,7 +69,7 @@ class Executor:
         self.schema = make_schema()
         self.prepare = lru_cache(maxsize=1000)(self._prepare)
 
-    def run(self, who: Viewer, request: Any, base_url: str, plain_errors: bool) -> Answer:
+    def run(self, viewer: Viewer, request: Any, base_url: str, plain_errors: bool) -> Answer:
         """Answers a request body. With `plain_errors` refusals have status 200: the SDK's pipeline shows those best."""
         if not isinstance(request, dict) or not isinstance(request.get("query"), str):
             raise BadInput("A GraphQL request is a JSON object with the text of a 'query'.")
@@ -81,7 +81,7 @@ class Executor:
         try:
             with database.write() if prepared.changes else database.read() as db:
                 return Answer(
-                    {"data": prepared.answer(Context(who, db, self.store, base_url, prepared.changes), variables)}
+                    {"data": prepared.answer(Context(viewer, db, self.store, base_url, prepared.changes), variables)}
                 )
         except Exception as failure:
             error = _readable(failure)

@@ -45,5 +45,5 @@ def resolve_sequence_of_type(row, info, name):
 @mutation.field("createArtifactType")
 def create_artifact_type(_, info, input):
     context = info.context
-    where = access.project(context.db, context.who, input["entity_name"], input["project_name"], Role.MEMBER)
+    where = access.project(context.db, context.viewer, input["entity_name"], input["project_name"], Role.MEMBER)
     return {"artifact_type": collections.ensure_type(context.db, where, input["name"])}

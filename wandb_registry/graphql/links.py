@@ -13,35 +13,35 @@ FIELDS = (mutation,)
 @mutation.field("addAliases")
 def add_aliases(_, info, input):
     for place, alias in _places(info, input):
-        memberships.move_alias(info.context.db, info.context.who, place, alias)
+        memberships.move_alias(info.context.db, info.context.viewer, place, alias)
     return {"success": True}
 
 
 @mutation.field("deleteAliases")
 def delete_aliases(_, info, input):
     for place, alias in _places(info, input):
-        memberships.drop_alias(info.context.db, info.context.who, place, alias)
+        memberships.drop_alias(info.context.db, info.context.viewer, place, alias)
     return {"success": True}
 
 
 @mutation.field("linkArtifact")
 def link_artifact(_, info, input):
-    db, who = info.context.db, info.context.who
+    db, viewer = info.context.db, info.context.viewer
     name = input.get("artifact_portfolio_name")
     if not name:
         raise BadInput("A link needs the name of the collection to link to.")
     aliases = [alias["alias"] for alias in input.get("aliases") or []]
     target = (input.get("entity_name"), input.get("project_name"), name)
-    membership = links.link(db, who, _linked(info, input), *target, aliases)
+    membership = links.link(db, viewer, _linked(info, input), *target, aliases)
     return {"version_index": membership["version_index"], "artifact_membership": membership}
 
 
 @mutation.field("unlinkArtifact")
 def unlink_artifact(_, info, input):
-    db, who = info.context.db, info.context.who
+    db, viewer = info.context.db, info.context.viewer
     number = ids.decode(input["artifact_portfolio_id"], "ArtifactPortfolio", "ArtifactSequence")
-    portfolio = access.collection_by_id(db, who, number, Role.MEMBER)
-    links.unlink(db, who, portfolio, ids.decode(input["artifact_id"], "Artifact"))
+    portfolio = access.collection_by_id(db, viewer, number, Role.MEMBER)
+    links.unlink(db, viewer, portfolio, ids.decode(input["artifact_id"], "Artifact"))
     return {"success": True}
 
 
@@ -51,11 +51,11 @@ def _linked(info, given: dict):
     else:
         found = artifacts.of_client_id(info.context.db, given.get("client_id"))
         number = found["id"] if found else 0
-    return access.artifact(info.context.db, info.context.who, number, Role.VIEWER)
+    return access.artifact(info.context.db, info.context.viewer, number, Role.VIEWER)
 
 
 def _places(info, given: dict):
     number = ids.decode(given["artifact_id"], "Artifact")
     for alias in given["aliases"]:
         where = (alias["entity_name"], alias["project_name"], alias["artifact_collection_name"])
-        yield links.place(info.context.db, info.context.who, number, *where), alias["alias"]
+        yield links.place(info.context.db, info.context.viewer, number, *where), alias["alias"]

@@ -16,13 +16,13 @@ FIELDS = (query, project)
 @query.field("project")
 @query.field("model")
 def resolve_project(_, info, name=None, entity_name=None):
-    return access.find_project(info.context.db, info.context.who, entity_name, name or projects.UNNAMED)
+    return access.find_project(info.context.db, info.context.viewer, entity_name, name or projects.UNNAMED)
 
 
 @query.field("models")
 def resolve_projects(_, info, entity_name=None, first=None, after=None):
     context = info.context
-    found = access.find_entity(context.db, context.who, entity_name)
+    found = access.find_entity(context.db, context.viewer, entity_name)
     if found is None:
         return paging.of_list([])
     return paging.connection(first, after, lambda limit, offset: projects.page(context.db, found["id"], limit, offset))
@@ -50,7 +50,7 @@ def resolve_is_benchmark(row, info):
 
 @project.field("readOnly")
 def resolve_read_only(row, info):
-    return access.project_role(info.context.db, info.context.who, row) < Role.MEMBER
+    return access.project_role(info.context.db, info.context.viewer, row) < Role.MEMBER
 
 
 @project.field("user")

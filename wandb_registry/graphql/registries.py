@@ -50,7 +50,7 @@ def resolve_advanced_features(row, info):
 
 def _registries(row, info, filters=None, order=None):
     rows = registry_search.registries(info.context.db, row["id"], filters, order)
-    return access.visible_projects(info.context.db, info.context.who, rows)
+    return access.visible_projects(info.context.db, info.context.viewer, rows)
 
 
 # ---- registries ----
@@ -58,20 +58,20 @@ def _registries(row, info, filters=None, order=None):
 
 @mutation.field("upsertModel")
 def upsert_project(_, info, input):
-    changed, inserted = registries.upsert(info.context.db, info.context.who, input)
+    changed, inserted = registries.upsert(info.context.db, info.context.viewer, input)
     return {"project": changed, "model": changed, "inserted": inserted}
 
 
 @mutation.field("renameProject")
 def rename_project(_, info, input):
     names = (input["entity_name"], input["old_project_name"], input["new_project_name"])
-    renamed = registries.rename(info.context.db, info.context.who, *names)
+    renamed = registries.rename(info.context.db, info.context.viewer, *names)
     return {"project": renamed, "model": renamed, "inserted": False}
 
 
 @mutation.field("deleteModel")
 def delete_project(_, info, input):
-    registries.delete(info.context.db, info.context.who, ids.decode(input["id"], "Project"))
+    registries.delete(info.context.db, info.context.viewer, ids.decode(input["id"], "Project"))
     return {"success": True}
 
 
@@ -82,9 +82,9 @@ def resolve_protected_aliases(row, info):
 
 @mutation.field("updateProtectedAliases")
 def update_protected_aliases(_, info, input):
-    db, who = info.context.db, info.context.who
-    found = access.project(db, who, input["entity_name"], input["project_name"], Role.ADMIN)
-    protected_aliases.replace(db, who, found, input["aliases"])
+    db, viewer = info.context.db, info.context.viewer
+    found = access.project(db, viewer, input["entity_name"], input["project_name"], Role.ADMIN)
+    protected_aliases.replace(db, viewer, found, input["aliases"])
     return {"project": found}
 
 
@@ -109,18 +109,18 @@ def resolve_team_members(row, info):
 
 @mutation.field("createProjectMembers")
 def create_members(_, info, input):
-    members.add(info.context.db, info.context.who, _own_project(info, input), *_members(input))
+    members.add(info.context.db, info.context.viewer, _own_project(info, input), *_members(input))
     return {"success": True}
 
 
 @mutation.field("deleteProjectMembers")
 def delete_members(_, info, input):
-    db, who, project = info.context.db, info.context.who, _own_project(info, input)
+    db, viewer, project = info.context.db, info.context.viewer, _own_project(info, input)
     user_ids, team_ids = _members(input)
     for number in user_ids:
-        members.set_user(db, who, project, number, None)
+        members.set_user(db, viewer, project, number, None)
     for number in team_ids:
-        members.set_team(db, who, project, number, None)
+        members.set_team(db, viewer, project, number, None)
     return {"success": True}
 
 
@@ -128,7 +128,7 @@ def delete_members(_, info, input):
 def update_member(_, info, input):
     user = ids.decode(input["user_id"], "User")
     members.set_user(
-        info.context.db, info.context.who, _own_project(info, input), user, input["user_project_role"].lower()
+        info.context.db, info.context.viewer, _own_project(info, input), user, input["user_project_role"].lower()
     )
     return {"success": True}
 
@@ -137,14 +137,14 @@ def update_member(_, info, input):
 def update_team_member(_, info, input):
     team = ids.decode(input["team_id"], "Entity")
     members.set_team(
-        info.context.db, info.context.who, _own_project(info, input), team, input["team_project_role"].lower()
+        info.context.db, info.context.viewer, _own_project(info, input), team, input["team_project_role"].lower()
     )
     return {"success": True}
 
 
 def _own_project(info, given: dict):
     number = ids.decode(given["project_id"], "Project", "ProjectInternalId")
-    return access.project_by_id(info.context.db, info.context.who, number, Role.ADMIN)
+    return access.project_by_id(info.context.db, info.context.viewer, number, Role.ADMIN)
 
 
 def _members(given: dict) -> tuple[list[int], list[int]]:
@@ -158,14 +158,14 @@ def _members(given: dict) -> tuple[list[int], list[int]]:
 @mutation.field("createTeam")
 def create_team(_, info, input):
     name, admin = input["team_name"], input.get("team_admin_user_name")
-    return {"entity": teams.create_team(info.context.db, info.context.who, name, admin)}
+    return {"entity": teams.create_team(info.context.db, info.context.viewer, name, admin)}
 
 
 @mutation.field("createInvite")
 def create_invite(_, info, input):
-    db, who = info.context.db, info.context.who
-    team = teams.needs_admin(db, who, input["entity_name"])
-    user = teams.invite(db, who, team, input.get("username"), input.get("email"), bool(input.get("admin")))
+    db, viewer = info.context.db, info.context.viewer
+    team = teams.needs_admin(db, viewer, input["entity_name"])
+    user = teams.invite(db, viewer, team, input.get("username"), input.get("email"), bool(input.get("admin")))
     invited = {"name": user["username"], "email": user["email"], "created_at": user["created_at"], "to_user": user}
     return {"invite": {"id": ids.encode("Invite", user["id"]), **invited}}
 
@@ -173,8 +173,8 @@ def create_invite(_, info, input):
 @mutation.field("deleteInvite")
 def delete_invite(_, info, input):
     """Takes a member out of a team: that is what the SDK means by it."""
-    db, who = info.context.db, info.context.who
-    team = teams.needs_admin(db, who, input.get("entity_name") or "")
+    db, viewer = info.context.db, info.context.viewer
+    team = teams.needs_admin(db, viewer, input.get("entity_name") or "")
     user = users.by_id(db, ids.decode(input.get("id") or "", "User", "Invite"))
-    teams.set_team_role(db, who, team, user, None)
+    teams.set_team_role(db, viewer, team, user, None)
     return {"success": True}

@@ -72,7 +72,7 @@ def resolve_user(row, info):
 @run.field("readOnly")
 def resolve_read_only(row, info):
     project = projects.by_id(info.context.db, row["project_id"])
-    return access.project_role(info.context.db, info.context.who, project) < Role.MEMBER
+    return access.project_role(info.context.db, info.context.viewer, project) < Role.MEMBER
 
 
 @run.field("stopped")
@@ -188,13 +188,17 @@ def resolve_files(row, info, names=None, pattern=None, upload=None, first=None, 
 @run.field("inputArtifacts")
 def resolve_inputs(row, info, first=None, after=None):
     context = info.context
-    return paging.of_list(access.visible(context.db, context.who, lineage.inputs(context.db, row["id"])), first, after)
+    return paging.of_list(
+        access.visible(context.db, context.viewer, lineage.inputs(context.db, row["id"])), first, after
+    )
 
 
 @run.field("outputArtifacts")
 def resolve_outputs(row, info, first=None, after=None):
     context = info.context
-    return paging.of_list(access.visible(context.db, context.who, lineage.outputs(context.db, row["id"])), first, after)
+    return paging.of_list(
+        access.visible(context.db, context.viewer, lineage.outputs(context.db, row["id"])), first, after
+    )
 
 
 # ---- changes ----
@@ -203,7 +207,7 @@ def resolve_outputs(row, info, first=None, after=None):
 @mutation.field("upsertBucket")
 def upsert_run(_, info, input):
     number = ids.decode(input["id"], "Run") if input.get("id") else None
-    row, inserted = runs.upsert(info.context.db, info.context.who, number, input)
+    row, inserted = runs.upsert(info.context.db, info.context.viewer, number, input)
     if inserted:
         rewind_and_fork.fork(info.context.db, row)
     return {"bucket": row, "inserted": inserted, "server_settings": {"server_messages": []}}
@@ -211,8 +215,8 @@ def upsert_run(_, info, input):
 
 @mutation.field("rewindRun")
 def rewind_run(_, info, input):
-    db, who = info.context.db, info.context.who
-    row = access.run(db, who, input.get("entity_name"), input.get("project_name"), input["run_name"], Role.MEMBER)
+    db, viewer = info.context.db, info.context.viewer
+    row = access.run(db, viewer, input.get("entity_name"), input.get("project_name"), input["run_name"], Role.MEMBER)
     return {"rewound_run": rewind_and_fork.rewind(db, row, input["metric_name"], input["metric_value"])}
 
 
@@ -231,7 +235,7 @@ def update_run_state(_, info, input):
 @mutation.field("deleteRun")
 def delete_run(_, info, input):
     context = info.context
-    runs.delete(context.db, context.who, ids.decode(input["id"], "Run"), bool(input.get("delete_artifacts")))
+    runs.delete(context.db, context.viewer, ids.decode(input["id"], "Run"), bool(input.get("delete_artifacts")))
     return {"client_mutation_id": input.get("client_mutation_id")}
 
 
@@ -239,7 +243,7 @@ def delete_run(_, info, input):
 def create_run_files(_, info, input):
     context = info.context
     row = access.run(
-        context.db, context.who, input["entity_name"], input["project_name"], input["run_name"], Role.MEMBER
+        context.db, context.viewer, input["entity_name"], input["project_name"], input["run_name"], Role.MEMBER
     )
     return {
         "run_id": ids.encode("Run", row["id"]),
@@ -252,7 +256,7 @@ def create_run_files(_, info, input):
 def mark_run_files_uploaded(_, info, input):
     """A file counts as here when its bytes are: there is nothing to mark."""
     names = (input["entity_name"], input["project_name"], input["run_name"])
-    access.run(info.context.db, info.context.who, *names, Role.MEMBER)
+    access.run(info.context.db, info.context.viewer, *names, Role.MEMBER)
     return {"success": True}
 
 
@@ -260,7 +264,7 @@ def mark_run_files_uploaded(_, info, input):
 def delete_files(_, info, input):
     for text in input["files"]:
         row = run_files.by_id(info.context.db, ids.decode(text, "RunFile"))
-        access.run_by_id(info.context.db, info.context.who, row["run_id"] if row else 0, Role.MEMBER)
+        access.run_by_id(info.context.db, info.context.viewer, row["run_id"] if row else 0, Role.MEMBER)
         if row:
             run_files.delete(info.context.db, row)
     return {"success": True}
@@ -269,7 +273,12 @@ def delete_files(_, info, input):
 @mutation.field("notifyScriptableRunAlert")
 def notify(_, info, input):
     access.run(
-        info.context.db, info.context.who, input["entity_name"], input["project_name"], input["run_name"], Role.MEMBER
+        info.context.db,
+        info.context.viewer,
+        input["entity_name"],
+        input["project_name"],
+        input["run_name"],
+        Role.MEMBER,
     )
     return {"success": True}  # there is nobody to send it to: alerts are accepted and dropped
 
@@ -283,4 +292,4 @@ UPLOAD_SECONDS = 24 * 3600
 
 
 def _writable(info, text: str):
-    return access.run_by_id(info.context.db, info.context.who, ids.decode(text, "Run"), Role.MEMBER)
+    return access.run_by_id(info.context.db, info.context.viewer, ids.decode(text, "Run"), Role.MEMBER)

@@ -110,12 +110,12 @@ def upsert_sweep(_, info, input):
             raise NotSupported(f"'{name}' of a sweep")
     context = info.context
     number = ids.decode(input["id"], "Sweep") if input.get("id") else None
-    return {"sweep": sweeps.upsert(context.db, context.who, number, input), "config_validation_warnings": []}
+    return {"sweep": sweeps.upsert(context.db, context.viewer, number, input), "config_validation_warnings": []}
 
 
 @mutation.field("createAgent")
 def create_agent(_, info, input):
-    return {"agent": sweeps.add_agent(info.context.db, info.context.who, input)}
+    return {"agent": sweeps.add_agent(info.context.db, info.context.viewer, input)}
 
 
 @mutation.field("agentHeartbeat")
@@ -125,5 +125,5 @@ def heartbeat(_, info, input):
     going = runs.loads(input.get("run_state") or "{}")
     if not isinstance(going, dict):
         raise BadInput("The run state of an agent is a JSON object.")
-    row, commands = sweeps.heartbeat(context.db, context.who, number, busy=any(going.values()))
+    row, commands = sweeps.heartbeat(context.db, context.viewer, number, busy=any(going.values()))
     return {"agent": row, "commands": json.dumps(commands)}

@@ -43,7 +43,7 @@ def complete_multipart(_, info, input):
     md5 = input["storage_path"].rpartition("/")[2]
     entity_id = content_ownership.entity_of(info.context.db, artifact["id"])
     if info.context.store.blobs.size_of(md5) is None or not content_ownership.find(
-        info.context.db, info.context.who, entity_id, md5
+        info.context.db, info.context.viewer, entity_id, md5
     ):
         raise BadInput("Not all parts of this upload have arrived. Upload the file again.")
     return {"digest": to_base64(md5)}
@@ -58,7 +58,7 @@ def _upload(info, file: dict, seen: dict[str, dict]) -> dict:
     if file.get("digest") not in (None, file["md5"]):
         raise BadInput(f"{file['name']}: only md5 digests are supported.")
     md5 = to_hex(file["md5"])
-    held = content_ownership.find(db, info.context.who, artifact["entity_id"], md5)
+    held = content_ownership.find(db, info.context.viewer, artifact["entity_id"], md5)
     if held and not info.context.store.blobs.touch(md5, held["size"]):
         held = None
     address = (
@@ -105,7 +105,7 @@ def _with_address(info, manifest: dict) -> dict:
 
 
 def _pending(info, text: str) -> dict:
-    artifact = access.artifact(info.context.db, info.context.who, ids.decode(text, "Artifact"), Role.MEMBER)
+    artifact = access.artifact(info.context.db, info.context.viewer, ids.decode(text, "Artifact"), Role.MEMBER)
     if artifact["state"] != "PENDING":
         raise BadInput("The artifact is committed: its files can't be changed any more.")
     return artifact

@@ -39,7 +39,7 @@ FEATURES = (
 
 @query.field("viewer")
 def resolve_viewer(_, info):
-    return users.by_id(info.context.db, info.context.who.user_id)
+    return users.by_id(info.context.db, info.context.viewer.user_id)
 
 
 @query.field("serverInfo")
@@ -52,14 +52,14 @@ def resolve_server_info(_, info):
 
 @query.field("users")
 def resolve_users(_, info, query=None, first=None, after=None):
-    found = users.search(info.context.db, info.context.who, query or "")
+    found = users.search(info.context.db, info.context.viewer, query or "")
     return paging.of_list(found, first, after)
 
 
 @query.field("clientIDMapping")
 def resolve_client_id_mapping(_, info, client_id):
     artifact = artifacts.of_client_id(info.context.db, client_id)
-    if artifact is None or not access.find_artifact(info.context.db, info.context.who, artifact["id"]):
+    if artifact is None or not access.find_artifact(info.context.db, info.context.viewer, artifact["id"]):
         return None
     return {"server_id": ids.encode("Artifact", artifact["id"])}
 
@@ -96,14 +96,14 @@ def resolve_user_teams(row, info):
 
 @user.field("organizations")
 def resolve_user_organizations(row, info):
-    db, who = info.context.db, info.context.who
+    db, viewer = info.context.db, info.context.viewer
     found = registries.organizations_of_user(db, row["id"])
-    return [organization for organization in found if access.shares_organization(db, who, organization["id"])]
+    return [organization for organization in found if access.shares_organization(db, viewer, organization["id"])]
 
 
 @user.field("apiKeys")
 def resolve_user_keys(row, info):
-    mine = row["id"] == info.context.who.user_id
+    mine = row["id"] == info.context.viewer.user_id
     return paging.of_list(users.keys_of(info.context.db, row["id"]) if mine else [])
 
 
@@ -124,7 +124,7 @@ def resolve_key_name(row, info):
 @query.field("entity")
 def resolve_entity(_, info, name=None):
     """A name that the account belongs to; any other is answered as one that is free to take, whether it is or not."""
-    found = access.find_entity(info.context.db, info.context.who, name)
+    found = access.find_entity(info.context.db, info.context.viewer, name)
     return found or {"id": 0, "name": name or "", "kind": "unknown", "organization_id": None}
 
 
@@ -150,7 +150,7 @@ def resolve_available(row, info):
 
 @entity.field("readOnly")
 def resolve_read_only(row, info):
-    return access.entity_role(info.context.db, info.context.who, row["id"]) < Role.MEMBER
+    return access.entity_role(info.context.db, info.context.viewer, row["id"]) < Role.MEMBER
 
 
 @entity.field("defaultAccess")
@@ -191,7 +191,7 @@ def resolve_members(row, info):
 
 def _belongs_to(entity, info) -> bool:
     """Whether the account that asks belongs to an entity, which others may have led it to."""
-    return access.entity_role(info.context.db, info.context.who, entity["id"]) > Role.NONE
+    return access.entity_role(info.context.db, info.context.viewer, entity["id"]) > Role.NONE
 
 
 @member.field("id")
@@ -211,7 +211,7 @@ def resolve_entity_user(row, info):
 
 @entity.field("project")
 def resolve_entity_project(row, info, name=None):
-    return access.find_project(info.context.db, info.context.who, row["name"], name)
+    return access.find_project(info.context.db, info.context.viewer, row["name"], name)
 
 
 # ---- organizations ----
@@ -219,7 +219,7 @@ def resolve_entity_project(row, info, name=None):
 
 @query.field("organization")
 def resolve_organization(_, info, name):
-    return registries.find_organization(info.context.db, info.context.who, name)
+    return registries.find_organization(info.context.db, info.context.viewer, name)
 
 
 @organization.field("id")

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from wandb_registry.errors import BadInput, NotFound
-from wandb_registry.http.authentication import who_asks
+from wandb_registry.http.authentication import viewer_of_request
 from wandb_registry.model import access, activity_log
 from wandb_registry.model.access import Role, Viewer
 from wandb_registry.model.artifacts import collections
@@ -22,22 +22,22 @@ MOST = 1000  # events in one answer
 
 def routes(store: Store) -> list[Route]:
     async def door(request: Request) -> Response:
-        who = await run_in_threadpool(who_asks, request, store)
+        viewer = await run_in_threadpool(viewer_of_request, request, store)
         after = request.query_params.get("after", "0")
         if not after.isascii() or not after.isdecimal() or len(after) > 18:
             raise BadInput("'after' is the number of the last event that is known already, such as 120.")
-        return JSONResponse(await run_in_threadpool(read, who, request.path_params, int(after)))
+        return JSONResponse(await run_in_threadpool(read, viewer, request.path_params, int(after)))
 
-    def read(who: Viewer, address: dict[str, str], after: int) -> dict[str, Any]:
+    def read(viewer: Viewer, address: dict[str, str], after: int) -> dict[str, Any]:
         with store.db.read() as db:
-            project = access.project(db, who, address["entity"], address["project"], Role.VIEWER)
+            project = access.project(db, viewer, address["entity"], address["project"], Role.VIEWER)
             collection = collections.find(db, project["id"], address["collection"])
             if collection is None:
                 raise NotFound(f"There is no '{address['collection']}' in {address['entity']}/{address['project']}.")
             found = activity_log.in_collection(db, collection["id"], after, MOST)
             for event in found:  # the version and its run may be of projects that the account may not see
                 for key, told in (("source", ("source",)), ("run", ("run", "git_commit"))):
-                    if not event[key] or access.find_project(db, who, *event[key].split("/")[:2]) is None:
+                    if not event[key] or access.find_project(db, viewer, *event[key].split("/")[:2]) is None:
                         event |= dict.fromkeys(told)
         return {"events": found, "more": len(found) == MOST}
 

@@ -16,7 +16,7 @@ SESSION = "SESSION-2"  # the second form: cookies of the first sign nobody in
 SESSION_SECONDS = 30 * 24 * 3600
 
 
-def who_asks(request: Request, store: Store) -> Viewer:
+def viewer_of_request(request: Request, store: Store) -> Viewer:
     """The account of the request's API key."""
     key = _key(request)
     if key is None:
@@ -27,14 +27,14 @@ def who_asks(request: Request, store: Store) -> Viewer:
         return users.sign_in(db, key)
 
 
-def who_looks(request: Request, store: Store) -> Viewer | None:
+def viewer_of_session(request: Request, store: Store) -> Viewer | None:
     """The account of the browser's session, if it has one."""
     found = _session(request, store)
     if found is None:
         return None
     user, since, _ = found.split("-")
     with store.db.read() as db:
-        return None if users.is_ended(db, found) else users.who_is(db, int(user), int(since))
+        return None if users.is_ended(db, found) else users.viewer_since(db, int(user), int(since))
 
 
 def cookie(request: Request) -> str:
@@ -42,9 +42,9 @@ def cookie(request: Request) -> str:
     return f"registry_session_{request.url.port or ''}"
 
 
-def session(store: Store, who: Viewer) -> str:
+def session(store: Store, viewer: Viewer) -> str:
     """The cookie's value for this account."""
-    return store.signer.seal(SESSION, f"{who.user_id}-{time.time_ns()}-{secrets.token_hex(8)}", SESSION_SECONDS)
+    return store.signer.seal(SESSION, f"{viewer.user_id}-{time.time_ns()}-{secrets.token_hex(8)}", SESSION_SECONDS)
 
 
 def sign_out(request: Request, store: Store) -> None:

@@ -6,7 +6,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from wandb_registry.errors import BadInput
-from wandb_registry.http.authentication import who_asks
+from wandb_registry.http.authentication import viewer_of_request
 from wandb_registry.http.request_bodies import json_body
 from wandb_registry.model import access
 from wandb_registry.model.access import Role, Viewer
@@ -18,17 +18,17 @@ LARGEST = 64 * 2**20
 
 def routes(store: Store) -> list[Route]:
     async def file_stream(request: Request) -> Response:
-        who = await run_in_threadpool(who_asks, request, store)
+        viewer = await run_in_threadpool(viewer_of_request, request, store)
         body = await json_body(request, LARGEST)
         if not isinstance(body, dict):
             raise BadInput("A file_stream request is a JSON object.")
         writer = request.headers.get("x-wandb-async-client-id")
-        stop = await run_in_threadpool(receive, who, request.path_params, body, writer)
+        stop = await run_in_threadpool(receive, viewer, request.path_params, body, writer)
         return JSONResponse({"exitcode": None, "limits": {}} | ({"stopped": True} if stop else {}))
 
-    def receive(who: Viewer, address: dict[str, str], body: dict, writer: str | None) -> bool:
+    def receive(viewer: Viewer, address: dict[str, str], body: dict, writer: str | None) -> bool:
         with store.db.write() as db:
-            run = access.run(db, who, address["entity"], address["project"], address["run"], Role.MEMBER)
+            run = access.run(db, viewer, address["entity"], address["project"], address["run"], Role.MEMBER)
             return ingest.receive(db, run, body, writer)
 
     return [Route("/files/{entity}/{project}/{run}/file_stream", file_stream, methods=["POST"])]

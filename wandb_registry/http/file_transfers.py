@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from wandb_registry.db.connection import Connection
 from wandb_registry.errors import BadInput, Forbidden, NotFound
-from wandb_registry.http.authentication import who_asks
+from wandb_registry.http.authentication import viewer_of_request
 from wandb_registry.http.downloads import Downloads
 from wandb_registry.http.request_bodies import whole_body
 from wandb_registry.model import access, ids
@@ -120,10 +120,10 @@ class FileTransfers:
             raise Forbidden("This address was not given out by the registry, or its time is over.")
 
     def _check_key(self, request: Request) -> None:
-        who = who_asks(request, self.store)
+        viewer = viewer_of_request(request, self.store)
         number = ids.decode(request.path_params["artifact"], "Artifact")
         with self.store.db.read() as db:
-            access.artifact(db, who, number, Role.VIEWER)
+            access.artifact(db, viewer, number, Role.VIEWER)
             if not manifests.has_content(db, number, request.path_params["md5"]):
                 raise NotFound("The artifact has no file with this content.")
 

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wandb_registry.errors import Fault, Forbidden, NotFound, RegistryError, from_system
 
-log = logging.getLogger("registry")
+log = logging.getLogger("wandb_registry")
 PATIENCE = 120.0  # seconds that a client may take to send the next PACE bytes, or to read the next piece
 PACE = 64 * 2**10  # half a KiB a second: the slowest line is faster
 LOOPBACK_NAMES = {"127.0.0.1", "localhost", "::1"}

@@ -64,46 +64,46 @@ select project_team.role
 """
 
 
-def entity_role(db: Connection, who: Viewer, entity_id: int) -> Role:
-    if who.admin:
+def entity_role(db: Connection, viewer: Viewer, entity_id: int) -> Role:
+    if viewer.admin:
         return Role.ADMIN
-    return ROLES[db.value(ENTITY_ROLE, entity=entity_id, user=who.user_id)]
+    return ROLES[db.value(ENTITY_ROLE, entity=entity_id, user=viewer.user_id)]
 
 
-def project_role(db: Connection, who: Viewer, project: Row) -> Role:
+def project_role(db: Connection, viewer: Viewer, project: Row) -> Role:
     """The better of what the entity gives and what the project itself gives; a restricted one asks for the latter."""
-    inherited = entity_role(db, who, project["entity_id"])
+    inherited = entity_role(db, viewer, project["entity_id"])
     if project["access"] == "RESTRICTED" and inherited < Role.ADMIN:
         inherited = Role.NONE
-    own = (ROLES[row["role"]] for row in db.all(PROJECT_ROLES, project=project["id"], user=who.user_id))
+    own = (ROLES[row["role"]] for row in db.all(PROJECT_ROLES, project=project["id"], user=viewer.user_id))
     return max(inherited, *own, Role.NONE)
 
 
 # ---- entities ----
 
 
-def find_entity(db: Connection, who: Viewer, name: str | None) -> Row | None:
+def find_entity(db: Connection, viewer: Viewer, name: str | None) -> Row | None:
     """The entity, if the account belongs to it. No name means the account's default entity."""
-    entity = db.one("select * from entity where name = :name", name=name or who.default_entity)
-    return entity if entity and entity_role(db, who, entity["id"]) else None
+    entity = db.one("select * from entity where name = :name", name=name or viewer.default_entity)
+    return entity if entity and entity_role(db, viewer, entity["id"]) else None
 
 
-def entity(db: Connection, who: Viewer, name: str | None, need: Role) -> Row:
+def entity(db: Connection, viewer: Viewer, name: str | None, need: Role) -> Row:
     """The entity to do something in, or a refusal."""
-    found = find_entity(db, who, name)
+    found = find_entity(db, viewer, name)
     if found is None:
-        raise NotFound(f"Entity '{name}' was not found, or '{who.username}' doesn't belong to it.")
-    if entity_role(db, who, found["id"]) < need:
+        raise NotFound(f"Entity '{name}' was not found, or '{viewer.username}' doesn't belong to it.")
+    if entity_role(db, viewer, found["id"]) < need:
         raise Forbidden(
-            f"'{who.username}' may not do this in '{found['name']}': it takes the role {need.name.lower()}."
+            f"'{viewer.username}' may not do this in '{found['name']}': it takes the role {need.name.lower()}."
         )
     return found
 
 
-def entities_of(db: Connection, who: Viewer) -> list[str]:
+def entities_of(db: Connection, viewer: Viewer) -> list[str]:
     """The names of all entities that the account belongs to."""
     rows = db.all("select id, name from entity order by name")
-    return [row["name"] for row in rows if entity_role(db, who, row["id"])]
+    return [row["name"] for row in rows if entity_role(db, viewer, row["id"])]
 
 
 def entity_by_id(db: Connection, number: int) -> Row:
@@ -111,9 +111,9 @@ def entity_by_id(db: Connection, number: int) -> Row:
     return db.row("select * from entity where id = :id", id=number)
 
 
-def shares_organization(db: Connection, who: Viewer, organization_id: int) -> bool:
+def shares_organization(db: Connection, viewer: Viewer, organization_id: int) -> bool:
     """Whether the account belongs to the organization or to one of its teams."""
-    return who.admin or bool(db.value(BELONGS_TO_ORGANIZATION, organization=organization_id, user=who.user_id))
+    return viewer.admin or bool(db.value(BELONGS_TO_ORGANIZATION, organization=organization_id, user=viewer.user_id))
 
 
 BELONGS_TO_ORGANIZATION = """
@@ -142,42 +142,42 @@ select project.*, entity.name as entity_name
 """
 
 
-def find_project(db: Connection, who: Viewer, entity_name: str | None, name: str | None) -> Row | None:
+def find_project(db: Connection, viewer: Viewer, entity_name: str | None, name: str | None) -> Row | None:
     """The project, if the account may read it."""
-    project = db.one(PROJECT_BY_NAME, entity=entity_name or who.default_entity, name=name or "")
-    return project if project and project_role(db, who, project) else None
+    project = db.one(PROJECT_BY_NAME, entity=entity_name or viewer.default_entity, name=name or "")
+    return project if project and project_role(db, viewer, project) else None
 
 
-def project(db: Connection, who: Viewer, entity_name: str | None, name: str | None, need: Role) -> Row:
+def project(db: Connection, viewer: Viewer, entity_name: str | None, name: str | None, need: Role) -> Row:
     """The project to do something in, or a refusal."""
-    found = find_project(db, who, entity_name, name)
+    found = find_project(db, viewer, entity_name, name)
     if found is None:
-        where = entity_name or who.default_entity
-        raise NotFound(f"Project '{name}' of '{where}' was not found, or '{who.username}' may not see it.")
-    return _at_least(db, who, found, need)
+        where = entity_name or viewer.default_entity
+        raise NotFound(f"Project '{name}' of '{where}' was not found, or '{viewer.username}' may not see it.")
+    return _at_least(db, viewer, found, need)
 
 
-def project_by_id(db: Connection, who: Viewer, number: int, need: Role) -> Row:
+def project_by_id(db: Connection, viewer: Viewer, number: int, need: Role) -> Row:
     """The project to do something with, by its id."""
     found = db.one(PROJECT, id=number)
-    if found is None or not project_role(db, who, found):
-        raise NotFound(f"The project was not found, or '{who.username}' may not see it.")
-    return _at_least(db, who, found, need)
+    if found is None or not project_role(db, viewer, found):
+        raise NotFound(f"The project was not found, or '{viewer.username}' may not see it.")
+    return _at_least(db, viewer, found, need)
 
 
-def readable(db: Connection, who: Viewer, project_id: int) -> bool:
+def readable(db: Connection, viewer: Viewer, project_id: int) -> bool:
     project = db.one(PROJECT, id=project_id)
-    return project is not None and project_role(db, who, project) > Role.NONE
+    return project is not None and project_role(db, viewer, project) > Role.NONE
 
 
-def visible(db: Connection, who: Viewer, rows: list[Row]) -> list[Row]:
+def visible(db: Connection, viewer: Viewer, rows: list[Row]) -> list[Row]:
     """Those of the rows whose `project_id` the account may read."""
-    allowed = {number: readable(db, who, number) for number in {row["project_id"] for row in rows}}
+    allowed = {number: readable(db, viewer, number) for number in {row["project_id"] for row in rows}}
     return [row for row in rows if allowed[row["project_id"]]]
 
 
-def visible_projects(db: Connection, who: Viewer, rows: list[Row]) -> list[Row]:
-    return [row for row in rows if project_role(db, who, row)]
+def visible_projects(db: Connection, viewer: Viewer, rows: list[Row]) -> list[Row]:
+    return [row for row in rows if project_role(db, viewer, row)]
 
 
 RUN = "select * from run where id = :id"
@@ -207,52 +207,54 @@ def find_run(db: Connection, project: Row, name: str) -> Row | None:
     return db.one("select * from run where project_id = :project and name = :name", project=project["id"], name=name)
 
 
-def run(db: Connection, who: Viewer, entity_name: str | None, project_name: str | None, name: str, need: Role) -> Row:
+def run(
+    db: Connection, viewer: Viewer, entity_name: str | None, project_name: str | None, name: str, need: Role
+) -> Row:
     """The run to do something with, by its address."""
-    found = find_run(db, project(db, who, entity_name, project_name, need), name)
+    found = find_run(db, project(db, viewer, entity_name, project_name, need), name)
     if found is None:
-        raise NotFound(f"Run '{name}' was not found in '{entity_name or who.default_entity}/{project_name}'.")
+        raise NotFound(f"Run '{name}' was not found in '{entity_name or viewer.default_entity}/{project_name}'.")
     return found
 
 
-def run_by_id(db: Connection, who: Viewer, number: int, need: Role) -> Row:
-    return _in_project(db, who, db.one(RUN, id=number), "run", need)
+def run_by_id(db: Connection, viewer: Viewer, number: int, need: Role) -> Row:
+    return _in_project(db, viewer, db.one(RUN, id=number), "run", need)
 
 
-def collection_by_id(db: Connection, who: Viewer, number: int, need: Role) -> Row:
-    return _in_project(db, who, db.one(COLLECTION, id=number), "artifact collection", need)
+def collection_by_id(db: Connection, viewer: Viewer, number: int, need: Role) -> Row:
+    return _in_project(db, viewer, db.one(COLLECTION, id=number), "artifact collection", need)
 
 
-def find_artifact(db: Connection, who: Viewer, number: int) -> Row | None:
+def find_artifact(db: Connection, viewer: Viewer, number: int) -> Row | None:
     """The version, if the account may read it where it was logged or anywhere that it is linked to."""
     artifact = db.one(ARTIFACT, id=number)
     if artifact is None:
         return None
     places = {artifact["project_id"], *(row["project_id"] for row in db.all(PLACES, id=number))}
-    return artifact if any(readable(db, who, place) for place in places) else None
+    return artifact if any(readable(db, viewer, place) for place in places) else None
 
 
-def artifact(db: Connection, who: Viewer, number: int, need: Role) -> Row:
+def artifact(db: Connection, viewer: Viewer, number: int, need: Role) -> Row:
     """The version to do something with. To read it, any of its places will do; to change it, only its own project."""
-    found = find_artifact(db, who, number)
+    found = find_artifact(db, viewer, number)
     if found is None:
         raise NotFound("The artifact was not found, or you may not see it.")
-    return found if need == Role.VIEWER else _in_project(db, who, found, "artifact", need)
+    return found if need == Role.VIEWER else _in_project(db, viewer, found, "artifact", need)
 
 
-def _in_project(db: Connection, who: Viewer, row: Row | None, what: str, need: Role) -> Row:
+def _in_project(db: Connection, viewer: Viewer, row: Row | None, what: str, need: Role) -> Row:
     project = db.one(PROJECT, id=row["project_id"]) if row else None
-    if row is None or project is None or not project_role(db, who, project):
-        raise NotFound(f"The {what} was not found, or '{who.username}' may not see it.")
-    _at_least(db, who, project, need)
+    if row is None or project is None or not project_role(db, viewer, project):
+        raise NotFound(f"The {what} was not found, or '{viewer.username}' may not see it.")
+    _at_least(db, viewer, project, need)
     return row
 
 
-def _at_least(db: Connection, who: Viewer, project: Row, need: Role) -> Row:
-    role = project_role(db, who, project)
+def _at_least(db: Connection, viewer: Viewer, project: Row, need: Role) -> Row:
+    role = project_role(db, viewer, project)
     if role < need:
         raise Forbidden(
-            f"'{who.username}' may not do this in '{project['entity_name']}/{project['name']}': "
+            f"'{viewer.username}' may not do this in '{project['entity_name']}/{project['name']}': "
             f"it takes the role {need.name.lower()}, and this account is a {role.name.lower()}."
         )
     return project

@@ -51,7 +51,7 @@ NOTHING = {"source": None, "run": None, "git_commit": None}
 
 def of_collection(
     db: Connection,
-    who: Viewer,
+    viewer: Viewer,
     action: str,
     collection_id: int,
     name: str | None = None,
@@ -62,19 +62,19 @@ def of_collection(
     """Records something that was done in a collection, with the version behind it."""
     subject = db.value(PLACE, collection=collection_id)
     behind = db.row(BEHIND, artifact=artifact_id) if artifact_id else NOTHING
-    _record(db, who, action, subject, collection_id, name, before, after, behind)
+    _record(db, viewer, action, subject, collection_id, name, before, after, behind)
 
 
 def of_place(
-    db: Connection, who: Viewer, action: str, subject: str, name: str | None, before: str | None, after: str | None
+    db: Connection, viewer: Viewer, action: str, subject: str, name: str | None, before: str | None, after: str | None
 ) -> None:
     """Records something that was done to a registry, a project or a team."""
-    _record(db, who, action, subject, None, name, before, after, NOTHING)
+    _record(db, viewer, action, subject, None, name, before, after, NOTHING)
 
 
 def _record(
     db: Connection,
-    who: Viewer,
+    viewer: Viewer,
     action: str,
     subject: str,
     collection_id: int | None,
@@ -85,7 +85,7 @@ def _record(
 ) -> None:
     event = behind | {
         "at": db.value("select strftime('%Y-%m-%dT%H:%M:%fZ') as now"),
-        "who": who.username,
+        "who": viewer.username,
         "action": action,
         "subject": subject,
         "collection_id": collection_id,

@@ -12,19 +12,19 @@ UNNAMED = "uncategorized"
 REGISTRY_PREFIX = "wandb-registry-"
 
 
-def ensure(db: Connection, who: Viewer, entity_name: str | None, name: str | None) -> Row:
+def ensure(db: Connection, viewer: Viewer, entity_name: str | None, name: str | None) -> Row:
     """The project to write to, made at its first use; registries are only made on purpose."""
-    entity = access.entity(db, who, entity_name, Role.VIEWER)
+    entity = access.entity(db, viewer, entity_name, Role.VIEWER)
     name = names.project(name or UNNAMED)
     if not db.one("select 1 from project where entity_id = :entity and name = :name", entity=entity["id"], name=name):
-        access.entity(db, who, entity_name, Role.MEMBER)
+        access.entity(db, viewer, entity_name, Role.MEMBER)
         if entity["kind"] == "organization" or name.startswith(REGISTRY_PREFIX):
             raise NotFound(f"There is no registry '{name}' in '{entity['name']}'.")
-        create(db, who, entity, name)
-    return access.project(db, who, entity["name"], name, Role.MEMBER)
+        create(db, viewer, entity, name)
+    return access.project(db, viewer, entity["name"], name, Role.MEMBER)
 
 
-def create(db: Connection, who: Viewer, entity: Row, name: str, description: str | None = None) -> Row:
+def create(db: Connection, viewer: Viewer, entity: Row, name: str, description: str | None = None) -> Row:
     """A new, empty project."""
     return db.row(
         """
@@ -35,7 +35,7 @@ def create(db: Connection, who: Viewer, entity: Row, name: str, description: str
         entity=entity["id"],
         name=names.project(name),
         description=description,
-        user=who.user_id,
+        user=viewer.user_id,
     )
 
 

@@ -83,6 +83,6 @@ def _run(request: PageRequest, event: Row) -> tuple[tuple[str, str] | None, str 
     if event["run"] is None:
         return None, None
     entity, project, name = event["run"].split("/", 2)
-    if access.find_project(request.db, request.who, entity, project) is None:
+    if access.find_project(request.db, request.viewer, entity, project) is None:
         return None, None
     return (name, addresses.run(entity, project, name)), event["git_commit"]

@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response, Stream
 from wandb_registry.db.connection import Connection
 from wandb_registry.errors import Fault, Forbidden, NotFound, RegistryError, from_system
 from wandb_registry.http import middleware
-from wandb_registry.http.authentication import form_token, is_own_form, who_looks
+from wandb_registry.http.authentication import form_token, is_own_form, viewer_of_session
 from wandb_registry.http.downloads import Downloads, saved_as
 from wandb_registry.http.request_bodies import whole_body
 from wandb_registry.model.access import Viewer
@@ -21,7 +21,7 @@ from wandb_registry.store import Store
 from wandb_registry.web.rendering import render
 from wandb_registry.web.views import Export, FormHandler, Page, PageRequest, Redirect, RefusedForm, StoredFile, View
 
-log = logging.getLogger("registry")
+log = logging.getLogger("wandb_registry")
 LARGEST_FORM = 2**16
 THEME_COOKIE = "registry_theme"
 MESSAGE_COOKIE = "registry_said"  # one sentence for the next page, on what the last form did
@@ -49,31 +49,31 @@ class Endpoints:
     def _answer(
         self, request: Request, view: View, handler: FormHandler | None, form: dict[str, str] | None
     ) -> Response | StoredFile:
-        who = who_looks(request, self.store)
-        if who is None:
+        viewer = viewer_of_session(request, self.store)
+        if viewer is None:
             return _sign_in_first(request)
         try:
             if form is None:
-                return self._get(request, view, who)
-            return self._post(request, view, handler, who, form)
+                return self._get(request, view, viewer)
+            return self._post(request, view, handler, viewer, form)
         except Exception as error:
-            return self.error_page(request, who, error)
+            return self.error_page(request, viewer, error)
 
     def _get(
-        self, request: Request, view: View, who: Viewer, refused: RefusedForm | None = None
+        self, request: Request, view: View, viewer: Viewer, refused: RefusedForm | None = None
     ) -> Response | StoredFile:
         with self.store.db.read() as db:
-            answer = view(self._page_request(request, db, who, refused=refused))
+            answer = view(self._page_request(request, db, viewer, refused=refused))
         if isinstance(answer, StoredFile):
             return answer
         if isinstance(answer, Redirect):
             return _redirect(answer)
         if isinstance(answer, Export):
             return StreamingResponse(answer.parts, media_type=answer.media_type, headers=saved_as(answer.name))
-        return self._show(request, who, answer, refused)
+        return self._show(request, viewer, answer, refused)
 
     def _post(
-        self, request: Request, view: View, handler: FormHandler | None, who: Viewer, form: dict[str, str]
+        self, request: Request, view: View, handler: FormHandler | None, viewer: Viewer, form: dict[str, str]
     ) -> Response | StoredFile:
         if handler is None:
             raise NotFound("This page has nothing to change.")
@@ -81,18 +81,20 @@ class Endpoints:
             raise Forbidden("This form was not made by this page, or you signed in anew since. Open the page again.")
         try:
             with self.store.db.write() as db:
-                answer = handler(self._page_request(request, db, who, form=form))
-            return _redirect(answer) if isinstance(answer, Redirect) else self._show(request, who, answer)
+                answer = handler(self._page_request(request, db, viewer, form=form))
+            return _redirect(answer) if isinstance(answer, Redirect) else self._show(request, viewer, answer)
         except NotFound:
             raise
         except RegistryError as error:
-            return self._get(request, view, who, RefusedForm(str(error), error.status, form))
+            return self._get(request, view, viewer, RefusedForm(str(error), error.status, form))
 
-    def _show(self, request: Request, who: Viewer, page: Page, refused: RefusedForm | None = None) -> Response:
-        return self.html(request, page.template, refused.status if refused else page.status, who=who, **page.values)
+    def _show(self, request: Request, viewer: Viewer, page: Page, refused: RefusedForm | None = None) -> Response:
+        return self.html(
+            request, page.template, refused.status if refused else page.status, viewer=viewer, **page.values
+        )
 
-    def _page_request(self, request: Request, db: Connection, who: Viewer, **more: Any) -> PageRequest:
-        return PageRequest(db, who, self.store, request.path_params, request.query_params, _address(request), **more)
+    def _page_request(self, request: Request, db: Connection, viewer: Viewer, **more: Any) -> PageRequest:
+        return PageRequest(db, viewer, self.store, request.path_params, request.query_params, _address(request), **more)
 
     def html(self, request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
         """A page in its frame: theme, account, the token of its forms, and what the last form did."""
@@ -103,13 +105,13 @@ class Endpoints:
             "message": unquote(request.cookies.get(MESSAGE_COOKIE, "")),
             "address": _address(request),
         }
-        text = render(template, {"who": None, **values, "frame": frame})
+        text = render(template, {"viewer": None, **values, "frame": frame})
         response = HTMLResponse(text, status, {"cache-control": "no-store", "vary": "cookie"})
         if MESSAGE_COOKIE in request.cookies:
             response.delete_cookie(MESSAGE_COOKIE)
         return response
 
-    def error_page(self, request: Request, who: Viewer | None, error: Exception) -> Response:
+    def error_page(self, request: Request, viewer: Viewer | None, error: Exception) -> Response:
         number = secrets.token_hex(3)
         path = _address(request).partition("?")[0]  # quoted, so that nothing in it can act on a terminal
         if isinstance(error, RegistryError):
@@ -117,15 +119,15 @@ class Endpoints:
         else:
             log.error("%s %.300s failed, request %s", request.method, path, number, exc_info=error)
             error = from_system(error) or Fault()
-        values = {"who": who, "sentence": str(error), "code": error.status, "number": number}
+        values = {"viewer": viewer, "sentence": str(error), "code": error.status, "number": number}
         return self.html(request, "error.html", error.status, **values)
 
     async def not_found(self, request: Request, error: Exception) -> Response:
         """For addresses that mean nothing: a page for people, a plain error for everything else."""
         if "text/html" not in request.headers.get("accept", ""):
             return await middleware.unknown(request, error)
-        who = await run_in_threadpool(who_looks, request, self.store)
-        return self.error_page(request, who, NotFound(f"There is nothing at {request.url.path}."))
+        viewer = await run_in_threadpool(viewer_of_session, request, self.store)
+        return self.error_page(request, viewer, NotFound(f"There is nothing at {request.url.path}."))
 
 
 async def read_form(request: Request) -> dict[str, str]:

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from wandb_registry.errors import NotSignedIn
-from wandb_registry.http.authentication import who_looks
+from wandb_registry.http.authentication import viewer_of_session
 from wandb_registry.store import Store
 
 PAUSE = 1.0  # seconds between two events, however much is written
@@ -27,7 +27,7 @@ class LiveUpdates:
         self.store, self.ending = store, ending
 
     async def stream(self, request: Request) -> Response:
-        if await run_in_threadpool(who_looks, request, self.store) is None:
+        if await run_in_threadpool(viewer_of_session, request, self.store) is None:
             raise NotSignedIn("Sign in to see what goes on.")
         return StreamingResponse(self._events(request), media_type="text/event-stream", headers=HEADERS)
 
@@ -36,7 +36,7 @@ class LiveUpdates:
         yield "retry: 1000\n"
         seen, quiet = -1, 0
         while not self.ending():
-            if quiet == QUIET and await run_in_threadpool(who_looks, request, self.store) is None:
+            if quiet == QUIET and await run_in_threadpool(viewer_of_session, request, self.store) is None:
                 return
             if self.store.db.changes != seen or quiet == QUIET:
                 seen, quiet = self.store.db.changes, 0

@@ -25,12 +25,14 @@ MOST_ALIASES = 8
 def find_project(request: PageRequest) -> Row:
     """Raises NotFound, which names other projects of the entity."""
     entity, name = request.path["entity"], request.path["project"]
-    project = access.find_project(request.db, request.who, entity, name)
+    project = access.find_project(request.db, request.viewer, entity, name)
     if project is None:
-        team = access.find_entity(request.db, request.who, entity)
+        team = access.find_entity(request.db, request.viewer, entity)
         rows = overview.projects(request.db, [team["id"]]) if team else []
-        there = alternatives([row["name"] for row in access.visible_projects(request.db, request.who, rows)])
-        raise NotFound(f"Project '{entity}/{name}' was not found, or '{request.who.username}' may not see it.{there}")
+        there = alternatives([row["name"] for row in access.visible_projects(request.db, request.viewer, rows)])
+        raise NotFound(
+            f"Project '{entity}/{name}' was not found, or '{request.viewer.username}' may not see it.{there}"
+        )
     return project
 
 
@@ -99,7 +101,7 @@ def visible_versions(request: PageRequest, artifacts: list[Row]) -> list[Row]:
     project_by_id = cache(lambda number: projects.by_id(request.db, number))  # many versions share these
     type_by_id = cache(lambda number: collections.type_of(request.db, {"type_id": number})["name"])
     versions = []
-    for artifact in access.visible(request.db, request.who, artifacts):
+    for artifact in access.visible(request.db, request.viewer, artifacts):
         collection = collections.by_id(request.db, artifact["collection_id"])
         project, type_name = project_by_id(artifact["project_id"]), type_by_id(collection["type_id"])
         number = f"v{artifact['version_index']}"
@@ -113,7 +115,7 @@ def visible_runs(request: PageRequest, runs: list[Row]) -> list[Row]:
     by_id = {run["project_id"]: projects.by_id(request.db, run["project_id"]) for run in runs}
     return [
         run | {"address": addresses.run(project["entity_name"], project["name"], run["name"])}
-        for run in access.visible(request.db, request.who, runs)
+        for run in access.visible(request.db, request.viewer, runs)
         for project in [by_id[run["project_id"]]]
     ]
 
@@ -132,7 +134,7 @@ def alias_names(request: PageRequest, membership_id: int) -> list[str]:
 
 def aliases_of_artifacts(request: PageRequest, ids: list[int]) -> dict[int, list[str]]:
     """The aliases of versions in all collections that may be seen."""
-    rows = access.visible(request.db, request.who, memberships.of_artifacts(request.db, ids))
+    rows = access.visible(request.db, request.viewer, memberships.of_artifacts(request.db, ids))
     held = memberships.aliases_of(request.db, [row["id"] for row in rows])
     names: dict[int, list[str]] = {}
     for row in rows:

@@ -23,7 +23,7 @@ def usage_snippets(
     """Python for the SDK; a command where DVC has the file too."""
     name = json.dumps(f"{project['entity_name']}/{project['name']}/{collection['name']}:{version}", ensure_ascii=False)
     own = projects.by_id(request.db, artifact["project_id"])
-    shown = own if access.project_role(request.db, request.who, own) else project
+    shown = own if access.project_role(request.db, request.viewer, own) else project
     run_in = json.dumps(shown["name"], ensure_ascii=False)
     use = (
         f"    path = run.use_model({name})"

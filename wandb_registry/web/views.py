@@ -29,7 +29,7 @@ class PageRequest:
     """A request of somebody who is signed in, with the database of its transaction."""
 
     db: Connection
-    who: Viewer
+    viewer: Viewer
     store: Store
     path: dict[str, str]  # the parameters of the route
     query: QueryParams

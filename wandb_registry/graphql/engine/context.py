@@ -12,7 +12,7 @@ from wandb_registry.store import Store
 
 @dataclass(frozen=True)
 class Context:
-    who: Viewer
+    viewer: Viewer
     db: Connection  # in a mutation: the one transaction that it is
     store: Store
     base_url: str  # as the client addressed us, so that it can reach the addresses we give out
@@ -36,5 +36,5 @@ class Context:
         """Whether what lies in a project may be told: a link leads to its version, not to all that lies beside it."""
         key = (access.readable, project_id)
         if self.changes or key not in self._read:
-            self._read[key] = access.readable(self.db, self.who, project_id)
+            self._read[key] = access.readable(self.db, self.viewer, project_id)
         return self._read[key]

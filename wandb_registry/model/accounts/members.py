@@ -44,34 +44,34 @@ def teams(db: Connection, project_id: int) -> list[Row]:
     return db.all(TEAMS, project=project_id)
 
 
-def set_user(db: Connection, who: Viewer, project: Row, user_id: int, role: str | None) -> None:
+def set_user(db: Connection, viewer: Viewer, project: Row, user_id: int, role: str | None) -> None:
     """Gives a user a role in the project; None takes the user out of it."""
     user = db.one("select id, username as name from account where id = :id and deleted_at is null", id=user_id)
     held = {row["id"]: row["role"] for row in users(db, project["id"])}
-    _set(db, who, project, user, held, role, (SET_USER, DROP_USER))
+    _set(db, viewer, project, user, held, role, (SET_USER, DROP_USER))
 
 
-def set_team(db: Connection, who: Viewer, project: Row, team_id: int, role: str | None) -> None:
+def set_team(db: Connection, viewer: Viewer, project: Row, team_id: int, role: str | None) -> None:
     """Gives all members of a team a role in the project; None takes the team out of it."""
     team = db.one("select id, name from entity where id = :id and kind = 'team'", id=team_id)
     held = {row["id"]: row["role"] for row in teams(db, project["id"])}
-    _set(db, who, project, team, held, role, (SET_TEAM, DROP_TEAM))
+    _set(db, viewer, project, team, held, role, (SET_TEAM, DROP_TEAM))
 
 
-def add(db: Connection, who: Viewer, project: Row, user_ids: list[int], team_ids: list[int]) -> None:
+def add(db: Connection, viewer: Viewer, project: Row, user_ids: list[int], team_ids: list[int]) -> None:
     """Adds members; those who are members already keep their role."""
     known_users = {row["id"] for row in users(db, project["id"])}
     known_teams = {row["id"] for row in teams(db, project["id"])}
     for number in user_ids:
         if number not in known_users:
-            set_user(db, who, project, number, FIRST_ROLE)
+            set_user(db, viewer, project, number, FIRST_ROLE)
     for number in team_ids:
         if number not in known_teams:
-            set_team(db, who, project, number, FIRST_ROLE)
+            set_team(db, viewer, project, number, FIRST_ROLE)
 
 
 def _set(
-    db: Connection, who: Viewer, project: Row, member: Row | None, held: dict, role: str | None, sql: tuple[str, str]
+    db: Connection, viewer: Viewer, project: Row, member: Row | None, held: dict, role: str | None, sql: tuple[str, str]
 ) -> None:
     if member is None:
         raise NotFound("There is no such user or team.")
@@ -82,7 +82,7 @@ def _set(
         return
     parameters = {"project": project["id"], "member": member["id"]}
     db.execute(*((sql[0], parameters | {"role": role}) if role else (sql[1], parameters)))
-    activity_log.of_place(db, who, "member", place(project), member["name"], before, role)
+    activity_log.of_place(db, viewer, "member", place(project), member["name"], before, role)
 
 
 def place(project: Row) -> str:

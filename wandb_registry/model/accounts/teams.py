@@ -64,30 +64,30 @@ def _login_name() -> str:
 # ---- organizations ----
 
 
-def add_organization(db: Connection, who: Viewer, name: str, admin: str) -> Row:
+def add_organization(db: Connection, viewer: Viewer, name: str, admin: str) -> Row:
     """An organization, its entity for registries, and its first admin."""
     user = users.user_named(db, admin)
     if db.one("select 1 from organization where name = :name", name=names.entity(name)):
         raise Conflict(f"There is an organization '{name}' already.")
     organization = db.row("insert into organization (name) values (:name) returning *", name=name)
     users.add_entity(db, f"{name}_registry", "organization", organization["id"])
-    activity_log.of_place(db, who, "add organization", name, None, None, None)
-    _set_member(db, who, organization, user, "admin")
+    activity_log.of_place(db, viewer, "add organization", name, None, None, None)
+    _set_member(db, viewer, organization, user, "admin")
     return organization
 
 
-def add_organization_member(db: Connection, who: Viewer, organization: str, user: str, role: str) -> None:
+def add_organization_member(db: Connection, viewer: Viewer, organization: str, user: str, role: str) -> None:
     """Adds the user, or changes the role that the user has."""
-    _set_member(db, who, organization_named(db, organization), users.user_named(db, user), role)
+    _set_member(db, viewer, organization_named(db, organization), users.user_named(db, user), role)
 
 
-def remove_organization_member(db: Connection, who: Viewer, organization: str, user: str) -> None:
+def remove_organization_member(db: Connection, viewer: Viewer, organization: str, user: str) -> None:
     """Takes the user out of the organization, its teams and its registries."""
     owner, account = organization_named(db, organization), users.user_named(db, user)
     before = _role_in(db, owner["id"], account["id"])
     for statement in REMOVE_MEMBER:
         db.execute(statement, {"organization": owner["id"], "user": account["id"]})
-    activity_log.of_place(db, who, "member", organization, user, before, None)
+    activity_log.of_place(db, viewer, "member", organization, user, before, None)
 
 
 def team_named(db: Connection, name: str) -> Row:
@@ -104,7 +104,7 @@ def organization_named(db: Connection, name: str) -> Row:
     return organization
 
 
-def remove_organization(db: Connection, who: Viewer, name: str) -> None:
+def remove_organization(db: Connection, viewer: Viewer, name: str) -> None:
     """Removes an organization and its teams, unless there is anything in them."""
     organization = organization_named(db, name)
     if name == ORGANIZATION:
@@ -123,7 +123,7 @@ def remove_organization(db: Connection, who: Viewer, name: str) -> None:
     if held:
         raise Conflict(f"Organization '{name}' holds runs or artifacts in {held} projects. Delete those first.")
     db.execute("delete from organization where id = :id", {"id": organization["id"]})
-    activity_log.of_place(db, who, "remove organization", name, None, None, None)
+    activity_log.of_place(db, viewer, "remove organization", name, None, None, None)
 
 
 def organizations(db: Connection) -> list[Row]:
@@ -140,7 +140,7 @@ def organizations(db: Connection) -> list[Row]:
     )
 
 
-def _set_member(db: Connection, who: Viewer, organization: Row, user: Row, role: str) -> None:
+def _set_member(db: Connection, viewer: Viewer, organization: Row, user: Row, role: str) -> None:
     before = _role_in(db, organization["id"], user["id"])
     db.execute(
         """
@@ -150,7 +150,7 @@ def _set_member(db: Connection, who: Viewer, organization: Row, user: Row, role:
         {"organization": organization["id"], "user": user["id"], "role": role},
     )
     if before != role:
-        activity_log.of_place(db, who, "member", organization["name"], user["username"], before, role)
+        activity_log.of_place(db, viewer, "member", organization["name"], user["username"], before, role)
 
 
 def _role_in(db: Connection, organization_id: int, user_id: int) -> str | None:
@@ -164,17 +164,17 @@ def _role_in(db: Connection, organization_id: int, user_id: int) -> str | None:
 # ---- teams ----
 
 
-def add_team(db: Connection, who: Viewer, name: str, organization: str, member: str) -> Row:
+def add_team(db: Connection, viewer: Viewer, name: str, organization: str, member: str) -> Row:
     """The team with this member as its admin; made if need be. Whoever joins a team joins its organization."""
     owner = organization_named(db, organization)
     user = users.user_named(db, member)
     team = db.one("select * from entity where name = :name", name=name)
     if team is None:
         team = users.add_entity(db, name, "team", owner["id"])
-        activity_log.of_place(db, who, "add team", name, None, None, None)
+        activity_log.of_place(db, viewer, "add team", name, None, None, None)
     elif team["kind"] != "team" or team["organization_id"] != owner["id"]:
         raise Conflict(f"'{name}' is taken, and is not a team of '{organization}'.")
-    set_team_role(db, who, team, user, "admin")
+    set_team_role(db, viewer, team, user, "admin")
     return team
 
 
@@ -225,23 +225,23 @@ def members_of(db: Connection, entity_id: int) -> list[Row]:
     )
 
 
-def add_service_account(db: Connection, who: Viewer, name: str, key: str | None, team: str) -> Row:
+def add_service_account(db: Connection, viewer: Viewer, name: str, key: str | None, team: str) -> Row:
     """An account for a machine, which logs to this team."""
     owner = team_named(db, team)
-    user = users.add_user(db, who, name, key, service=True)
-    set_team_role(db, who, owner, user, "member")
+    user = users.add_user(db, viewer, name, key, service=True)
+    set_team_role(db, viewer, owner, user, "member")
     users.set_default_entity(db, user["id"], owner["id"])
     return user
 
 
-def create_team(db: Connection, who: Viewer, name: str, admin: str | None) -> Row:
-    """A new team in the organization of which the asker is an admin: the one of the default entity, else the newest."""
+def create_team(db: Connection, viewer: Viewer, name: str, admin: str | None) -> Row:
+    """A new team in the organization of which the viewer is an admin: the one of the default entity, else the newest."""
     if db.one("select 1 from entity where name = :name", name=names.entity(name)):
         raise Conflict(f"The name '{name}' is taken.")
-    organization = db.one(OWN_ORGANIZATION, user=who.user_id)
+    organization = db.one(OWN_ORGANIZATION, user=viewer.user_id)
     if organization is None:
-        raise BadInput(f"'{who.username}' is not an admin of an organization that could have the team '{name}'.")
-    return add_team(db, who, name, organization["name"], admin or who.username)
+        raise BadInput(f"'{viewer.username}' is not an admin of an organization that could have the team '{name}'.")
+    return add_team(db, viewer, name, organization["name"], admin or viewer.username)
 
 
 OWN_ORGANIZATION = """
@@ -258,18 +258,18 @@ select organization.*
 INVITED = "select * from account where deleted_at is null and (username = :name or email = :email)"
 
 
-def invite(db: Connection, who: Viewer, team: Row, name: str | None, email: str | None, admin: bool) -> Row:
+def invite(db: Connection, viewer: Viewer, team: Row, name: str | None, email: str | None, admin: bool) -> Row:
     """Puts a user into a team, at once: accounts of one registry needn't accept."""
     user = db.one(INVITED, name=name, email=email)
     if user is None:
         raise NotFound(f"There is no user '{name or email}'.")
     if team["kind"] != "team":
         raise BadInput(f"'{team['name']}' is not a team.")
-    set_team_role(db, who, team, user, "admin" if admin else "member")
+    set_team_role(db, viewer, team, user, "admin" if admin else "member")
     return user
 
 
-def set_team_role(db: Connection, who: Viewer, team: Row, user: Row, role: str | None) -> None:
+def set_team_role(db: Connection, viewer: Viewer, team: Row, user: Row, role: str | None) -> None:
     """Gives a user a role in a team, and so a place in its organization; None takes the user out of the team."""
     before = db.value(
         "select role from team_member where entity_id = :team and user_id = :user", team=team["id"], user=user["id"]
@@ -289,11 +289,11 @@ def set_team_role(db: Connection, who: Viewer, team: Row, user: Row, role: str |
         )
         organization = db.row("select * from organization where id = :id", id=team["organization_id"])
         if _role_in(db, organization["id"], user["id"]) is None:
-            _set_member(db, who, organization, user, "member")
+            _set_member(db, viewer, organization, user, "member")
     if before != role:
-        activity_log.of_place(db, who, "member", team["name"], user["username"], before, role)
+        activity_log.of_place(db, viewer, "member", team["name"], user["username"], before, role)
 
 
-def needs_admin(db: Connection, who: Viewer, name: str) -> Row:
+def needs_admin(db: Connection, viewer: Viewer, name: str) -> Row:
     """A team whose members the account may change."""
-    return access.entity(db, who, name, Role.ADMIN)
+    return access.entity(db, viewer, name, Role.ADMIN)

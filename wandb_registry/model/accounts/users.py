@@ -49,7 +49,7 @@ def sign_in(db: Connection, key: str) -> Viewer:
     found = _of_key(db, key)
     if found is None:
         raise NotSignedIn("No account of this registry has this API key. Check WANDB_API_KEY and WANDB_BASE_URL.")
-    return who(found)
+    return as_viewer(found)
 
 
 def is_key(db: Connection, key: str) -> bool:
@@ -63,14 +63,14 @@ def _of_key(db: Connection, key: str) -> Row | None:
     return found if found and hmac.compare_digest(found["hash"], hashed) else None
 
 
-def who(account: Row) -> Viewer:
+def as_viewer(account: Row) -> Viewer:
     return Viewer(account["id"], account["username"], account["default_entity"], bool(account["admin"]))
 
 
-def who_is(db: Connection, user_id: int, since: int) -> Viewer | None:
+def viewer_since(db: Connection, user_id: int, since: int) -> Viewer | None:
     """The account of a session that began then (in nanoseconds since 1970), if both still are."""
     account = db.one(ACCOUNT_OF_SESSION, id=user_id, since=since)
-    return who(account) if account else None
+    return as_viewer(account) if account else None
 
 
 def new_key() -> str:
@@ -138,7 +138,7 @@ def use_login_token(db: Connection, token: str) -> Viewer | None:
         hash=_hash(token),
         now=int(time.time()),
     )
-    return who_is(db, spent["user_id"], time.time_ns()) if spent else None
+    return viewer_since(db, spent["user_id"], time.time_ns()) if spent else None
 
 
 def end_session(db: Connection, session: str, seconds: int) -> None:
@@ -164,7 +164,7 @@ def _hash(secret: str) -> str:
 
 def add_user(
     db: Connection,
-    who: Viewer,
+    viewer: Viewer,
     name: str,
     key: str | None,
     admin: bool = False,
@@ -183,19 +183,19 @@ def add_user(
     if key is not None:
         add_key(db, user["id"], key)
     activity_log.of_place(
-        db, who, "add user", name, None, None, "service account" if service else "admin" if admin else None
+        db, viewer, "add user", name, None, None, "service account" if service else "admin" if admin else None
     )
     return db.row("select * from account where id = :id", id=user["id"])
 
 
-def remove_user(db: Connection, who: Viewer, name: str) -> None:
+def remove_user(db: Connection, viewer: Viewer, name: str) -> None:
     """Ends the account: no keys, no memberships. The name stays taken, since runs and versions name it."""
     user = user_named(db, name)
     if user["id"] == operator(db):
         raise Conflict(f"'{name}' runs this registry, by the key in the store's file 'api-key', and can't be removed.")
     for statement in REMOVE_USER:
         db.execute(statement, {"user": user["id"]})
-    activity_log.of_place(db, who, "remove user", name, None, None, None)
+    activity_log.of_place(db, viewer, "remove user", name, None, None, None)
 
 
 def operator(db: Connection) -> int:
@@ -228,16 +228,16 @@ def keys_of(db: Connection, user_id: int) -> list[Row]:
     return db.all("select * from api_key where user_id = :user order by id", user=user_id)
 
 
-def search(db: Connection, asker: Viewer, text: str) -> list[Row]:
-    """Users by name or e-mail, of those who share a team or organization with the asker."""
-    return [user for user in db.all(SEARCH, text=text) if asker.admin or _know_each_other(db, asker, user)]
+def search(db: Connection, viewer: Viewer, text: str) -> list[Row]:
+    """Users by name or e-mail, of those who share a team or organization with the viewer."""
+    return [user for user in db.all(SEARCH, text=text) if viewer.admin or _know_each_other(db, viewer, user)]
 
 
 SEARCH = "select * from account where deleted_at is null and :text in (username, email) order by username"
 
 
-def _know_each_other(db: Connection, asker: Viewer, user: Row) -> bool:
-    if user["id"] == asker.user_id:
+def _know_each_other(db: Connection, viewer: Viewer, user: Row) -> bool:
+    if user["id"] == viewer.user_id:
         return True
     return bool(
         db.value(
@@ -247,7 +247,7 @@ def _know_each_other(db: Connection, asker: Viewer, user: Row) -> bool:
                          join organization_member theirs on theirs.organization_id = mine.organization_id
                         where mine.user_id = :me and theirs.user_id = :them)
         """,
-            me=asker.user_id,
+            me=viewer.user_id,
             them=user["id"],
         )
     )

@@ -38,9 +38,9 @@ select * from artifact where collection_id = :collection and distributed_id = :g
 """
 
 
-def create(db: Connection, who: Viewer, given: dict[str, Any]) -> Row:
+def create(db: Connection, viewer: Viewer, given: dict[str, Any]) -> Row:
     """Announces a version. The same content again, in the same sequence, is the version that is there."""
-    project = projects.ensure(db, who, given["entity_name"], given["project_name"])
+    project = projects.ensure(db, viewer, given["entity_name"], given["project_name"])
     run = access.find_run(db, project, given["run_name"]) if given.get("run_name") else None
     sequence = collections.ensure(
         db, project, _collection_name(given), given["artifact_type_name"], "SEQUENCE", given.get("sequence_client_id")
@@ -49,14 +49,14 @@ def create(db: Connection, who: Viewer, given: dict[str, Any]) -> Row:
         raise BadInput(f"There is no storage region '{given['storage_region']}': this registry keeps all in its store.")
     aliases = [names.alias(alias["alias"]) for alias in given.get("aliases") or []]
     found = _existing(db, sequence, given)
-    artifact = found or _insert(db, who, run, sequence, aliases, given)
+    artifact = found or _insert(db, viewer, run, sequence, aliases, given)
     if given.get("client_id"):
         db.execute(NAME, {"id": given["client_id"], "artifact": artifact["id"]})
     tags.add_to_artifact(db, artifact["id"], [tag["tag_name"] for tag in given.get("tags") or []])
     if run:
         lineage.make(db, run["id"], artifact["id"])
     if found and found["state"] == "COMMITTED":
-        _give_aliases(db, who, memberships.own(db, found), aliases)
+        _give_aliases(db, viewer, memberships.own(db, found), aliases)
     return artifact
 
 
@@ -87,7 +87,7 @@ def _deduplicates(given: dict[str, Any]) -> bool:
 
 
 def _insert(
-    db: Connection, who: Viewer, run: Row | None, sequence: Row, aliases: list[str], given: dict[str, Any]
+    db: Connection, viewer: Viewer, run: Row | None, sequence: Row, aliases: list[str], given: dict[str, Any]
 ) -> Row:
     latest = memberships.find(db, sequence["id"], memberships.LATEST)
     return db.row(
@@ -105,7 +105,7 @@ def _insert(
         metadata=_json_object(given.get("metadata")),
         ttl=given.get("ttl_duration_seconds") or -1,
         run=run["id"] if run else None,
-        user=who.user_id,
+        user=viewer.user_id,
         history_step=given.get("history_step"),
         distributed_id=given.get("distributed_id"),
         deduplicate=_deduplicates(given),
@@ -114,7 +114,7 @@ def _insert(
     )
 
 
-def commit(db: Connection, who: Viewer, artifact: Row, size_on_disk: Callable[[str], int | None]) -> Row:
+def commit(db: Connection, viewer: Viewer, artifact: Row, size_on_disk: Callable[[str], int | None]) -> Row:
     """Publishes a version: entries, number, aliases, at once. A committed one stays as it is.
 
     `size_on_disk(md5)` says how many bytes of a content the store has.
@@ -123,13 +123,13 @@ def commit(db: Connection, who: Viewer, artifact: Row, size_on_disk: Callable[[s
         return artifact
     if artifact["state"] == "DELETED":
         raise Conflict("The artifact was deleted before it was committed. Log it again.")
-    settled = manifests.settle(db, artifact, content_ownership.checker(db, who, artifact["id"], size_on_disk))
+    settled = manifests.settle(db, artifact, content_ownership.checker(db, viewer, artifact["id"], size_on_disk))
     twin = deduplication.find(db, artifact["collection_id"], settled["digest"]) if artifact["deduplicate"] else None
     if twin:
         deduplication.fold(db, artifact, twin)
-        _give_aliases(db, who, memberships.own(db, twin), json.loads(artifact["aliases"]))
+        _give_aliases(db, viewer, memberships.own(db, twin), json.loads(artifact["aliases"]))
         return twin
-    membership = memberships.add(db, who, artifact["collection_id"], artifact["id"], "log")
+    membership = memberships.add(db, viewer, artifact["collection_id"], artifact["id"], "log")
     committed = db.row(
         """
         update artifact
@@ -141,14 +141,14 @@ def commit(db: Connection, who: Viewer, artifact: Row, size_on_disk: Callable[[s
         number=membership["version_index"],
         **settled,
     )
-    memberships.record(db, who, "log", membership)
-    _give_aliases(db, who, membership, json.loads(artifact["aliases"]))
+    memberships.record(db, viewer, "log", membership)
+    _give_aliases(db, viewer, membership, json.loads(artifact["aliases"]))
     return committed
 
 
-def _give_aliases(db: Connection, who: Viewer, membership: Row, aliases: list[str]) -> None:
+def _give_aliases(db: Connection, viewer: Viewer, membership: Row, aliases: list[str]) -> None:
     for alias in aliases:
-        memberships.move_alias(db, who, membership, alias)
+        memberships.move_alias(db, viewer, membership, alias)
 
 
 def update(db: Connection, artifact: Row, given: dict[str, Any]) -> Row:
@@ -172,7 +172,7 @@ def update(db: Connection, artifact: Row, given: dict[str, Any]) -> Row:
     )
 
 
-def delete(db: Connection, who: Viewer, artifact: Row, with_aliases: bool) -> Row:
+def delete(db: Connection, viewer: Viewer, artifact: Row, with_aliases: bool) -> Row:
     """Takes a version out of every collection. Its row stays, so that its id and number are never given again."""
     places = memberships.of_artifact(db, artifact["id"])
     held = sorted({alias["name"] for place in places for alias in memberships.aliases(db, place["id"])})
@@ -181,7 +181,7 @@ def delete(db: Connection, who: Viewer, artifact: Row, with_aliases: bool) -> Ro
             f"The artifact has aliases ({', '.join(held)}); pass delete_aliases=True to delete it all the same."
         )
     for place in places:
-        memberships.remove(db, who, place, "unlink" if place["kind"] == "PORTFOLIO" else "delete")
+        memberships.remove(db, viewer, place, "unlink" if place["kind"] == "PORTFOLIO" else "delete")
     references.release(db, artifact["id"])
     return db.row("update artifact set state = 'DELETED' where id = :id returning *", id=artifact["id"])
 
@@ -222,10 +222,10 @@ def newest_of_any_state(db: Connection, collection_id: int) -> Row | None:
     return db.one("select * from artifact where collection_id = :id order by id desc limit 1", id=collection_id)
 
 
-def used_by_run(db: Connection, who: Viewer, given: dict[str, Any], number: int) -> Row:
+def used_by_run(db: Connection, viewer: Viewer, given: dict[str, Any], number: int) -> Row:
     """Records that a run uses a version."""
-    run = access.run(db, who, given["entity_name"], given["project_name"], given["run_name"], Role.MEMBER)
-    artifact = access.artifact(db, who, number, Role.VIEWER)
+    run = access.run(db, viewer, given["entity_name"], given["project_name"], given["run_name"], Role.MEMBER)
+    artifact = access.artifact(db, viewer, number, Role.VIEWER)
     lineage.use(db, run["id"], artifact["id"], given.get("used_as"))
     return artifact
 

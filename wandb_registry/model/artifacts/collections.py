@@ -18,9 +18,9 @@ def find(db: Connection, project_id: int, name: str) -> Row | None:
     )
 
 
-def writable(db: Connection, who: Viewer, entity_name: str, project_name: str, name: str) -> Row:
+def writable(db: Connection, viewer: Viewer, entity_name: str, project_name: str, name: str) -> Row:
     """The collection to change, by its address, or a refusal."""
-    project = access.project(db, who, entity_name, project_name, Role.MEMBER)
+    project = access.project(db, viewer, entity_name, project_name, Role.MEMBER)
     found = find(db, project["id"], name)
     if found is None:
         raise NotFound(f"Collection '{name}' was not found in '{entity_name}/{project_name}'.")
@@ -137,7 +137,7 @@ select membership.*
 """
 
 
-def update(db: Connection, who: Viewer, collection: Row, name: str | None, description: str | None) -> Row:
+def update(db: Connection, viewer: Viewer, collection: Row, name: str | None, description: str | None) -> Row:
     if name and name != collection["name"] and find(db, collection["project_id"], names.collection(name)):
         raise Conflict(f"There is a collection '{name}' in this project already.")
     changed = db.row(
@@ -154,11 +154,11 @@ def update(db: Connection, who: Viewer, collection: Row, name: str | None, descr
         description=description,
     )
     if changed["name"] != collection["name"]:
-        activity_log.of_collection(db, who, "rename", collection["id"], None, collection["name"], changed["name"])
+        activity_log.of_collection(db, viewer, "rename", collection["id"], None, collection["name"], changed["name"])
     return changed
 
 
-def change_type(db: Connection, who: Viewer, collection: Row, name: str) -> Row:
+def change_type(db: Connection, viewer: Viewer, collection: Row, name: str) -> Row:
     """Gives a sequence another type. Types that the SDK itself logs stay what they are."""
     if collection["kind"] != "SEQUENCE":
         raise BadInput("The type of a registered collection can't be changed.")
@@ -170,7 +170,7 @@ def change_type(db: Connection, who: Viewer, collection: Row, name: str) -> Row:
     if names.is_internal_type(name):
         raise BadInput(f"Artifact type '{name}' is reserved for internal use. Choose another.")
     project = db.row("select * from project where id = :id", id=collection["project_id"])
-    activity_log.of_collection(db, who, "type", collection["id"], None, before, name)
+    activity_log.of_collection(db, viewer, "type", collection["id"], None, before, name)
     return db.row(
         """
         update collection set type_id = :type, updated_at = strftime('%Y-%m-%dT%H:%M:%SZ') where id = :id returning *
@@ -180,23 +180,23 @@ def change_type(db: Connection, who: Viewer, collection: Row, name: str) -> Row:
     )
 
 
-def delete(db: Connection, who: Viewer, doomed: list[Row]) -> None:
+def delete(db: Connection, viewer: Viewer, doomed: list[Row]) -> None:
     """Removes portfolios with their links, and sequences with their versions and all links to them."""
     references.refuse_if_referred(db, [collection["id"] for collection in doomed])
     for collection in doomed:
-        _delete(db, who, collection)
+        _delete(db, viewer, collection)
 
 
-def _delete(db: Connection, who: Viewer, collection: Row) -> None:
+def _delete(db: Connection, viewer: Viewer, collection: Row) -> None:
     only_here = collection["id"] if collection["kind"] == "PORTFOLIO" else None
     places = db.all("select * from membership where collection_id = :id order by id", id=collection["id"])
     for place in places:
         memberships.refuse_in_production(db, place["artifact_id"], only_here)
     for link in db.all(LINKS_TO_VERSIONS, collection=collection["id"]):
-        memberships.remove(db, who, link, "unlink")
+        memberships.remove(db, viewer, link, "unlink")
     for place in places:
         for alias in memberships.aliases(db, place["id"]):
-            memberships.drop_alias(db, who, place, alias["name"])
-        memberships.record(db, who, "delete" if only_here is None else "unlink", place)
-    activity_log.of_collection(db, who, "delete collection", collection["id"])
+            memberships.drop_alias(db, viewer, place, alias["name"])
+        memberships.record(db, viewer, "delete" if only_here is None else "unlink", place)
+    activity_log.of_collection(db, viewer, "delete collection", collection["id"])
     db.execute("delete from collection where id = :id", {"id": collection["id"]})

@@ -27,12 +27,12 @@ select holding.*, exists (select 1 from artifact where artifact.id = holding.art
 """
 
 
-def find(db: Connection, who: Viewer, entity_id: int, md5: str) -> Row | None:
+def find(db: Connection, viewer: Viewer, entity_id: int, md5: str) -> Row | None:
     """What the entity has, unless it was sent for a version that the account may not read: a project can be closed to
     members of its entity.
     """
     held = db.one(HELD, entity=entity_id, md5=md5)
-    if held and held["known"] and access.find_artifact(db, who, held["artifact_id"]) is None:
+    if held and held["known"] and access.find_artifact(db, viewer, held["artifact_id"]) is None:
         return None
     return held
 
@@ -56,20 +56,20 @@ def entity_of(db: Connection, artifact_id: int) -> int:
 
 
 def checker(
-    db: Connection, who: Viewer, artifact_id: int, size_on_disk: Callable[[str], int | None]
+    db: Connection, viewer: Viewer, artifact_id: int, size_on_disk: Callable[[str], int | None]
 ) -> Callable[[str, int | None], int | None]:
     """Answers the size of content that this version may have: its entity's own, or that of a version one may read."""
     entity_id = entity_of(db, artifact_id)
 
     def size_of(md5: str, birth_id: int | None) -> int | None:
-        held = find(db, who, entity_id, md5)
+        held = find(db, viewer, entity_id, md5)
         if (
             held is None
             and birth_id
             and manifests.has_content(db, birth_id, md5)
-            and access.find_artifact(db, who, birth_id)
+            and access.find_artifact(db, viewer, birth_id)
         ):
-            held = find(db, who, entity_of(db, birth_id), md5)
+            held = find(db, viewer, entity_of(db, birth_id), md5)
         return held["size"] if held and held["size"] == size_on_disk(md5) else None
 
     return size_of

@@ -92,7 +92,7 @@ def count(db: Connection, collection_id: int) -> int:
     return db.value("select count(*) from membership where collection_id = :collection", collection=collection_id)
 
 
-def add(db: Connection, who: Viewer, collection_id: int, artifact_id: int, action: str) -> Row:
+def add(db: Connection, viewer: Viewer, collection_id: int, artifact_id: int, action: str) -> Row:
     """Gives the version the next number of the collection. The action is what the log calls it: 'log' or 'link'."""
     index = db.value(
         "update collection set next_index = next_index + 1 where id = :id returning next_index - 1", id=collection_id
@@ -108,25 +108,25 @@ def add(db: Connection, who: Viewer, collection_id: int, artifact_id: int, actio
         number=index,
     )
     if action == "link":  # a version that is just being logged has no number yet: `artifacts.commit` records it
-        record(db, who, action, membership)
+        record(db, viewer, action, membership)
     return membership
 
 
-def remove(db: Connection, who: Viewer, membership: Row, action: str) -> None:
+def remove(db: Connection, viewer: Viewer, membership: Row, action: str) -> None:
     """Takes the version out of the collection; if it was `latest`, the newest that is left becomes it."""
     held = [alias["name"] for alias in aliases(db, membership["id"])]
     for name in held:
-        drop_alias(db, who, membership, name)
-    record(db, who, action, membership)
+        drop_alias(db, viewer, membership, name)
+    record(db, viewer, action, membership)
     db.execute("delete from membership where id = :id", {"id": membership["id"]})
     newest = page(db, membership["collection_id"], 1, 0)
     if LATEST in held and newest:
-        move_alias(db, who, newest[0], LATEST)
+        move_alias(db, viewer, newest[0], LATEST)
 
 
-def record(db: Connection, who: Viewer, action: str, membership: Row) -> None:
+def record(db: Connection, viewer: Viewer, action: str, membership: Row) -> None:
     collection, artifact = membership["collection_id"], membership["artifact_id"]
-    activity_log.of_collection(db, who, action, collection, name=version(membership), artifact_id=artifact)
+    activity_log.of_collection(db, viewer, action, collection, name=version(membership), artifact_id=artifact)
 
 
 def version(membership: Row) -> str:
@@ -183,12 +183,12 @@ def aliases_of_collection(db: Connection, collection_id: int) -> list[Row]:
     return db.all("select * from alias where collection_id = :collection order by name", collection=collection_id)
 
 
-def move_alias(db: Connection, who: Viewer, membership: Row, name: str) -> None:
+def move_alias(db: Connection, viewer: Viewer, membership: Row, name: str) -> None:
     """Puts the alias on this version, and so takes it from any other of the collection."""
     holder = db.one(BY_ALIAS, collection=membership["collection_id"], alias=names.alias(name))
     if holder and holder["id"] == membership["id"]:
         return
-    protected_aliases.check(db, who, membership["collection_id"], name)
+    protected_aliases.check(db, viewer, membership["collection_id"], name)
     db.execute(
         """
         insert into alias (collection_id, name, membership_id)
@@ -197,23 +197,23 @@ def move_alias(db: Connection, who: Viewer, membership: Row, name: str) -> None:
         """,
         {"collection": membership["collection_id"], "name": name, "membership": membership["id"]},
     )
-    _record_alias(db, who, membership, name, version(holder) if holder else None, version(membership))
+    _record_alias(db, viewer, membership, name, version(holder) if holder else None, version(membership))
 
 
-def drop_alias(db: Connection, who: Viewer, membership: Row, name: str) -> None:
+def drop_alias(db: Connection, viewer: Viewer, membership: Row, name: str) -> None:
     """Takes the alias from this version; no matter if it hasn't got it."""
     if name not in (alias["name"] for alias in aliases(db, membership["id"])):
         return
-    protected_aliases.check(db, who, membership["collection_id"], name)
+    protected_aliases.check(db, viewer, membership["collection_id"], name)
     db.execute(
         "delete from alias where membership_id = :membership and name = :name",
         {"membership": membership["id"], "name": name},
     )
-    _record_alias(db, who, membership, name, version(membership), None)
+    _record_alias(db, viewer, membership, name, version(membership), None)
 
 
 def _record_alias(
-    db: Connection, who: Viewer, membership: Row, name: str, before: str | None, after: str | None
+    db: Connection, viewer: Viewer, membership: Row, name: str, before: str | None, after: str | None
 ) -> None:
     collection, artifact = membership["collection_id"], membership["artifact_id"]
-    activity_log.of_collection(db, who, "alias", collection, name, before, after, artifact)
+    activity_log.of_collection(db, viewer, "alias", collection, name, before, after, artifact)

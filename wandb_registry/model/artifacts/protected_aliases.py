@@ -18,10 +18,10 @@ select project.*, entity.name as entity_name
 """
 
 
-def check(db: Connection, who: Viewer, collection_id: int, alias: str) -> None:
+def check(db: Connection, viewer: Viewer, collection_id: int, alias: str) -> None:
     """Refuses to move an alias that is protected, unless an admin does it."""
     project = db.one(PROTECTS, collection=collection_id, alias=alias)
-    if project and access.project_role(db, who, project) < Role.ADMIN:
+    if project and access.project_role(db, viewer, project) < Role.ADMIN:
         raise Forbidden(
             f"Alias '{alias}' is protected in '{project['entity_name']}/{project['name']}': only its admins move it."
         )
@@ -32,7 +32,7 @@ def of_project(db: Connection, project_id: int) -> list[str]:
     return [row["name"] for row in rows]
 
 
-def replace(db: Connection, who: Viewer, project: Row, aliases: list[str]) -> None:
+def replace(db: Connection, viewer: Viewer, project: Row, aliases: list[str]) -> None:
     """Protects these aliases of a project or registry, and no others."""
     wanted, before = sorted({names.alias(alias) for alias in aliases}), of_project(db, project["id"])
     if "latest" in wanted:
@@ -43,4 +43,4 @@ def replace(db: Connection, who: Viewer, project: Row, aliases: list[str]) -> No
         [{"project": project["id"], "name": name} for name in wanted],
     )
     subject = f"{project['entity_name']}/{project['name']}"
-    activity_log.of_place(db, who, "protect", subject, None, ", ".join(before) or None, ", ".join(wanted) or None)
+    activity_log.of_place(db, viewer, "protect", subject, None, ", ".join(before) or None, ", ".join(wanted) or None)

@@ -19,10 +19,10 @@ select *
 """
 
 
-def find_organization(db: Connection, who: Viewer, name: str) -> Row | None:
+def find_organization(db: Connection, viewer: Viewer, name: str) -> Row | None:
     """The organization by its own name or that of its entity, if the account belongs to it."""
     organization = db.one(ORGANIZATION_BY_NAME, name=name)
-    if organization is None or not access.shares_organization(db, who, organization["id"]):
+    if organization is None or not access.shares_organization(db, viewer, organization["id"]):
         return None
     return organization
 
@@ -48,27 +48,27 @@ def organizations_of_user(db: Connection, user_id: int) -> list[Row]:
     )
 
 
-def upsert(db: Connection, who: Viewer, given: dict[str, Any]) -> tuple[Row, bool]:
+def upsert(db: Connection, viewer: Viewer, given: dict[str, Any]) -> tuple[Row, bool]:
     """Makes or changes a project or registry. Says whether it is new. Whoever makes a registry is its admin."""
     if not given.get("name"):
         raise BadInput("A project needs a name.")
-    entity = access.entity(db, who, given.get("entity_name"), Role.VIEWER)
+    entity = access.entity(db, viewer, given.get("entity_name"), Role.VIEWER)
     name = names.project(given["name"])
     is_registry = name.startswith(projects.REGISTRY_PREFIX)
     if is_registry and entity["kind"] != "organization":
         raise NotFound(f"'{entity['name']}' is not the entity of an organization: registries live there.")
-    project = access.find_project(db, who, entity["name"], name)
+    project = access.find_project(db, viewer, entity["name"], name)
     if project is None:
-        access.entity(db, who, entity["name"], Role.MEMBER)
+        access.entity(db, viewer, entity["name"], Role.MEMBER)
         if db.one("select 1 from project where entity_id = :entity and name = :name", entity=entity["id"], name=name):
             raise Conflict(f"The name '{name}' is taken in '{entity['name']}'. Choose another.")
     new = project is None
     if project is None:
-        project = projects.by_id(db, projects.create(db, who, entity, name)["id"])
-        activity_log.of_place(db, who, "create", members.place(project), None, None, None)
+        project = projects.by_id(db, projects.create(db, viewer, entity, name)["id"])
+        activity_log.of_place(db, viewer, "create", members.place(project), None, None, None)
         if is_registry:
-            members.set_user(db, who, project, who.user_id, "admin")
-    access.project(db, who, entity["name"], name, Role.ADMIN if is_registry else Role.MEMBER)
+            members.set_user(db, viewer, project, viewer.user_id, "admin")
+    access.project(db, viewer, entity["name"], name, Role.ADMIN if is_registry else Role.MEMBER)
     _change(db, project, given, new)
     for kind in given.get("artifact_types") or []:
         _add_type(db, project, kind["name"])
@@ -102,9 +102,9 @@ def _add_type(db: Connection, project: Row, name: str) -> None:
     )
 
 
-def rename(db: Connection, who: Viewer, entity: str, old: str, new: str) -> Row:
+def rename(db: Connection, viewer: Viewer, entity: str, old: str, new: str) -> Row:
     """Gives a project or registry another name."""
-    project = access.project(db, who, entity, old, Role.ADMIN)
+    project = access.project(db, viewer, entity, old, Role.ADMIN)
     if old.startswith(projects.REGISTRY_PREFIX) != names.project(new).startswith(projects.REGISTRY_PREFIX):
         raise BadInput(f"A registry's name begins with '{projects.REGISTRY_PREFIX}', and no other project's does.")
     if db.one(
@@ -116,14 +116,14 @@ def rename(db: Connection, who: Viewer, entity: str, old: str, new: str) -> Row:
         {"name": new, "id": project["id"]},
     )
     renamed = projects.by_id(db, project["id"])
-    activity_log.of_place(db, who, "rename", members.place(renamed), None, old, new)
+    activity_log.of_place(db, viewer, "rename", members.place(renamed), None, old, new)
     return renamed
 
 
-def delete(db: Connection, who: Viewer, number: int) -> None:
+def delete(db: Connection, viewer: Viewer, number: int) -> None:
     """Removes a project or registry with all that lies in it, unless something of that is in production."""
-    project = access.project_by_id(db, who, number, Role.ADMIN)
+    project = access.project_by_id(db, viewer, number, Role.ADMIN)
     inside = db.all("select * from collection where project_id = :project", project=project["id"])
-    collections.delete(db, who, inside)
-    activity_log.of_place(db, who, "delete", members.place(project), None, None, None)
+    collections.delete(db, viewer, inside)
+    activity_log.of_place(db, viewer, "delete", members.place(project), None, None, None)
     db.execute("delete from project where id = :id", {"id": project["id"]})

@@ -55,22 +55,22 @@ returning *
 """
 
 
-def upsert(db: Connection, who: Viewer, number: int | None, given: dict[str, Any]) -> tuple[Row, bool]:
+def upsert(db: Connection, viewer: Viewer, number: int | None, given: dict[str, Any]) -> tuple[Row, bool]:
     """Makes or changes a run: by its number, or by entity, project and name. Says whether it is new."""
     inserted = False
     if number is not None:
-        run = access.run_by_id(db, who, number, Role.MEMBER)
+        run = access.run_by_id(db, viewer, number, Role.MEMBER)
     else:
-        project = projects.ensure(db, who, given.get("entity_name"), given.get("model_name"))
+        project = projects.ensure(db, viewer, given.get("entity_name"), given.get("model_name"))
         name = names.run(given.get("name") or secrets.token_hex(4))
         run = access.find_run(db, project, name)
         if run is None:
             inserted = True
-            run = _insert(db, who, project, name, given)
+            run = _insert(db, viewer, project, name, given)
     return db.row(UPDATE, id=run["id"], sweep_id=_sweep(db, run, given.get("sweep")), **_values(given)), inserted
 
 
-def _insert(db: Connection, who: Viewer, project: Row, name: str, given: dict[str, Any]) -> Row:
+def _insert(db: Connection, viewer: Viewer, project: Row, name: str, given: dict[str, Any]) -> Row:
     return db.row(
         """
         insert into run (project_id, name, display_name, user_id)
@@ -80,7 +80,7 @@ def _insert(db: Connection, who: Viewer, project: Row, name: str, given: dict[st
         project=project["id"],
         name=name,
         display_name=given.get("display_name") or _pleasant_name(),
-        user=who.user_id,
+        user=viewer.user_id,
     )
 
 
@@ -197,23 +197,25 @@ def ask_to_stop(db: Connection, run: Row) -> None:
     db.execute("update run set stop_asked = 1 where id = :id", {"id": run["id"]})
 
 
-def delete(db: Connection, who: Viewer, number: int, with_artifacts: bool) -> None:
+def delete(db: Connection, viewer: Viewer, number: int, with_artifacts: bool) -> None:
     """Removes a run and what it streamed, and on demand the versions that it was the first to log.
 
     To delete a run again changes nothing.
     """
     gone = db.one("select * from deleted_run where id = :id", id=number)
     if gone:
-        access.project_by_id(db, who, gone["project_id"], Role.MEMBER)
+        access.project_by_id(db, viewer, gone["project_id"], Role.MEMBER)
         return
-    run = access.run_by_id(db, who, number, Role.MEMBER)
+    run = access.run_by_id(db, viewer, number, Role.MEMBER)
     if with_artifacts:
         for artifact in lineage.outputs(db, run["id"]):
             if artifact["run_id"] == run["id"]:
                 memberships.refuse_in_production(db, artifact["id"])
-                artifacts.delete(db, who, access.artifact(db, who, artifact["id"], Role.MEMBER), with_aliases=True)
+                artifacts.delete(
+                    db, viewer, access.artifact(db, viewer, artifact["id"], Role.MEMBER), with_aliases=True
+                )
     place = members.place(projects.by_id(db, run["project_id"]))
-    activity_log.of_place(db, who, "delete run", f"{place}/{run['name']}", None, None, None)
+    activity_log.of_place(db, viewer, "delete run", f"{place}/{run['name']}", None, None, None)
     db.execute("delete from run where id = :id", {"id": run["id"]})
     db.execute(
         "insert into deleted_run (id, project_id) values (:id, :project)",

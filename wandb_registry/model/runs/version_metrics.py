@@ -55,17 +55,17 @@ class Score:
 NONE = Score({}, None)
 
 
-def makers(db: Connection, who: Viewer, artifact_ids: list[int]) -> dict[int, Row]:
+def makers(db: Connection, viewer: Viewer, artifact_ids: list[int]) -> dict[int, Row]:
     """The runs that made versions, as far as the account may see them."""
-    rows = access.visible(db, who, db.all(MADE, artifacts=json.dumps(artifact_ids)))
+    rows = access.visible(db, viewer, db.all(MADE, artifacts=json.dumps(artifact_ids)))
     return {row["artifact_id"]: row for row in rows}
 
 
-def of_versions(db: Connection, who: Viewer, artifact_ids: list[int]) -> dict[int, Score]:
+def of_versions(db: Connection, viewer: Viewer, artifact_ids: list[int]) -> dict[int, Score]:
     """The score of each version that has one: from its evaluation, another run that used it, or its maker."""
-    used = access.visible(db, who, db.all(MEASURED, artifacts=json.dumps(artifact_ids)))
+    used = access.visible(db, viewer, db.all(MEASURED, artifacts=json.dumps(artifact_ids)))
     found: dict[int, Score] = {}
-    for row in [*used, *makers(db, who, artifact_ids).values()]:
+    for row in [*used, *makers(db, viewer, artifact_ids).values()]:
         if row["artifact_id"] not in found and (metrics := numbers(row["summary"])):
             found[row["artifact_id"]] = Score(metrics, row)
     return found

@@ -28,24 +28,24 @@ returning *
 """
 
 
-def upsert(db: Connection, who: Viewer, number: int | None, given: dict[str, Any]) -> Row:
+def upsert(db: Connection, viewer: Viewer, number: int | None, given: dict[str, Any]) -> Row:
     """Makes a sweep, or changes the one of this number: its configuration, names or state."""
     config, state = given.get("config"), given.get("state")
     if state is not None and state not in STATES:
         raise BadInput(f"'{state}' is not a state of a sweep. Use one of: {', '.join(STATES)}.")
     space = search_space.read(config) if config is not None else None
     if number is not None:
-        sweep = by_id(db, who, number, Role.MEMBER)
+        sweep = by_id(db, viewer, number, Role.MEMBER)
     elif space is not None:
-        sweep = _insert(db, who, given, space)
+        sweep = _insert(db, viewer, given, space)
     else:
         raise BadInput("A new sweep needs a configuration.")
     values = {key: given.get(key) for key in ("config", "description", "display_name", "state")}
     return db.row(UPDATE, id=sweep["id"], **values)
 
 
-def _insert(db: Connection, who: Viewer, given: dict[str, Any], space: Space) -> Row:
-    project = projects.ensure(db, who, given.get("entity_name"), given.get("project_name"))
+def _insert(db: Connection, viewer: Viewer, given: dict[str, Any], space: Space) -> Row:
+    project = projects.ensure(db, viewer, given.get("entity_name"), given.get("project_name"))
     return db.row(
         """
         insert into sweep (project_id, name, display_name, config, user_id)
@@ -56,7 +56,7 @@ def _insert(db: Connection, who: Viewer, given: dict[str, Any], space: Space) ->
         name=secrets.token_hex(4),
         display_name=space.config.get("name"),
         config=given["config"],
-        user=who.user_id,
+        user=viewer.user_id,
     )
 
 
@@ -68,16 +68,16 @@ def find(db: Connection, project: Row, name: str) -> Row | None:
     return db.one("select * from sweep where project_id = :project and name = :name", project=project["id"], name=name)
 
 
-def by_id(db: Connection, who: Viewer, number: int, need: Role) -> Row:
+def by_id(db: Connection, viewer: Viewer, number: int, need: Role) -> Row:
     sweep = db.one("select * from sweep where id = :id", id=number)
-    if sweep is None or not access.readable(db, who, sweep["project_id"]):
-        raise _not_found(who)
-    access.project_by_id(db, who, sweep["project_id"], need)
+    if sweep is None or not access.readable(db, viewer, sweep["project_id"]):
+        raise _not_found(viewer)
+    access.project_by_id(db, viewer, sweep["project_id"], need)
     return sweep
 
 
-def _not_found(who: Viewer) -> NotFound:
-    return NotFound(f"The sweep was not found, or '{who.username}' may not see it.")
+def _not_found(viewer: Viewer) -> NotFound:
+    return NotFound(f"The sweep was not found, or '{viewer.username}' may not see it.")
 
 
 def page(db: Connection, project: Row, limit: int, offset: int) -> list[Row]:
@@ -125,9 +125,9 @@ def run_count(db: Connection, sweep: Row) -> int:
 # ---- agents ----
 
 
-def add_agent(db: Connection, who: Viewer, given: dict[str, Any]) -> Row:
+def add_agent(db: Connection, viewer: Viewer, given: dict[str, Any]) -> Row:
     """Registers a process that will run trials of a sweep."""
-    project = access.project(db, who, given.get("entity_name"), given.get("project_name"), Role.MEMBER)
+    project = access.project(db, viewer, given.get("entity_name"), given.get("project_name"), Role.MEMBER)
     sweep = find(db, project, given["sweep"])
     if sweep is None:
         raise NotFound(f"Sweep '{given['sweep']}' was not found in '{project['entity_name']}/{project['name']}'.")
@@ -163,12 +163,12 @@ def agent_runs(db: Connection, agent: Row, limit: int, offset: int) -> list[Row]
 HEARD = "update agent set heartbeat_at = strftime('%Y-%m-%dT%H:%M:%SZ') where id = :id returning *"
 
 
-def heartbeat(db: Connection, who: Viewer, number: int, busy: bool) -> tuple[Row, list[dict[str, Any]]]:
+def heartbeat(db: Connection, viewer: Viewer, number: int, busy: bool) -> tuple[Row, list[dict[str, Any]]]:
     """The agent, and what it is to do next. One that is busy with a run gets no other."""
     agent = db.one(HEARD, id=number)
     if agent is None:
-        raise _not_found(who)
-    sweep = by_id(db, who, agent["sweep_id"], Role.MEMBER)
+        raise _not_found(viewer)
+    sweep = by_id(db, viewer, agent["sweep_id"], Role.MEMBER)
     if sweep["state"] == "CANCELED":
         return agent, [{"type": "exit"}]
     if busy or sweep["state"] == "PAUSED":

@@ -16,9 +16,9 @@ def change_version(request: PageRequest, project: Row, collection: Row, alias: s
     """Adds or drops an alias or a tag of a version."""
     membership = lookups.find_membership(request, collection, alias)
     if request.form.get("do") in ("add-alias", "drop-alias"):
-        collections.writable(request.db, request.who, project["entity_name"], project["name"], collection["name"])
+        collections.writable(request.db, request.viewer, project["entity_name"], project["name"], collection["name"])
         return Redirect(request.address, _change_alias(request, membership))
-    artifact = access.artifact(request.db, request.who, membership["artifact_id"], Role.MEMBER)
+    artifact = access.artifact(request.db, request.viewer, membership["artifact_id"], Role.MEMBER)
     action, tag = _tag_form(request)
     if action == "add-tag":
         tags.add_to_artifact(request.db, artifact["id"], [tag])
@@ -29,7 +29,7 @@ def change_version(request: PageRequest, project: Row, collection: Row, alias: s
 
 def change_collection(request: PageRequest, project: Row, collection: Row) -> Redirect:
     """Adds or drops a tag of a registered model."""
-    collections.writable(request.db, request.who, project["entity_name"], project["name"], collection["name"])
+    collections.writable(request.db, request.viewer, project["entity_name"], project["name"], collection["name"])
     action, tag = _tag_form(request)
     if action == "add-tag":
         tags.add_to_collection(request.db, collection["id"], [tag])
@@ -47,14 +47,14 @@ def _tag_form(request: PageRequest) -> tuple[str, str]:
 
 def _change_alias(request: PageRequest, membership: Row) -> str:
     """Moves or drops an alias as the SDK would; returns what came of it."""
-    db, who = request.db, request.who
+    db, viewer = request.db, request.viewer
     alias, version = request.form.get("alias", "").strip(), memberships.version(membership)
     if request.form["do"] == "drop-alias":
-        memberships.drop_alias(db, who, membership, alias)
+        memberships.drop_alias(db, viewer, membership, alias)
         return f"{alias} was taken from {version}."
     holders = memberships.aliases_of_collection(db, membership["collection_id"])
     holder = next((row for row in holders if row["name"] == alias), None)
-    memberships.move_alias(db, who, membership, alias)
+    memberships.move_alias(db, viewer, membership, alias)
     if holder is None:
         return f"{alias} is on {version} now."
     before = f"v{db.value('select version_index from membership where id = :id', id=holder['membership_id'])}"

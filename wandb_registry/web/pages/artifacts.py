@@ -120,7 +120,7 @@ def _follow_reference(request: PageRequest, file: Row, way: str) -> Redirect | N
     reference = REFERENCE.fullmatch(file["ref"] or "") if file["md5"] is None else None
     if reference is None:
         return None
-    artifact = access.find_artifact(request.db, request.who, ids.from_hex(reference[1], "Artifact"))
+    artifact = access.find_artifact(request.db, request.viewer, ids.from_hex(reference[1], "Artifact"))
     version = lookups.visible_version(request, artifact)
     return Redirect(addresses.file(f"{version['address']}/{way}", reference[2])) if version else None
 

@@ -20,12 +20,12 @@ MOST_HITS = 50  # of each kind
 
 def home(request: PageRequest) -> Page:
     """Everything of the entity in the address, or of all that the account belongs to."""
-    db, who, entity = request.db, request.who, request.path.get("entity")
-    names = [entity] if entity else access.entities_of(db, who)
-    entities = [row for row in (access.find_entity(db, who, name) for name in names) if row]
+    db, viewer, entity = request.db, request.viewer, request.path.get("entity")
+    names = [entity] if entity else access.entities_of(db, viewer)
+    entities = [row for row in (access.find_entity(db, viewer, name) for name in names) if row]
     if not entities:
-        raise NotFound(f"'{entity}' was not found, or '{who.username}' doesn't belong to it.")
-    visible = access.visible_projects(db, who, overview.projects(db, [row["id"] for row in entities]))
+        raise NotFound(f"'{entity}' was not found, or '{viewer.username}' doesn't belong to it.")
+    visible = access.visible_projects(db, viewer, overview.projects(db, [row["id"] for row in entities]))
     ids = [row["id"] for row in visible]
     with_runs = [row for row in visible if not _is_registry(row)]
     shown = with_runs[:MOST_PROJECTS]
@@ -69,19 +69,19 @@ def search(request: PageRequest) -> Page | Redirect:
 
 
 def _hits(request: PageRequest, text: str) -> list[Row]:
-    db, who = request.db, request.who
+    db, viewer = request.db, request.viewer
     digest = dvc_md5.md5_of_alias(text)
     hits = []
-    for row in access.visible(db, who, overview.runs_named(db, text, MOST_HITS)):
+    for row in access.visible(db, viewer, overview.runs_named(db, text, MOST_HITS)):
         hits.append({"kind": "run", "name": row["display_name"], "address": _run(row)["address"], "where": row["name"]})
-    for row in access.visible(db, who, overview.collections_named(db, text, MOST_HITS)):
+    for row in access.visible(db, viewer, overview.collections_named(db, text, MOST_HITS)):
         project, type_name = projects.by_id(db, row["project_id"]), collections.type_of(db, row)["name"]
         kind = "registered model" if row["kind"] == "PORTFOLIO" else type_name
         address = addresses.page_of_collection(row, project, type_name)
         hits.append({"kind": kind, "name": row["name"], "address": address, "where": project["name"]})
     for number in overview.versions_with_digest(db, digest, MOST_HITS):
-        row = access.find_artifact(db, who, number)
-        if row is None or not access.readable(db, who, row["project_id"]):
+        row = access.find_artifact(db, viewer, number)
+        if row is None or not access.readable(db, viewer, row["project_id"]):
             continue
         collection = collections.by_id(db, row["collection_id"])
         project, type_name = projects.by_id(db, row["project_id"]), collections.type_of(db, collection)["name"]

@@ -11,10 +11,10 @@ def keys_page(request: PageRequest) -> Page:
 def make_key(request: PageRequest) -> Page:
     """Another key for the account that asks. This answer is the only one that shows it."""
     key = users.new_key()
-    users.add_key(request.db, request.who.user_id, key)
+    users.add_key(request.db, request.viewer.user_id, key)
     return _page(request, key)
 
 
 def _page(request: PageRequest, made: str | None) -> Page:
-    hints = [key["hint"] for key in users.keys_of(request.db, request.who.user_id)]
+    hints = [key["hint"] for key in users.keys_of(request.db, request.viewer.user_id)]
     return Page("keys.html", {"made": made, "hints": hints})

@@ -68,7 +68,7 @@ def reachable(request: PageRequest, starts: list[Node], directions: tuple[bool, 
             for kind in ("artifact", "run"):
                 ids = [number for node_kind, number in here if node_kind == kind]
                 rows = lineage.edges(request.db, kind, ids, upstream) if ids else []
-                for row in access.visible(request.db, request.who, rows):
+                for row in access.visible(request.db, request.viewer, rows):
                     run, artifact = ("run", row["run_id"]), ("artifact", row["artifact_id"])
                     other = run if kind == "artifact" else artifact
                     if other not in known:

@@ -56,10 +56,10 @@ def _find_model(request: PageRequest) -> tuple[Row, Row]:
     entity, _, rest = path.partition("/")
     project_name, _, name = rest.partition("/")
     named = bool(entity and project_name)
-    project = access.find_project(request.db, request.who, entity, project_name) if named else None
+    project = access.find_project(request.db, request.viewer, entity, project_name) if named else None
     collection = collections.find(request.db, project["id"], name) if project else None
     if project is None or collection is None:
-        raise NotFound(f"There is no registered model '{path}', or '{request.who.username}' may not see it.")
+        raise NotFound(f"There is no registered model '{path}', or '{request.viewer.username}' may not see it.")
     return project, collection
 
 
@@ -75,9 +75,9 @@ def _list_page(request: PageRequest) -> Page:
 
 def _projects(request: PageRequest) -> list[Row]:
     """The projects whose registered models the address means."""
-    db, who = request.db, request.who
+    db, viewer = request.db, request.viewer
     rows = overview.projects(db, [row["id"] for row in _entities(request)])
-    visible = access.visible_projects(db, who, rows)
+    visible = access.visible_projects(db, viewer, rows)
     if "org" not in request.path:
         return visible
     name = request.path["name"]
@@ -88,25 +88,25 @@ def _projects(request: PageRequest) -> list[Row]:
 
 
 def _entities(request: PageRequest) -> list[Row]:
-    db, who = request.db, request.who
+    db, viewer = request.db, request.viewer
     if "org" in request.path:
-        organization = registries.find_organization(db, who, request.path["org"])
+        organization = registries.find_organization(db, viewer, request.path["org"])
         if organization is None:
-            raise NotFound(f"Organization '{request.path['org']}' was not found, or '{who.username}' isn't in it.")
+            raise NotFound(f"Organization '{request.path['org']}' was not found, or '{viewer.username}' isn't in it.")
         return [registries.entity_of(db, organization)]
     if "entity" in request.path:
-        entity = access.find_entity(db, who, request.path["entity"])
+        entity = access.find_entity(db, viewer, request.path["entity"])
         if entity is None:
-            raise NotFound(f"'{request.path['entity']}' was not found, or '{who.username}' doesn't belong to it.")
+            raise NotFound(f"'{request.path['entity']}' was not found, or '{viewer.username}' doesn't belong to it.")
         return [entity]
-    return [access.entity(db, who, name, access.Role.VIEWER) for name in access.entities_of(db, who)]
+    return [access.entity(db, viewer, name, access.Role.VIEWER) for name in access.entities_of(db, viewer)]
 
 
 def registered_models(request: PageRequest, project_ids: list[int], name_filter: str = "") -> list[Row]:
     """The registered models of some projects, by name: what is in production, what is newest, how good both are."""
     models = overview.registered(request.db, project_ids, name_filter)
     ids = [number for row in models for number in (row["production_artifact"], row["newest_artifact"]) if number]
-    scores = version_metrics.of_versions(request.db, request.who, ids)
+    scores = version_metrics.of_versions(request.db, request.viewer, ids)
     for row in models:
         project = {"entity_name": row["entity_name"], "name": row["project_name"]}
         row["address"] = addresses.page_of_collection(row, project, row["type_name"])
@@ -126,9 +126,9 @@ def _model_page(request: PageRequest, project: Row, collection: Row) -> Page:
     pager = paginate(request, memberships.count(db, collection["id"]), VERSIONS)
     versions = version_rows(request, collection, pager.size, pager.offset)
     ids = [row["artifact_id"] for row in versions]
-    scores = version_metrics.of_versions(db, request.who, ids)
+    scores = version_metrics.of_versions(db, request.viewer, ids)
     metrics = shared_metrics([scores.get(number, version_metrics.NONE) for number in ids], METRICS)
-    makers = version_metrics.makers(db, request.who, ids)
+    makers = version_metrics.makers(db, request.viewer, ids)
     parameters = {number: version_metrics.parameters(run["config"]) for number, run in makers.items()}
     datasets = _datasets(request, makers)
     for row in versions:
@@ -160,7 +160,7 @@ def _model_page(request: PageRequest, project: Row, collection: Row) -> Page:
             "sides": production.production_sides(request, project, collection),
             "last_promotion": activity_line(request, last_promotion) if last_promotion else None,
             "tags": [tag["name"] for tag in tags.of_collection(db, collection["id"])],
-            "may_change": access.project_role(db, request.who, project) >= access.Role.MEMBER,
+            "may_change": access.project_role(db, request.viewer, project) >= access.Role.MEMBER,
             "refused": request.refused,
         },
     )

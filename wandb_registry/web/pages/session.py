@@ -13,8 +13,8 @@ from wandb_registry.http.authentication import (
     is_own_form,
     session,
     sign_out,
-    who_asks,
-    who_looks,
+    viewer_of_request,
+    viewer_of_session,
 )
 from wandb_registry.model.access import Viewer
 from wandb_registry.model.accounts import users
@@ -34,29 +34,29 @@ class Session:
         if request.method == "GET" and "token" not in request.query_params:
             return self._page(request)
         if request.method == "GET":
-            who = await run_in_threadpool(self._who_has_token, request.query_params["token"])
+            viewer = await run_in_threadpool(self._viewer_of_token, request.query_params["token"])
             problem = "This address was used already, or is too old. 'wandb-registry open-url' prints a new one."
         else:
-            who = await run_in_threadpool(self._who_has_key, (await read_form(request)).get("key", ""))
+            viewer = await run_in_threadpool(self._viewer_of_key, (await read_form(request)).get("key", ""))
             problem = "No account has this key. Keys have 40 characters or more."
-        if who is None:
+        if viewer is None:
             return self._page(request, problem)
         answer = RedirectResponse(local_address(request.query_params.get("next")), 303)
-        value = session(self.store, who)
+        value = session(self.store, viewer)
         answer.set_cookie(cookie(request), value, max_age=SESSION_SECONDS, httponly=True, samesite="lax")
         return answer
 
     async def login_token(self, request: Request) -> Response:
         """A one-time token for whoever asks with a key."""
-        who = await run_in_threadpool(who_asks, request, self.store)
-        return JSONResponse({"token": await run_in_threadpool(self._new_token, who)})
+        viewer = await run_in_threadpool(viewer_of_request, request, self.store)
+        return JSONResponse({"token": await run_in_threadpool(self._new_token, viewer)})
 
     async def logout(self, request: Request) -> Response:
         form = await read_form(request)
         if not is_own_form(request, self.store, form.get("token", "")):
-            who = await run_in_threadpool(who_looks, request, self.store)
+            viewer = await run_in_threadpool(viewer_of_session, request, self.store)
             return self.endpoints.error_page(
-                request, who, Forbidden("This form was not made by this registry's pages.")
+                request, viewer, Forbidden("This form was not made by this registry's pages.")
             )
         await run_in_threadpool(sign_out, request, self.store)
         answer = RedirectResponse("/login", 303)
@@ -80,20 +80,20 @@ class Session:
         }
         return self.endpoints.html(request, "login.html", 403 if problem else 200, **shown)
 
-    def _who_has_token(self, token: str) -> Viewer | None:
+    def _viewer_of_token(self, token: str) -> Viewer | None:
         with self.store.db.write() as db:
             return users.use_login_token(db, token)
 
-    def _who_has_key(self, key: str) -> Viewer | None:
+    def _viewer_of_key(self, key: str) -> Viewer | None:
         try:
             with self.store.db.read() as db:
                 return users.sign_in(db, key.strip())
         except NotSignedIn:
             return None
 
-    def _new_token(self, who: Viewer) -> str:
+    def _new_token(self, viewer: Viewer) -> str:
         with self.store.db.write() as db:
-            return users.new_login_token(db, who.user_id)
+            return users.new_login_token(db, viewer.user_id)
 
 
 def local_address(address: str | None) -> str:

@@ -29,7 +29,7 @@ FILE_LIST = ("file", "files", "folder")  # what the address says of the list of 
 
 def version_page(request: PageRequest, project: Row, collection: Row, alias: str) -> Page:
     """Everything about the version that an alias or v3 means in a collection."""
-    db, who = request.db, request.who
+    db, viewer = request.db, request.viewer
     membership = lookups.find_membership(request, collection, alias)
     number = memberships.version(membership)
     artifact = artifacts.by_id(db, membership["artifact_id"])
@@ -41,7 +41,7 @@ def version_page(request: PageRequest, project: Row, collection: Row, alias: str
         row["address"] = addresses.page_of_version(collection, project, type_name, row["version"])
     previous = _previous(beside, membership)
     # data has no score
-    scores = version_metrics.of_versions(db, who, [artifact["id"]]) if type_name == "model" else {}
+    scores = version_metrics.of_versions(db, viewer, [artifact["id"]]) if type_name == "model" else {}
     score = scores.get(artifact["id"], version_metrics.NONE)
     own = lookups.visible_version(request, artifact)
     here = addresses.version(project["entity_name"], project["name"], type_name, collection["name"], number)
@@ -60,8 +60,8 @@ def version_page(request: PageRequest, project: Row, collection: Row, alias: str
             "membership": membership,
             "aliases": lookups.alias_names(request, membership["id"]),
             "tags": [tag["name"] for tag in tags.of_artifact(db, artifact["id"])],
-            "may_change": access.project_role(db, who, project) >= Role.MEMBER,
-            "may_tag": access.project_role(db, who, projects.by_id(db, artifact["project_id"])) >= Role.MEMBER,
+            "may_change": access.project_role(db, viewer, project) >= Role.MEMBER,
+            "may_tag": access.project_role(db, viewer, projects.by_id(db, artifact["project_id"])) >= Role.MEMBER,
             "suggested": SUGGESTED_ALIASES,
             "beside": beside,
             "total": memberships.count(db, collection["id"]),
@@ -115,7 +115,7 @@ def _links(request: PageRequest, artifact_id: int) -> list[Row]:
             ),
             "aliases": lookups.alias_names(request, row["id"]),
         }
-        for row in access.visible(request.db, request.who, rows)
+        for row in access.visible(request.db, request.viewer, rows)
     ]
 
 

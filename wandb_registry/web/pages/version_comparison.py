@@ -37,7 +37,7 @@ def comparison_page(request: PageRequest, project: Row, collection: Row) -> Page
     db = request.db
     before, after = _chosen(request, collection)
     pair = [artifacts.by_id(db, row["artifact_id"]) for row in (before, after)]
-    by_version = version_metrics.of_versions(db, request.who, [row["id"] for row in pair])
+    by_version = version_metrics.of_versions(db, request.viewer, [row["id"] for row in pair])
     scores = [by_version.get(row["id"], version_metrics.NONE) for row in pair]
     names = [memberships.version(row) for row in (before, after)]
     type_name = collections.type_of(db, collection)["name"]
@@ -130,7 +130,7 @@ def _choices(request: PageRequest, collection: Row) -> list[tuple[str, str]]:
 
 def _facts(request: PageRequest, artifact: Row) -> Row:
     """A version's metadata, description and size, and the parameters of the run that made it, by dotted names."""
-    maker = version_metrics.makers(request.db, request.who, [artifact["id"]]).get(artifact["id"])
+    maker = version_metrics.makers(request.db, request.viewer, [artifact["id"]]).get(artifact["id"])
     parameters = version_metrics.parameters(maker["config"]) if maker else {}
     facts = {f"config.{key}": value for key, value in parameters.items()}
     facts |= dict(leaves(json.loads(artifact["metadata"] or "{}")))
@@ -152,7 +152,7 @@ def _metrics(scores: list[Score]) -> list[Row]:
 def _training_charts(request: PageRequest, names: list[str], pair: list[Row]) -> MetricCharts | None:
     """How the runs that made the versions went, in the same charts; None if there is nothing to lay side by side."""
     makers = [lineage.maker(request.db, artifact) for artifact in pair]
-    visible = access.visible(request.db, request.who, [run for run in makers if run])
+    visible = access.visible(request.db, request.viewer, [run for run in makers if run])
     if len(visible) < 2 or visible[0]["id"] == visible[1]["id"]:
         return None
     named = [run | {"display_name": name} for run, name in zip(visible, names, strict=True)]
