@@ -235,7 +235,7 @@ def add_service_account(db: Connection, viewer: Viewer, name: str, key: str | No
 
 
 def create_team(db: Connection, viewer: Viewer, name: str, admin: str | None) -> Row:
-    """A new team in the organization of which the viewer is an admin: the one of the default entity, else the newest."""
+    """A new team in an organization of which the viewer is an admin: the default entity's, else the newest."""
     if db.one("select 1 from entity where name = :name", name=names.entity(name)):
         raise Conflict(f"The name '{name}' is taken.")
     organization = db.one(OWN_ORGANIZATION, user=viewer.user_id)
