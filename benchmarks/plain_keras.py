@@ -10,7 +10,7 @@ import numpy as np
 import yaml
 
 from stages.determinism import keras_for
-from stages.digits import choose
+from stages.sources import choose
 
 
 def main(folder: Path) -> None:

@@ -15,7 +15,7 @@ import json
 import numpy as np
 
 from dvc_wandb import tracked_run
-from stages.digits import load_split
+from stages.dataset import load_split
 from stages.params import checked
 from stages.pictures import draw
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from dvc_wandb import LineageError, first_line
-from stages.digits import CLASSES
+from stages.dataset import CLASSES
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from dvc_wandb.production import read_facts, write_facts
-from stages.digits import load_split
+from stages.dataset import load_split
 
 Said = dict[str, np.ndarray]  # model's md5 → its classes, int64 (n,)
 

@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 
 from dvc_wandb import tracked_run
-from stages.digits import choose, load_split
+from stages.dataset import load_split
 from stages.params import checked
+from stages.sources import choose
 
 
 def main() -> None:

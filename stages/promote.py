@@ -19,7 +19,7 @@ import numpy as np
 from dvc_wandb import TrackedRun, production, tracked_run
 from dvc_wandb.production import Record
 from stages import gate, predictions
-from stages.digits import load_split
+from stages.dataset import load_split
 from stages.gate import Comparison, GateRule
 from stages.params import checked
 from stages.pictures import draw

@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 
 from dvc_wandb import LineageError, tracked_run
-from stages.digits import load_split
+from stages.dataset import load_split
 from stages.params import checked
 
 

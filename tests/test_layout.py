@@ -12,6 +12,7 @@ from pathlib import Path
 
 import networkx as nx
 import pytest
+import yaml
 
 from tests import working_tree
 from tests.conftest import Clone
@@ -109,6 +110,15 @@ def test_imports_flow_one_way(path: str):
 @pytest.mark.parametrize("path", [path for path in FILES if path.startswith("stages/")])
 def test_a_stage_sees_the_public_face_of_the_bridge(path: str):
     assert {name for name in imports(path) if is_in("dvc_wandb", name)} <= {"dvc_wandb", "dvc_wandb.production"}
+
+
+@pytest.mark.parametrize("script", sorted(SCRIPTS))
+def test_a_stage_depends_on_all_that_it_imports(script: str):
+    """`train` read the digits by a module that was a dep of `prepare` alone: changing it re-ran nothing."""
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].values()
+    (deps,) = [stage["deps"] for stage in stages if stage["cmd"] == f"python -m {module(script)}"]
+    graph = nx.DiGraph([edge for edge in EDGES if is_in("stages", edge[1])])
+    assert {script, *(MODULES[name] for name in nx.descendants(graph, module(script)))} <= set(deps)
 
 
 @pytest.mark.parametrize("package", LAYERS)

@@ -40,6 +40,14 @@ def test_a_changed_epoch_count_and_back_again(pipeline: Clone, api: wandb.Api):
     assert pipeline.git("status", "--porcelain") == ""
 
 
+def test_a_change_in_how_the_digits_are_read_reruns_all_that_read_them(clone: Clone):
+    file = clone.path / "stages/dataset.py"
+    file.write_text(file.read_text().replace('arrays[f"x_{name}"]', 'arrays[f"x_{name}"][::-1]'))
+    told = clone.json("dvc", "status", "--json")
+    changed = {stage for stage, found in told.items() for one in found if "stages/dataset.py" in str(one)}
+    assert changed == {"prepare", "train", "evaluate", "promote"}
+
+
 @pytest.mark.soak
 def test_a_better_model_replaces_production_and_git_brings_the_old_one_back(pipeline: Clone, api: wandb.Api):
     """On main, with the README's commands. What test_a_changed_epoch_count trained comes from the run cache."""

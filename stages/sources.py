@@ -5,16 +5,13 @@ Images are uint8 of shape (n, 28, 28), labels int64 of shape (n,) from 0 to 9.
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from dvc_wandb import LineageError, first_line
+from stages.dataset import CLASSES, Split
 
-Split = tuple[np.ndarray, np.ndarray]  # images, labels
-
-CLASSES = 10
 LEAST = 10  # training digits
 PAIRS = (("x_train", "y_train"), ("x_eval", "y_eval"), ("x_test", "y_test"))  # in an .npz of one's own
 USUAL_SIZE = {"mnist_5k": 4200, "mnist": 6000, "fashion_mnist": 6000}  # training digits, as in the walkthrough
@@ -39,16 +36,6 @@ def choose(source: str, train_size: int | str, eval_size: int | str, seed: int) 
         )
     _check_eval(source, train, evaluate, len(eval_pool[1]), shared)
     return _first(train_pool, train), _first(eval_pool, evaluate)
-
-
-def load_split(folder: Path, name: str) -> Split:
-    """The digits that `prepare` kept as `name`: images float32 (n, 28, 28, 1) in [0, 1], labels int64 (n,)."""
-    path = folder / f"{name}.npz"
-    try:
-        with np.load(path) as arrays:
-            return arrays[f"x_{name}"], arrays[f"y_{name}"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise LineageError(f"{path} can't be read ({first_line(error)}). `dvc checkout --force` restores it.") from None
 
 
 def _load(source: str) -> list[Split]:
