@@ -1,4 +1,4 @@
-"""The server's doors: which address leads to which function, and what every request passes on its way."""
+"""The server as an ASGI app: its routes, its middleware, and the GraphQL endpoint."""
 
 import asyncio
 from collections import defaultdict
@@ -13,8 +13,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from wandb_registry.errors import BadInput
-from wandb_registry.graphql.execute import Answer, Executor, error_body
-from wandb_registry.http import activity_log, file_stream, file_transfers, middleware
+from wandb_registry.graphql.execute import ExecutionResult, Executor, error_body
+from wandb_registry.http import activity_log, file_endpoints, file_stream, middleware
 from wandb_registry.http.authentication import viewer_of_request
 from wandb_registry.http.request_bodies import json_body
 from wandb_registry.store import Store
@@ -23,23 +23,23 @@ from wandb_registry.web.endpoints import Endpoints
 from wandb_registry.web.live_updates import LiveUpdates
 
 LARGEST_QUERY = 32 * 2**20
-MOST_AT_ONCE = 4  # questions of one account that are being answered: who asks much waits, and not the others
+MOST_AT_ONCE = 4  # GraphQL requests of one account; further ones wait, those of other accounts don't
 
 
 def create_app(
     store: Store,
-    activity: middleware.Activity,
+    tracker: middleware.RequestTracker,
     loopback: bool,
     lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]],
     ending: Callable[[], bool],
 ) -> Starlette:
     """The registry of one store as an ASGI app. Bound to loopback, it answers to no other name.
 
-    `ending` says that the server is about to leave: what would go on without end stops then.
+    `ending` tells whether the server is about to end: then streams without an end of their own stop.
     """
     executor = Executor(store)
     endpoints = Endpoints(store)
-    turns: dict[int, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(MOST_AT_ONCE))
+    slots: dict[int, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(MOST_AT_ONCE))
 
     async def graphql(request: Request) -> Response:
         viewer = await run_in_threadpool(viewer_of_request, request, store)
@@ -47,37 +47,37 @@ def create_app(
         from_pipeline = request.headers.get("user-agent", "").startswith("wandb-core")
         base_url = str(request.base_url).rstrip("/")
         try:
-            async with turns[viewer.user_id]:
-                answer = await run_in_threadpool(executor.run, viewer, body, base_url, from_pipeline)
+            async with slots[viewer.user_id]:
+                result = await run_in_threadpool(executor.run, viewer, body, base_url, from_pipeline)
         except BadInput as error:
             if not _shows_only_the_status(request):
                 raise
-            answer = Answer(error_body(error), error.status)
-        told_as_data = answer.status == BadInput.status and _shows_only_the_status(request)
-        return JSONResponse(answer.body, 200 if told_as_data else answer.status)
+            result = ExecutionResult(error_body(error), error.status)
+        as_success = result.status == BadInput.status and _shows_only_the_status(request)
+        return JSONResponse(result.body, 200 if as_success else result.status)
 
-    async def nothing(_request: Request) -> Response:
+    async def empty(_request: Request) -> Response:
         return JSONResponse({})
 
     return Starlette(
         routes=[
             Route("/graphql", graphql, methods=["POST"]),
             *file_stream.routes(store),
-            *file_transfers.routes(store),
+            *file_endpoints.routes(store),
             *activity_log.routes(store),
-            Route("/sdk/otel/v1/metrics", nothing, methods=["POST"]),  # telemetry, dropped
-            Route("/healthz", nothing),
+            Route("/sdk/otel/v1/metrics", empty, methods=["POST"]),  # telemetry, dropped
+            Route("/healthz", empty),
             *routes.routes(endpoints, LiveUpdates(store, ending)),
         ],
-        middleware=[Middleware(middleware.Guard, activity=activity, loopback=loopback)],
-        exception_handlers={**middleware.HANDLERS, 404: endpoints.not_found},
+        middleware=[Middleware(middleware.SecurityMiddleware, tracker=tracker, loopback=loopback)],
+        exception_handlers={**middleware.EXCEPTION_HANDLERS, 404: endpoints.not_found},
         lifespan=lifespan,
     )
 
 
 def _shows_only_the_status(request: Request) -> bool:
-    """Whether it comes from the public API of an older SDK, which asks in Python, not through the pipeline: of many a
-    'bad request' it shows no more than that.
+    """Whether it comes from the public API of an older SDK, which sends requests from Python, not through wandb-core.
+    Of a 'bad request' it often shows the status alone.
     """
     headers = request.headers
     in_python = "deflate" in headers.get("accept-encoding", "")

@@ -55,7 +55,7 @@ class Conflict(RegistryError):
     code = "CONFLICT"
 
 
-class Damaged(RegistryError):
+class DamagedContent(RegistryError):
     """The disk gave back other bytes than it was given."""
 
     status = 410
@@ -69,7 +69,7 @@ class Damaged(RegistryError):
 
 
 class TooLarge(RegistryError):
-    """The request has more bytes than this door takes."""
+    """The request has more bytes than this endpoint takes."""
 
     status = 413
     code = "TOO_LARGE"
@@ -87,7 +87,7 @@ class StoreFull(RegistryError):
         )
 
 
-class Fault(RegistryError):
+class InternalError(RegistryError):
     """A mistake of ours. 501 because the SDK repeats every other 5xx for minutes."""
 
     status = 501

@@ -1,4 +1,4 @@
-"""Runs the server of a store on a socket that already listens, until it is told to stop or nobody asks any more."""
+"""Runs the server of a store on a socket that already listens, until it is stopped or idle for too long."""
 
 import asyncio
 import logging
@@ -9,41 +9,41 @@ from pathlib import Path
 import uvicorn
 
 from wandb_registry.app import create_app
-from wandb_registry.http.connections import protocol
-from wandb_registry.http.middleware import LOOPBACK_NAMES, Activity
+from wandb_registry.http.connections import connection_class
+from wandb_registry.http.middleware import LOOPBACK_NAMES, RequestTracker
 from wandb_registry.listener import Listener, start_lock
 from wandb_registry.model.accounts import users
 from wandb_registry.store import Store, open_store
 from wandb_registry.store_folder import api_key, log_path
 
-LARGEST_LOG = 2**20  # then it goes on in a new file, beside the one before
+LARGEST_LOG = 2**20  # bytes, after which the log goes on in a new file, beside the last one
 
 
 def serve(folder: Path, listener: Listener, host: str, idle_exit: float | None, url: str | None = None) -> None:
-    """Serves until the process ends, which alone lets go of the listener's lock. With a `url`, says where to look."""
+    """Serves until the process ends, which releases the listener's lock. With a `url`, prints where to look."""
     store = open_store(folder)
     store.blobs.clear_incoming()
-    _keep_log(None if url else log_path(folder))
+    _set_up_log(None if url else log_path(folder))
     if url:
         token = first_login_token(store)
         print(f"Registry  {url}\nData      {folder}\nOpen      {url}/login?token={token}\n", flush=True)
-    activity = Activity()
+    tracker = RequestTracker()
 
     @asynccontextmanager
     async def lifespan(_app):
-        watcher = asyncio.create_task(_leave_when_idle(server, folder, activity, idle_exit)) if idle_exit else None
+        watcher = asyncio.create_task(_leave_when_idle(server, folder, tracker, idle_exit)) if idle_exit else None
         yield
         if watcher:
             watcher.cancel()
         store.db.close()
 
-    connection, loopback = protocol(), host in LOOPBACK_NAMES
-    app = create_app(store, activity, loopback, lifespan, ending=lambda: server.should_exit)
+    connection, loopback = connection_class(), host in LOOPBACK_NAMES
+    app = create_app(store, tracker, loopback, lifespan, ending=lambda: server.should_exit)
     server = uvicorn.Server(
         uvicorn.Config(
             app,
             http=connection,
-            backlog=connection.waiting.most,  # so many are accepted before the first of them is looked at
+            backlog=connection.idle.most,  # the server accepts a whole backlog before it reads from any of them
             ws="none",
             loop="asyncio",
             log_config=None,
@@ -55,10 +55,8 @@ def serve(folder: Path, listener: Listener, host: str, idle_exit: float | None, 
     server.run(sockets=[listener.socket])
 
 
-def _keep_log(path: Path | None) -> None:
-    """Writes down refusals and mistakes: for a server in the foreground on its terminal, else in a file that no client
-    can make grow without end.
-    """
+def _set_up_log(path: Path | None) -> None:
+    """Logs refusals and failures: to the terminal of a server in the foreground, else to a file of limited size."""
     handler = RotatingFileHandler(path, maxBytes=LARGEST_LOG, backupCount=1) if path else logging.StreamHandler()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", handlers=[handler])
 
@@ -69,10 +67,10 @@ def first_login_token(store: Store) -> str:
         return users.new_login_token(db, users.sign_in(db, api_key(store.folder)).user_id)
 
 
-async def _leave_when_idle(server: uvicorn.Server, folder: Path, activity: Activity, seconds: float) -> None:
-    """Ends an idle server while nobody is starting one: who looks for it meanwhile waits, then starts the next."""
+async def _leave_when_idle(server: uvicorn.Server, folder: Path, tracker: RequestTracker, seconds: float) -> None:
+    """Ends an idle server under the start lock: a process that wants a server meanwhile waits, then starts its own."""
     while True:
-        await asyncio.sleep(max(0.05, seconds - activity.idle_seconds))
-        if activity.idle_seconds >= seconds and start_lock(folder, wait=False) is not None:
+        await asyncio.sleep(max(0.05, seconds - tracker.idle_seconds))
+        if tracker.idle_seconds >= seconds and start_lock(folder, wait=False) is not None:
             server.should_exit = True
             return

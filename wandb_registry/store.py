@@ -8,8 +8,8 @@ from pathlib import Path
 from wandb_registry.db.connection import Connection, Database
 from wandb_registry.model.accounts import teams, users
 from wandb_registry.storage.blobs import Blobs
+from wandb_registry.storage.multipart_uploads import MultipartUploads
 from wandb_registry.storage.signing import Signer
-from wandb_registry.storage.upload_parts import Parts
 from wandb_registry.store_folder import api_key, prepare, private_text, replace_api_key
 
 
@@ -18,7 +18,7 @@ class Store:
     folder: Path
     db: Database
     blobs: Blobs
-    parts: Parts
+    multipart_uploads: MultipartUploads
     signer: Signer
 
 
@@ -31,7 +31,7 @@ def open_store(folder: Path) -> Store:
         folder=folder,
         db=Database(folder / "registry.db", partial(signer.mark, "LOG")),
         blobs=blobs,
-        parts=Parts(blobs),
+        multipart_uploads=MultipartUploads(blobs),
         signer=signer,
     )
     with store.db.write() as db:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from wandb_registry.errors import Damaged
+from wandb_registry.errors import DamagedContent
 from wandb_registry.storage.blobs import Blobs
 from wandb_registry.web import text_diff
 
@@ -18,9 +18,9 @@ def blobs(tmp_path: Path) -> Blobs:
 
 
 def entry(blobs: Blobs, body: bytes) -> dict[str, Any]:
-    with blobs.receive() as incoming:
-        incoming.write(body)
-        md5 = incoming.keep("file")
+    with blobs.writer() as writer:
+        writer.write(body)
+        md5 = writer.commit("file")
     return {"path": "file", "md5": md5, "size": len(body)}
 
 
@@ -68,5 +68,5 @@ def test_a_long_difference_is_cut_and_says_so(blobs: Blobs):
 
 def test_a_content_that_is_gone_from_the_store_is_damage(blobs: Blobs):
     gone = {"path": "file", "md5": "0" * 32, "size": 3}
-    with pytest.raises(Damaged):
+    with pytest.raises(DamagedContent):
         text_diff.between(blobs, "file", gone, None)

@@ -1,4 +1,4 @@
-"""Who may do what: the least role for each operation of the schema and each door of the server."""
+"""Who may do what: the least role for each operation of the schema and each endpoint of the server."""
 
 from __future__ import annotations
 
@@ -111,9 +111,9 @@ MUTATIONS = {
 }  # fmt: skip
 ABOUT_THE_ASKER = {"createTeam", "createUser"}
 
-# Doors other than GraphQL. 'key': asks who it is, and the role counts. 'address': opened by a signed address alone.
+# The server's endpoints. 'key': it wants an API key, and the role counts. 'address': a signed address is enough.
 # 'session': a browser that is signed in. 'open': tells nothing.
-DOORS = {
+ENDPOINTS = {
     "/graphql": "key",
     "/files/{entity}/{project}/{run}/file_stream": "key",
     "/storage/artifacts/{artifact:int}/wandb_manifest.json": "address",

@@ -1,4 +1,4 @@
-"""Who may do what: every root field of the schema and every door, held against one table.
+"""Who may do what: every root field of the schema and every endpoint, held against one table.
 
 An operation that the table lacks fails, so a new one can't be forgotten. Of each rule two things are checked: whoever
 has less than the least role is refused, and a stranger hears exactly what is heard about things that don't exist.
@@ -26,7 +26,7 @@ from wandb_registry.store import open_store
 from .access_rules import (
     ABOUT_THE_ASKER,
     ADMIN,
-    DOORS,
+    ENDPOINTS,
     MEMBER,
     MUTATIONS,
     OPERATOR,
@@ -165,9 +165,9 @@ def test_every_root_field_has_a_rule():
     assert mutations - OWN_ACCOUNT == MUTATIONS.keys()
 
 
-def test_every_door_has_a_rule(tmp_path: Path):
-    app = create_app(open_store(tmp_path / "store"), middleware.Activity(), True, None, None)  # type: ignore[arg-type]
-    assert [route.path for route in app.routes] == list(DOORS)  # type: ignore[attr-defined]
+def test_every_endpoint_has_a_rule(tmp_path: Path):
+    app = create_app(open_store(tmp_path / "store"), middleware.RequestTracker(), True, None, None)  # type: ignore[arg-type]
+    assert [route.path for route in app.routes] == list(ENDPOINTS)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("field", sorted(QUERIES))
@@ -201,7 +201,7 @@ def same(there: Answer, absent: Answer, thing: dict[str, str]) -> bool:
     return (there.status, there.text) == (absent.status, said)
 
 
-def test_doors_for_keys_ask_for_the_role(place: Place, thing: dict[str, str]):
+def test_endpoints_for_keys_ask_for_the_role(place: Place, thing: dict[str, str]):
     content = thing["md5"]
     md5 = base64.b64decode(content).hex()
     file = f"/artifactsV2/default/matrixteam/{thing['project']}/own/{thing['artifact']}/x/{md5}/file"

@@ -1,4 +1,4 @@
-"""What the GraphQL door does with requests that it can't answer."""
+"""What the GraphQL endpoint does with requests that it can't answer."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ from starlette.types import Message
 
 from tests.working_tree import ROOT
 from wandb_registry import daemon
-from wandb_registry.http.middleware import Activity, Guard
+from wandb_registry.http.middleware import RequestTracker, SecurityMiddleware
 from wandb_registry.store_folder import log_path
 
 from .by_hand import log
@@ -168,7 +168,7 @@ def test_a_head_without_end_is_cut_off(registry: Registry):
 )
 def test_a_body_that_stops_or_trickles_is_given_up_and_a_slow_one_is_not(piece: bytes, pause: float, outcome: str):
     """Else one stalled client would keep an idle server from leaving; one that sent a byte a minute did."""
-    activity = Activity()
+    tracker = RequestTracker()
     seen = []
     pieces = itertools.count(1)
 
@@ -188,12 +188,12 @@ def test_a_body_that_stops_or_trickles_is_given_up_and_a_slow_one_is_not(piece: 
         pass
 
     scope = {"type": "http", "method": "POST", "path": "/", "headers": [(b"host", b"localhost")], "query_string": b""}
-    asyncio.run(Guard(app, activity, loopback=True, patience=0.25)(scope, coming, ignore))
-    assert (seen, activity.running) == ([outcome], 0)
+    asyncio.run(SecurityMiddleware(app, tracker, loopback=True, timeout=0.25)(scope, coming, ignore))
+    assert (seen, tracker.in_flight) == ([outcome], 0)
 
 
 def test_a_client_that_reads_no_further_is_given_up():
-    activity = Activity()
+    tracker = RequestTracker()
     closed = []
 
     async def pieces():
@@ -215,12 +215,12 @@ def test_a_client_that_reads_no_further_is_given_up():
 
     async def request() -> None:
         scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"host", b"localhost")]}
-        guard = Guard(app, activity, loopback=True, patience=0.05)
+        limited = SecurityMiddleware(app, tracker, loopback=True, timeout=0.05)
         with pytest.raises(ClientDisconnect):
-            await guard(scope | {"query_string": b"", "asgi": {"spec_version": "2.4"}}, waiting, unread)
+            await limited(scope | {"query_string": b"", "asgi": {"spec_version": "2.4"}}, waiting, unread)
 
     asyncio.run(asyncio.wait_for(request(), 10))
-    assert activity.running == 0
+    assert tracker.in_flight == 0
 
 
 @pytest.mark.parametrize("path", ["/graphql", "/files/local/p/r/file_stream", "/storage/runs/1/x", "/nowhere"])

@@ -53,7 +53,7 @@ def test_missing_and_damaged_contents_are_named_with_their_versions(own: Registr
     uploaded(own, b"missing", b"damaged")
     blob(own, b"missing").unlink()
     blob(own, b"damaged").chmod(0o644)
-    blob(own, b"damaged").write_bytes(b"Damaged")
+    blob(own, b"damaged").write_bytes(b"DamagedContent")
     checked = own.command("check")
     assert checked.returncode == 1
     assert "/0.bin: its content (md5 " in checked.stdout

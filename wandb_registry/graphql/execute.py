@@ -21,7 +21,7 @@ from graphql import (
     validate,
 )
 
-from wandb_registry.errors import BadInput, Fault, NotSupported, RegistryError, from_system
+from wandb_registry.errors import BadInput, InternalError, NotSupported, RegistryError, from_system
 from wandb_registry.graphql import (
     accounts,
     artifacts,
@@ -56,7 +56,7 @@ class PreparedRequest:
 
 
 @dataclass(frozen=True)
-class Answer:
+class ExecutionResult:
     body: dict[str, Any]
     status: int = 200
 
@@ -69,7 +69,7 @@ class Executor:
         self.schema = make_schema()
         self.prepare = lru_cache(maxsize=1000)(self._prepare)
 
-    def run(self, viewer: Viewer, request: Any, base_url: str, plain_errors: bool) -> Answer:
+    def run(self, viewer: Viewer, request: Any, base_url: str, plain_errors: bool) -> ExecutionResult:
         """Answers a request body. With `plain_errors` refusals have status 200: the SDK's pipeline shows those best."""
         if not isinstance(request, dict) or not isinstance(request.get("query"), str):
             raise BadInput("A GraphQL request is a JSON object with the text of a 'query'.")
@@ -80,13 +80,13 @@ class Executor:
         database = self.store.db
         try:
             with database.write() if prepared.changes else database.read() as db:
-                return Answer(
+                return ExecutionResult(
                     {"data": prepared.answer(Context(viewer, db, self.store, base_url, prepared.changes), variables)}
                 )
         except Exception as failure:
             error = _readable(failure)
         status = 200 if plain_errors and "upsertBucket" not in prepared.root_fields else error.status
-        return Answer(error_body(error), status)
+        return ExecutionResult(error_body(error), status)
 
     def _prepare(self, query: str) -> PreparedRequest:
         try:
@@ -161,4 +161,4 @@ def _readable(error: Exception) -> RegistryError:
     if known := from_system(error):
         return known
     log.error("A resolver failed: %s", error, exc_info=error)
-    return Fault()
+    return InternalError()

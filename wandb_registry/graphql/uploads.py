@@ -6,7 +6,7 @@ from wandb_registry.model import access, ids
 from wandb_registry.model.access import Role
 from wandb_registry.model.artifacts import content_ownership, manifests
 from wandb_registry.storage.blobs import to_base64, to_hex
-from wandb_registry.storage.upload_parts import Promise
+from wandb_registry.storage.multipart_uploads import ExpectedContent
 
 mutation = Fields("Mutation")
 FIELDS = (mutation,)
@@ -38,7 +38,7 @@ def create_files(_, info, input):
 
 @mutation.field("completeMultipartUploadArtifact")
 def complete_multipart(_, info, input):
-    """The file is in its place since its last part was acknowledged: see registry/multipart.py."""
+    """The file is stored since its last part was acknowledged: see storage/multipart_uploads.py."""
     artifact = _pending(info, input["artifact_id"])
     md5 = input["storage_path"].rpartition("/")[2]
     entity_id = content_ownership.entity_of(info.context.db, artifact["id"])
@@ -81,7 +81,7 @@ def _parts(info, artifact_id: int, md5: str, announced: list[dict] | None) -> di
         return None
     if [part["part_number"] for part in announced] != list(range(1, len(announced) + 1)):
         raise BadInput("The parts of an upload are numbered from 1.")
-    upload = info.context.store.parts.begin(Promise(artifact_id, md5, len(announced)))
+    upload = info.context.store.multipart_uploads.begin(ExpectedContent(artifact_id, md5, len(announced)))
     paths = (
         (part["part_number"], f"/storage/parts/{upload}/{part['part_number']}/{part['hex_md5']}") for part in announced
     )

@@ -1,4 +1,4 @@
-"""What every request passes: the check of its host and origin, the count of those under way, the form of errors."""
+"""What every request passes: checks of host and origin, timeouts, security headers; and the responses to errors."""
 
 import asyncio
 import logging
@@ -13,11 +13,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from wandb_registry.errors import Fault, Forbidden, NotFound, RegistryError, from_system
+from wandb_registry.errors import Forbidden, InternalError, NotFound, RegistryError, from_system
 
 log = logging.getLogger("wandb_registry")
-PATIENCE = 120.0  # seconds that a client may take to send the next PACE bytes, or to read the next piece
-PACE = 64 * 2**10  # half a KiB a second: the slowest line is faster
+TIMEOUT = 120.0  # seconds that a client may take to send the next PROGRESS bytes, or to read the next chunk
+PROGRESS = 64 * 2**10  # that is half a KiB a second: the slowest line is faster
 LOOPBACK_NAMES = {"127.0.0.1", "localhost", "::1"}
 SECURITY_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -32,69 +32,71 @@ SECURITY_HEADERS = [
 
 
 @dataclass
-class Activity:
-    """When the last request ended, and how many are under way."""
+class RequestTracker:
+    """How many requests are under way, and when the last one ended."""
 
-    last: float = field(default_factory=time.monotonic)
-    running: int = 0
+    last_end: float = field(default_factory=time.monotonic)
+    in_flight: int = 0
 
     @property
     def idle_seconds(self) -> float:
-        return 0.0 if self.running else time.monotonic() - self.last
+        return 0.0 if self.in_flight else time.monotonic() - self.last_end
 
 
-class Guard:
-    """Refuses what a foreign web page makes a browser send here, and counts the rest."""
+class SecurityMiddleware:
+    """Refuses requests that a foreign web page makes a browser send here, and limits the time of all others."""
 
-    def __init__(self, app: ASGIApp, activity: Activity, loopback: bool, patience: float = PATIENCE):
-        self.app, self.activity, self.loopback, self.patience = app, activity, loopback, patience
+    def __init__(self, app: ASGIApp, tracker: RequestTracker, loopback: bool, timeout: float = TIMEOUT):
+        self.app, self.tracker, self.loopback, self.timeout = app, tracker, loopback, timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        self.activity.running += 1
+        self.tracker.in_flight += 1
         try:
             headers = Headers(scope=scope)
             app = self._refusal(headers) or self._preflight(scope["method"], headers) or self.app
-            await app(scope, _impatient(receive, self.patience), _hardened(_in_time(send, self.patience)))
+            send = _with_security_headers(_with_send_timeout(send, self.timeout))
+            await app(scope, _with_receive_timeout(receive, self.timeout), send)
         finally:
-            self.activity.running -= 1
-            self.activity.last = time.monotonic()
+            self.tracker.in_flight -= 1
+            self.tracker.last_end = time.monotonic()
 
     def _refusal(self, headers: Headers) -> Response | None:
         host = headers.get("host", "")
-        if self.loopback and _parts(f"//{host}").hostname not in LOOPBACK_NAMES:
-            return _answer(Forbidden(f"This registry answers at 127.0.0.1 and localhost only, not as '{host}'."))
+        if self.loopback and _split(f"//{host}").hostname not in LOOPBACK_NAMES:
+            return error_response(Forbidden(f"This registry answers at 127.0.0.1 and localhost only, not as '{host}'."))
         origin = headers.get("origin")
-        if origin and _parts(origin).netloc != host:
-            return _answer(Forbidden(f"Requests from pages of '{origin}' are refused."))
+        if origin and _split(origin).netloc != host:
+            return error_response(Forbidden(f"Requests from pages of '{origin}' are refused."))
         return None
 
     def _preflight(self, method: str, headers: Headers) -> Response | None:
-        """What a browser asks before it moves a file; only our own pages come this far. `wandb verify` asks too."""
+        """The response to a CORS preflight; foreign origins don't come this far. `wandb verify` sends one."""
         if method != "OPTIONS" or "access-control-request-method" not in headers:
             return None
         allowed = {"access-control-allow-origin": headers.get("origin", ""), "access-control-allow-methods": "GET, PUT"}
         return Response(status_code=204, headers=allowed)
 
 
-def _parts(address: str) -> SplitResult:
-    """The parts of an address; of one that is none, nothing."""
+def _split(address: str) -> SplitResult:
+    """The parts of an address; empty parts of a text that is none."""
     try:
         return urlsplit(address)
     except ValueError:
         return urlsplit("")
 
 
-def _impatient(receive: Receive, patience: float) -> Receive:
-    """A body that stops coming, or trickles, counts as hung up: of all the waiting for it, only so much is allowed for
-    each PACE bytes. What waits behind a whole body, for the client to go, may wait.
-    """
-    left, came, whole = patience, 0, False
+def _with_receive_timeout(receive: Receive, timeout: float) -> Receive:
+    """Treats a client as disconnected if its body stops or trickles: each PROGRESS bytes may take `timeout` seconds.
 
-    async def receive_in_time() -> Message:
-        nonlocal left, came, whole
+    Once the body is whole there is no limit: then the app waits for the client to disconnect.
+    """
+    left, received, whole = timeout, 0, False
+
+    async def limited_receive() -> Message:
+        nonlocal left, received, whole
         if whole:
             return await receive()
         began = time.monotonic()
@@ -104,29 +106,29 @@ def _impatient(receive: Receive, patience: float) -> Receive:
         except TimeoutError:
             return {"type": "http.disconnect"}
         left -= time.monotonic() - began
-        came += len(message.get("body", b""))
-        if came >= PACE:
-            left, came = patience, 0
+        received += len(message.get("body", b""))
+        if received >= PROGRESS:
+            left, received = timeout, 0
         whole = not message.get("more_body", False)
         return message
 
-    return receive_in_time
+    return limited_receive
 
 
-def _in_time(send: Send, patience: float) -> Send:
-    """A client that reads no further is given up, and what was opened for it is closed."""
+def _with_send_timeout(send: Send, timeout: float) -> Send:
+    """Ends the response to a client that reads no further, so that its files are closed."""
 
-    async def send_in_time(message: Message) -> None:
+    async def limited_send(message: Message) -> None:
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(timeout):
                 await send(message)
         except TimeoutError:
             raise ClientDisconnect from None
 
-    return send_in_time
+    return limited_send
 
 
-def _hardened(send: Send) -> Send:
+def _with_security_headers(send: Send) -> Send:
     async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
             message["headers"] = [*message["headers"], *SECURITY_HEADERS]
@@ -135,43 +137,43 @@ def _hardened(send: Send) -> Send:
     return send_with_headers
 
 
-def _answer(error: RegistryError) -> JSONResponse:
-    """An error as the SDK reads it, whether it asked in GraphQL or not."""
+def error_response(error: RegistryError) -> JSONResponse:
+    """An error in the form that the SDK reads, from GraphQL and from other endpoints."""
     body = {"errors": [{"message": str(error), "extensions": {"code": error.code}}], "error": str(error), "data": None}
     headers = {"www-authenticate": 'Basic realm="registry"'} if error.status == 401 else None
     return JSONResponse(body, error.status, headers)
 
 
-async def _refused(_request: Request, error: Exception) -> Response:
+async def _registry_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RegistryError)
-    return _answer(error)
+    return error_response(error)
 
 
-async def _vanished(_request: Request, _error: Exception) -> Response:
-    return Response(status_code=400)  # nobody reads it: the client hung up
+async def _client_disconnected(_request: Request, _error: Exception) -> Response:
+    return Response(status_code=400)  # nobody reads it
 
 
-async def unknown(request: Request, error: Exception) -> Response:
+async def http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 404:
-        return _answer(NotFound(f"There is nothing at {request.url.path}."))
+        return error_response(NotFound(f"There is nothing at {request.url.path}."))
     return JSONResponse({"error": error.detail}, error.status_code, error.headers)
 
 
-async def _failed(request: Request, error: Exception) -> Response:
+async def _unexpected_error(request: Request, error: Exception) -> Response:
     known = from_system(error)
     if known is None:
         log.error("%s %.300r failed", request.method, request.url.path, exc_info=error)
-    return _answer(known or Fault())
+    return error_response(known or InternalError())
 
 
-HANDLERS = {
-    RegistryError: _refused,
-    ClientDisconnect: _vanished,
-    HTTPException: unknown,
-    OSError: _failed,
-    OverflowError: _failed,
-    UnicodeEncodeError: _failed,
-    sqlite3.Error: _failed,
-    Exception: _failed,
+EXCEPTION_HANDLERS = {
+    RegistryError: _registry_error,
+    ClientDisconnect: _client_disconnected,
+    HTTPException: http_error,
+    OSError: _unexpected_error,
+    OverflowError: _unexpected_error,
+    UnicodeEncodeError: _unexpected_error,
+    sqlite3.Error: _unexpected_error,
+    Exception: _unexpected_error,
 }

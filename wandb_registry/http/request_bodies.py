@@ -11,7 +11,7 @@ from wandb_registry.errors import BadInput, TooLarge
 
 
 async def whole_body(request: Request, largest: int) -> bytes:
-    """The body, if it has no more bytes than this door takes; unpacked if it came packed."""
+    """The body, unpacked if it is gzip. Raises TooLarge above `largest` bytes, packed or unpacked."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk

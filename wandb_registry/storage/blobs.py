@@ -40,11 +40,11 @@ def md5_of(file: BufferedReader) -> str:
     return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
-def check(name: str, md5: str, promised: str | None) -> None:
-    """Refuses an upload that isn't what was promised."""
-    if promised is not None and md5 != promised:
+def check_md5(name: str, md5: str, expected: str | None) -> None:
+    """Refuses an upload whose md5 isn't the expected one."""
+    if expected is not None and md5 != expected:
         raise BadInput(
-            f"{name}: the upload has md5 {md5}, the manifest says {promised}. Nothing was stored; upload it again."
+            f"{name}: the upload has md5 {md5}, the manifest says {expected}. Nothing was stored; upload it again."
         )
 
 
@@ -58,7 +58,7 @@ class Blobs:
         self.incoming.mkdir(exist_ok=True)
 
     def clear_incoming(self) -> None:
-        """Removes what uploads left that a crash cut off. For the server alone: others would cut off uploads."""
+        """Removes what a crash left of uploads. Only the server may: in another process this would cut off uploads."""
         for leftover in self.incoming.iterdir():
             leftover.unlink()
 
@@ -75,58 +75,56 @@ class Blobs:
         except FileNotFoundError:
             return None
 
-    def keep_all(self, contents: dict[str, bytes]) -> None:
-        """Puts small contents, whose digests were checked, in their places: all are on disk when this returns."""
+    def put_all(self, contents: dict[str, bytes]) -> None:
+        """Stores small contents under their md5s, which the caller has checked. All are on disk when this returns."""
         if not contents:
             return
-        new = {md5: body for md5, body in contents.items() if not self.is_whole(md5, len(body))}
-        asides = {md5: self.incoming / secrets.token_hex(16) for md5 in new}
+        new = {md5: body for md5, body in contents.items() if not self.has_undamaged(md5, len(body))}
+        temporary = {md5: self.incoming / secrets.token_hex(16) for md5 in new}
         folders = {self.path(md5).parent for md5 in contents}
         try:
-            files = [_write_aside(asides[md5], body) for md5, body in new.items()]
+            files = [_write(temporary[md5], body) for md5, body in new.items()]
             fsync_all(files, self.incoming)
             for folder in folders:
                 folder.mkdir(exist_ok=True)
-            for md5, aside in asides.items():
-                aside.replace(self.path(md5))
-            # also for what was here: whoever brought it may not have come so far
+            for md5, file in temporary.items():
+                file.replace(self.path(md5))
+            # also for what was here: the upload that brought it may not have come so far
             fsync_all({self.folder, *folders}, self.folder)
         finally:
-            for aside in asides.values():
-                aside.unlink(missing_ok=True)
+            for file in temporary.values():
+                file.unlink(missing_ok=True)
 
     def touch(self, md5: str, size: int) -> bool:
-        """Whether the content is here at full length; if so, its time says that it was wanted just now, which `gc`
-        respects.
-        """
+        """Whether the content is here at full length. If so, its mtime becomes now, so that `gc` spares it."""
         if self.size_of(md5) != size:
             return False
         try:
             os.utime(self.path(md5))
-        except FileNotFoundError:  # taken away by `gc` just now
+        except FileNotFoundError:  # `gc` took it away just now
             return False
         return True
 
-    def is_whole(self, md5: str, size: int) -> bool:
-        """Whether what just came is here already, undamaged: else it takes the place of what is."""
+    def has_undamaged(self, md5: str, size: int) -> bool:
+        """Whether the content is here with all its bytes right. If not, an upload replaces it."""
         if not self.touch(md5, size):
             return False
         with self.path(md5).open("rb") as file:
             return md5_of(file) == md5
 
     @contextmanager
-    def receive(self) -> Iterator["Incoming"]:
-        """A file to write an upload into; gone when the block ends unless it was kept."""
+    def writer(self) -> Iterator["BlobWriter"]:
+        """Writes one content. Without a `commit`, nothing of it is left when the block ends."""
         temporary = self.incoming / secrets.token_hex(16)
         with temporary.open("xb") as file:
             try:
-                yield Incoming(self, file, temporary)
+                yield BlobWriter(self, file, temporary)
             finally:
                 temporary.unlink(missing_ok=True)
 
 
-class Incoming:
-    """An upload on its way: written aside, then kept under its md5 if that is the promised one."""
+class BlobWriter:
+    """A content that arrives in chunks: a temporary file until `commit` puts it under its md5."""
 
     def __init__(self, blobs: Blobs, file, path: Path):
         self._blobs, self._file, self._path = blobs, file, path
@@ -138,19 +136,19 @@ class Incoming:
         self._md5.update(chunk)
         self.size += len(chunk)
 
-    def set_aside(self, name: str, promised: str) -> Path:
-        """Leaves the content as a file of its own, for whoever puts the whole together that it is a part of."""
-        check(name, self._md5.hexdigest(), promised)
+    def keep_part(self, name: str, expected: str) -> Path:
+        """Keeps the file as one part of a multipart upload, which removes it later."""
+        check_md5(name, self._md5.hexdigest(), expected)
         self._file.flush()
         return self._path.rename(self._path.with_suffix(".part"))
 
-    def keep(self, name: str, promised: str | None = None) -> str:
-        """Puts the content in its place and answers its md5."""
+    def commit(self, name: str, expected: str | None = None) -> str:
+        """Puts the content under its md5, on disk, and returns the md5."""
         md5 = self._md5.hexdigest()
-        check(name, md5, promised)
+        check_md5(name, md5, expected)
         self._file.flush()
         target = self._blobs.path(md5)
-        if not self._blobs.is_whole(md5, self.size):
+        if not self._blobs.has_undamaged(md5, self.size):
             os.fchmod(self._file.fileno(), 0o444)
             os.fsync(self._file.fileno())
             target.parent.mkdir(exist_ok=True)
@@ -159,7 +157,7 @@ class Incoming:
         return md5
 
 
-def _write_aside(path: Path, body: bytes) -> Path:
+def _write(path: Path, body: bytes) -> Path:
     with path.open("xb") as file:
         file.write(body)
         os.fchmod(file.fileno(), 0o444)

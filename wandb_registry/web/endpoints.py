@@ -11,10 +11,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 
 from wandb_registry.db.connection import Connection
-from wandb_registry.errors import Fault, Forbidden, NotFound, RegistryError, from_system
+from wandb_registry.errors import Forbidden, InternalError, NotFound, RegistryError, from_system
 from wandb_registry.http import middleware
 from wandb_registry.http.authentication import form_token, is_own_form, viewer_of_session
-from wandb_registry.http.downloads import Downloads, saved_as
+from wandb_registry.http.downloads import BlobDownloads, attachment
 from wandb_registry.http.request_bodies import whole_body
 from wandb_registry.model.access import Viewer
 from wandb_registry.store import Store
@@ -32,7 +32,7 @@ class Endpoints:
 
     def __init__(self, store: Store):
         self.store = store
-        self.downloads = Downloads(store.blobs)
+        self.downloads = BlobDownloads(store.blobs)
 
     def page(self, view: View, handler: FormHandler | None = None) -> Callable:
         """An endpoint that shows a view, and posts its forms to a handler. Who isn't signed in is asked to."""
@@ -41,7 +41,7 @@ class Endpoints:
             form = await read_form(request) if request.method == "POST" else None
             answer = await run_in_threadpool(self._answer, request, view, handler, form)
             if isinstance(answer, StoredFile):
-                return await self.downloads.answer(request, answer.md5, answer.name, inline=True)
+                return await self.downloads.response(request, answer.md5, answer.name, inline=True)
             return answer
 
         return endpoint
@@ -69,7 +69,7 @@ class Endpoints:
         if isinstance(answer, Redirect):
             return _redirect(answer)
         if isinstance(answer, Export):
-            return StreamingResponse(answer.parts, media_type=answer.media_type, headers=saved_as(answer.name))
+            return StreamingResponse(answer.parts, media_type=answer.media_type, headers=attachment(answer.name))
         return self._show(request, viewer, answer, refused)
 
     def _post(
@@ -118,14 +118,14 @@ class Endpoints:
             log.warning("%s %.300s refused, request %s: %.300r", request.method, path, number, str(error))
         else:
             log.error("%s %.300s failed, request %s", request.method, path, number, exc_info=error)
-            error = from_system(error) or Fault()
+            error = from_system(error) or InternalError()
         values = {"viewer": viewer, "sentence": str(error), "code": error.status, "number": number}
         return self.html(request, "error.html", error.status, **values)
 
     async def not_found(self, request: Request, error: Exception) -> Response:
         """For addresses that mean nothing: a page for people, a plain error for everything else."""
         if "text/html" not in request.headers.get("accept", ""):
-            return await middleware.unknown(request, error)
+            return await middleware.http_error(request, error)
         viewer = await run_in_threadpool(viewer_of_session, request, self.store)
         return self.error_page(request, viewer, NotFound(f"There is nothing at {request.url.path}."))
 

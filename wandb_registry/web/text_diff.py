@@ -4,7 +4,7 @@ import difflib
 from dataclasses import dataclass
 from typing import Any
 
-from wandb_registry.errors import Damaged
+from wandb_registry.errors import DamagedContent
 from wandb_registry.storage.blobs import Blobs
 
 Row = dict[str, Any]
@@ -41,6 +41,6 @@ def _lines(blobs: Blobs, entry: Row | None) -> list[str] | None:
     try:
         body = blobs.path(entry["md5"]).read_bytes()
     except FileNotFoundError:
-        raise Damaged(entry["path"], entry["md5"]) from None
+        raise DamagedContent(entry["path"], entry["md5"]) from None
     lines = body.decode("utf-8", errors="replace").splitlines()
     return None if b"\0" in body or len(lines) > LONGEST else lines
