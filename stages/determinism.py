@@ -7,9 +7,13 @@ environment or ~/.keras/keras.json could change is set as well.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
+import shutil
 import sys
+import tempfile
+from collections.abc import Iterator
 from typing import Any
 
 THREADS = 4  # of one operation; a fixed number, also where there are fewer cores
@@ -32,19 +36,44 @@ def keras_for(seed: int) -> Any:
         os.environ.pop(name, None)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-    import tensorflow as tf
-    from absl import logging
+    with _stderr_held_back():
+        import tensorflow as tf
+        from absl import logging
 
-    logging.set_verbosity(logging.ERROR)  # .h5 is meant, though Keras calls it legacy
-    tf.config.threading.set_intra_op_parallelism_threads(THREADS)
-    tf.config.experimental.enable_op_determinism()
+        logging.set_verbosity(logging.ERROR)  # .h5 is meant, though Keras calls it legacy
+        tf.config.threading.set_intra_op_parallelism_threads(THREADS)
+        tf.config.experimental.enable_op_determinism()
 
-    keras: Any = tf.keras
-    keras.config.set_floatx("float32")
-    keras.config.set_epsilon(1e-7)
-    keras.config.set_image_data_format("channels_last")
-    keras.utils.set_random_seed(seed)
+        keras: Any = tf.keras
+        keras.config.set_floatx("float32")
+        keras.config.set_epsilon(1e-7)
+        keras.config.set_image_data_format("channels_last")
+        keras.utils.set_random_seed(seed)
     return keras
+
+
+@contextlib.contextmanager
+def _stderr_held_back() -> Iterator[None]:
+    """Show what is written to stderr within the block only where the block fails.
+
+    TensorFlow writes a few lines about the machine while it starts, whatever its log level. They come from C++, so it
+    is the file descriptor that is turned away.
+    """
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            os.dup2(terminal, 2)
+            held.seek(0)
+            with open(terminal, "wb", closefd=False) as shown:
+                shutil.copyfileobj(held, shown)
+            raise
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)
 
 
 def say_where_bytes_may_differ() -> None:

@@ -7,6 +7,7 @@ test asks how often a fair coin would give a split of these as uneven (Q. McNema
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -75,6 +76,18 @@ def compare(actual: np.ndarray, champion: np.ndarray, challenger: np.ndarray) ->
         only_champion=int((first & ~second).sum()),
         only_challenger=int((second & ~first).sum()),
     )
+
+
+def compared(found: Comparison | None) -> dict[str, Any]:
+    """The comparison in numbers, for the report."""
+    if found is None:
+        return {"champion_accuracy": None, "only_champion_right": None, "only_candidate_right": None, "p_value": None}
+    return {
+        "champion_accuracy": found.champion_right / found.digits,
+        "only_champion_right": found.only_champion,
+        "only_candidate_right": found.only_challenger,
+        "p_value": found.p_value,
+    }
 
 
 def thresholds(rule: GateRule, accuracy: float, loss: float) -> Verdict:

@@ -30,7 +30,7 @@ class Measured:
 def measure(keras: Any, path: Path, x: np.ndarray, y: np.ndarray) -> Measured:
     """Measure the network in `path` on images (n, 28, 28, 1) with labels (n,); raises LineageError where it is none."""
     model = load(keras, path)
-    loss, accuracy = model.evaluate(x, keras.utils.to_categorical(y, CLASSES))
+    loss, accuracy = model.evaluate(x, keras.utils.to_categorical(y, CLASSES), verbose=0)
     return Measured(loss, accuracy, model.predict(x, verbose=0))
 
 

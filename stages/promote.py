@@ -1,8 +1,9 @@
 """Promote the model: one that passes the gate becomes production.
 
-    receipt, metrics, predictions ──▶ promote ──▶ production.json, reports/: promotion.json, predictions.json,
-                                                  disagreements.png
+    receipt, metrics, predictions ──▶ promote ──▶ production.json, reports/: promotion.json, gate.json,
+                                                  predictions.json, disagreements.png
 
+promotion.json is the decision with all that it rests on, gate.json the numbers of it that DVC shows as metrics.
 production.json is the record, in git, of what is in production; it is read as well as written, so that a model that
 fails leaves it as it was. gate.py has the rules. The registry's alias follows the record (`meta.wandb.promotes` in
 dvc.yaml). Run by `dvc repro`, or alone: python -m stages.promote
@@ -10,9 +11,9 @@ dvc.yaml). Run by `dvc repro`, or alone: python -m stages.promote
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from dvc_wandb import TrackedRun, production, tracked_run
 from dvc_wandb.production import Record
 from stages import gate, predictions
 from stages.dataset import load_split
-from stages.gate import Comparison, GateRule
+from stages.gate import GateRule
 from stages.params import checked
 from stages.pictures import draw
 
@@ -30,14 +31,15 @@ def main() -> None:
         params = checked(run)
         rule = GateRule(**{name[len("promote.") :]: params[name] for name in params if name.startswith("promote.")})
         receipt = production.read_facts(run.dep("registered.json"), "registered_model", "model_md5")
-        metrics = production.read_facts(run.dep("metrics.json"), "loss", "eval_md5")
-        file, candidate, eval_md5 = run.out("production.json"), receipt["model_md5"], metrics["eval_md5"]
+        metrics = production.read_facts(run.dep("metrics.json"), "loss")
+        file, candidate = run.out("production.json"), receipt["model_md5"]
         before = production.read(file) if file.exists() else None
         record = before if before and before.registered_model == receipt["registered_model"] else None
         record = record or Record(receipt["registered_model"])
 
         # What the candidate says of each digit, and what is known of others
         x, _ = load_split(run.dep("mnist"), "eval")
+        eval_md5 = hashlib.md5((run.dep("mnist") / "eval.npz").read_bytes()).hexdigest()
         actual, predicted = predictions.of_evaluation(run.dep("confusion.csv"))
         said = {**predictions.read(run.out("predictions.json"), eval_md5), candidate: predicted}
         scores = {"accuracy": float((predicted == actual).mean()), "loss": metrics["loss"]}
@@ -69,8 +71,10 @@ def main() -> None:
         facts = {"promoted": verdict.passes, "rule": verdict.rule, "candidate": candidate, "champion": champion}
         production.write_facts(
             run.out("promotion.json"),
-            {**facts, **scores, **asdict(rule), **compared(found), "decision": sentence},
+            {**facts, **scores, **asdict(rule), **gate.compared(found), "decision": sentence},
         )
+        numbers = {"gain": found.gain, "p_value": found.p_value} if found else {"gain": None, "p_value": None}
+        production.write_facts(run.out("gate.json"), {"promoted": int(verdict.passes), **numbers})
         draw_disagreements(run.out("disagreements.png"), x, actual, list(kept.values()))
         print(sentence)
 
@@ -89,18 +93,6 @@ def measured_anew(run: TrackedRun, target: str, md5: str, seed: int, said: predi
     found = measure(keras_for(seed), path, *load_split(run.dep("mnist"), "eval"))
     said[md5] = found.predicted
     return {"accuracy": found.accuracy, "loss": found.loss}
-
-
-def compared(found: Comparison | None) -> dict[str, Any]:
-    """The comparison in numbers, for the metrics."""
-    if found is None:
-        return {"champion_accuracy": None, "only_champion_right": None, "only_candidate_right": None, "p_value": None}
-    return {
-        "champion_accuracy": found.champion_right / found.digits,
-        "only_champion_right": found.only_champion,
-        "only_candidate_right": found.only_challenger,
-        "p_value": found.p_value,
-    }
 
 
 def draw_disagreements(path: Path, x: np.ndarray, actual: np.ndarray, models: list[np.ndarray]) -> None:

@@ -8,6 +8,7 @@ Run by `dvc repro`, or alone: python -m stages.train
 from __future__ import annotations
 
 import csv
+import sys
 
 from dvc_wandb import LineageError, tracked_run
 from stages.dataset import load_split
@@ -59,17 +60,20 @@ def main() -> None:
         )
         model.compile(loss="categorical_crossentropy", optimizer=params["train.optimizer"], metrics=["accuracy"])
 
-        # Train, each epoch shown in W&B as it ends
+        # Train, each epoch shown in W&B as it ends; here by Keras's bars, or a line where there is no terminal
         from wandb.integration.keras import WandbMetricsLogger
 
         run.opened()  # the W&B run that the callback writes to
+        bars, epochs = sys.stdout.isatty(), params["train.epochs"]
+        lines = keras.callbacks.LambdaCallback(on_epoch_end=lambda at, logs: print_epoch(at + 1, epochs, logs))
         history = model.fit(
             x_fit,
             y_fit,
             batch_size=params["train.batch_size"],
-            epochs=params["train.epochs"],
+            epochs=epochs,
             validation_data=(x_val, y_val),
-            callbacks=[WandbMetricsLogger()],
+            callbacks=[WandbMetricsLogger(), *([] if bars else [lines])],
+            verbose=int(bars),
         )
 
         # Save: .h5, whose bytes depend on the weights alone; .keras archives hold the date
@@ -78,6 +82,11 @@ def main() -> None:
             rows = csv.writer(file, lineterminator="\n")
             rows.writerow(["epoch", *history.history])
             rows.writerows([epoch, *values] for epoch, values in enumerate(zip(*history.history.values(), strict=True)))
+
+
+def print_epoch(number: int, epochs: int, metrics: dict[str, float]) -> None:
+    """An epoch as a line."""
+    print(f"epoch {number}/{epochs}:", ", ".join(f"{name} {value:.4f}" for name, value in metrics.items()), flush=True)
 
 
 if __name__ == "__main__":

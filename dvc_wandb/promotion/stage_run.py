@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from typing import Any
 
 from dvc_wandb.errors import LineageError
+from dvc_wandb.production.decision import read_decision
 from dvc_wandb.production.promoting_stage import PromotingStage
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.recorder import client
@@ -23,14 +23,14 @@ def repro(stage: PromotingStage, alone: bool = False, silent: bool = False) -> N
     if alone and all((stage.root / dep.path).exists() for dep in pipeline.workspace_execution(stage.name).deps):
         arguments = ["--single-item", stage.name]
     _dvc_repro(stage, *arguments, silent=silent)
-    if not alone and _decision_metrics(stage).get("rule") == "waits_for_person":  # what it waited for may be back
+    if not alone and _decision(stage).get("rule") == "waits_for_person":  # what it waited for may be back
         _dvc_repro(stage, "--force", "--single-item", stage.name)
     client.settle(stage.root)
 
 
 def decision(stage: PromotingStage) -> str:
-    """The stage's own sentence on what it decided, from its metrics; "" where it wrote none."""
-    return str(_decision_metrics(stage).get("decision", ""))
+    """The stage's own sentence on what it decided, from its report; "" where it wrote none."""
+    return str(_decision(stage).get("decision", ""))
 
 
 def _dvc_repro(stage: PromotingStage, *arguments: str, silent: bool = False) -> None:
@@ -46,12 +46,7 @@ def _dvc_repro(stage: PromotingStage, *arguments: str, silent: bool = False) -> 
         raise LineageError(f"`dvc repro {' '.join(arguments)}` failed, so production is as it was.")
 
 
-def _decision_metrics(stage: PromotingStage) -> dict[str, Any]:
-    execution = next((one for one in Pipeline(stage.root).locked() if one.stage == stage.name), None)
-    for out in execution.outs if execution else ():
-        path = stage.root / out.path
-        if out.kind == "metrics" and path.suffix == ".json" and path.exists():
-            metrics = json.loads(path.read_text())
-            if isinstance(metrics, dict) and "decision" in metrics:
-                return metrics
-    return {}
+def _decision(stage: PromotingStage) -> dict[str, Any]:
+    pipeline = Pipeline(stage.root)
+    execution = next((one for one in pipeline.locked() if one.stage == stage.name), None)
+    return read_decision(pipeline, execution) if execution else {}

@@ -6,12 +6,11 @@ The same facts as Markdown (a pull request, a CI job's summary) and as a self-co
 from __future__ import annotations
 
 import base64
-import json
 import re
 from dataclasses import dataclass
 from typing import Any
 
-from dvc_wandb.errors import LineageError
+from dvc_wandb.production.decision import read_decision, read_json
 from dvc_wandb.project import metrics, plots
 from dvc_wandb.project.lock import Execution
 from dvc_wandb.project.pipeline import Pipeline
@@ -34,7 +33,7 @@ class Decision:
     """What a promoting stage decided, and the models in production at the base and now."""
 
     stage: str
-    sentences: list[str]
+    sentence: str
     before: str
     now: str
 
@@ -91,26 +90,16 @@ def collect(
 
 
 def _decision(pipeline: Pipeline, then: Pipeline | None, execution: Execution, old: list[Execution]) -> Decision:
-    told = [_read(pipeline, execution, out.path) for out in execution.outs if out.kind == "metrics"]
-    sentences = [one["decision"] for one in told if isinstance(one.get("decision"), str)]
+    sentence = read_decision(pipeline, execution).get("decision", "")
     path = execution.meta["promotes"]
     past = next((one for one in old if one.stage == execution.stage), None)
-    before = _production(_read(then, past, path)) if then and past else "nothing"
-    return Decision(execution.stage, sentences, before, _production(_read(pipeline, execution, path)))
+    before = _production(read_json(then, past, path)) if then and past else "nothing"
+    return Decision(execution.stage, sentence, before, _production(read_json(pipeline, execution, path)))
 
 
 def _production(record: dict[str, Any]) -> str:
     md5 = record.get("model_md5")
     return f"{record.get('registered_model') or 'model'} {md5[:8]}" if isinstance(md5, str) else "nothing"
-
-
-def _read(pipeline: Pipeline, execution: Execution, path: str) -> dict[str, Any]:
-    """A JSON out of `execution`; empty where it is none, or isn't at hand."""
-    try:
-        value = json.loads(pipeline.locate(execution.out(path)).read_text())
-    except (LineageError, OSError, ValueError, StopIteration):
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _metrics(now: dict[str, dict[str, Any]], before: dict[str, dict[str, Any]]) -> list[Metric]:

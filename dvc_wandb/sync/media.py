@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from dvc_wandb.errors import LineageError, NotAtHand, in_a_sentence
+from dvc_wandb.production.decision import read_decision
 from dvc_wandb.project import plot_definitions, plots
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.pipeline import Pipeline
@@ -23,14 +24,15 @@ STEPS = ("step", "epoch")  # a table whose first column is one of these is a his
 
 
 def summary(pipeline: Pipeline, execution: Execution) -> dict[str, Any]:
-    """The metrics files of `execution` as one mapping, for the run's summary."""
+    """The metrics files of `execution` as one mapping, for the run's summary, and the sentence of its decision."""
     found: dict[str, Any] = {}
     for out in execution.outs:
         if out.kind == "metrics":
             place = pipeline.locate(out)
             for file in sorted(place.rglob("*")) if place.is_dir() else [place]:
                 found |= _read_metrics(file) if file.is_file() else {}
-    return found
+    decision = read_decision(pipeline, execution).get("decision")
+    return found | {"decision": decision} if decision else found
 
 
 def history(pipeline: Pipeline, execution: Execution) -> list[dict[str, Any]]:

@@ -155,6 +155,14 @@ def test_the_decision_is_one_sentence_with_its_numbers(pipeline: Clone):
     assert f"accuracy {decision['accuracy']:.6g} ≥ 0.9" in decision["decision"]
 
 
+def test_metrics_are_numbers_and_a_table_fits_the_screen(pipeline: Clone):
+    (now,) = pipeline.json("dvc", "metrics", "show", "--json").values()
+    shown = {name: value for file in now["data"].values() for name, value in file["data"].items()}
+    assert shown.keys() == {"loss", "accuracy", "digits", "promoted"}  # and, beside a champion: gain and p_value
+    assert all(isinstance(value, int | float) for value in shown.values())
+    assert max(map(len, pipeline.run("dvc", "metrics", "show").text.splitlines())) <= 120
+
+
 def test_the_commands_of_the_ci_job_run_here(pipeline: Clone):
     """Those that the other tests don't run already."""
     report = pipeline.run("make", "report", "--assume-old=.venv/installed").text

@@ -1,0 +1,31 @@
+"""What a promoting stage decided: the JSON file among its outs that has a `decision`, the sentence for people."""
+
+from __future__ import annotations
+
+import json
+from pathlib import PurePath
+from typing import Any
+
+from dvc_wandb.errors import LineageError
+from dvc_wandb.project.lock import Execution
+from dvc_wandb.project.pipeline import Pipeline
+
+
+def read_decision(pipeline: Pipeline, execution: Execution) -> dict[str, Any]:
+    """That file's facts; empty where `execution` decides nothing, or its file isn't at hand."""
+    outs = execution.outs if execution.meta.get("promotes") else ()
+    for out in outs:
+        if PurePath(out.path).suffix == ".json":
+            facts = read_json(pipeline, execution, out.path)
+            if isinstance(facts.get("decision"), str):
+                return facts
+    return {}
+
+
+def read_json(pipeline: Pipeline, execution: Execution, path: str) -> dict[str, Any]:
+    """A JSON out of `execution`; empty where it is none, or isn't at hand."""
+    try:
+        value = json.loads(pipeline.locate(execution.out(path)).read_text())
+    except (LineageError, OSError, ValueError, StopIteration):
+        return {}
+    return value if isinstance(value, dict) else {}
