@@ -1,4 +1,4 @@
-"""Care for a store, also while it is served: proof that it is whole, removal of what nothing refers to, copies."""
+"""Maintenance of a store, also while it is served: `check` proves it whole, `gc` removes, `backup` copies."""
 
 import os
 import shutil
@@ -27,7 +27,7 @@ BATCH = 500  # contents removed in one transaction, so that writers don't wait l
 REFERENCES = """
 select entry.md5, entry.size,
        entity.name || '/' || project.name || '/' || collection.name || ':v' || artifact.version_index
-         || '/' || entry.path as place
+         || '/' || entry.path as path
   from entry
   join artifact on artifact.id = entry.artifact_id
   join collection on collection.id = artifact.collection_id
@@ -43,7 +43,7 @@ select run_file.md5, run_file.size, entity.name || '/' || project.name || '/' ||
 """
 COMMITTED = """
 select artifact.id, artifact.digest, artifact.size, artifact.file_count,
-       entity.name || '/' || project.name || '/' || collection.name || ':v' || artifact.version_index as place,
+       entity.name || '/' || project.name || '/' || collection.name || ':v' || artifact.version_index as path,
        exists (select 1
                  from membership
                 where membership.artifact_id = artifact.id
@@ -103,38 +103,38 @@ def check(store: Store, head: str | None = None) -> CheckReport:
 def _database_faults(db: Connection) -> list[str]:
     broken = [row["integrity_check"] for row in db.all("pragma integrity_check")]
     loose = {row["table"] for row in db.all("pragma foreign_key_check")}
-    found = [] if broken == ["ok"] else [f"Database: {line}." for line in broken]
-    return found + [f"Database: a row of '{table}' refers to one that is gone." for table in sorted(loose)]
+    faults = [] if broken == ["ok"] else [f"Database: {line}." for line in broken]
+    return faults + [f"Database: a row of '{table}' refers to one that is gone." for table in sorted(loose)]
 
 
 def _version_faults(db: Connection, version: Row) -> list[str]:
     entries = {row["path"]: row for row in manifests.entries_of(db, version["id"])}
-    found = []
+    faults = []
     if manifests.digest_of(entries) != version["digest"]:
-        found.append(f"{version['place']}: its files don't give its digest {version['digest']}.")
+        faults.append(f"{version['path']}: its files don't give its digest {version['digest']}.")
     if (len(entries), sum(row["size"] for row in entries.values())) != (version["file_count"], version["size"]):
-        found.append(f"{version['place']}: its files are not as many or as large as it says.")
+        faults.append(f"{version['path']}: its files are not as many or as large as it says.")
     for path, row in entries.items():
         if row["md5"] and to_base64(row["md5"]) != row["digest"]:
-            found.append(f"{version['place']}/{path}: its content is recorded as {row['md5']}, its digest is another.")
+            faults.append(f"{version['path']}/{path}: its content is recorded as {row['md5']}, its digest is another.")
     if not version["placed"]:
-        found.append(f"{version['place']}: it has no place in its collection.")
-    return found
+        faults.append(f"{version['path']}: it has no place in its collection.")
+    return faults
 
 
 def _content_faults(path: Path, md5: str, rows: list[Row]) -> list[str]:
     try:
         with path.open("rb") as file:
-            found = md5_of(file)
+            actual = md5_of(file)
             size = os.fstat(file.fileno()).st_size
     except FileNotFoundError:
-        return [f"{row['place']}: its content (md5 {md5}) is missing." for row in rows]
+        return [f"{row['path']}: its content (md5 {md5}) is missing." for row in rows]
     except OSError as error:
-        return [f"{row['place']}: its content (md5 {md5}) can't be read: {error.strerror}." for row in rows]
-    if found != md5:
-        return [f"{row['place']}: its content is damaged: its md5 is {found}, not {md5}." for row in rows]
+        return [f"{row['path']}: its content (md5 {md5}) can't be read: {error.strerror}." for row in rows]
+    if actual != md5:
+        return [f"{row['path']}: its content is damaged: its md5 is {actual}, not {md5}." for row in rows]
     return [
-        f"{row['place']}: its content has {size} bytes, recorded are {row['size']}."
+        f"{row['path']}: its content has {size} bytes, recorded are {row['size']}."
         for row in rows
         if row["size"] != size
     ]
@@ -174,7 +174,7 @@ select exists (select 1 from entry where md5 = :md5) or exists (select 1 from ru
 
 
 @dataclass
-class Removed:
+class GcReport:
     """What `gc` removed."""
 
     pending: int = 0
@@ -183,13 +183,13 @@ class Removed:
     bytes: int = 0
 
 
-def collect(store: Store, grace: float = GRACE_SECONDS) -> Removed:
+def collect(store: Store, grace: float = GRACE_SECONDS) -> GcReport:
     """Removes versions that were never finished or whose time is over, and contents that nothing refers to.
 
     What was uploaded or asked for within the grace is left alone. Contents are removed while nobody else writes, so an
     upload that counts on one either finds it or is told to send it again.
     """
-    removed = Removed()
+    removed = GcReport()
     with _maintenance_lock(store):
         _remove_contents(store, grace, removed)  # first, since on a full disk nothing else can be written before
         with store.db.write() as db:
@@ -208,7 +208,7 @@ def collect(store: Store, grace: float = GRACE_SECONDS) -> Removed:
     return removed
 
 
-def _remove_contents(store: Store, grace: float, removed: Removed) -> None:
+def _remove_contents(store: Store, grace: float, removed: GcReport) -> None:
     old = [(md5, path) for md5, path in _contents(store) if _age(path) > grace]
     for start in range(0, len(old), BATCH):
         with store.db.write() as db:
@@ -216,7 +216,7 @@ def _remove_contents(store: Store, grace: float, removed: Removed) -> None:
                 _remove_unneeded(db, md5, path, grace, removed)
 
 
-def _remove_unneeded(db: Connection, md5: str, path: Path, grace: float, removed: Removed) -> None:
+def _remove_unneeded(db: Connection, md5: str, path: Path, grace: float, removed: GcReport) -> None:
     if db.value(NEEDED, md5=md5) or _age(path) <= grace:
         return
     db.execute("delete from holding where md5 = :md5", {"md5": md5})
@@ -232,7 +232,7 @@ def _maintenance_lock(store: Store) -> FileLock:
 
 # ---- backup ----
 
-KEPT = "select md5 from entry where md5 is not null union select md5 from run_file"
+REFERRED_MD5S = "select md5 from entry where md5 is not null union select md5 from run_file"
 
 
 def backup(store: Store, target: Path) -> int:
@@ -248,7 +248,7 @@ def backup(store: Store, target: Path) -> int:
         with closing(sqlite3.connect(store.db.path)) as source, closing(sqlite3.connect(records)) as copy:
             source.backup(copy)
             copy.execute("pragma journal_mode = delete")
-            wanted = [md5 for (md5,) in copy.execute(KEPT)]
+            wanted = [md5 for (md5,) in copy.execute(REFERRED_MD5S)]
         for md5 in wanted:
             _copy(store.blobs.path(md5), target / "blobs" / md5[:2] / md5[2:], md5)
         for name in ("secret", "api-key"):

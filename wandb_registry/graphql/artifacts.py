@@ -2,7 +2,7 @@
 
 import mimetypes
 
-from wandb_registry.graphql.engine import batches, paging
+from wandb_registry.graphql.engine import dataloader, paging
 from wandb_registry.graphql.engine.binding import Fields
 from wandb_registry.model import access, ids
 from wandb_registry.model.access import Role
@@ -68,7 +68,7 @@ def resolve_sequence(row, info):
 
 @artifact.field("tags")
 def resolve_tags(row, info):
-    return batches.of(info.context, row, _tags) or []
+    return dataloader.load(info.context, row, _tags) or []
 
 
 def _tags(context, ids):
@@ -80,40 +80,41 @@ def resolve_tag_id(row, info):
     return ids.encode("Tag", row["id"])
 
 
-# ---- places and aliases ----
+# ---- memberships and aliases ----
 
 
 @artifact.field("artifactMemberships")
 def resolve_memberships(row, info, first=None, after=None):
-    return paging.of_list(batches.of(info.context, row, _places) or [], first, after)
+    return paging.of_list(dataloader.load(info.context, row, _memberships) or [], first, after)
 
 
 @artifact.field("aliases")
 def resolve_aliases(row, info):
-    return batches.of(info.context, row, _aliases) or []
+    return dataloader.load(info.context, row, _aliases) or []
 
 
-def _places(context, ids):
-    """The places of each version that the account may see."""
-    found = {}
-    for place in access.visible(context.db, context.viewer, memberships.of_artifacts(context.db, ids)):
-        found.setdefault(place["artifact_id"], []).append(place)
-    return found
+def _memberships(context, ids):
+    """The memberships of each version, as far as the viewer may see them."""
+    by_artifact = {}
+    for row in access.visible(context.db, context.viewer, memberships.of_artifacts(context.db, ids)):
+        by_artifact.setdefault(row["artifact_id"], []).append(row)
+    return by_artifact
 
 
 def _aliases(context, ids):
-    """The aliases of each version at all its places."""
-    places = _places(context, ids)
-    held = memberships.aliases_of(context.db, [place["id"] for of_one in places.values() for place in of_one])
+    """The aliases of each version in all its collections."""
+    by_artifact = _memberships(context, ids)
+    aliases = memberships.aliases_of(context.db, [row["id"] for rows in by_artifact.values() for row in rows])
     return {
-        number: [alias for place in of_one for alias in [_number_alias(place), *held.get(place["id"], [])]]
-        for number, of_one in places.items()
+        number: [alias for row in rows for alias in [_number_alias(row), *aliases.get(row["id"], [])]]
+        for number, rows in by_artifact.items()
     }
 
 
-def _number_alias(place: dict) -> dict:
+def _number_alias(membership: dict) -> dict:
     """The number of a version as if it were an alias: a listing of links learns it in no other way."""
-    return {"id": -place["id"], "name": f"v{place['version_index']}", "collection_id": place["collection_id"]}
+    number = memberships.version(membership)
+    return {"id": -membership["id"], "name": number, "collection_id": membership["collection_id"]}
 
 
 @alias.field("id")
@@ -275,10 +276,8 @@ def update_artifact(_, info, input):
 
 @mutation.field("deleteArtifact")
 def delete_artifact(_, info, input):
-    found = _writable(info, input["artifact_id"])
-    return {
-        "artifact": artifacts.delete(info.context.db, info.context.viewer, found, bool(input.get("delete_aliases")))
-    }
+    version, with_aliases = _writable(info, input["artifact_id"]), bool(input.get("delete_aliases"))
+    return {"artifact": artifacts.delete(info.context.db, info.context.viewer, version, with_aliases)}
 
 
 @mutation.field("useArtifact")

@@ -1,6 +1,6 @@
 """Artifact collections and types: `Project.artifactCollection` and what hangs beneath it."""
 
-from wandb_registry.graphql.engine import batches, paging
+from wandb_registry.graphql.engine import dataloader, paging
 from wandb_registry.graphql.engine.binding import Fields
 from wandb_registry.model import access, ids, projects
 from wandb_registry.model.access import Role
@@ -30,15 +30,15 @@ def resolve_type_id(row, info):
 
 @artifact_type.field("artifactCollection")
 def resolve_collection_of_type(row, info, name):
-    found = collections.find(info.context.db, row["project_id"], name) if _open(row, info) else None
-    return found if found and found["type_id"] == row["id"] else None
+    collection = collections.find(info.context.db, row["project_id"], name) if _open(row, info) else None
+    return collection if collection and collection["type_id"] == row["id"] else None
 
 
 @artifact_type.field("artifactCollections")
 def resolve_collections_of_type(row, info, filters=None, first=None, after=None, order=None):
-    places = [row["project_id"]] if _open(row, info) else []
-    found = registry_search.collections(info.context.db, places, filters, order, type_id=row["id"])
-    return paging.of_list(found, first, after)
+    project_ids = [row["project_id"]] if _open(row, info) else []
+    rows = registry_search.collections(info.context.db, project_ids, filters, order, type_id=row["id"])
+    return paging.of_list(rows, first, after)
 
 
 # ---- both kinds ----
@@ -83,8 +83,8 @@ def resolve_tags(row, info):
 @sequence.field("aliases")
 @portfolio.field("aliases")
 def resolve_aliases(row, info, first=None, after=None):
-    found = memberships.aliases_of_collection(info.context.db, row["id"]) if _open(row, info) else []
-    return paging.of_list(found, first, after)
+    aliases = memberships.aliases_of_collection(info.context.db, row["id"]) if _open(row, info) else []
+    return paging.of_list(aliases, first, after)
 
 
 @sequence.field("artifacts")
@@ -94,20 +94,20 @@ def resolve_artifacts(row, info, filters=None, first=None, after=None, order=Non
     if not _open(row, info):
         return paging.of_list([])
     if filters in (None, "", "{}") and not order:  # a page is all that needs to be read
-        found = paging.connection(
+        page = paging.connection(
             first,
             after,
             lambda limit, offset: memberships.page(db, row["id"], limit, offset),
             lambda: memberships.count(db, row["id"]),
         )
     else:
-        found = paging.of_list(registry_search.versions(db, [row["id"]], filters, order), first, after)
-    places = [edge["node"] for edge in found["edges"]]
-    versions = artifacts.by_ids(db, [place["artifact_id"] for place in places])
-    nodes = batches.together([versions[place["artifact_id"]] for place in places])
-    for edge, place, node in zip(found["edges"], places, nodes, strict=True):
-        edge |= {"version": memberships.version(place), "node": node}
-    return found
+        page = paging.of_list(registry_search.versions(db, [row["id"]], filters, order), first, after)
+    rows = [edge["node"] for edge in page["edges"]]
+    versions = artifacts.by_ids(db, [membership["artifact_id"] for membership in rows])
+    nodes = dataloader.attach([versions[membership["artifact_id"]] for membership in rows])
+    for edge, membership, node in zip(page["edges"], rows, nodes, strict=True):
+        edge |= {"version": memberships.version(membership), "node": node}
+    return page
 
 
 @sequence.field("artifactMembership")
@@ -116,7 +116,7 @@ def resolve_membership(row, info, alias_name):
     if not _open(row, info):
         return None
     db = info.context.db
-    return memberships.find(db, row["id"], alias_name) or references.place_of_kept(db, row["id"], alias_name)
+    return memberships.find(db, row["id"], alias_name) or references.membership_of_deleted(db, row["id"], alias_name)
 
 
 # ---- sequences ----
@@ -148,9 +148,9 @@ def update_portfolio(_, info, input):
 
 @mutation.field("moveArtifactSequence")
 def move_sequence(_, info, input):
-    found = _collection(info, input["artifact_sequence_id"], Role.MEMBER)
+    collection = _collection(info, input["artifact_sequence_id"], Role.MEMBER)
     name = input["destination_artifact_type_name"]
-    return {"artifact_collection": collections.change_type(info.context.db, info.context.viewer, found, name)}
+    return {"artifact_collection": collections.change_type(info.context.db, info.context.viewer, collection, name)}
 
 
 @mutation.field("deleteArtifactSequence")
@@ -165,20 +165,20 @@ def delete_portfolio(_, info, input):
 
 @mutation.field("createArtifactCollectionTagAssignments")
 def add_tags(_, info, input):
-    found = _named(info, input)
-    tags.add_to_collection(info.context.db, found["id"], [tag["tag_name"] for tag in input["tags"]])
-    return {"tags": tags.of_collection(info.context.db, found["id"])}
+    collection = _named(info, input)
+    tags.add_to_collection(info.context.db, collection["id"], [tag["tag_name"] for tag in input["tags"]])
+    return {"tags": tags.of_collection(info.context.db, collection["id"])}
 
 
 @mutation.field("deleteArtifactCollectionTagAssignments")
 def drop_tags(_, info, input):
-    found = _named(info, input)
-    tags.take_from_collection(info.context.db, found["id"], [tag["tag_name"] for tag in input["tags"]])
+    collection = _named(info, input)
+    tags.take_from_collection(info.context.db, collection["id"], [tag["tag_name"] for tag in input["tags"]])
     return {"success": True}
 
 
 def _open(row, info) -> bool:
-    """Whether the account may look around here. Who came by a link sees the version it leads to, and no other."""
+    """Whether the viewer may list the project. Through a link one sees a version, but nothing beside it."""
     return info.context.may_read(row["project_id"])
 
 
@@ -191,18 +191,18 @@ def type_name(row, info, _type) -> str:
 
 
 def _update(info, text: str, given: dict):
-    found = _collection(info, text, Role.MEMBER)
+    collection = _collection(info, text, Role.MEMBER)
     return {
         "artifact_collection": collections.update(
-            info.context.db, info.context.viewer, found, given.get("name"), given.get("description")
+            info.context.db, info.context.viewer, collection, given.get("name"), given.get("description")
         )
     }
 
 
 def _delete(info, text: str):
-    found = _collection(info, text, Role.MEMBER)
-    collections.delete(info.context.db, info.context.viewer, [found])
-    return {"artifact_collection": found | {"state": "DELETED"}}
+    collection = _collection(info, text, Role.MEMBER)
+    collections.delete(info.context.db, info.context.viewer, [collection])
+    return {"artifact_collection": collection | {"state": "DELETED"}}
 
 
 def _named(info, given: dict):

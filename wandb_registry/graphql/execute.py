@@ -26,7 +26,7 @@ from wandb_registry.graphql import (
     accounts,
     artifacts,
     collections,
-    legacy_fields,
+    deprecated_fields,
     links,
     projects,
     registries,
@@ -42,7 +42,19 @@ from wandb_registry.model.access import Viewer
 from wandb_registry.store import Store
 
 log = logging.getLogger("wandb_registry")
-MODULES = (viewer, projects, runs, sweeps, artifacts, uploads, collections, links, registries, accounts, legacy_fields)
+MODULES = (
+    viewer,
+    projects,
+    runs,
+    sweeps,
+    artifacts,
+    uploads,
+    collections,
+    links,
+    registries,
+    accounts,
+    deprecated_fields,
+)
 LARGEST_DOCUMENT = 20_000  # tokens; the SDK's longest has about 1,000
 
 

@@ -12,15 +12,15 @@ FIELDS = (mutation,)
 
 @mutation.field("addAliases")
 def add_aliases(_, info, input):
-    for place, alias in _places(info, input):
-        memberships.move_alias(info.context.db, info.context.viewer, place, alias)
+    for membership, alias in _memberships(info, input):
+        memberships.move_alias(info.context.db, info.context.viewer, membership, alias)
     return {"success": True}
 
 
 @mutation.field("deleteAliases")
 def delete_aliases(_, info, input):
-    for place, alias in _places(info, input):
-        memberships.drop_alias(info.context.db, info.context.viewer, place, alias)
+    for membership, alias in _memberships(info, input):
+        memberships.drop_alias(info.context.db, info.context.viewer, membership, alias)
     return {"success": True}
 
 
@@ -54,8 +54,8 @@ def _linked(info, given: dict):
     return access.artifact(info.context.db, info.context.viewer, number, Role.VIEWER)
 
 
-def _places(info, given: dict):
+def _memberships(info, given: dict):
     number = ids.decode(given["artifact_id"], "Artifact")
     for alias in given["aliases"]:
         where = (alias["entity_name"], alias["project_name"], alias["artifact_collection_name"])
-        yield links.place(info.context.db, info.context.viewer, number, *where), alias["alias"]
+        yield links.writable_membership(info.context.db, info.context.viewer, number, *where), alias["alias"]

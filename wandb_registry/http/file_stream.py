@@ -1,4 +1,4 @@
-"""file_stream: what a run sends while it runs. See model/streams.py for what becomes of it."""
+"""file_stream: what a run sends while it runs. model/runs/file_stream.py stores it."""
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -10,25 +10,25 @@ from wandb_registry.http.authentication import viewer_of_request
 from wandb_registry.http.request_bodies import json_body
 from wandb_registry.model import access
 from wandb_registry.model.access import Role, Viewer
-from wandb_registry.model.runs import ingest
+from wandb_registry.model.runs import file_stream
 from wandb_registry.store import Store
 
 LARGEST = 64 * 2**20
 
 
 def routes(store: Store) -> list[Route]:
-    async def file_stream(request: Request) -> Response:
+    async def post(request: Request) -> Response:
         viewer = await run_in_threadpool(viewer_of_request, request, store)
         body = await json_body(request, LARGEST)
         if not isinstance(body, dict):
             raise BadInput("A file_stream request is a JSON object.")
         writer = request.headers.get("x-wandb-async-client-id")
-        stop = await run_in_threadpool(receive, viewer, request.path_params, body, writer)
+        stop = await run_in_threadpool(store_lines, viewer, request.path_params, body, writer)
         return JSONResponse({"exitcode": None, "limits": {}} | ({"stopped": True} if stop else {}))
 
-    def receive(viewer: Viewer, address: dict[str, str], body: dict, writer: str | None) -> bool:
+    def store_lines(viewer: Viewer, address: dict[str, str], body: dict, writer: str | None) -> bool:
         with store.db.write() as db:
             run = access.run(db, viewer, address["entity"], address["project"], address["run"], Role.MEMBER)
-            return ingest.receive(db, run, body, writer)
+            return file_stream.store(db, run, body, writer)
 
-    return [Route("/files/{entity}/{project}/{run}/file_stream", file_stream, methods=["POST"])]
+    return [Route("/files/{entity}/{project}/{run}/file_stream", post, methods=["POST"])]

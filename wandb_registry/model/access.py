@@ -194,7 +194,7 @@ select artifact.*, collection.project_id
   join collection on collection.id = artifact.collection_id
  where artifact.id in (select value from json_each(:ids))
 """
-PLACES = """
+PROJECTS_OF_ARTIFACT = """
 select distinct collection.project_id
   from membership
   join collection on collection.id = membership.collection_id
@@ -230,12 +230,12 @@ def find_artifact(db: Connection, viewer: Viewer, number: int) -> Row | None:
     artifact = db.one(ARTIFACT, id=number)
     if artifact is None:
         return None
-    places = {artifact["project_id"], *(row["project_id"] for row in db.all(PLACES, id=number))}
-    return artifact if any(readable(db, viewer, place) for place in places) else None
+    project_ids = {artifact["project_id"], *(row["project_id"] for row in db.all(PROJECTS_OF_ARTIFACT, id=number))}
+    return artifact if any(readable(db, viewer, project_id) for project_id in project_ids) else None
 
 
 def artifact(db: Connection, viewer: Viewer, number: int, need: Role) -> Row:
-    """The version to do something with. To read it, any of its places will do; to change it, only its own project."""
+    """A version. To read it, a role in any project that it is linked to will do; to change it, only one in its own."""
     found = find_artifact(db, viewer, number)
     if found is None:
         raise NotFound("The artifact was not found, or you may not see it.")

@@ -26,7 +26,7 @@ HOLDS = "select 1 from event where hash = :hash"
 SEAL_END = """
 insert into event_end (one, seal) values (1, seal(:end)) on conflict do update set seal = excluded.seal
 """
-PLACE = """
+PATH = """
 select entity.name || '/' || project.name || '/' || collection.name
   from collection
   join project on project.id = collection.project_id
@@ -49,7 +49,7 @@ select entity.name || '/' || project.name || '/' || collection.name || ':v' || a
 NOTHING = {"source": None, "run": None, "git_commit": None}
 
 
-def of_collection(
+def record_in_collection(
     db: Connection,
     viewer: Viewer,
     action: str,
@@ -60,19 +60,19 @@ def of_collection(
     artifact_id: int | None = None,
 ) -> None:
     """Records something that was done in a collection, with the version behind it."""
-    subject = db.value(PLACE, collection=collection_id)
+    subject = db.value(PATH, collection=collection_id)
     behind = db.row(BEHIND, artifact=artifact_id) if artifact_id else NOTHING
-    _record(db, viewer, action, subject, collection_id, name, before, after, behind)
+    _insert(db, viewer, action, subject, collection_id, name, before, after, behind)
 
 
-def of_place(
+def record(
     db: Connection, viewer: Viewer, action: str, subject: str, name: str | None, before: str | None, after: str | None
 ) -> None:
     """Records something that was done to a registry, a project or a team."""
-    _record(db, viewer, action, subject, None, name, before, after, NOTHING)
+    _insert(db, viewer, action, subject, None, name, before, after, NOTHING)
 
 
-def _record(
+def _insert(
     db: Connection,
     viewer: Viewer,
     action: str,
@@ -136,7 +136,7 @@ select *
  order by id
 """
 COLLECTIONS_AT = """
-select collection_id as id, max(id) as last, subject as place
+select collection_id as id, max(id) as last, subject as path
   from event
  where at <= :time
    and collection_id in (select collection_id
@@ -150,7 +150,7 @@ select collection_id as id, max(id) as last, subject as place
                           where :name in (collection.name,
                                           entity.name || '/' || project.name || '/' || collection.name))
  group by collection_id
- order by place
+ order by path
 """
 IN_COLLECTION = """
 select id, at, who, action, name, before, after, source, run, git_commit
@@ -188,7 +188,7 @@ def aliases_at(db: Connection, name: str, time: str) -> list[Row]:
     """Which version held each alias then, in every collection that has or had this name or address."""
     named(db, name)
     return [
-        {"collection": collection["place"], "alias": row["name"], "version": row["after"], "at": time}
+        {"collection": collection["path"], "alias": row["name"], "version": row["after"], "at": time}
         for collection in db.all(COLLECTIONS_AT, name=name, time=time)
         for row in db.all(ALIASES_AT, collection=collection["id"], time=time)
     ]
@@ -202,7 +202,7 @@ select alias.collection_id, alias.name, 'v' || membership.version_index as versi
   join membership on membership.id = alias.membership_id
 """
 UNTOLD = """
-select entity.name || '/' || project.name || '/' || collection.name as place, 'v' || membership.version_index as version
+select entity.name || '/' || project.name || '/' || collection.name as path, 'v' || membership.version_index as version
   from membership
   join collection on collection.id = membership.collection_id
   join project on project.id = collection.project_id
@@ -243,13 +243,13 @@ def faults(db: Connection, known: str | None = None) -> list[str]:
             f"Activity log: it doesn't end with event {expected - 1} as it is here. Events were changed or removed by "
             "hand, or the store's file 'secret' is another one."
         )
-    found += [f"{row['place']}:{row['version']}: the log doesn't tell where it comes from." for row in db.all(UNTOLD)]
+    found += [f"{row['path']}:{row['version']}: the log doesn't tell where it comes from." for row in db.all(UNTOLD)]
     now = {(row["collection_id"], row["name"]): row["version"] for row in db.all(HELD_NOW)}
     for key in sorted(held.keys() | now.keys()):
         if held.get(key) != now.get(key):
-            place = db.value(PLACE, collection=key[0]) or f"collection {key[0]}"
+            path = db.value(PATH, collection=key[0]) or f"collection {key[0]}"
             found.append(
-                f"{place}: alias '{key[1]}' is on {now.get(key) or 'nothing'}, "
+                f"{path}: alias '{key[1]}' is on {now.get(key) or 'nothing'}, "
                 f"and the log says {held.get(key) or 'nothing'}."
             )
     return found

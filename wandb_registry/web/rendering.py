@@ -35,7 +35,7 @@ def _environment():
     environment = Environment(
         loader=DictLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(formats.FILTERS, md5_of_alias=dvc_md5.md5_of_alias)
+    environment.filters.update(formats.FILTERS, md5_of_alias=dvc_md5.md5_of_alias, content_alias=dvc_md5.content_alias)
     environment.tests.update(content_alias=dvc_md5.is_content_alias)
     environment.globals.update(asset=asset, to=addresses)
     return environment

@@ -1,4 +1,4 @@
-"""What a resolver finds in `info.context`: who asks, the records as of one moment, and the store."""
+"""What a resolver finds in `info.context`: the viewer, the records as of one moment, and the store."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ class Context:
         return self.base_url + self.store.signer.address(verb, path, seconds)
 
     def once(self, read: Callable[[Connection, int], Any], number: int) -> Any:
-        """What `read` finds for an id. The rows of a listing share much: it is read once for all of them."""
+        """What `read` returns for an id. A query reads it once, as the rows of a listing share much."""
         if self.changes:
             return read(self.db, number)
         key = (read, number)
@@ -33,7 +33,7 @@ class Context:
         return self._read[key]
 
     def may_read(self, project_id: int) -> bool:
-        """Whether what lies in a project may be told: a link leads to its version, not to all that lies beside it."""
+        """Whether the viewer may read a project. A link to a version doesn't open the project of that version."""
         key = (access.readable, project_id)
         if self.changes or key not in self._read:
             self._read[key] = access.readable(self.db, self.viewer, project_id)

@@ -9,7 +9,7 @@ from wandb_registry.errors import BadInput
 
 DEEPEST = 16  # the SDK's deepest document has 11 levels
 MOST_ROOT_FIELDS = 50
-MOST_FIELDS = 5_000  # with each fragment counted wherever it is spread; fifty versions with their places are 1,500
+MOST_FIELDS = 5_000  # with each fragment counted wherever it is spread; fifty versions with their memberships are 1,500
 MOST_FIELDS_OF_SCHEMA = 500  # each stands for hundreds of types
 OF_SCHEMA = ("__schema", "__type")
 MOST_OBJECTS = 500_000  # in one answer
@@ -17,7 +17,7 @@ MOST_OBJECTS_OF_CHANGE = 100_000  # nobody else can write meanwhile; 10,000 file
 
 
 @dataclass(frozen=True)
-class Measure:
+class SelectionSize:
     """How much a selection asks for."""
 
     depth: int
@@ -32,21 +32,21 @@ def check(document: DocumentNode) -> frozenset[str]:
     Answers the names of the fields that it asks for first.
     """
     fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
-    known: dict[str, Measure] = {}
+    known: dict[str, SelectionSize] = {}
 
-    def measure(selections: Selections | None) -> Measure:
+    def measure(selections: Selections | None) -> SelectionSize:
         parts = [of_node(node) for node in selections.selections] if selections else []
-        return Measure(
+        return SelectionSize(
             depth=max((part.depth for part in parts), default=0),
             width=sum(part.width for part in parts),
             names=frozenset().union(*(part.names for part in parts)),
             fields=sum(part.fields for part in parts),
         )
 
-    def of_node(node) -> Measure:
+    def of_node(node) -> SelectionSize:
         if isinstance(node, FieldNode):
             inside = measure(node.selection_set)
-            return Measure(1 + inside.depth, 1, frozenset((node.name.value,)), 1 + inside.fields)
+            return SelectionSize(1 + inside.depth, 1, frozenset((node.name.value,)), 1 + inside.fields)
         if isinstance(node, FragmentSpreadNode):
             name = node.name.value
             if name not in known:
@@ -55,12 +55,12 @@ def check(document: DocumentNode) -> frozenset[str]:
         return measure(node.selection_set)
 
     operation = next(node for node in document.definitions if isinstance(node, OperationDefinitionNode))
-    found = measure(operation.selection_set)
-    if found.depth > DEEPEST:
+    size = measure(operation.selection_set)
+    if size.depth > DEEPEST:
         raise BadInput(f"The GraphQL document nests more than {DEEPEST} levels deep.")
-    if found.width > MOST_ROOT_FIELDS:
+    if size.width > MOST_ROOT_FIELDS:
         raise BadInput(f"The GraphQL document asks more than {MOST_ROOT_FIELDS} things at once.")
-    most = MOST_FIELDS if found.names.isdisjoint(OF_SCHEMA) else MOST_FIELDS_OF_SCHEMA
-    if found.fields > most:
+    most = MOST_FIELDS if size.names.isdisjoint(OF_SCHEMA) else MOST_FIELDS_OF_SCHEMA
+    if size.fields > most:
         raise BadInput(f"The GraphQL document asks for more than {most} fields.")
-    return found.names
+    return size.names

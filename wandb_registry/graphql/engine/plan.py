@@ -41,13 +41,13 @@ from wandb_registry.errors import BadInput
 from wandb_registry.graphql.engine import limits
 from wandb_registry.graphql.engine.context import Context
 
-Reader = Callable[[Any, "Asked"], Any]  # from a row to what the answer holds of it
+Reader = Callable[[Any, "ResolveInfo"], Any]  # from a row to what the answer holds of it
 MOST_CHOICES = 50  # whose readers are kept; the SDK's documents have four at most
-AS_THEY_ARE = {"String": str, "Boolean": bool, "Int": int, "Int64": int}  # values of these types need no conversion
+PASSED_THROUGH = {"String": str, "Boolean": bool, "Int": int, "Int64": int}  # values of these types need no conversion
 
 
-class Asked:
-    """One request, as resolvers see it: `info.context`, and the arguments of each field, read once."""
+class ResolveInfo:
+    """What resolvers get as `info`: the context of the request. It also keeps the arguments of each field."""
 
     def __init__(self, context: Context, variables: Any):
         self.context = context
@@ -63,10 +63,10 @@ class Asked:
             raise BadInput(f"The answer would hold more than {self._most} objects. Ask for smaller pages.")
 
     def arguments(self, field: GraphQLField, node: FieldNode) -> dict[str, Any]:
-        found = self._arguments.get(id(node))
-        if found is None:
-            found = self._arguments[id(node)] = get_argument_values(field, node, self._variables)
-        return found
+        arguments = self._arguments.get(id(node))
+        if arguments is None:
+            arguments = self._arguments[id(node)] = get_argument_values(field, node, self._variables)
+        return arguments
 
 
 class Plan:
@@ -95,7 +95,7 @@ class Plan:
             read = self._readers[choice] = _Compiler(self._schema, self._fragments, variables).object(
                 root, [self._operation.selection_set]
             )
-        return read(None, Asked(context, variables))
+        return read(None, ResolveInfo(context, variables))
 
 
 class _Compiler:
@@ -112,9 +112,9 @@ class _Compiler:
                 fields.setdefault(node.alias.value if node.alias else node.name.value, []).append(node)
         readers = [(name, self._field(kind, nodes)) for name, nodes in fields.items()]
 
-        def read(row: Any, asked: Asked) -> dict[str, Any]:
-            asked.count_object()
-            return {name: reader(row, asked) for name, reader in readers}
+        def read(row: Any, info: ResolveInfo) -> dict[str, Any]:
+            info.count_object()
+            return {name: reader(row, info) for name, reader in readers}
 
         return read
 
@@ -145,44 +145,44 @@ class _Compiler:
     def _field(self, kind: GraphQLObjectType, nodes: list[FieldNode]) -> Reader:
         node = nodes[0]
         if node.name.value == "__typename":
-            return lambda _row, _asked: kind.name
+            return lambda _row, _info: kind.name
         field = kind.fields[node.name.value]
         selected = [one.selection_set for one in nodes if one.selection_set]
         complete = self._complete(field.type, selected, f"{kind.name}.{node.name.value}")
         resolve: Any = field.resolve
         if field.args:
-            return lambda row, asked: complete(resolve(row, asked, **asked.arguments(field, node)), asked)
-        return lambda row, asked: complete(resolve(row, asked), asked)
+            return lambda row, info: complete(resolve(row, info, **info.arguments(field, node)), info)
+        return lambda row, info: complete(resolve(row, info), info)
 
-    def _complete(self, kind: GraphQLOutputType, selected: list[SelectionSetNode], place: str) -> Reader:
+    def _complete(self, kind: GraphQLOutputType, selected: list[SelectionSetNode], field_name: str) -> Reader:
         """Turns what a resolver answers into what the client gets."""
         if is_non_null_type(kind):
-            return self._never_null(self._complete(kind.of_type, selected, place), place)
+            return self._never_null(self._complete(kind.of_type, selected, field_name), field_name)
         if is_leaf_type(kind):
-            same, convert = AS_THEY_ARE.get(kind.name), kind.coerce_output_value
-            return lambda value, _asked: value if value is None or type(value) is same else convert(value)
+            same, convert = PASSED_THROUGH.get(kind.name), kind.coerce_output_value
+            return lambda value, _info: value if value is None or type(value) is same else convert(value)
         if is_list_type(kind):
-            item = self._complete(kind.of_type, selected, place)
-            return lambda rows, asked: None if rows is None else [item(row, asked) for row in rows]
+            item = self._complete(kind.of_type, selected, field_name)
+            return lambda rows, info: None if rows is None else [item(row, info) for row in rows]
         if is_object_type(kind):
             read = self.object(kind, selected)
-            return lambda row, asked: None if row is None else read(row, asked)
+            return lambda row, info: None if row is None else read(row, info)
         return self._of_its_type(kind, selected)
 
-    def _never_null(self, complete: Reader, place: str) -> Reader:
-        def read(value: Any, asked: Asked) -> Any:
-            found = complete(value, asked)
-            if found is None:
-                raise GraphQLError(f"Cannot return null for non-nullable field {place}.")
-            return found
+    def _never_null(self, complete: Reader, field_name: str) -> Reader:
+        def read(value: Any, info: ResolveInfo) -> Any:
+            completed = complete(value, info)
+            if completed is None:
+                raise GraphQLError(f"Cannot return null for non-nullable field {field_name}.")
+            return completed
 
         return read
 
     def _of_its_type(self, kind: Any, selected: list[SelectionSetNode]) -> Reader:
         """Reads an interface or a union: each row says which of its types it is."""
         readers = {one.name: self.object(one, selected) for one in self._schema.get_possible_types(kind)}
-        type_of = kind.resolve_type or (lambda row, _asked, _kind: row["__typename"])
-        return lambda row, asked: None if row is None else readers[type_of(row, asked, kind)](row, asked)
+        type_of = kind.resolve_type or (lambda row, _info, _kind: row["__typename"])
+        return lambda row, info: None if row is None else readers[type_of(row, info, kind)](row, info)
 
 
 def _variables_of_directives(document: DocumentNode) -> list[str]:

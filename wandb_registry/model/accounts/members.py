@@ -82,8 +82,8 @@ def _set(
         return
     parameters = {"project": project["id"], "member": member["id"]}
     db.execute(*((sql[0], parameters | {"role": role}) if role else (sql[1], parameters)))
-    activity_log.of_place(db, viewer, "member", place(project), member["name"], before, role)
+    activity_log.record(db, viewer, "member", path(project), member["name"], before, role)
 
 
-def place(project: Row) -> str:
+def path(project: Row) -> str:
     return f"{project['entity_name']}/{project['name']}"

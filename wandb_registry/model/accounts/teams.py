@@ -71,7 +71,7 @@ def add_organization(db: Connection, viewer: Viewer, name: str, admin: str) -> R
         raise Conflict(f"There is an organization '{name}' already.")
     organization = db.row("insert into organization (name) values (:name) returning *", name=name)
     users.add_entity(db, f"{name}_registry", "organization", organization["id"])
-    activity_log.of_place(db, viewer, "add organization", name, None, None, None)
+    activity_log.record(db, viewer, "add organization", name, None, None, None)
     _set_member(db, viewer, organization, user, "admin")
     return organization
 
@@ -87,7 +87,7 @@ def remove_organization_member(db: Connection, viewer: Viewer, organization: str
     before = _role_in(db, owner["id"], account["id"])
     for statement in REMOVE_MEMBER:
         db.execute(statement, {"organization": owner["id"], "user": account["id"]})
-    activity_log.of_place(db, viewer, "member", organization, user, before, None)
+    activity_log.record(db, viewer, "member", organization, user, before, None)
 
 
 def team_named(db: Connection, name: str) -> Row:
@@ -123,7 +123,7 @@ def remove_organization(db: Connection, viewer: Viewer, name: str) -> None:
     if held:
         raise Conflict(f"Organization '{name}' holds runs or artifacts in {held} projects. Delete those first.")
     db.execute("delete from organization where id = :id", {"id": organization["id"]})
-    activity_log.of_place(db, viewer, "remove organization", name, None, None, None)
+    activity_log.record(db, viewer, "remove organization", name, None, None, None)
 
 
 def organizations(db: Connection) -> list[Row]:
@@ -150,7 +150,7 @@ def _set_member(db: Connection, viewer: Viewer, organization: Row, user: Row, ro
         {"organization": organization["id"], "user": user["id"], "role": role},
     )
     if before != role:
-        activity_log.of_place(db, viewer, "member", organization["name"], user["username"], before, role)
+        activity_log.record(db, viewer, "member", organization["name"], user["username"], before, role)
 
 
 def _role_in(db: Connection, organization_id: int, user_id: int) -> str | None:
@@ -171,7 +171,7 @@ def add_team(db: Connection, viewer: Viewer, name: str, organization: str, membe
     team = db.one("select * from entity where name = :name", name=name)
     if team is None:
         team = users.add_entity(db, name, "team", owner["id"])
-        activity_log.of_place(db, viewer, "add team", name, None, None, None)
+        activity_log.record(db, viewer, "add team", name, None, None, None)
     elif team["kind"] != "team" or team["organization_id"] != owner["id"]:
         raise Conflict(f"'{name}' is taken, and is not a team of '{organization}'.")
     set_team_role(db, viewer, team, user, "admin")
@@ -291,7 +291,7 @@ def set_team_role(db: Connection, viewer: Viewer, team: Row, user: Row, role: st
         if _role_in(db, organization["id"], user["id"]) is None:
             _set_member(db, viewer, organization, user, "member")
     if before != role:
-        activity_log.of_place(db, viewer, "member", team["name"], user["username"], before, role)
+        activity_log.record(db, viewer, "member", team["name"], user["username"], before, role)
 
 
 def needs_admin(db: Connection, viewer: Viewer, name: str) -> Row:

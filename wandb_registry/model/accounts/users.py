@@ -182,7 +182,7 @@ def add_user(
     )
     if key is not None:
         add_key(db, user["id"], key)
-    activity_log.of_place(
+    activity_log.record(
         db, viewer, "add user", name, None, None, "service account" if service else "admin" if admin else None
     )
     return db.row("select * from account where id = :id", id=user["id"])
@@ -195,7 +195,7 @@ def remove_user(db: Connection, viewer: Viewer, name: str) -> None:
         raise Conflict(f"'{name}' runs this registry, by the key in the store's file 'api-key', and can't be removed.")
     for statement in REMOVE_USER:
         db.execute(statement, {"user": user["id"]})
-    activity_log.of_place(db, viewer, "remove user", name, None, None, None)
+    activity_log.record(db, viewer, "remove user", name, None, None, None)
 
 
 def operator(db: Connection) -> int:

@@ -48,15 +48,15 @@ def create(db: Connection, viewer: Viewer, given: dict[str, Any]) -> Row:
     if given.get("storage_region") not in (None, "", "default"):
         raise BadInput(f"There is no storage region '{given['storage_region']}': this registry keeps all in its store.")
     aliases = [names.alias(alias["alias"]) for alias in given.get("aliases") or []]
-    found = _existing(db, sequence, given)
-    artifact = found or _insert(db, viewer, run, sequence, aliases, given)
+    existing = _existing(db, sequence, given)
+    artifact = existing or _insert(db, viewer, run, sequence, aliases, given)
     if given.get("client_id"):
         db.execute(NAME, {"id": given["client_id"], "artifact": artifact["id"]})
     tags.add_to_artifact(db, artifact["id"], [tag["tag_name"] for tag in given.get("tags") or []])
     if run:
         lineage.make(db, run["id"], artifact["id"])
-    if found and found["state"] == "COMMITTED":
-        _give_aliases(db, viewer, memberships.own(db, found), aliases)
+    if existing and existing["state"] == "COMMITTED":
+        _give_aliases(db, viewer, memberships.own(db, existing), aliases)
     return artifact
 
 
@@ -152,7 +152,7 @@ def _give_aliases(db: Connection, viewer: Viewer, membership: Row, aliases: list
 
 
 def update(db: Connection, artifact: Row, given: dict[str, Any]) -> Row:
-    """Changes what is said about a version. What isn't given stays."""
+    """Changes description, metadata, time to live and tags of a version. What isn't given stays."""
     tags.add_to_artifact(db, artifact["id"], [tag["tag_name"] for tag in given.get("tags_to_add") or []])
     tags.take_from_artifact(db, artifact["id"], [tag["tag_name"] for tag in given.get("tags_to_delete") or []])
     return db.row(
@@ -174,14 +174,14 @@ def update(db: Connection, artifact: Row, given: dict[str, Any]) -> Row:
 
 def delete(db: Connection, viewer: Viewer, artifact: Row, with_aliases: bool) -> Row:
     """Takes a version out of every collection. Its row stays, so that its id and number are never given again."""
-    places = memberships.of_artifact(db, artifact["id"])
-    held = sorted({alias["name"] for place in places for alias in memberships.aliases(db, place["id"])})
-    if held and not with_aliases:
+    rows = memberships.of_artifact(db, artifact["id"])
+    aliases = sorted({alias["name"] for membership in rows for alias in memberships.aliases(db, membership["id"])})
+    if aliases and not with_aliases:
         raise Conflict(
-            f"The artifact has aliases ({', '.join(held)}); pass delete_aliases=True to delete it all the same."
+            f"The artifact has aliases ({', '.join(aliases)}); pass delete_aliases=True to delete it all the same."
         )
-    for place in places:
-        memberships.remove(db, viewer, place, "unlink" if place["kind"] == "PORTFOLIO" else "delete")
+    for membership in rows:
+        memberships.remove(db, viewer, membership, "unlink" if membership["kind"] == "PORTFOLIO" else "delete")
     references.release(db, artifact["id"])
     return db.row("update artifact set state = 'DELETED' where id = :id returning *", id=artifact["id"])
 
@@ -218,7 +218,7 @@ def named(db: Connection, project: Row, name: str) -> tuple[Row, Row] | None:
 
 
 def newest_of_any_state(db: Connection, collection_id: int) -> Row | None:
-    """Tells the type of a collection whose `latest` is gone."""
+    """The newest version, deleted or not: it tells the type of a collection that has no `latest` any more."""
     return db.one("select * from artifact where collection_id = :id order by id desc limit 1", id=collection_id)
 
 

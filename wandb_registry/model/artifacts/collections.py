@@ -154,7 +154,9 @@ def update(db: Connection, viewer: Viewer, collection: Row, name: str | None, de
         description=description,
     )
     if changed["name"] != collection["name"]:
-        activity_log.of_collection(db, viewer, "rename", collection["id"], None, collection["name"], changed["name"])
+        activity_log.record_in_collection(
+            db, viewer, "rename", collection["id"], None, collection["name"], changed["name"]
+        )
     return changed
 
 
@@ -170,7 +172,7 @@ def change_type(db: Connection, viewer: Viewer, collection: Row, name: str) -> R
     if names.is_internal_type(name):
         raise BadInput(f"Artifact type '{name}' is reserved for internal use. Choose another.")
     project = db.row("select * from project where id = :id", id=collection["project_id"])
-    activity_log.of_collection(db, viewer, "type", collection["id"], None, before, name)
+    activity_log.record_in_collection(db, viewer, "type", collection["id"], None, before, name)
     return db.row(
         """
         update collection set type_id = :type, updated_at = strftime('%Y-%m-%dT%H:%M:%SZ') where id = :id returning *
@@ -189,14 +191,14 @@ def delete(db: Connection, viewer: Viewer, doomed: list[Row]) -> None:
 
 def _delete(db: Connection, viewer: Viewer, collection: Row) -> None:
     only_here = collection["id"] if collection["kind"] == "PORTFOLIO" else None
-    places = db.all("select * from membership where collection_id = :id order by id", id=collection["id"])
-    for place in places:
-        memberships.refuse_in_production(db, place["artifact_id"], only_here)
+    rows = db.all("select * from membership where collection_id = :id order by id", id=collection["id"])
+    for membership in rows:
+        memberships.refuse_in_production(db, membership["artifact_id"], only_here)
     for link in db.all(LINKS_TO_VERSIONS, collection=collection["id"]):
         memberships.remove(db, viewer, link, "unlink")
-    for place in places:
-        for alias in memberships.aliases(db, place["id"]):
-            memberships.drop_alias(db, viewer, place, alias["name"])
-        memberships.record(db, viewer, "delete" if only_here is None else "unlink", place)
-    activity_log.of_collection(db, viewer, "delete collection", collection["id"])
+    for membership in rows:
+        for alias in memberships.aliases(db, membership["id"]):
+            memberships.drop_alias(db, viewer, membership, alias["name"])
+        memberships.record(db, viewer, "delete" if only_here is None else "unlink", membership)
+    activity_log.record_in_collection(db, viewer, "delete collection", collection["id"])
     db.execute("delete from collection where id = :id", {"id": collection["id"]})

@@ -12,7 +12,7 @@ from typing import Any
 from wandb_registry.db.connection import Connection
 
 Row = dict[str, Any]
-CONTENT_ALIAS = "dvc-"  # what an alias begins with that names the content: DVC's md5 follows
+CONTENT_ALIAS_PREFIX = "dvc-"  # DVC's md5 follows
 MOST = 5_000  # files that are read for a folder's md5
 
 FILES = """
@@ -27,21 +27,22 @@ MEDIA, BEHIND_MEDIA, END = "media/", "media0", "\U0010ffff"  # where the SDK put
 
 
 def is_content_alias(name: str) -> bool:
-    return name.startswith(CONTENT_ALIAS)
+    return name.startswith(CONTENT_ALIAS_PREFIX)
 
 
 def content_alias(md5: str) -> str:
-    return f"{CONTENT_ALIAS}{md5}"
+    """The alias of the content with this md5, or with the beginning of one."""
+    return f"{CONTENT_ALIAS_PREFIX}{md5}"
 
 
 def md5_of_alias(name: str) -> str:
     """DVC's md5 that an alias of the content names; other texts as they are."""
-    return name.removeprefix(CONTENT_ALIAS)
+    return name.removeprefix(CONTENT_ALIAS_PREFIX)
 
 
 @dataclass(frozen=True)
-class Proof:
-    """What DVC calls the content of a version, and which of the version's files make it up; none if they don't."""
+class DvcMatch:
+    """What a version's metadata says that DVC has, and the version's files that give this md5. No files: they don't."""
 
     path: str
     md5: str
@@ -54,31 +55,33 @@ class Proof:
         return bool(self.files)
 
 
-def of_version(db: Connection, artifact: Row) -> Proof | None:
-    """None for a version that DVC doesn't know."""
-    said = json.loads(artifact["metadata"] or "{}").get("dvc")
-    if not isinstance(said, dict) or not isinstance(said.get("md5"), str) or not isinstance(said.get("path"), str):
+def of_version(db: Connection, artifact: Row) -> DvcMatch | None:
+    """None for a version whose metadata doesn't name a content of DVC."""
+    recorded = json.loads(artifact["metadata"] or "{}").get("dvc")
+    if not isinstance(recorded, dict) or not all(isinstance(recorded.get(key), str) for key in ("md5", "path")):
         return None
-    md5, path = said["md5"], said["path"]
+    md5, path = recorded["md5"], recorded["path"]
     for views in (False, True):
         rows = _files(db, artifact["id"], views)
         if len(rows) > MOST:
-            return Proof(path, md5, {}, 0, checked=False)
-        found = rows if md5.endswith(".dir") else [row for row in rows if row["md5"] == md5][:1]
-        if found and (not md5.endswith(".dir") or folder_md5(found) == md5):
-            return Proof(path, md5, {row["path"]: row["md5"] for row in found}, sum(row["size"] for row in found), True)
+            return DvcMatch(path, md5, {}, 0, checked=False)
+        files = rows if md5.endswith(".dir") else [row for row in rows if row["md5"] == md5][:1]
+        if files and (not md5.endswith(".dir") or folder_md5(files) == md5):
+            return DvcMatch(
+                path, md5, {row["path"]: row["md5"] for row in files}, sum(row["size"] for row in files), True
+            )
         if artifact["file_count"] > MOST:
-            return Proof(path, md5, {}, 0, checked=False)
-    return Proof(path, md5, {}, 0, checked=True)
+            return DvcMatch(path, md5, {}, 0, checked=False)
+    return DvcMatch(path, md5, {}, 0, checked=True)
 
 
 def _files(db: Connection, artifact_id: int, views: bool) -> list[Row]:
     """A version's files, with or without the tables and pictures that the SDK adds."""
     ranges = [("", END)] if views else [("", MEDIA), (BEHIND_MEDIA, END)]
-    found = []
+    rows = []
     for start, end in ranges:
-        found += db.all(FILES, artifact=artifact_id, start=start, end=end, views=views, limit=MOST + 1)
-    return found
+        rows += db.all(FILES, artifact=artifact_id, start=start, end=end, views=views, limit=MOST + 1)
+    return rows
 
 
 def folder_md5(rows: list[Row]) -> str:

@@ -1,4 +1,4 @@
-"""Links: versions of sequences, placed in portfolios. A registered model is a portfolio."""
+"""Links: versions of sequences that are members of portfolios too. A registered model is a portfolio."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def link(
     name: str,
     aliases: list[str],
 ) -> Row:
-    """Places a version in a portfolio, made if need be, and gives it `latest` there. Again changes nothing."""
+    """Links a version to a portfolio, made if need be, where it becomes `latest`. A second time changes nothing."""
     if artifact["state"] != "COMMITTED":
         raise BadInput("Only a committed artifact can be linked.")
     project = projects.ensure(db, viewer, entity_name, project_name)
@@ -46,7 +46,7 @@ def unlink(db: Connection, viewer: Viewer, portfolio: Row, artifact_id: int) -> 
     memberships.remove(db, viewer, membership, "unlink")
 
 
-def place(db: Connection, viewer: Viewer, artifact_id: int, entity: str, project: str, name: str) -> Row:
+def writable_membership(db: Connection, viewer: Viewer, artifact_id: int, entity: str, project: str, name: str) -> Row:
     """The membership of a version in a collection that the account may change."""
     collection = collections.writable(db, viewer, entity, project, name)
     membership = memberships.of(db, collection["id"], artifact_id)

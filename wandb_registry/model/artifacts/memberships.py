@@ -48,17 +48,17 @@ def of(db: Connection, collection_id: int, artifact_id: int) -> Row | None:
 
 
 def own(db: Connection, artifact: Row) -> Row:
-    """The place of a committed version in its own sequence."""
+    """The membership of a committed version in its own sequence."""
     return db.row(OF_ARTIFACT, collection=artifact["collection_id"], artifact=artifact["id"])
 
 
 def of_artifact(db: Connection, artifact_id: int) -> list[Row]:
-    """All places of a version, with the project of each."""
+    """All memberships of a version, with the project of each."""
     return of_artifacts(db, [artifact_id])
 
 
 def of_artifacts(db: Connection, artifact_ids: list[int]) -> list[Row]:
-    """All places of these versions, with the project of each."""
+    """All memberships of these versions, with the project of each."""
     return db.all(
         """
         select membership.*, collection.project_id, collection.kind
@@ -126,7 +126,7 @@ def remove(db: Connection, viewer: Viewer, membership: Row, action: str) -> None
 
 def record(db: Connection, viewer: Viewer, action: str, membership: Row) -> None:
     collection, artifact = membership["collection_id"], membership["artifact_id"]
-    activity_log.of_collection(db, viewer, action, collection, name=version(membership), artifact_id=artifact)
+    activity_log.record_in_collection(db, viewer, action, collection, name=version(membership), artifact_id=artifact)
 
 
 def version(membership: Row) -> str:
@@ -169,14 +169,14 @@ def aliases(db: Connection, membership_id: int) -> list[Row]:
 
 
 def aliases_of(db: Connection, membership_ids: list[int]) -> dict[int, list[Row]]:
-    """The aliases at each of these places that has any."""
-    found: dict[int, list[Row]] = {}
+    """The aliases of each of these memberships that has any."""
+    by_membership: dict[int, list[Row]] = {}
     for row in db.all(
-        "select * from alias where membership_id in (select value from json_each(:places)) order by name",
-        places=json.dumps(membership_ids),
+        "select * from alias where membership_id in (select value from json_each(:memberships)) order by name",
+        memberships=json.dumps(membership_ids),
     ):
-        found.setdefault(row["membership_id"], []).append(row)
-    return found
+        by_membership.setdefault(row["membership_id"], []).append(row)
+    return by_membership
 
 
 def aliases_of_collection(db: Connection, collection_id: int) -> list[Row]:
@@ -216,4 +216,4 @@ def _record_alias(
     db: Connection, viewer: Viewer, membership: Row, name: str, before: str | None, after: str | None
 ) -> None:
     collection, artifact = membership["collection_id"], membership["artifact_id"]
-    activity_log.of_collection(db, viewer, "alias", collection, name, before, after, artifact)
+    activity_log.record_in_collection(db, viewer, "alias", collection, name, before, after, artifact)

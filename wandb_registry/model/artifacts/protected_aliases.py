@@ -43,4 +43,4 @@ def replace(db: Connection, viewer: Viewer, project: Row, aliases: list[str]) ->
         [{"project": project["id"], "name": name} for name in wanted],
     )
     subject = f"{project['entity_name']}/{project['name']}"
-    activity_log.of_place(db, viewer, "protect", subject, None, ", ".join(before) or None, ", ".join(wanted) or None)
+    activity_log.record(db, viewer, "protect", subject, None, ", ".join(before) or None, ", ".join(wanted) or None)

@@ -34,7 +34,7 @@ select id
   from artifact
  where state = 'DELETED' and exists (select 1 from entry where entry.artifact_id = artifact.id)
 """
-PLACE_OF_KEPT = """
+MEMBERSHIP_OF_DELETED = """
 select -id as id, collection_id, id as artifact_id, version_index, created_at
   from artifact
  where collection_id = :collection and version_index = :number and state = 'DELETED'
@@ -55,10 +55,10 @@ def release_unreferred(db: Connection) -> None:
         release(db, row["id"])
 
 
-def place_of_kept(db: Connection, collection_id: int, name: str) -> Row | None:
+def membership_of_deleted(db: Connection, collection_id: int, name: str) -> Row | None:
     """Where a deleted version was, if its files are kept: the SDK follows a reference to them by number."""
     number = memberships.NUMBER.fullmatch(name)
-    return db.one(PLACE_OF_KEPT, collection=collection_id, number=int(number[1])) if number else None
+    return db.one(MEMBERSHIP_OF_DELETED, collection=collection_id, number=int(number[1])) if number else None
 
 
 def refuse_if_referred(db: Connection, collection_ids: list[int]) -> None:

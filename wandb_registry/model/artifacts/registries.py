@@ -65,7 +65,7 @@ def upsert(db: Connection, viewer: Viewer, given: dict[str, Any]) -> tuple[Row, 
     new = project is None
     if project is None:
         project = projects.by_id(db, projects.create(db, viewer, entity, name)["id"])
-        activity_log.of_place(db, viewer, "create", members.place(project), None, None, None)
+        activity_log.record(db, viewer, "create", members.path(project), None, None, None)
         if is_registry:
             members.set_user(db, viewer, project, viewer.user_id, "admin")
     access.project(db, viewer, entity["name"], name, Role.ADMIN if is_registry else Role.MEMBER)
@@ -116,7 +116,7 @@ def rename(db: Connection, viewer: Viewer, entity: str, old: str, new: str) -> R
         {"name": new, "id": project["id"]},
     )
     renamed = projects.by_id(db, project["id"])
-    activity_log.of_place(db, viewer, "rename", members.place(renamed), None, old, new)
+    activity_log.record(db, viewer, "rename", members.path(renamed), None, old, new)
     return renamed
 
 
@@ -125,5 +125,5 @@ def delete(db: Connection, viewer: Viewer, number: int) -> None:
     project = access.project_by_id(db, viewer, number, Role.ADMIN)
     inside = db.all("select * from collection where project_id = :project", project=project["id"])
     collections.delete(db, viewer, inside)
-    activity_log.of_place(db, viewer, "delete", members.place(project), None, None, None)
+    activity_log.record(db, viewer, "delete", members.path(project), None, None, None)
     db.execute("delete from project where id = :id", {"id": project["id"]})

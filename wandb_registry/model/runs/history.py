@@ -1,4 +1,4 @@
-"""What a run has streamed, read back: metric rows, system metrics, console lines. streams.py takes them in."""
+"""What a run has streamed, read back: metric rows, system metrics, console lines. file_stream.py stores them."""
 
 import json
 import math

@@ -5,7 +5,7 @@ from typing import Any
 
 from wandb_registry.db.connection import Connection
 from wandb_registry.errors import BadInput, NotFound
-from wandb_registry.model.runs import ingest
+from wandb_registry.model.runs import file_stream
 from wandb_registry.model.runs.runs import internal_config, loads
 
 Row = dict[str, Any]
@@ -20,14 +20,14 @@ select :run, stream, row_number() over (order by number) - 1, step, body
 
 
 def rewind(db: Connection, run: Row, metric: str, step: float) -> Row:
-    """Takes back what the run logged after this step; its files and versions stay."""
+    """Removes what the run logged after this step. Its files and versions stay."""
     if metric != ONLY_METRIC:
         raise BadInput(f"A run can be rewound to a {ONLY_METRIC}, not to a value of '{metric}'.")
     db.execute(
         "delete from stream_line where run_id = :run and stream = 'history' and step > :step",
         {"run": run["id"], "step": step},
     )
-    _settle(db, run)
+    _recount(db, run)
     return db.row("update run set state = 'running', exit_code = null where id = :id returning *", id=run["id"])
 
 
@@ -44,13 +44,13 @@ def fork(db: Connection, run: Row) -> None:
     if source is None:
         raise NotFound(f"Run '{point['run_id']}', to fork from, was not found in this project.")
     db.execute(COPY, {"run": run["id"], "source": source["id"], "step": point["step"]})
-    _settle(db, run)
+    _recount(db, run)
 
 
-def _settle(db: Connection, run: Row) -> None:
-    """Makes keys and summary follow from the lines that are left."""
-    summary = ingest.recount(db, run)
-    kept = {key: value for key, value in loads(run["summary"]).items() if key == "_wandb"}
+def _recount(db: Connection, run: Row) -> None:
+    """Counts keys and summary anew, from the lines that are left."""
+    summary = file_stream.recount_keys(db, run)
+    own = {key: value for key, value in loads(run["summary"]).items() if key == "_wandb"}
     db.execute(
-        "update run set summary = :summary where id = :id", {"summary": json.dumps(kept | summary), "id": run["id"]}
+        "update run set summary = :summary where id = :id", {"summary": json.dumps(own | summary), "id": run["id"]}
     )

@@ -214,8 +214,8 @@ def delete(db: Connection, viewer: Viewer, number: int, with_artifacts: bool) ->
                 artifacts.delete(
                     db, viewer, access.artifact(db, viewer, artifact["id"], Role.MEMBER), with_aliases=True
                 )
-    place = members.place(projects.by_id(db, run["project_id"]))
-    activity_log.of_place(db, viewer, "delete run", f"{place}/{run['name']}", None, None, None)
+    path = members.path(projects.by_id(db, run["project_id"]))
+    activity_log.record(db, viewer, "delete run", f"{path}/{run['name']}", None, None, None)
     db.execute("delete from run where id = :id", {"id": run["id"]})
     db.execute(
         "insert into deleted_run (id, project_id) values (:id, :project)",

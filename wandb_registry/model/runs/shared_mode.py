@@ -1,7 +1,7 @@
 """Several processes that write to one run ("shared" mode).
 
-Each sends lines under its own numbers, as if it were alone. They are put behind one another as they arrive, with the
-steps that the run has come to; what a writer sends again is known by its number and left out.
+Each numbers its lines as if it were alone. The run has them in the order in which they arrive, with steps of its own.
+A line that a writer sends again is left out: its number shows that.
 """
 
 import json
@@ -26,8 +26,8 @@ def join(db: Connection, run: Row, name: str) -> tuple[Row, bool]:
     return (known, False) if known else (db.row(JOIN, run=run["id"], name=name), True)
 
 
-def fresh(db: Connection, writer: Row, stream: str, offset: int, lines: list[str]) -> list[str]:
-    """Those of a writer's lines that it hasn't sent before."""
+def new_lines(db: Connection, writer: Row, stream: str, offset: int, lines: list[str]) -> list[str]:
+    """The lines that the writer hasn't sent before."""
     expected = writer[stream] if writer[stream] is not None else offset
     sent_before = max(0, expected - offset)
     db.execute(
@@ -53,6 +53,6 @@ def with_steps(run: Row, numbered: Iterator[tuple[int, Row, str]]) -> Iterator[t
         yield number, stepped, json.dumps(stepped)
 
 
-def console_number(writer: Row, offset: int) -> int:
+def console_line_number(writer: Row, offset: int) -> int:
     """Where a writer's console line lies among those of all."""
     return writer["slot"] * CONSOLE_LINES_A_WRITER + offset

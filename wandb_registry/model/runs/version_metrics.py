@@ -1,4 +1,4 @@
-"""How good a version is: the numbers that the run which measured it logged, or else the run that made it."""
+"""Metrics of a version: from its evaluation, else from another run that used it, else from the run that made it."""
 
 import json
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from wandb_registry.model.access import Viewer
 from wandb_registry.model.nested_keys import leaves
 
 Row = dict[str, Any]
-HUGE = 1e300  # no measurement is larger; whole numbers without end are no floats
+HUGE = 1e300  # larger numbers are not measurements, and may not fit a float
 PREFERRED = ("accuracy", "loss")
 OWN = ("_", "system/")  # summary keys of the SDK itself
 
@@ -35,7 +35,7 @@ select run.id, run.project_id, run.name, run.display_name, run.job_type, run.sum
   join run on run.id = artifact.run_id
  where artifact.id in (select value from json_each(:artifacts))
 """
-WEIGHING = """
+JOINT_EVALUATION = """
 select *
   from run
  where project_id = :project and instr(summary, :one) > 0 and instr(summary, :other) > 0
@@ -45,14 +45,14 @@ select *
 
 
 @dataclass(frozen=True)
-class Score:
+class VersionMetrics:
     """Numbers by name, and the run that logged them."""
 
     metrics: dict[str, float]
     run: Row | None
 
 
-NONE = Score({}, None)
+NO_METRICS = VersionMetrics({}, None)
 
 
 def makers(db: Connection, viewer: Viewer, artifact_ids: list[int]) -> dict[int, Row]:
@@ -61,14 +61,14 @@ def makers(db: Connection, viewer: Viewer, artifact_ids: list[int]) -> dict[int,
     return {row["artifact_id"]: row for row in rows}
 
 
-def of_versions(db: Connection, viewer: Viewer, artifact_ids: list[int]) -> dict[int, Score]:
-    """The score of each version that has one: from its evaluation, another run that used it, or its maker."""
+def of_versions(db: Connection, viewer: Viewer, artifact_ids: list[int]) -> dict[int, VersionMetrics]:
+    """The metrics of each version that has any."""
     used = access.visible(db, viewer, db.all(MEASURED, artifacts=json.dumps(artifact_ids)))
-    found: dict[int, Score] = {}
+    measured: dict[int, VersionMetrics] = {}
     for row in [*used, *makers(db, viewer, artifact_ids).values()]:
-        if row["artifact_id"] not in found and (metrics := numbers(row["summary"])):
-            found[row["artifact_id"]] = Score(metrics, row)
-    return found
+        if row["artifact_id"] not in measured and (metrics := numbers(row["summary"])):
+            measured[row["artifact_id"]] = VersionMetrics(metrics, row)
+    return measured
 
 
 def numbers(summary: str) -> dict[str, float]:
@@ -86,9 +86,9 @@ def parameters(config: str) -> dict[str, Any]:
     return dict(leaves({key: value for key, value in values.items() if key not in ("_wandb", "dvc")}))
 
 
-def weighing(db: Connection, project_id: int, md5s: list[str]) -> Row | None:
-    """The newest run of a project whose summary names both contents: it held the one against the other."""
-    return db.one(WEIGHING, project=project_id, one=md5s[0], other=md5s[1])
+def joint_evaluation(db: Connection, project_id: int, md5s: list[str]) -> Row | None:
+    """The newest run of a project that compared two contents: its summary names both md5s."""
+    return db.one(JOINT_EVALUATION, project=project_id, one=md5s[0], other=md5s[1])
 
 
 def rank(name: str) -> int:

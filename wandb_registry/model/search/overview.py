@@ -7,7 +7,7 @@ from wandb_registry.db.connection import Connection
 from wandb_registry.model.artifacts import dvc_md5
 
 Row = dict[str, Any]
-CONTENT_ALIASES = f"{dvc_md5.CONTENT_ALIAS}%"  # what SQL's `like` finds them by
+CONTENT_ALIASES = f"{dvc_md5.CONTENT_ALIAS_PREFIX}%"  # what SQL's `like` finds them by
 
 PROJECTS = """
 select project.*, entity.name as entity_name,
@@ -181,7 +181,7 @@ select membership.*, 'v' || membership.version_index as version, artifact.digest
  order by membership.version_index desc
  limit :limit offset :offset
 """
-BROUGHT = """
+ADDED_BY = """
 select name, who
   from event
  where collection_id = :collection and action in ('link', 'log') and name in (select value from json_each(:names))
@@ -196,7 +196,7 @@ select run.*, project.name as project_name, entity.name as entity_name
  order by run.id desc
  limit :limit
 """
-PLACES = """
+MEMBERSHIPS = """
 select membership.*, collection.name, collection.kind, collection.project_id, project.name as project_name,
        entity.name as entity_name, artifact_type.name as type_name
   from membership
@@ -220,13 +220,11 @@ select artifact.*, collection.project_id, run_input.run_id as used_by
 
 
 def versions(db: Connection, collection_id: int, limit: int, offset: int = 0) -> list[Row]:
-    """A collection's versions, newest first, each with its aliases, its metadata and who put it there."""
+    """A collection's versions, newest first, each with its aliases, its metadata and the account that added it."""
     rows = db.all(VERSIONS, collection=collection_id, limit=limit, offset=offset)
     names = json.dumps([row["version"] for row in rows])
-    brought = {row["name"]: row["who"] for row in db.all(BROUGHT, collection=collection_id, names=names)}
-    return [
-        row | {"aliases": json.loads(row["alias_names"]), "brought_by": brought.get(row["version"])} for row in rows
-    ]
+    added_by = {row["name"]: row["who"] for row in db.all(ADDED_BY, collection=collection_id, names=names)}
+    return [row | {"aliases": json.loads(row["alias_names"]), "added_by": added_by.get(row["version"])} for row in rows]
 
 
 def count_newer(db: Connection, collection_id: int, version_index: int) -> int:
@@ -240,9 +238,9 @@ def uses(db: Connection, artifact_id: int, limit: int) -> list[Row]:
     return db.all(USES, artifact=artifact_id, limit=limit)
 
 
-def places(db: Connection, artifact_id: int) -> list[Row]:
+def memberships_of(db: Connection, artifact_id: int) -> list[Row]:
     """The collections that hold a version, its own first, with the address parts of each."""
-    return db.all(PLACES, artifact=artifact_id)
+    return db.all(MEMBERSHIPS, artifact=artifact_id)
 
 
 def datasets_of(db: Connection, run_ids: list[int]) -> list[Row]:

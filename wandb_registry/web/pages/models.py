@@ -10,7 +10,7 @@ from wandb_registry.errors import NotFound
 from wandb_registry.model import access, projects
 from wandb_registry.model.artifacts import artifacts, collections, memberships, registries, tags
 from wandb_registry.model.runs import version_metrics
-from wandb_registry.model.runs.version_metrics import Score, rank
+from wandb_registry.model.runs.version_metrics import VersionMetrics, rank
 from wandb_registry.model.search import overview
 from wandb_registry.web import addresses, lookups, production
 from wandb_registry.web.activity import activity_line
@@ -106,15 +106,15 @@ def registered_models(request: PageRequest, project_ids: list[int], name_filter:
     """The registered models of some projects, by name: what is in production, what is newest, how good both are."""
     models = overview.registered(request.db, project_ids, name_filter)
     ids = [number for row in models for number in (row["production_artifact"], row["newest_artifact"]) if number]
-    scores = version_metrics.of_versions(request.db, request.viewer, ids)
+    by_version = version_metrics.of_versions(request.db, request.viewer, ids)
     for row in models:
         project = {"entity_name": row["entity_name"], "name": row["project_name"]}
         row["address"] = addresses.page_of_collection(row, project, row["type_name"])
-        names = shared_metrics([scores.get(row["newest_artifact"], version_metrics.NONE)], 1)
+        names = shared_metrics([by_version.get(row["newest_artifact"], version_metrics.NO_METRICS)], 1)
         row["metric"] = names[0] if names else None
         for which in ("production", "newest"):
-            score = scores.get(row[f"{which}_artifact"], version_metrics.NONE)
-            row[f"{which}_score"] = score.metrics.get(names[0]) if names else None
+            measured = by_version.get(row[f"{which}_artifact"], version_metrics.NO_METRICS)
+            row[f"{which}_metric"] = measured.metrics.get(names[0]) if names else None
     return models
 
 
@@ -126,17 +126,17 @@ def _model_page(request: PageRequest, project: Row, collection: Row) -> Page:
     pager = paginate(request, memberships.count(db, collection["id"]), VERSIONS)
     versions = version_rows(request, collection, pager.size, pager.offset)
     ids = [row["artifact_id"] for row in versions]
-    scores = version_metrics.of_versions(db, request.viewer, ids)
-    metrics = shared_metrics([scores.get(number, version_metrics.NONE) for number in ids], METRICS)
+    by_version = version_metrics.of_versions(db, request.viewer, ids)
+    metrics = shared_metrics([by_version.get(number, version_metrics.NO_METRICS) for number in ids], METRICS)
     makers = version_metrics.makers(db, request.viewer, ids)
     parameters = {number: version_metrics.parameters(run["config"]) for number, run in makers.items()}
     datasets = _datasets(request, makers)
     for row in versions:
-        score = scores.get(row["artifact_id"], version_metrics.NONE)
+        measured = by_version.get(row["artifact_id"], version_metrics.NO_METRICS)
         row |= {
             "address": addresses.page_of_version(collection, project, "", row["version"]),
-            "metrics": score.metrics,
-            "measured_by": lookups.visible_run(request, score.run),
+            "metrics": measured.metrics,
+            "measured_by": lookups.visible_run(request, measured.run),
             "parameters": parameters.get(row["artifact_id"], {}),
             "dataset": datasets.get(row["artifact_id"]),
         }
@@ -178,11 +178,11 @@ def _datasets(request: PageRequest, makers: dict[int, Row]) -> dict[int, Row]:
     return {artifact: by_run[run["id"]] for artifact, run in makers.items() if run["id"] in by_run}
 
 
-def shared_metrics(scores: list[Score], most: int) -> list[str]:
+def shared_metrics(measured: list[VersionMetrics], most: int) -> list[str]:
     """The metrics to show: the usual ones first, then those that most versions have."""
     counts: dict[str, int] = {}
-    for score in scores:
-        for name in score.metrics:
+    for version in measured:
+        for name in version.metrics:
             counts[name] = counts.get(name, 0) + 1
     return sorted(counts, key=lambda name: (rank(name), -counts[name], name))[:most]
 

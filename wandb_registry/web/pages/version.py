@@ -40,9 +40,9 @@ def version_page(request: PageRequest, project: Row, collection: Row, alias: str
     for row in beside:
         row["address"] = addresses.page_of_version(collection, project, type_name, row["version"])
     previous = _previous(beside, membership)
-    # data has no score
-    scores = version_metrics.of_versions(db, viewer, [artifact["id"]]) if type_name == "model" else {}
-    score = scores.get(artifact["id"], version_metrics.NONE)
+    # data has no metrics
+    by_version = version_metrics.of_versions(db, viewer, [artifact["id"]]) if type_name == "model" else {}
+    measured = by_version.get(artifact["id"], version_metrics.NO_METRICS)
     own = lookups.visible_version(request, artifact)
     here = addresses.version(project["entity_name"], project["name"], type_name, collection["name"], number)
     return Page(
@@ -71,9 +71,9 @@ def version_page(request: PageRequest, project: Row, collection: Row, alias: str
             "made_by": users.by_id(db, artifact["user_id"])["username"] if artifact["user_id"] else None,
             "source": own if registered else None,
             "links": [] if registered else _links(request, artifact["id"]),
-            "proof": dvc_md5.of_version(db, artifact),
-            "score": score,
-            "measured_by": lookups.visible_run(request, score.run),
+            "dvc_match": dvc_md5.of_version(db, artifact),
+            "metrics": measured.metrics,
+            "measured_by": lookups.visible_run(request, measured.run),
             "metadata": dict(islice(leaves(json.loads(artifact["metadata"] or "{}")), MOST_FACTS)),
             "usage": usage_snippets(request, project, collection, type_name, number, artifact),
             "files": _files(request, artifact, own["address"] if own else here),
@@ -105,7 +105,7 @@ def _previous(beside: list[Row], membership: Row) -> str | None:
 
 def _links(request: PageRequest, artifact_id: int) -> list[Row]:
     """The registered models that hold a version."""
-    rows = [row for row in overview.places(request.db, artifact_id) if row["kind"] == "PORTFOLIO"]
+    rows = [row for row in overview.memberships_of(request.db, artifact_id) if row["kind"] == "PORTFOLIO"]
     return [
         row
         | {

@@ -17,7 +17,7 @@ from wandb_registry.model.artifacts import (
 from wandb_registry.model.artifacts.differences import FileDifferences
 from wandb_registry.model.nested_keys import leaves
 from wandb_registry.model.runs import runs, version_metrics
-from wandb_registry.model.runs.version_metrics import Score, rank
+from wandb_registry.model.runs.version_metrics import VersionMetrics, rank
 from wandb_registry.web import addresses, formats, lookups, text_diff
 from wandb_registry.web.charts.metric_charts import MetricCharts, metric_charts
 from wandb_registry.web.media import overlays
@@ -38,11 +38,11 @@ def comparison_page(request: PageRequest, project: Row, collection: Row) -> Page
     before, after = _chosen(request, collection)
     pair = [artifacts.by_id(db, row["artifact_id"]) for row in (before, after)]
     by_version = version_metrics.of_versions(db, request.viewer, [row["id"] for row in pair])
-    scores = [by_version.get(row["id"], version_metrics.NONE) for row in pair]
+    measured = [by_version.get(row["id"], version_metrics.NO_METRICS) for row in pair]
     names = [memberships.version(row) for row in (before, after)]
     type_name = collections.type_of(db, collection)["name"]
     files = differences.files(db, pair[0], pair[1], MOST_FILES)
-    metrics = _metrics(scores)
+    metrics = _metrics(measured)
     facts = [_facts(request, row) for row in pair]
     keys = sorted(facts[0].keys() | facts[1].keys())
     differing = [key for key in keys if facts[0].get(key) != facts[1].get(key)]
@@ -61,7 +61,7 @@ def comparison_page(request: PageRequest, project: Row, collection: Row) -> Page
             "choices": _choices(request, collection),
             "swapped": addresses.comparison(collection, project, type_name, names[1], names[0]),
             "metrics": metrics,
-            "measured_by": [lookups.visible_run(request, score.run) for score in scores],
+            "measured_by": [lookups.visible_run(request, version.run) for version in measured],
             "drawn": _training_charts(request, names, pair),
             "files": files,
             "diff": _diff(request, pair),
@@ -138,11 +138,11 @@ def _facts(request: PageRequest, artifact: Row) -> Row:
     return facts | ({"git.commit": maker["git_commit"]} if maker and maker["git_commit"] else {})
 
 
-def _metrics(scores: list[Score]) -> list[Row]:
-    names = sorted(scores[0].metrics.keys() | scores[1].metrics.keys(), key=lambda name: (rank(name), name))
+def _metrics(measured: list[VersionMetrics]) -> list[Row]:
+    names = sorted(measured[0].metrics.keys() | measured[1].metrics.keys(), key=lambda name: (rank(name), name))
     metrics = []
     for name in names:
-        before, after = (score.metrics.get(name) for score in scores)
+        before, after = (version.metrics.get(name) for version in measured)
         change = after - before if before is not None and after is not None else None
         better = None if not change else (change < 0) == version_metrics.smaller_is_better(name)
         metrics.append({"name": name, "before": before, "after": after, "change": change, "better": better})
@@ -167,7 +167,7 @@ def _joint_evaluation(request: PageRequest, pair: list[Row]) -> Row | None:
     maker = lineage.maker(request.db, pair[1])
     if not maker or not all(md5s) or md5s[0] == md5s[1]:
         return None
-    run = lookups.visible_run(request, version_metrics.weighing(request.db, maker["project_id"], md5s))
+    run = lookups.visible_run(request, version_metrics.joint_evaluation(request.db, maker["project_id"], md5s))
     if run is None:
         return None
     summary = dict(leaves({key: value for key, value in runs.loads(run["summary"]).items() if not key.startswith("_")}))

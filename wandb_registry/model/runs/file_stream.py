@@ -1,4 +1,4 @@
-"""What a run streams, taken in: metric rows, system metrics, console lines, summary and its end.
+"""Stores what a run sends to file_stream: metric rows, system metrics, console lines, summary and exit code.
 
 Lines come with their offset, so a repeated request changes nothing. history.py reads them.
 """
@@ -15,7 +15,7 @@ from wandb_registry.model.runs import history, shared_mode
 from wandb_registry.model.runs.runs import loads
 
 Row = dict[str, Any]
-Numbered = tuple[int, Row, str]  # a line's number, what it says, and the line as it is kept
+Numbered = tuple[int, Row, str]  # a line's number, its JSON object, and its text
 STREAMS = {"wandb-history.jsonl": "history", "wandb-events.jsonl": "events"}
 SUMMARY = "wandb-summary.json"
 CONSOLE = "output.log"
@@ -30,18 +30,18 @@ INSERT_CONSOLE_LINE = """
 insert into console_line (run_id, number, body) values (:run, :number, :body)
     on conflict (run_id, number) do update set body = excluded.body
 """
-CUT = "delete from stream_line where run_id = :run and stream = :stream and number >= :offset"
+DELETE_FROM_OFFSET = "delete from stream_line where run_id = :run and stream = :stream and number >= :offset"
 
 
-def receive(db: Connection, run: Row, request: dict[str, Any], writer_name: str | None = None) -> bool:
-    """Stores one file_stream request; answers whether the run was asked to stop. Writers are named in shared runs."""
+def store(db: Connection, run: Row, request: dict[str, Any], writer_name: str | None = None) -> bool:
+    """Stores one request; returns whether the run was asked to stop. In shared mode the writer has a name."""
     writer, wakes = shared_mode.join(db, run, writer_name) if writer_name else (None, True)
     files = request.get("files") or {}
-    for name, offset, lines in _parts(files):
+    for name, offset, lines in _files(files):
         if name in STREAMS:
             _append(db, run, writer, STREAMS[name], offset, lines)
         elif name == CONSOLE:
-            numbered = enumerate(lines, shared_mode.console_number(writer, offset) if writer else offset)
+            numbered = enumerate(lines, shared_mode.console_line_number(writer, offset) if writer else offset)
             db.executemany(INSERT_CONSOLE_LINE, [{"run": run["id"], "number": n, "body": body} for n, body in numbered])
         elif name == SUMMARY and lines:
             _set_summary(db, run, writer, lines[-1])
@@ -49,7 +49,7 @@ def receive(db: Connection, run: Row, request: dict[str, Any], writer_name: str 
     return bool(run["stop_asked"])
 
 
-def _parts(files: Any) -> Iterator[tuple[str, int, list[str]]]:
+def _files(files: Any) -> Iterator[tuple[str, int, list[str]]]:
     """Name, first line number and lines of each file in a request."""
     for name, part in files.items() if isinstance(files, dict) else [("files", files)]:
         offset, lines = (part.get("offset") or 0, part.get("content") or []) if isinstance(part, dict) else (None, None)
@@ -63,36 +63,36 @@ def _parts(files: Any) -> Iterator[tuple[str, int, list[str]]]:
 def _append(db: Connection, run: Row, writer: Row | None, stream: str, offset: int, lines: list[str]) -> None:
     """Stores lines one by one: an offline run sends all of them in one request, too many to hold them parsed."""
     if writer:
-        lines = shared_mode.fresh(db, writer, stream, offset, lines)
+        lines = shared_mode.new_lines(db, writer, stream, offset, lines)
         offset = history.line_count(db, run, stream)
-    cut = db.execute(CUT, {"run": run["id"], "stream": stream, "offset": offset}).rowcount
+    overwritten = db.execute(DELETE_FROM_OFFSET, {"run": run["id"], "stream": stream, "offset": offset}).rowcount
     numbered: Iterator[Numbered] = ((n, _object(line, stream), line) for n, line in enumerate(lines, offset))
     known = history.keys(run)
     if stream == "history":
         if writer:
             numbered = shared_mode.with_steps(run, numbered)
-        elif not cut:
-            numbered = (item for item in numbered if not _was_sent(db, run, item[1]))
-        numbered = _learning(known, numbered)
+        elif not overwritten:
+            numbered = (item for item in numbered if not _is_duplicate(db, run, item[1]))
+        numbered = _counting(known, numbered)
     values = {"run": run["id"], "stream": stream}
     db.executemany(INSERT_LINE, (values | {"number": n, "step": _step(row), "body": body} for n, row, body in numbered))
-    if stream == "history" and cut:
-        recount(db, run)
+    if stream == "history" and overwritten:
+        recount_keys(db, run)
     elif stream == "history":
-        _remember(db, run, known)
+        _save_keys(db, run, known)
 
 
-def _was_sent(db: Connection, run: Row, row: dict[str, Any]) -> bool:
+def _is_duplicate(db: Connection, run: Row, row: dict[str, Any]) -> bool:
     """Whether the run has this very row, its time included: an offline run that is synced again sends all anew."""
     step = _step(row)
     if step is None or step > run["last_step"]:
         return False
-    held = db.all(
+    lines = db.all(
         "select body from stream_line where run_id = :run and stream = 'history' and step = :step",
         run=run["id"],
         step=step,
     )
-    return any(history.finite(loads(line["body"])) == history.finite(row) for line in held)
+    return any(history.finite(loads(line["body"])) == history.finite(row) for line in lines)
 
 
 def _object(line: str, stream: str) -> dict[str, Any]:
@@ -102,27 +102,27 @@ def _object(line: str, stream: str) -> dict[str, Any]:
     return row
 
 
-def recount(db: Connection, run: Row) -> Row:
-    """Learns the keys of the history from its lines alone, after some were taken away; answers their last values."""
+def recount_keys(db: Connection, run: Row) -> Row:
+    """Counts the history's keys anew, after lines were removed. Returns the last value of each."""
     known: dict[str, Any] = {"keys": {}, "lastStep": -1}
     last: Row = {}
     for line in db.execute(history.BODIES, {"run": run["id"], "stream": "history"}):
         row = loads(line["body"])
-        _learn(known, row)
+        _count(known, row)
         last |= row
-    _remember(db, run, known)
+    _save_keys(db, run, known)
     return last
 
 
-def _learning(known: dict[str, Any], numbered: Iterator[Numbered]) -> Iterator[Numbered]:
-    """The lines, whose keys are known when they have gone by."""
+def _counting(known: dict[str, Any], numbered: Iterator[Numbered]) -> Iterator[Numbered]:
+    """The same lines; the keys of each are counted as it passes."""
     for item in numbered:
-        _learn(known, item[1])
+        _count(known, item[1])
         yield item
 
 
-def _learn(known: dict[str, Any], row: Row) -> None:
-    """Keeps up which keys the history has, the types of their values, and the last of them."""
+def _count(known: dict[str, Any], row: Row) -> None:
+    """Counts a row's keys: the types of their values, and the last value."""
     known["lastStep"] = max(known["lastStep"], _step(row) or 0)
     for key, value in leaves(row):
         if isinstance(value, dict) and "_type" not in value:
@@ -145,11 +145,8 @@ def _learn(known: dict[str, Any], row: Row) -> None:
             entry["previousValue"] = now
 
 
-def _remember(db: Connection, run: Row, known: dict[str, Any]) -> None:
-    """Writes down the keys.
-
-    All of it is written with each request, while nobody else writes: so there are MOST_KEYS of them, and no long texts.
-    """
+def _save_keys(db: Connection, run: Row, known: dict[str, Any]) -> None:
+    """Saves the keys. Every request does, while nobody else can write: hence MOST_KEYS, and no long texts."""
     db.execute(
         "update run set history_keys = :keys, last_step = :step where id = :run",
         {"keys": json.dumps(known["keys"]), "step": known["lastStep"], "run": run["id"]},
