@@ -50,7 +50,7 @@ class TrackedRun:
     def use_model(self, name: str) -> Path:
         return self.dep(name)
 
-    def opened(self) -> None:
+    def wandb_run(self) -> None:
         pass
 
 

@@ -1,9 +1,9 @@
-"""DVC ↔ W&B: a DVC project's stages as W&B runs, its outputs as artifacts, tied together by content.
+"""DVC ↔ W&B: mirrors a DVC project's stages as W&B runs, and its outputs as artifacts with the same content.
 
-Works for any DVC project. `tracked_run` is what stage scripts use; `dvc-wandb --help` shows the rest.
+Works for any DVC project. Stage scripts use `tracked_run`; `dvc-wandb --help` shows the commands.
 """
 
-from dvc_wandb.errors import LineageError, first_line
+from dvc_wandb.errors import DvcWandbError, first_line
 from dvc_wandb.recorder.tracked_run import TrackedRun, tracked_run
 
-__all__ = ["LineageError", "TrackedRun", "first_line", "tracked_run"]
+__all__ = ["DvcWandbError", "TrackedRun", "first_line", "tracked_run"]

@@ -1,8 +1,7 @@
-"""Ctrl-C that can't be lost.
+"""Makes sure that no Ctrl-C is lost.
 
-Python raises KeyboardInterrupt wherever the main thread happens to be. In a destructor, or in a callback of the garbage
-collector, it is printed and dropped, and a command would go on to its end. So the interrupt is remembered here, and
-`check` raises it again.
+Python raises KeyboardInterrupt wherever the main thread is. In a destructor, or in a callback of the garbage collector,
+Python prints it and drops it, and the command would go on. So we remember the interrupt, and `check` raises it again.
 """
 
 from __future__ import annotations
@@ -14,14 +13,14 @@ from types import FrameType
 _interrupted = threading.Event()
 
 
-def remember() -> None:
-    """Remember Ctrl-C from now on. A process that was started to ignore it, as a shell's `&` does, goes on doing so."""
+def install_handler() -> None:
+    """Remember Ctrl-C from now on. If the process ignores Ctrl-C, as after a shell's `&`, it still does."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupt)
 
 
 def check() -> None:
-    """Raises KeyboardInterrupt where the process was interrupted, whatever became of the first one."""
+    """Raises KeyboardInterrupt if the process was interrupted before, even if the first one was lost."""
     if _interrupted.is_set():
         raise KeyboardInterrupt
 

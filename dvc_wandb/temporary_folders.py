@@ -1,6 +1,7 @@
-"""Folders that are gone when this process ends. What a killed one left behind, the next process removes.
+"""Temporary folders, removed when the process ends. The next process removes those of a killed one.
 
-A process holds a lock beside the folder that its own lie in; the kernel lets go of it however the process ends.
+All of a process's folders are in one folder. The process holds a lock on the file beside it; the kernel releases the
+lock however the process ends.
 """
 
 from __future__ import annotations
@@ -21,23 +22,23 @@ PREFIX = "dvc-wandb-tmp-"
 
 
 def folder(parent: Path | None = None) -> Path:
-    """A new folder in `parent`, else where the system keeps what is temporary."""
+    """A new folder in `parent`, by default the system's temporary folder."""
     return Path(tempfile.mkdtemp(dir=_of_process(parent or Path(tempfile.gettempdir()))))
 
 
 @cache
 def _of_process(parent: Path) -> Path:
-    """The folder in `parent` that holds those of this process."""
+    """The folder in `parent` that has all folders of this process."""
     from filelock import FileLock
 
     _remove_abandoned(parent)
-    made = parent / f"{PREFIX}{secrets.token_hex(4)}"
-    lock = FileLock(_lock_of(made))
+    path = parent / f"{PREFIX}{secrets.token_hex(4)}"
+    lock = FileLock(_lock_of(path))
     with contextlib.suppress(OSError):  # a file system without locks
         lock.acquire()
-    made.mkdir(mode=0o700)
-    atexit.register(_remove, made, lock)  # which keeps the lock until then
-    return made
+    path.mkdir(mode=0o700)
+    atexit.register(_remove, path, lock)  # holds a reference to the lock until then
+    return path
 
 
 def _remove_abandoned(parent: Path) -> None:
@@ -45,12 +46,15 @@ def _remove_abandoned(parent: Path) -> None:
 
     for path in parent.glob(f"{PREFIX}*.lock"):
         lock = FileLock(path)
-        with contextlib.suppress(OSError), lock.acquire(blocking=False):  # else another process's, or another user's
+        with (
+            contextlib.suppress(OSError),
+            lock.acquire(blocking=False),
+        ):  # else its process is alive, or another user owns it
             _remove(path.with_suffix(""), lock)
 
 
 def _remove(folder: Path, lock: BaseFileLock) -> None:
-    """While the lock is held: its file goes last, so that a kill leaves nothing that the next process doesn't find."""
+    """Call it with the lock held. The lock's file goes last: the next process finds by it what a killed one left."""
     shutil.rmtree(folder, ignore_errors=True)
     _lock_of(folder).unlink(missing_ok=True)
     lock.release()

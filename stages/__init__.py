@@ -1,1 +1,1 @@
-"""The five stages of the pipeline, each a script of its own: prepare → train → register → evaluate → promote."""
+"""The five stages of the pipeline, one script each: prepare → train → register → evaluate → promote."""

@@ -1,8 +1,8 @@
-"""Keras set up so that equal inputs give equal bytes on every x86-64 machine.
+"""Sets Keras up so that equal inputs give equal bytes on every x86-64 Linux machine.
 
-Seeds and deterministic kernels make runs on one machine equal. Between machines the order of additions has to be
-the same too: it follows the number of threads and the vector instructions, so both are fixed. What a user's
-environment or ~/.keras/keras.json could change is set as well.
+Seeds and deterministic kernels make two runs on one machine equal. Two machines must also add up in the same order.
+That order depends on the number of threads and on the vector instructions, so both are fixed. Settings that a user's
+environment or ~/.keras/keras.json could change are fixed too.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any
 
-THREADS = 4  # of one operation; a fixed number, also where there are fewer cores
+THREADS = 4  # per operation, on any number of cores
 
 SETTINGS = {
     "ONEDNN_MAX_CPU_ISA": "AVX2",
@@ -26,11 +26,11 @@ SETTINGS = {
     "KERAS_BACKEND": "tensorflow",
     "TF_USE_LEGACY_KERAS": "0",
 }
-UNSET = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH")  # would end a training before params.yaml says
+UNSET = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH")  # they would end the training early
 
 
 def keras_for(seed: int) -> Any:
-    """Import Keras, seeded by `seed`; call it before anything else imports TensorFlow."""
+    """Import Keras and seed it. Call this before anything else imports TensorFlow."""
     os.environ.update(SETTINGS)
     for name in UNSET:
         os.environ.pop(name, None)
@@ -40,7 +40,7 @@ def keras_for(seed: int) -> Any:
         import tensorflow as tf
         from absl import logging
 
-        logging.set_verbosity(logging.ERROR)  # .h5 is meant, though Keras calls it legacy
+        logging.set_verbosity(logging.ERROR)  # we save .h5 on purpose; Keras warns that it is legacy
         tf.config.threading.set_intra_op_parallelism_threads(THREADS)
         tf.config.experimental.enable_op_determinism()
 
@@ -54,10 +54,10 @@ def keras_for(seed: int) -> Any:
 
 @contextlib.contextmanager
 def _stderr_held_back() -> Iterator[None]:
-    """Show what is written to stderr within the block only where the block fails.
+    """Within the block, hold stderr back; print it only if the block fails.
 
-    TensorFlow writes a few lines about the machine while it starts, whatever its log level. They come from C++, so it
-    is the file descriptor that is turned away.
+    TensorFlow prints a few lines about the machine when it starts, at any log level. They come from C++, so we redirect
+    the file descriptor.
     """
     sys.stderr.flush()
     terminal = os.dup(2)
@@ -76,16 +76,16 @@ def _stderr_held_back() -> Iterator[None]:
             os.close(terminal)
 
 
-def say_where_bytes_may_differ() -> None:
-    """One line on a machine for which equal bytes can't be promised."""
+def warn_if_not_reproducible() -> None:
+    """Print one line on a machine that may give other bytes."""
     machine, has_avx2 = platform.machine(), True
     if sys.platform == "linux" and machine == "x86_64":
         with open("/proc/cpuinfo") as file:
             has_avx2 = " avx2 " in file.read().replace("\n", " ")
     if sys.platform != "linux" or machine != "x86_64" or not has_avx2:
-        here = f"{sys.platform} on {machine}" + ("" if has_avx2 else " without AVX2")
+        platform_name = f"{sys.platform} on {machine}" + ("" if has_avx2 else " without AVX2")
         print(
-            f"Bytes equal to the committed dvc.lock are promised on x86-64 Linux with AVX2; this is {here}: "
+            f"Bytes equal to the committed dvc.lock are promised on x86-64 Linux with AVX2; this is {platform_name}: "
             "the model may differ in its last digits.",
             file=sys.stderr,
         )

@@ -1,7 +1,8 @@
-"""The gate before production, as pure functions: thresholds, then champion against challenger on the same digits.
+"""The gate before production, as pure functions: first thresholds, then a comparison with the model in production.
 
-Two models that are right on nearly all digits differ by the few that one of them alone gets right. McNemar's exact
-test asks how often a fair coin would give a split of these as uneven (Q. McNemar, Psychometrika 12, 1947).
+The champion is the model in production, the challenger is the new one. Both are compared on the same digits. Some
+digits only one of the two gets right. McNemar's exact test says how often chance alone would split these digits as
+unevenly (Q. McNemar, Psychometrika 12, 1947).
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ import numpy as np
 
 from dvc_wandb.production import PERSON, Record
 
-SHORT = 8  # characters of an md5 that stand for a model in a sentence
+SHORT = 8  # characters of an md5 in a sentence
 
 
 @dataclass(frozen=True)
 class GateRule:
-    """What params.yaml asks of a model, under `promote`."""
+    """The parameters under `promote` in params.yaml."""
 
     min_accuracy: float
     max_loss: float
@@ -29,7 +30,7 @@ class GateRule:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two models on the same digits: how many each gets right, and how many it alone does."""
+    """Two models on the same digits: how many each gets right, and how many only that one does."""
 
     digits: int
     champion_right: int
@@ -43,13 +44,13 @@ class Comparison:
 
     @property
     def gain(self) -> float:
-        """The challenger's accuracy less the champion's."""
+        """The challenger's accuracy minus the champion's."""
         return (self.challenger_right - self.champion_right) / self.digits
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a model passes, by which rule, and why in words."""
+    """Whether a model passes, by which rule, and why."""
 
     passes: bool
     rule: str
@@ -57,7 +58,7 @@ class Verdict:
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
-    """The exact two-sided p-value: of n = a + b fair coins, at most min(a, b) fall on either side."""
+    """The exact two-sided p-value of McNemar's test, from the numbers of digits that only one of the two gets right."""
     n = only_first + only_second
     ways, term = 0, 1
     for k in range(min(only_first, only_second) + 1):
@@ -67,74 +68,74 @@ def mcnemar(only_first: int, only_second: int) -> float:
 
 
 def compare(actual: np.ndarray, champion: np.ndarray, challenger: np.ndarray) -> Comparison:
-    """Labels and two models' predictions, each of shape (n,), held against each other digit by digit."""
-    first, second = champion == actual, challenger == actual
+    """Compare two models' predictions digit by digit. The labels and both predictions have shape (n,)."""
+    champion_hits, challenger_hits = champion == actual, challenger == actual
     return Comparison(
         digits=len(actual),
-        champion_right=int(first.sum()),
-        challenger_right=int(second.sum()),
-        only_champion=int((first & ~second).sum()),
-        only_challenger=int((second & ~first).sum()),
+        champion_right=int(champion_hits.sum()),
+        challenger_right=int(challenger_hits.sum()),
+        only_champion=int((champion_hits & ~challenger_hits).sum()),
+        only_challenger=int((challenger_hits & ~champion_hits).sum()),
     )
 
 
-def compared(found: Comparison | None) -> dict[str, Any]:
-    """The comparison in numbers, for the report."""
-    if found is None:
+def comparison_metrics(comparison: Comparison | None) -> dict[str, Any]:
+    """The numbers of the comparison, for the report."""
+    if comparison is None:
         return {"champion_accuracy": None, "only_champion_right": None, "only_candidate_right": None, "p_value": None}
     return {
-        "champion_accuracy": found.champion_right / found.digits,
-        "only_champion_right": found.only_champion,
-        "only_candidate_right": found.only_challenger,
-        "p_value": found.p_value,
+        "champion_accuracy": comparison.champion_right / comparison.digits,
+        "only_champion_right": comparison.only_champion,
+        "only_candidate_right": comparison.only_challenger,
+        "p_value": comparison.p_value,
     }
 
 
 def thresholds(rule: GateRule, accuracy: float, loss: float) -> Verdict:
-    """Whether a model is good enough for production at all."""
-    right, sure = accuracy >= rule.min_accuracy, loss <= rule.max_loss
+    """Whether a model is good enough for production."""
+    accurate, confident = accuracy >= rule.min_accuracy, loss <= rule.max_loss
     why = (
-        f"accuracy {shown(accuracy, '.6g', rule.min_accuracy)} {'≥' if right else '<'} {rule.min_accuracy!r} and "
-        f"loss {shown(loss, '.6g', rule.max_loss)} {'≤' if sure else '>'} {rule.max_loss!r}"
+        f"accuracy {shortest(accuracy, '.6g', rule.min_accuracy)} {'≥' if accurate else '<'} {rule.min_accuracy!r} and "
+        f"loss {shortest(loss, '.6g', rule.max_loss)} {'≤' if confident else '>'} {rule.max_loss!r}"
     )
-    return Verdict(right and sure, "thresholds", why)
+    return Verdict(accurate and confident, "thresholds", why)
 
 
-def shown(number: float, form: str, bound: float) -> str:
-    """A number as short as it still reads on its side of `bound`."""
+def shortest(number: float, form: str, bound: float) -> str:
+    """`number` in the format `form`; in full if rounding would move it across `bound`."""
     short = format(number, form)
     return short if (float(short) < bound, float(short) > bound) == (number < bound, number > bound) else repr(number)
 
 
-def against_champion(rule: GateRule, found: Comparison) -> Verdict:
-    """Whether the challenger may take the champion's place."""
-    p, certain = found.p_value, found.p_value <= rule.significance
-    chance = f"p = {shown(p, '.3g', rule.significance)} {'≤' if certain else '>'} {rule.significance!r}"
-    digits = "1 digit" if found.only_challenger == 1 else f"{found.only_challenger} digits"
-    alone = f"it alone is right on {digits}, the champion alone on {found.only_champion}"
+def against_champion(rule: GateRule, comparison: Comparison) -> Verdict:
+    """Whether the challenger may replace the champion."""
+    p, significant = comparison.p_value, comparison.p_value <= rule.significance
+    chance = f"p = {shortest(p, '.3g', rule.significance)} {'≤' if significant else '>'} {rule.significance!r}"
+    digits = "1 digit" if comparison.only_challenger == 1 else f"{comparison.only_challenger} digits"
+    alone = f"it alone is right on {digits}, the champion alone on {comparison.only_champion}"
     if rule.require == "better":
-        passes = certain and found.gain > 0
-        judged = "better" if passes else "worse" if certain else "no difference that is more than chance"
+        passes = significant and comparison.gain > 0
+        judged = "better" if passes else "worse" if significant else "no difference that is more than chance"
         return Verdict(passes, "better", f"{alone}: {judged} ({chance})")
-    if certain and found.gain < 0:
+    if significant and comparison.gain < 0:
         return Verdict(False, "not_worse", f"{alone}: worse ({chance})")
-    # As counts of digits: 0.9 - 0.89 is a little more than 0.01
-    if -found.gain * found.digits > rule.tolerated_drop * found.digits + 1e-9:
-        drop = f"accuracy drops by {shown(-found.gain, '.4f', rule.tolerated_drop)} > {rule.tolerated_drop!r}"
+    # Compare counts of digits: as floats, 0.9 - 0.89 is a little more than 0.01
+    if -comparison.gain * comparison.digits > rule.tolerated_drop * comparison.digits + 1e-9:
+        drop = f"accuracy drops by {shortest(-comparison.gain, '.4f', rule.tolerated_drop)} > {rule.tolerated_drop!r}"
         return Verdict(False, "not_worse", f"{alone}: {drop}")
     return Verdict(True, "not_worse", f"{alone}: not worse ({chance})")
 
 
 def champion_of(record: Record, candidate: str) -> str | None:
-    """The model to hold `candidate` against.
+    """The model to compare `candidate` with.
 
-    One that is in production already is judged again as then, so that a re-run gives the same bytes.
+    If `candidate` is in production already, that is the model it replaced. So a re-run gives the same bytes.
     """
     return record.replaces if record.model_md5 == candidate else record.model_md5
 
 
-def is_settled(record: Record, candidate: str) -> Verdict | None:
-    """What a person's decision leaves to say of `candidate`; None where the gate is free to judge."""
+def person_verdict(record: Record, candidate: str) -> Verdict | None:
+    """The verdict on `candidate` that a person's decision fixes; None if the gate may decide."""
     if record.model_md5 == candidate and record.decided_by == PERSON:
         return Verdict(True, "person", f"a person decided: {record.reason}")
     if candidate in record.only_by_person:
@@ -143,25 +144,27 @@ def is_settled(record: Record, candidate: str) -> Verdict | None:
     return None
 
 
-def decide(rule: GateRule, accuracy: float, loss: float, champion: str | None, found: Comparison | None) -> Verdict:
-    """The gate: thresholds, then `found`, the comparison with the champion; None where that can't be had."""
-    enough = thresholds(rule, accuracy, loss)
-    if not enough.passes:
-        return enough
+def decide(
+    rule: GateRule, accuracy: float, loss: float, champion: str | None, comparison: Comparison | None
+) -> Verdict:
+    """Apply the thresholds, then the comparison. `comparison` is None if the champion can't be measured."""
+    threshold_verdict = thresholds(rule, accuracy, loss)
+    if not threshold_verdict.passes:
+        return threshold_verdict
     if champion is None:
-        return Verdict(True, "no_champion", f"{enough.why}; no champion yet")
-    if found is None:
+        return Verdict(True, "no_champion", f"{threshold_verdict.why}; no champion yet")
+    if comparison is None:
         why = (
             f"the champion {short(champion)} was measured on other digits, and its bytes are neither in the "
             "workspace nor in DVC's cache nor in the registry: this waits for a person"
         )
-        return Verdict(False, "waits_for_person", f"{enough.why}; {why}")
-    verdict = against_champion(rule, found)
-    return Verdict(verdict.passes, verdict.rule, f"{enough.why}; {verdict.why}")
+        return Verdict(False, "waits_for_person", f"{threshold_verdict.why}; {why}")
+    verdict = against_champion(rule, comparison)
+    return Verdict(verdict.passes, verdict.rule, f"{threshold_verdict.why}; {verdict.why}")
 
 
 def outcome(verdict: Verdict, candidate: str, champion: str | None, holder: str | None) -> str:
-    """What becomes of production, as the end of the sentence."""
+    """The end of the sentence: what is in production now."""
     if verdict.passes:
         return f"model {short(candidate)} " + (f"replaces {short(champion)}" if champion else "becomes production")
     stays = f"{short(holder)} stays production" if holder else "nothing is in production"

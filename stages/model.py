@@ -1,4 +1,4 @@
-"""A network in a file: read, and measured on digits. Import it once Keras is set up: see determinism.py."""
+"""Loads a network from a file, and measures it on digits. Keras must be set up first: see determinism.py."""
 
 from __future__ import annotations
 
@@ -9,43 +9,43 @@ from typing import Any
 
 import numpy as np
 
-from dvc_wandb import LineageError, first_line
+from dvc_wandb import DvcWandbError, first_line
 from stages.dataset import CLASSES
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What a network makes of n digits: `chances` float32 (n, 10), a row a digit, a column a class."""
+class Measurement:
+    """A network's results on n digits: `probabilities` float32 (n, 10), one row per digit, one column per class."""
 
     loss: float
     accuracy: float
-    chances: np.ndarray
+    probabilities: np.ndarray
 
     @property
     def predicted(self) -> np.ndarray:
-        """The class that it is surest of, int64 (n,)."""
-        return self.chances.argmax(axis=1)
+        """The most probable class of each digit, int64 (n,)."""
+        return self.probabilities.argmax(axis=1)
 
 
-def measure(keras: Any, path: Path, x: np.ndarray, y: np.ndarray) -> Measured:
-    """Measure the network in `path` on images (n, 28, 28, 1) with labels (n,); raises LineageError where it is none."""
+def measure(keras: Any, path: Path, x: np.ndarray, y: np.ndarray) -> Measurement:
+    """Measure the network in `path` on images (n, 28, 28, 1) with labels (n,). Raises DvcWandbError as `load` does."""
     model = load(keras, path)
     loss, accuracy = model.evaluate(x, keras.utils.to_categorical(y, CLASSES), verbose=0)
-    return Measured(loss, accuracy, model.predict(x, verbose=0))
+    return Measurement(loss, accuracy, model.predict(x, verbose=0))
 
 
 def load(keras: Any, path: Path) -> Any:
-    """The model in `path`; raises LineageError where that is no network that tells ten digits apart."""
+    """The network in `path`. Raises DvcWandbError if the file can't be read, or holds another kind of network."""
     try:
         with tempfile.TemporaryDirectory() as folder:
-            named = Path(folder) / "model.h5"  # Keras goes by the suffix, which DVC's cache leaves out
-            named.symlink_to(path.absolute())
-            model = keras.models.load_model(named)
-    except Exception as error:  # h5py and Keras raise a dozen kinds for a broken file
-        raise LineageError(
+            link = Path(folder) / "model.h5"  # Keras needs the suffix, which files in DVC's cache lack
+            link.symlink_to(path.absolute())
+            model = keras.models.load_model(link)
+    except Exception as error:  # h5py and Keras raise many kinds for a broken file
+        raise DvcWandbError(
             f"{path} can't be read as a Keras model ({first_line(error)}). "
             "`dvc checkout --force` restores it, `dvc repro train` makes it anew."
         ) from None
     if not model.compiled or model.input_shape[1:] != (28, 28, 1) or model.output_shape[1:] != (CLASSES,):
-        raise LineageError(f"{path} holds another network than `train` makes. `dvc checkout --force` restores it.")
+        raise DvcWandbError(f"{path} holds another network than `train` makes. `dvc checkout --force` restores it.")
     return model

@@ -1,4 +1,4 @@
-"""What each parameter of params.yaml may be. A wrong one ends in one sentence before anything is computed."""
+"""The rules for the parameters in params.yaml. A wrong value ends the stage at once, with one sentence."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from dvc_wandb import LineageError, TrackedRun
+from dvc_wandb import DvcWandbError, TrackedRun
 
 Rule = tuple[str, Callable[[Any], bool]]  # what is allowed, in words and as a check
 
@@ -40,12 +40,15 @@ def _is_target(value: Any) -> bool:
     return isinstance(value, str) and re.fullmatch(r"[\w.-]{1,128}/[\w.-]{1,128}", value, flags=re.ASCII) is not None
 
 
-def whole(least: int, most: int) -> Rule:
-    return f"a whole number from {least:,} to {most:,}", lambda value: _is_whole(value) and least <= value <= most
+def whole(minimum: int, maximum: int) -> Rule:
+    return (
+        f"a whole number from {minimum:,} to {maximum:,}",
+        lambda value: _is_whole(value) and minimum <= value <= maximum,
+    )
 
 
-def number(least: float, most: float) -> Rule:
-    return f"a number from {least:g} to {most:g}", lambda value: _is_number(value) and least <= value <= most
+def number(minimum: float, maximum: float) -> Rule:
+    return f"a number from {minimum:g} to {maximum:g}", lambda value: _is_number(value) and minimum <= value <= maximum
 
 
 SIZE: Rule = ("auto, or a whole number of at least 10", _is_size)
@@ -74,10 +77,10 @@ RULES: dict[str, Rule] = {
 
 
 def checked(run: TrackedRun) -> dict[str, Any]:
-    """The stage's parameters by their dotted names; raises LineageError at the first that isn't allowed.
+    """The stage's parameters by their dotted names. Raises DvcWandbError for the first one that isn't allowed.
 
-    The packages are parameters too: with other versions than packages.yaml names, dvc.lock would claim what
-    isn't so.
+    The versions of packages are parameters too. If other versions are installed than packages.yaml names, dvc.lock
+    would be wrong.
     """
     for name, value in run.params_in("packages.yaml").items():
         try:
@@ -85,15 +88,15 @@ def checked(run: TrackedRun) -> dict[str, Any]:
         except PackageNotFoundError:
             installed = "none"
         if installed != str(value):
-            raise LineageError(
+            raise DvcWandbError(
                 f"packages.yaml: {name} is {value}, but {installed} is installed. `pip install -r requirements.txt` "
                 f"installs what dvc.lock was made with; to use another version, write it there and into packages.yaml."
             )
     params = run.params_in("params.yaml")
     for name, value in params.items():
         if name not in RULES:
-            raise LineageError(f"dvc.yaml names the parameter {name}; stages/params.py has no rule for it yet.")
+            raise DvcWandbError(f"dvc.yaml names the parameter {name}; stages/params.py has no rule for it yet.")
         allowed, fits = RULES[name]
         if not fits(value):
-            raise LineageError(f"params.yaml: {name} is {value!r}; it must be {allowed}.")
+            raise DvcWandbError(f"params.yaml: {name} is {value!r}; it must be {allowed}.")
     return params

@@ -1,4 +1,4 @@
-"""Digits as pictures, for `dvc plots show` and W&B."""
+"""Draws digits, for `dvc plots show` and W&B."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-ACROSS, DIGIT, WIDTH, HEIGHT = 5, 84, 132, 116  # digits side by side, and pixels
+ACROSS, DIGIT, WIDTH, HEIGHT = 5, 84, 132, 116  # digits in a row, then pixels
 
 
 def draw(path: Path, digits: list[tuple[np.ndarray, str]], without: str) -> None:
-    """A sheet of digits, float (28, 28) in [0, 1], each over its caption; `without` is written where there are none."""
+    """Draw digits, float (28, 28) in [0, 1], each with its caption below. Without any, write `without`."""
     from PIL import Image, ImageDraw, ImageFont
 
     down = max(1, -(-len(digits) // ACROSS))
@@ -25,4 +25,4 @@ def draw(path: Path, digits: list[tuple[np.ndarray, str]], without: str) -> None
         pen.text((left - 14, top + DIGIT + 4), caption, fill=0, font=font)
     if not digits:
         pen.text((10, 50), without, fill=0, font=font)
-    sheet.save(path, compress_level=0)  # stored, since zlib's bytes differ between its builds
+    sheet.save(path, compress_level=0)  # not compressed: two builds of zlib give different bytes

@@ -1,9 +1,10 @@
-"""Choose the digits: balanced training and evaluation splits of real handwritten ones.
+"""Choose the digits: balanced training and evaluation splits of handwritten digits.
 
     digits ──▶ prepare ──▶ data/mnist: train.npz (x_train, y_train), eval.npz (x_eval, y_eval)
 
-Images are float32 in [0, 1] of shape (n, 28, 28, 1), labels int64. Run by `dvc repro`, or alone:
-python -m stages.prepare
+Images are float32 in [0, 1] of shape (n, 28, 28, 1), labels int64.
+
+Run by `dvc repro`, or alone: python -m stages.prepare
 """
 
 from __future__ import annotations
@@ -45,10 +46,10 @@ def main() -> None:
 
 
 def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """An .npz whose bytes depend on the arrays alone.
+    """Write an .npz whose bytes depend on the arrays alone.
 
-    Those of numpy.savez change with Python's patch release (3.11.4 writes other headers than 3.11.2); compressed ones
-    with the build of zlib.
+    The bytes of numpy.savez depend on Python's patch release: 3.11.4 writes other headers than 3.11.2. Compressed bytes
+    depend on the build of zlib.
     """
     with zipfile.ZipFile(path, "w") as archive:
         for name, array in arrays.items():
@@ -58,10 +59,10 @@ def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
 
 
 def tables(folder: Path) -> dict[str, Any]:
-    """W&B Tables of the dataset, one row a digit with its picture: `train_table` and `eval_table`."""
+    """W&B tables of the dataset, `train_table` and `eval_table`: one row per digit, with its picture."""
     import wandb
 
-    found = {}
+    tables_by_name = {}
     for name in ("train", "eval"):
         x, y = load_split(folder, name)
         table = wandb.Table(data=[], columns=[])
@@ -70,8 +71,8 @@ def tables(folder: Path) -> dict[str, Any]:
         # uint8 on purpose: wandb.Image casts floats in [0, 1] without scaling, which gives black pictures
         pictures = np.rint(x * 255).astype("uint8")
         table.add_computed_columns(lambda row, _, pictures=pictures: {"img": wandb.Image(pictures[row])})
-        found[f"{name}_table"] = table
-    return found
+        tables_by_name[f"{name}_table"] = table
+    return tables_by_name
 
 
 if __name__ == "__main__":

@@ -1,12 +1,11 @@
-"""Promote the model: one that passes the gate becomes production.
+"""Promote the model: if it passes the gate, it is in production.
 
     receipt, metrics, predictions ──▶ promote ──▶ production.json, reports/: promotion.json, gate.json,
                                                   predictions.json, disagreements.png
 
-promotion.json is the decision with all that it rests on, gate.json the numbers of it that DVC shows as metrics.
-production.json is the record, in git, of what is in production; it is read as well as written, so that a model that
-fails leaves it as it was. gate.py has the rules. The registry's alias follows the record (`meta.wandb.promotes` in
-dvc.yaml). Run by `dvc repro`, or alone: python -m stages.promote
+promotion.json is the decision, with all that it is based on; gate.json has the numbers of it that DVC shows as metrics.
+production.json, in git, is the record of what is in production; a model that fails leaves it as it was. gate.py has the
+rules. The registry's alias follows the record. Run by `dvc repro`, or alone: python -m stages.promote
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ from stages.dataset import load_split
 from stages.gate import GateRule
 from stages.params import checked
 from stages.pictures import draw
+from stages.predictions import Predictions
 
 
 def main() -> None:
@@ -37,72 +37,74 @@ def main() -> None:
         record = before if before and before.registered_model == receipt["registered_model"] else None
         record = record or Record(receipt["registered_model"])
 
-        # What the candidate says of each digit, and what is known of others
+        # Read the predictions of the candidate, and those of other models on the same digits
         x, _ = load_split(run.dep("mnist"), "eval")
         eval_md5 = hashlib.md5((run.dep("mnist") / "eval.npz").read_bytes()).hexdigest()
         actual, predicted = predictions.of_evaluation(run.dep("confusion.csv"))
-        said = {**predictions.read(run.out("predictions.json"), eval_md5), candidate: predicted}
+        by_model = {**predictions.read(run.out("predictions.json"), eval_md5), candidate: predicted}
         scores = {"accuracy": float((predicted == actual).mean()), "loss": metrics["loss"]}
 
-        # Judge it, against the champion on the same digits where it is good enough
+        # Apply the gate. Measure the champion only if the decision needs it
         champion = gate.champion_of(record, candidate)
-        verdict = gate.is_settled(record, candidate)
-        unknown = champion == record.model_md5 and not record.eval_md5  # a person's choice that nobody has measured
-        measures = None
-        if champion and champion not in said and (unknown or (not verdict and gate.thresholds(rule, **scores).passes)):
-            measures = measured_anew(run, record.registered_model, champion, params["seed"], said)
-        found = gate.compare(actual, said[champion], predicted) if champion in said else None
-        verdict = verdict or gate.decide(rule, **scores, champion=champion, found=found)
+        verdict = gate.person_verdict(record, candidate)
+        unknown = champion == record.model_md5 and not record.eval_md5  # a person chose it, and it was never measured
+        is_needed = unknown or (not verdict and gate.thresholds(rule, **scores).passes)
+        champion_scores = None
+        if champion and champion not in by_model and is_needed:
+            champion_scores = measure_again(run, record.registered_model, champion, params["seed"], by_model)
+        comparison = gate.compare(actual, by_model[champion], predicted) if champion in by_model else None
+        verdict = verdict or gate.decide(rule, **scores, champion=champion, comparison=comparison)
         sentence = f"{verdict.why}: {gate.outcome(verdict, candidate, champion, record.model_md5)}."
 
-        # Record what is in production now; what is there already stays as it is, to the byte
+        # Record what is in production. If that doesn't change, the file stays as it is, byte for byte
         if record.model_md5 == candidate:
-            after = record if record.eval_md5 else record.measured(eval_md5, scores)
+            after = record if record.eval_md5 else record.with_metrics(eval_md5, scores)
         elif verdict.passes:
             after = record.by_gate(candidate, eval_md5, scores, verdict.why)
         else:
-            after = record.measured(eval_md5, measures) if unknown and measures else record
+            after = record.with_metrics(eval_md5, champion_scores) if unknown and champion_scores else record
         if after != before:
             production.write(file, after)
 
-        # And the decision, with all that it rests on
-        kept = {md5: said[md5] for md5 in (champion, candidate) if md5 and md5 in said}
+        # Record the decision, and what it is based on
+        kept = {md5: by_model[md5] for md5 in (champion, candidate) if md5 and md5 in by_model}
         predictions.write(run.out("predictions.json"), eval_md5, actual, kept)
         facts = {"promoted": verdict.passes, "rule": verdict.rule, "candidate": candidate, "champion": champion}
         production.write_facts(
             run.out("promotion.json"),
-            {**facts, **scores, **asdict(rule), **gate.compared(found), "decision": sentence},
+            {**facts, **scores, **asdict(rule), **gate.comparison_metrics(comparison), "decision": sentence},
         )
-        numbers = {"gain": found.gain, "p_value": found.p_value} if found else {"gain": None, "p_value": None}
+        numbers = (
+            {"gain": comparison.gain, "p_value": comparison.p_value} if comparison else {"gain": None, "p_value": None}
+        )
         production.write_facts(run.out("gate.json"), {"promoted": int(verdict.passes), **numbers})
         draw_disagreements(run.out("disagreements.png"), x, actual, list(kept.values()))
         print(sentence)
 
 
-def measured_anew(run: TrackedRun, target: str, md5: str, seed: int, said: predictions.Said) -> dict[str, float] | None:
-    """The scores of a model of the past on today's digits, and into `said` what it says of them.
-
-    None where its bytes are gone.
-    """
+def measure_again(run: TrackedRun, target: str, md5: str, seed: int, by_model: Predictions) -> dict[str, float] | None:
+    """Measure an earlier model: return its scores, add its predictions to `by_model`. None if its bytes are gone."""
     path = run.find_model(target, md5)
     if path is None:
         return None
-    from stages.determinism import keras_for  # TensorFlow, only here
+    from stages.determinism import keras_for  # imports TensorFlow, which is slow
     from stages.model import measure
 
-    found = measure(keras_for(seed), path, *load_split(run.dep("mnist"), "eval"))
-    said[md5] = found.predicted
-    return {"accuracy": found.accuracy, "loss": found.loss}
+    measurement = measure(keras_for(seed), path, *load_split(run.dep("mnist"), "eval"))
+    by_model[md5] = measurement.predicted
+    return {"accuracy": measurement.accuracy, "loss": measurement.loss}
 
 
 def draw_disagreements(path: Path, x: np.ndarray, actual: np.ndarray, models: list[np.ndarray]) -> None:
-    """The digits that champion and candidate take for different ones: the label, what either says."""
+    """Draw the digits that champion and candidate classify differently, each with its label and both predictions."""
     if len(models) < 2:
         return draw(path, [], without="no champion to disagree with")
     champion, candidate = models
     other = predictions.disagreements(champion, candidate)
-    # -> on purpose: Pillow's own font has no arrow, and draws an empty box
-    shown = [(x[at, :, :, 0], f"{actual[at]}: {champion[at]} -> {candidate[at]}") for at in other[: predictions.MOST]]
+    # "->" on purpose: Pillow's own font has no arrow
+    shown = [
+        (x[at, :, :, 0], f"{actual[at]}: {champion[at]} -> {candidate[at]}") for at in other[: predictions.MAX_SHOWN]
+    ]
     if len(other) > len(shown):
         shown.append((np.zeros((28, 28)), f"and {len(other) - len(shown)} more"))
     return draw(path, shown, without="no disagreement")

@@ -1,10 +1,11 @@
-"""Register the model: its version in W&B is linked to the registered model, and a receipt says which bytes.
+"""Register the model: link its version to the registered model, and write a receipt of its bytes.
 
     models/model.h5 ──▶ register ──▶ models/registered.json
 
-The link itself is what dvc.yaml says of this stage (`meta.wandb.links`); the receipt holds content facts only, no
-version number, so that it is the same whichever registry is used. Run by `dvc repro`, or alone:
-python -m stages.register
+dvc.yaml declares the link (`meta.wandb.links`). The receipt holds no version number, so it is the same with any
+registry.
+
+Run by `dvc repro`, or alone: python -m stages.register
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Train the network on the training digits and keep it as model.h5.
+"""Train the network on the training digits and save it as model.h5.
 
     data/mnist ──▶ train ──▶ models/model.h5, reports/history.csv
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import sys
 
-from dvc_wandb import LineageError, tracked_run
+from dvc_wandb import DvcWandbError, tracked_run
 from stages.dataset import load_split
 from stages.params import checked
 
@@ -19,12 +19,12 @@ def main() -> None:
     with tracked_run("train", live=True) as run:
         params = checked(run)
 
-        # Import what is slow only now, while the run is being opened
+        # Import slow packages only now, while the run opens in the background
         from sklearn.model_selection import train_test_split
 
-        from stages.determinism import keras_for, say_where_bytes_may_differ
+        from stages.determinism import keras_for, warn_if_not_reproducible
 
-        say_where_bytes_may_differ()
+        warn_if_not_reproducible()
         keras = keras_for(params["seed"])
         layers = keras.layers
 
@@ -32,17 +32,19 @@ def main() -> None:
         x, labels = load_split(run.dep("mnist"), "train")
         y = keras.utils.to_categorical(labels, 10)
 
-        # Hold a share of them out, to watch the training
+        # Hold some of them out for validation
         held_out = params["train.validation_split"]
         if not 1 <= round(len(x) * held_out) < len(x):
-            raise LineageError(f"params.yaml: train.validation_split is {held_out}; of {len(x)} digits it leaves none.")
+            raise DvcWandbError(
+                f"params.yaml: train.validation_split is {held_out}; of {len(x)} digits it leaves none."
+            )
         x_fit, x_val, y_fit, y_val = train_test_split(x, y, test_size=held_out, random_state=params["seed"])
 
         # Define the network
         first, second = params["model.filters"]
         kernel, pool = params["model.kernel_size"], params["model.pool_size"]
         if ((28 - kernel + 1) // pool - kernel + 1) // pool < 1:
-            raise LineageError(
+            raise DvcWandbError(
                 f"params.yaml: model.kernel_size {kernel} with model.pool_size {pool} leaves nothing of 28 pixels; "
                 "make one of them smaller."
             )
@@ -60,10 +62,10 @@ def main() -> None:
         )
         model.compile(loss="categorical_crossentropy", optimizer=params["train.optimizer"], metrics=["accuracy"])
 
-        # Train, each epoch shown in W&B as it ends; here by Keras's bars, or a line where there is no terminal
+        # Train. W&B shows each epoch as it ends; Keras shows bars on a terminal, else we print a line
         from wandb.integration.keras import WandbMetricsLogger
 
-        run.opened()  # the W&B run that the callback writes to
+        run.wandb_run()  # wait for the run that the callback logs to
         bars, epochs = sys.stdout.isatty(), params["train.epochs"]
         lines = keras.callbacks.LambdaCallback(on_epoch_end=lambda at, logs: print_epoch(at + 1, epochs, logs))
         history = model.fit(
@@ -76,7 +78,7 @@ def main() -> None:
             verbose=int(bars),
         )
 
-        # Save: .h5, whose bytes depend on the weights alone; .keras archives hold the date
+        # Save as .h5: its bytes depend on the weights alone. A .keras archive holds the date
         model.save(run.out("model.h5"))
         with run.out("history.csv").open("w", newline="") as file:
             rows = csv.writer(file, lineterminator="\n")

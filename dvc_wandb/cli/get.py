@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from dvc_wandb.errors import LineageError, RegistryAway, in_a_sentence
+from dvc_wandb.errors import DvcWandbError, RegistryUnavailableError, error_reason
 from dvc_wandb.production import history, registry_state
 from dvc_wandb.production.promoting_stage import PromotingStage, find_promoting_stage
 from dvc_wandb.production.registry_state import ALIAS
@@ -40,17 +40,19 @@ def run(arguments: argparse.Namespace) -> int:
     version = version or ALIAS
     target = registered_model_called(stage, name)
     if arguments.at is not None and version != ALIAS:
-        raise LineageError(f"--at asks what was in production; leave out ':{version}', or the date.")
+        raise DvcWandbError(f"--at asks what was in production; leave out ':{version}', or the date.")
     output = Path(arguments.output)
     if output.is_dir():
-        raise LineageError(f"{output} is a folder; name the file to write in it, such as {output / 'model.h5'}.")
-    md5, said = _recorded(stage, target, arguments.at) if version == ALIAS else _in_registry(stage, target, version)
+        raise DvcWandbError(f"{output} is a folder; name the file to write in it, such as {output / 'model.h5'}.")
+    md5, origin = (
+        _md5_in_record(stage, target, arguments.at) if version == ALIAS else _md5_in_registry(stage, target, version)
+    )
     try:
-        found = stage.ask_registry(lambda: fetch.find(pipeline, target, md5, stage.connect))
-    except RegistryAway as error:
-        raise LineageError(f"{in_a_sentence(error)}, and only the registry has the model {md5}.") from None
-    _write(found, output)
-    print(f"{output}: {target} {md5[:8]}, {said}; md5 {md5} checked")
+        model_path = stage.query_registry(lambda: fetch.find_model(pipeline, target, md5, stage.connect))
+    except RegistryUnavailableError as error:
+        raise DvcWandbError(f"{error_reason(error)}, and only the registry has the model {md5}.") from None
+    _write(model_path, output)
+    print(f"{output}: {target} {md5[:8]}, {origin}; md5 {md5} checked")
     return 0
 
 
@@ -62,12 +64,12 @@ def registered_model_called(stage: PromotingStage, name: str) -> str:
         return known
     if "/" in name:
         return name
-    raise LineageError(
+    raise DvcWandbError(
         f"{stage.record_path} is about {known or 'nothing yet'}; name another one with its registry: REGISTRY/{name}."
     )
 
 
-def _recorded(stage: PromotingStage, target: str, date: str | None) -> tuple[str, str]:
+def _md5_in_record(stage: PromotingStage, target: str, date: str | None) -> tuple[str, str]:
     """The md5 of what the record has, or had, in production, and how that is known."""
     record, source = stage.record(), stage.record_path
     if date is not None:
@@ -76,34 +78,33 @@ def _recorded(stage: PromotingStage, target: str, date: str | None) -> tuple[str
         source = f"{stage.record_path} at the commit {str(period.commit)[:10]}" if period else source
     if record is None or record.registered_model != target or record.model_md5 is None:
         when = f" at {date}" if date else ""
-        cut = history.why_incomplete(stage.root) if date else None
-        raise LineageError(
-            f"{stage.record_path} has no model of {target} in production{when}{f'; {cut}' if cut else ''}."
-        )
+        incomplete = history.why_incomplete(stage.root) if date else None
+        reason = f"; {incomplete}" if incomplete else ""
+        raise DvcWandbError(f"{stage.record_path} has no model of {target} in production{when}{reason}.")
     return record.model_md5, f"in production by {source}"
 
 
-def _in_registry(stage: PromotingStage, target: str, version: str) -> tuple[str, str]:
+def _md5_in_registry(stage: PromotingStage, target: str, version: str) -> tuple[str, str]:
     """The md5 of a version, named by its number or an alias, and its number in the registry."""
     try:
-        found = stage.ask_registry(lambda: stage.connect() and registry_state.find_version(target, version))
-    except RegistryAway as error:
-        raise LineageError(f"{in_a_sentence(error)}, and only the registry knows what '{version}' is.") from None
-    if found is None:
-        raise LineageError(f"{target} has no version or alias '{version}' in the registry.")
-    if not found.md5:
-        raise LineageError(
-            f"{target}:{found.version} was not made by this pipeline: there is no md5 to check it against."
+        version_found = stage.query_registry(lambda: stage.connect() and registry_state.find_version(target, version))
+    except RegistryUnavailableError as error:
+        raise DvcWandbError(f"{error_reason(error)}, and only the registry knows what '{version}' is.") from None
+    if version_found is None:
+        raise DvcWandbError(f"{target} has no version or alias '{version}' in the registry.")
+    if not version_found.md5:
+        raise DvcWandbError(
+            f"{target}:{version_found.version} was not made by this pipeline: there is no md5 to check it against."
         )
-    return found.md5, f"{found.version} in the registry"
+    return version_found.md5, f"{version_found.version} in the registry"
 
 
-def _write(found: Path, output: Path) -> None:
+def _write(source: Path, output: Path) -> None:
     """Whole or not at all: a service may be reading the file that is there."""
-    new = output.with_name(f".{output.name}.{os.getpid()}")
+    temporary = output.with_name(f".{output.name}.{os.getpid()}")
     try:
-        shutil.copyfile(found, new)
-        new.replace(output)
+        shutil.copyfile(source, temporary)
+        temporary.replace(output)
     except OSError as error:
-        new.unlink(missing_ok=True)
-        raise LineageError(f"{output} can't be written: {error.strerror}.") from None
+        temporary.unlink(missing_ok=True)
+        raise DvcWandbError(f"{output} can't be written: {error.strerror}.") from None

@@ -9,7 +9,7 @@ import textwrap
 from typing import Any
 
 from dvc_wandb.cli.get import registered_model_called
-from dvc_wandb.errors import RegistryAway, in_a_sentence
+from dvc_wandb.errors import RegistryUnavailableError, error_reason
 from dvc_wandb.production import history, registry_state
 from dvc_wandb.production.history import ProductionPeriod
 from dvc_wandb.production.promoting_stage import PromotingStage, find_promoting_stage
@@ -35,12 +35,12 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     stage = find_promoting_stage(Pipeline(project_root()))
     target = registered_model_called(stage, arguments.model)
-    everything = history.from_git(stage.root, stage.record_path)
-    of_target = [at for at, one in enumerate(everything) if one.record.registered_model == target]
-    periods, ends = [everything[at] for at in of_target], [(everything[at + 1 :] or [None])[0] for at in of_target]
+    all_periods = history.from_git(stage.root, stage.record_path)
+    of_target = [at for at, one in enumerate(all_periods) if one.record.registered_model == target]
+    periods, ends = [all_periods[at] for at in of_target], [(all_periods[at + 1 :] or [None])[0] for at in of_target]
     moves, no_log = _moves(stage, target)
-    cut = history.why_incomplete(stage.root)
-    differences = history.differences(periods, moves) if moves is not None and not cut else []
+    incomplete = history.why_incomplete(stage.root)
+    differences = history.differences(periods, moves) if moves is not None and not incomplete else []
     facts = [_facts(stage, periods, at, ends[at], moves or []) for at in range(len(periods))]
     if arguments.json:
         print(json.dumps({"model": target, "history": facts, "differences": differences, "registry": no_log}, indent=2))
@@ -49,11 +49,11 @@ def run(arguments: argparse.Namespace) -> int:
         print(_text(period))
     for difference in differences:
         print(f"difference: {difference}.")
-    if cut:
-        print(f"Not all is told: {cut}.", file=sys.stderr)
+    if incomplete:
+        print(f"Not all is told: {incomplete}.", file=sys.stderr)
     if no_log:
         print(f"Told by git alone: {no_log}.", file=sys.stderr)
-    elif not differences and not cut:
+    elif not differences and not incomplete:
         print("git and the registry's activity log tell the same story.")
     return 1 if differences else 0
 
@@ -61,12 +61,12 @@ def run(arguments: argparse.Namespace) -> int:
 def _moves(stage: PromotingStage, target: str) -> tuple[list[AliasMove] | None, str | None]:
     """What the registry's log has, or why there is nothing to hear from it."""
     try:
-        return stage.ask_registry(lambda: _ask_moves(stage, target))
-    except RegistryAway as error:
-        return None, in_a_sentence(error)
+        return stage.query_registry(lambda: _query_moves(stage, target))
+    except RegistryUnavailableError as error:
+        return None, error_reason(error)
 
 
-def _ask_moves(stage: PromotingStage, target: str) -> tuple[list[AliasMove] | None, str | None]:
+def _query_moves(stage: PromotingStage, target: str) -> tuple[list[AliasMove] | None, str | None]:
     connection = stage.connect()
     version = registry_state.find_version(target) or registry_state.find_version(target, "latest")
     if version is None:
@@ -97,7 +97,7 @@ def _facts(
         "reason": record.reason,
         "commit": period.commit,
         "made_at": origin.commit if origin else None,
-        "data": origin.read if origin else {},
+        "data": origin.deps if origin else {},
         "version": move.version if move else None,
         "moved": f"{move.at.strftime(TIME)} by {move.by}" if move else None,
     }

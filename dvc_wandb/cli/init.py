@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from dvc_wandb.errors import WrongProject
+from dvc_wandb.errors import ProjectError
 from dvc_wandb.project import suggestions
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.settings import project_root
@@ -30,13 +30,13 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     try:
-        found = list(suggestions.for_project(Pipeline(project_root())))
-    except WrongProject:
+        all_suggestions = list(suggestions.for_project(Pipeline(project_root())))
+    except ProjectError:
         if any((folder / ".dvc").is_dir() for folder in (Path.cwd(), *Path.cwd().parents)):
             raise
-        found = list(suggestions.for_folder(Path.cwd()))
+        all_suggestions = list(suggestions.for_folder(Path.cwd()))
     for title, optional in (("Needed", False), ("If you like", True)):
-        chosen = [one for one in found if one.optional == optional]
+        chosen = [one for one in all_suggestions if one.optional == optional]
         print(f"{title}{'' if chosen else ': nothing'}")
         for one in chosen:
             print(f"\n  {one.file or 'run'}: {one.why}")

@@ -10,7 +10,7 @@ import sys
 from dvc_wandb import interrupts
 from dvc_wandb.cli import get, history, init, mirror, promote, report, reproduce, rollback, show, verify, why
 from dvc_wandb.client import timeouts
-from dvc_wandb.errors import LineageError, RegistryAway, WrongProject, in_a_sentence, is_of_sdk
+from dvc_wandb.errors import DvcWandbError, ProjectError, RegistryUnavailableError, error_reason, is_sdk_error
 from dvc_wandb.project.settings import project_root
 from dvc_wandb.recorder import client
 
@@ -18,35 +18,35 @@ COMMANDS = (init, mirror, verify, show, why, report, reproduce, promote, rollbac
 
 
 def main() -> int:
-    interrupts.remember()
-    return timeouts.end(_run(_parser().parse_args()))
+    interrupts.install_handler()
+    return timeouts.exit_code(_run(_parser().parse_args()))
 
 
 def _run(arguments: argparse.Namespace) -> int:
     """The command's exit status, after a sentence for what people can cause."""
     try:
-        with contextlib.suppress(WrongProject):  # the command says so, where it needs one
-            client.settle(project_root())
+        with contextlib.suppress(ProjectError):  # the command says so, where it needs one
+            client.wait_until_idle(project_root())
         code = arguments.command(arguments)
         interrupts.check()
         return code
-    except RegistryAway as error:
+    except RegistryUnavailableError as error:
         print(
-            f"dvc-wandb: not mirrored: {in_a_sentence(error)}. DVC has it all; run this again when it is back.",
+            f"dvc-wandb: not mirrored: {error_reason(error)}. DVC has it all; run this again when it is back.",
             file=sys.stderr,
         )
         return 0 if getattr(arguments, "lenient", False) else 1
-    except LineageError as error:
+    except DvcWandbError as error:
         print(f"dvc-wandb: {error}", file=sys.stderr)
     except BrokenPipeError:  # such as `| head`: who reads has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:  # a file or folder that the machine refuses: a full disk, a HOME that is none
-        place = f"{error.filename} can't be used: {error.strerror}" if error.filename else in_a_sentence(error)
+        place = f"{error.filename} can't be used: {error.strerror}" if error.filename else error_reason(error)
         print(f"dvc-wandb: {place}.", file=sys.stderr)
     except Exception as error:
-        if not is_of_sdk(error):
+        if not is_sdk_error(error):
             raise
-        print(f"dvc-wandb: {in_a_sentence(error)}.", file=sys.stderr)
+        print(f"dvc-wandb: {error_reason(error)}.", file=sys.stderr)
     except KeyboardInterrupt:
         print("dvc-wandb: interrupted; run it again to go on where it stopped.", file=sys.stderr)
     return 1

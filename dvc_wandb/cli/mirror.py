@@ -9,16 +9,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from dvc_wandb.client import local_server
+from dvc_wandb.client import local_server, timeouts
 from dvc_wandb.client.connection import RegistryConnection, connect
-from dvc_wandb.client.watched import watched
-from dvc_wandb.errors import LineageError, in_a_sentence
+from dvc_wandb.errors import DvcWandbError, error_reason
 from dvc_wandb.production import alias
 from dvc_wandb.project import revisions
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.revisions import Revision
-from dvc_wandb.project.settings import name_of, project_root
+from dvc_wandb.project.settings import project_name, project_root
 from dvc_wandb.report import summary
 from dvc_wandb.sync import backfill, mirror
 from dvc_wandb.sync.mirrored_project import MirroredProject
@@ -49,29 +48,29 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     pipeline = Pipeline(project_root())
-    asked = arguments.all_commits or arguments.all_tags or arguments.range or arguments.experiments
-    past = _past(arguments, pipeline.root)
-    connection = connect(pipeline.root, name_of(pipeline.root), sdk=False)
+    past_asked_for = arguments.all_commits or arguments.all_tags or arguments.range or arguments.experiments
+    past = _past_revisions(arguments, pipeline.root)
+    connection = connect(pipeline.root, project_name(pipeline.root), sdk=False)
     registry = MirroredProject(connection)
     executions = pipeline.locked(*arguments.targets)
 
     def work() -> list[mirror.NotMirrored]:
         runs = mirror.RunCounter()
-        left = backfill.make_up(pipeline, connection, registry, past, runs)
-        if not asked or arguments.all_commits:
+        failures = backfill.mirror_revisions(pipeline, connection, registry, past, runs)
+        if not past_asked_for or arguments.all_commits:
             added = [] if arguments.targets else pipeline.added()
-            left += _workspace(pipeline, connection, registry, executions, added, runs)
+            failures += _mirror_workspace(pipeline, connection, registry, executions, added, runs)
         if past:
-            backfill.make_latest(pipeline, connection, registry, executions)
+            backfill.move_latest(pipeline, connection, registry, executions)
         registry.load(out for one in executions for out in one.outs)
-        return left
+        return failures
 
-    left = watched(connection, work)
-    _tell(arguments, summary.rows(registry, executions), left, _look(pipeline, connection))
-    return 1 if left else 0
+    failures = timeouts.run_checked(work, timeouts.tolerant(connection.check))
+    _print_result(arguments, summary.rows(registry, executions), failures, _browser_url(pipeline, connection))
+    return 1 if failures else 0
 
 
-def _workspace(
+def _mirror_workspace(
     pipeline: Pipeline,
     connection: RegistryConnection,
     registry: MirroredProject,
@@ -82,33 +81,33 @@ def _workspace(
     """Mirror what dvc.lock has now, and what it says of production."""
     promoting = [one for one in executions if one.meta.get("promotes")]
     unfinished = {one.key for one in promoting if not registry.runs(one)}
-    left = mirror.make_up(pipeline, connection, registry, executions, added, runs=runs)
-    return left + _follow(pipeline, connection, registry, promoting, unfinished)
+    failures = mirror.mirror_executions(pipeline, connection, registry, executions, added, runs=runs)
+    return failures + _complete_promotions(pipeline, connection, registry, promoting, unfinished)
 
 
-def _past(arguments: argparse.Namespace, root: Path) -> list[Revision]:
+def _past_revisions(arguments: argparse.Namespace, root: Path) -> list[Revision]:
     """The commits and experiments that were asked for, each once."""
-    found: list[Revision] = []
+    selected: list[Revision] = []
     if arguments.all_commits:
-        found += _some("commits that changed a lock", revisions.all_commits(root))
+        selected += _warn_if_empty("commits that changed a lock", revisions.all_commits(root))
     if arguments.all_tags:
-        found += _some("tags", revisions.tagged_commits(root))
+        selected += _warn_if_empty("tags", revisions.tagged_commits(root))
     if arguments.range:
-        found += _some(
+        selected += _warn_if_empty(
             f"commits in {arguments.range} that changed a lock", revisions.commit_range(root, arguments.range)
         )
     if arguments.experiments:
-        found += _some("experiments", revisions.experiments(root))
-    return list(dict.fromkeys(found))
+        selected += _warn_if_empty("experiments", revisions.experiments(root))
+    return list(dict.fromkeys(selected))
 
 
-def _some(what: str, found: list[Revision]) -> list[Revision]:
-    if not found:
+def _warn_if_empty(what: str, selected: list[Revision]) -> list[Revision]:
+    if not selected:
         print(f"dvc-wandb: there are no {what}.", file=sys.stderr)
-    return found
+    return selected
 
 
-def _follow(
+def _complete_promotions(
     pipeline: Pipeline,
     connection: RegistryConnection,
     registry: MirroredProject,
@@ -116,36 +115,40 @@ def _follow(
     unfinished: set[str],
 ) -> list[mirror.NotMirrored]:
     """Set the alias `production` where no version has it, or where a promotion stopped: `unfinished` are their keys."""
-    left = []
+    failures = []
     for execution in executions:
-        if _promoted(pipeline, registry, execution):
+        if _is_promoted(pipeline, registry, execution):
             continue
         try:
-            if said := alias.complete_promotion(
+            if sentence := alias.complete_promotion(
                 pipeline, execution, connection, unfinished=execution.key in unfinished
             ):
-                print(said, file=sys.stderr)
-        except LineageError as error:
-            left.append(mirror.NotMirrored(alias.ALIAS, in_a_sentence(error)))
-    return left
+                print(sentence, file=sys.stderr)
+        except DvcWandbError as error:
+            failures.append(mirror.NotMirrored(alias.ALIAS, error_reason(error)))
+    return failures
 
 
-def _promoted(pipeline: Pipeline, registry: MirroredProject, execution: Execution) -> bool:
+def _is_promoted(pipeline: Pipeline, registry: MirroredProject, execution: Execution) -> bool:
     """Whether the alias is seen to be where the record has it, without a question."""
     production = alias.recorded_model(pipeline, execution)
     return production is not None and registry.has_alias(production.registered_model, production.md5, alias.ALIAS)
 
 
-def _look(pipeline: Pipeline, connection: RegistryConnection) -> str:
-    return (local_server.address(pipeline.root) if connection.embedded else None) or connection.project_url
+def _browser_url(pipeline: Pipeline, connection: RegistryConnection) -> str:
+    return (local_server.login_url(pipeline.root) if connection.embedded else None) or connection.project_url
 
 
-def _tell(arguments: argparse.Namespace, rows: list[summary.OutRow], left: list[mirror.NotMirrored], look: str) -> None:
+def _print_result(
+    arguments: argparse.Namespace, rows: list[summary.OutRow], failures: list[mirror.NotMirrored], url: str
+) -> None:
     if arguments.json:
-        print(json.dumps({"outs": [asdict(row) for row in rows], "left": [asdict(one) for one in left], "url": look}))
+        print(
+            json.dumps({"outs": [asdict(row) for row in rows], "left": [asdict(one) for one in failures], "url": url})
+        )
     elif arguments.md:
         print(summary.markdown(rows))
     else:
-        print(f"{summary.table(rows)}\n\nLook at it: {look}")
-    for one in left:
+        print(f"{summary.table(rows)}\n\nLook at it: {url}")
+    for one in failures:
         print(f"dvc-wandb: {one.name} was not mirrored: {one.why}.", file=sys.stderr)

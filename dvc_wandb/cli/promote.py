@@ -6,14 +6,14 @@ import argparse
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from dvc_wandb.errors import LineageError
+from dvc_wandb.errors import DvcWandbError
 from dvc_wandb.production import Record, alias
 from dvc_wandb.production.promoting_stage import PromotingStage, find_promoting_stage
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.settings import project_root
 from dvc_wandb.promotion import choices, decisions, dry_run
-from dvc_wandb.promotion.agreement import ask_first
-from dvc_wandb.sync.locks import alone
+from dvc_wandb.promotion.agreement import require_registry
+from dvc_wandb.sync.locks import exclusive
 
 
 def add_parser(commands: Any) -> None:
@@ -38,49 +38,49 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     stage = find_promoting_stage(Pipeline(project_root()))
     if arguments.version and not (arguments.reason or "").strip():
-        raise LineageError('say why, for the record: dvc-wandb promote --version v3 --reason "…".')
+        raise DvcWandbError('say why, for the record: dvc-wandb promote --version v3 --reason "…".')
     if arguments.version:
         return decide(stage, arguments, lambda: choices.version(stage, arguments.version, arguments.reason))
     if arguments.source:
         return decide(stage, arguments, lambda: choices.from_registry(stage, arguments.reason))
     if arguments.reason:
-        raise LineageError("a reason belongs to a person's decision: name a --version, or --from registry.")
+        raise DvcWandbError("a reason belongs to a person's decision: name a --version, or --from registry.")
     if arguments.dry:
         return print_dry_run(stage, lambda: dry_run.try_gate(stage))
     refuse_where_no_person_decides()
-    with alone(stage.root, "promotion"):
+    with exclusive(stage.root, "promotion"):
         decisions.by_gate(stage)
     return 0
 
 
-def decide(stage: PromotingStage, arguments: argparse.Namespace, wanted: Callable[[], Record]) -> int:
+def decide(stage: PromotingStage, arguments: argparse.Namespace, choose: Callable[[], Record]) -> int:
     """Carry out a person's decision: `wanted` says what the record then is. Who comes second hears of the first."""
     if arguments.dry:
-        return print_dry_run(stage, lambda: dry_run.try_record(stage, wanted()))
+        return print_dry_run(stage, lambda: dry_run.try_record(stage, choose()))
     refuse_where_no_person_decides()
     before = stage.record()
-    with alone(stage.root, "promotion"):
+    with exclusive(stage.root, "promotion"):
         now = stage.record()
         if now != before:
-            raise LineageError(
+            raise DvcWandbError(
                 f"meanwhile {str(now.model_md5 if now else None)[:8]} became production ({now.reason if now else ''}). "
                 "Nothing was changed; run this again if you still mean it."
             )
-        decisions.by_person(stage, ask_first(stage, wanted))
+        decisions.by_person(stage, require_registry(stage, choose))
     return 0
 
 
 def print_dry_run(stage: PromotingStage, trial: Callable[[], Iterator[str]]) -> int:
     """Say what would happen."""
 
-    def said() -> None:
+    def print_lines() -> None:
         for line in trial():
             print(line, flush=True)
 
-    ask_first(stage, said)
+    require_registry(stage, print_lines)
     return 0
 
 
 def refuse_where_no_person_decides() -> None:
     if reason := alias.why_forbidden():
-        raise LineageError(f"{reason}, which never changes what is in production; --dry says what would happen.")
+        raise DvcWandbError(f"{reason}, which never changes what is in production; --dry says what would happen.")

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from dvc_wandb.cli.show import registry_names
-from dvc_wandb.errors import LineageError, WrongProject
+from dvc_wandb.errors import DvcWandbError, ProjectError
 from dvc_wandb.project import git, revisions
 from dvc_wandb.project.pipeline import Pipeline
-from dvc_wandb.project.settings import name_of, project_root
+from dvc_wandb.project.settings import project_name, project_root
 from dvc_wandb.report import report
 from dvc_wandb.report.graph import Graph
 
@@ -39,33 +39,33 @@ def run(arguments: argparse.Namespace) -> int:
     executions = pipeline.locked()
     registry = registry_names(pipeline, Graph(executions, pipeline.added()))
     head, base = _revisions(pipeline, arguments.base)
-    found = report.collect(pipeline, name_of(pipeline.root), head, base, registry)
+    page = report.collect(pipeline, project_name(pipeline.root), head, base, registry)
     if arguments.html:
         try:
             arguments.html.parent.mkdir(parents=True, exist_ok=True)
-            arguments.html.write_text(report.html(found))
+            arguments.html.write_text(report.html(page))
         except OSError as error:
-            raise LineageError(f"{arguments.html} can't be written: {error.strerror}.") from None
-    print(report.markdown(found), end="")
+            raise DvcWandbError(f"{arguments.html} can't be written: {error.strerror}.") from None
+    print(report.markdown(page), end="")
     return 0
 
 
-def _revisions(pipeline: Pipeline, asked: str | None) -> tuple[report.ComparedRevision, report.ComparedRevision | None]:
+def _revisions(pipeline: Pipeline, base: str | None) -> tuple[report.ComparedRevision, report.ComparedRevision | None]:
     """What the page is about, and what it is held against; None where there is nothing earlier."""
     if pipeline.commit is None:
-        if asked:
-            raise WrongProject(f"this project has no commits, so there is no '{asked}' to hold it against.")
+        if base:
+            raise ProjectError(f"this project has no commits, so there is no '{base}' to hold it against.")
         return report.ComparedRevision("the workspace", None), None
     committed = _is_committed(pipeline.root)
     head = report.ComparedRevision(pipeline.commit[:7] if committed else "the workspace", pipeline.commit)
-    if asked:
-        return head, report.ComparedRevision(asked, _commit(pipeline.root, asked))
+    if base:
+        return head, report.ComparedRevision(base, _commit(pipeline.root, base))
     target = os.environ.get("GITHUB_BASE_REF")
     for name in ([f"origin/{target}"] if target else []) + (["HEAD~1"] if committed else ["HEAD"]):
         try:
             commit = _commit(pipeline.root, name)
             return head, report.ComparedRevision(f"{name} ({commit[:7]})", commit)
-        except WrongProject as error:
+        except ProjectError as error:
             print(f"dvc-wandb: {error}", file=sys.stderr)
     return head, None
 
@@ -73,8 +73,8 @@ def _revisions(pipeline: Pipeline, asked: str | None) -> tuple[report.ComparedRe
 def _commit(root: Path, name: str) -> str:
     try:
         return revisions.resolve_commit(root, name)
-    except WrongProject:
-        raise WrongProject(
+    except ProjectError:
+        raise ProjectError(
             f"there is no revision '{name}' here to hold this one against. In CI, check out with the whole history."
         ) from None
 

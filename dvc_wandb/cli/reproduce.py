@@ -11,12 +11,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from dvc_wandb.errors import WrongProject
+from dvc_wandb.errors import ProjectError
 from dvc_wandb.project import git
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.settings import project_root
 from dvc_wandb.report import reproduce
-from dvc_wandb.report.graph_text import short
+from dvc_wandb.report.graph_text import short_md5
 
 
 def add_parser(commands: Any) -> None:
@@ -34,7 +34,7 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     workspace = Pipeline(project_root())
     if workspace.commit is None:
-        raise WrongProject(
+        raise ProjectError(
             "a commit is what can be reproduced, and this project has none. Run `git init`, then commit."
         )
     pipeline = workspace.at(workspace.commit)
@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
         for result in reproduce.compare(pipeline, root, ran):
             results.append(result)
             if not arguments.json:
-                print("\n".join(_told(result)), flush=True)
+                print("\n".join(_describe(result)), flush=True)
     finally:
         equal = bool(results) and all(result.equal for result in results)
         if equal or not (folder / "log").exists():
@@ -72,14 +72,14 @@ def _changed(root: Path) -> list[str]:
     return (git.output_or_none(root, "diff", "--name-only", "HEAD") or "").splitlines()
 
 
-def _told(result: reproduce.StageComparison) -> list[str]:
+def _describe(result: reproduce.StageComparison) -> list[str]:
     lines = [f"{result.stage}: {result.why}" if result.why else result.stage]
     for out in result.outs:
         if out.equal:
-            lines.append(f"  equal   {out.path}  {short(out.made)}")
+            lines.append(f"  equal   {out.path}  {short_md5(out.made)}")
         elif out.made:
-            lines.append(f"  differs {out.path}  {short(out.committed)} → {short(out.made)}")
-            lines += (f"          {name}: {said}" for name, said in out.files.items())
+            lines.append(f"  differs {out.path}  {short_md5(out.committed)} → {short_md5(out.made)}")
+            lines += (f"          {name}: {difference}" for name, difference in out.files.items())
     return lines
 
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from dvc_wandb.client.connection import connect
-from dvc_wandb.errors import RegistryAway, WrongProject, in_a_sentence
+from dvc_wandb.errors import ProjectError, RegistryUnavailableError, error_reason
 from dvc_wandb.project import lock_history
 from dvc_wandb.project.lock import Content
 from dvc_wandb.project.pipeline import Pipeline
-from dvc_wandb.project.settings import name_of, project_root
+from dvc_wandb.project.settings import project_name, project_root
 from dvc_wandb.report import graph_text
 from dvc_wandb.report.graph import Graph, Key, key_of
 from dvc_wandb.report.graph_svg import svg
@@ -47,9 +47,9 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     pipeline = Pipeline(project_root())
     if arguments.path is None and (arguments.upstream or arguments.downstream or arguments.commits):
-        raise WrongProject("--upstream, --downstream and --commits ask about one artifact: `dvc-wandb show PATH …`.")
+        raise ProjectError("--upstream, --downstream and --commits ask about one artifact: `dvc-wandb show PATH …`.")
     if arguments.commits:
-        return _across_time(pipeline, arguments)
+        return _show_past(pipeline, arguments)
     graph = Graph(pipeline.locked(), pipeline.added())
     if arguments.path is not None:
         graph = _connected(graph, arguments, pipeline.root)
@@ -80,25 +80,25 @@ def _connected(graph: Graph, arguments: argparse.Namespace, root: Path) -> Graph
 
 
 def find_nodes(graph: Graph, name: str, root: Path) -> list[Key]:
-    """What `name` means, seen from where we stand or from the project's root; raises WrongProject."""
+    """What `name` means, seen from where we stand or from the project's root; raises ProjectError."""
     here = os.path.relpath(Path.cwd() / name, root)
     if found := graph.find(here) or graph.find(name):
         return found
     known = sorted({key[0] for key in graph.contents})
     few = ", ".join(known[:12]) + (f" and {len(known) - 12} more" if len(known) > 12 else "")
-    raise WrongProject(f"dvc.lock has nothing called '{name}'. It has: {few or 'nothing; run `dvc repro`'}.")
+    raise ProjectError(f"dvc.lock has nothing called '{name}'. It has: {few or 'nothing; run `dvc repro`'}.")
 
 
 def registry_names(pipeline: Pipeline, graph: Graph) -> graph_text.RegistryNames:
     """The registry's names for all of `graph`; none, and a word about it, while it is away."""
     try:
-        connection = connect(pipeline.root, name_of(pipeline.root))
+        connection = connect(pipeline.root, project_name(pipeline.root))
         registry = MirroredProject(connection)
         registry.load([content for content in graph.contents.values() if content.md5], graph.executions)
-        versions = {key: registry.version(content) for key, content in graph.contents.items() if content.md5}
+        versions = {key: registry.version_name(content) for key, content in graph.contents.items() if content.md5}
         runs = {one.key: registry.runs(one) for one in graph.executions}
-    except RegistryAway as error:
-        print(f"dvc-wandb: DVC's names only: {in_a_sentence(error)}.", file=sys.stderr)
+    except RegistryUnavailableError as error:
+        print(f"dvc-wandb: DVC's names only: {error_reason(error)}.", file=sys.stderr)
         return graph_text.RegistryNames()
     return graph_text.RegistryNames(
         connection.project_url,
@@ -110,28 +110,28 @@ def registry_names(pipeline: Pipeline, graph: Graph) -> graph_text.RegistryNames
 # ---- across time ----
 
 
-def _across_time(pipeline: Pipeline, arguments: argparse.Namespace) -> int:
+def _show_past(pipeline: Pipeline, arguments: argparse.Namespace) -> int:
     """Each state that PATH ever had, newest first, with all that it came from and the commit where that appeared."""
-    everything, first, states = Graph([]), {}, []
+    all_commits, first, states = Graph([]), {}, []
     for commit in lock_history.commits(pipeline):
-        then = Graph(commit.executions, commit.added)
-        everything = everything.union(then)
-        for key in [*then.contents]:
+        graph_then = Graph(commit.executions, commit.added)
+        all_commits = all_commits.union(graph_then)
+        for key in [*graph_then.contents]:
             first.setdefault(key, commit)
         known = {key for key, _ in states}
-        states += [(key, everything.upstream([key])) for key in _same_path(pipeline, then, arguments) - known]
+        states += [(key, all_commits.upstream([key])) for key in _same_path(pipeline, graph_then, arguments) - known]
     if not states:
-        find_nodes(everything, arguments.path, pipeline.root)
-    registry = registry_names(pipeline, everything)
+        find_nodes(all_commits, arguments.path, pipeline.root)
+    registry = registry_names(pipeline, all_commits)
     if arguments.json:
-        told = [
+        states_as_json = [
             graph_text.facts(
                 graph, registry, lambda key: {"commit": first[key].sha or None, "subject": first[key].subject}
             )
             | {"path": path, "md5": md5}
             for (path, md5), graph in reversed(states)
         ]
-        print(json.dumps(told, indent=2))
+        print(json.dumps(states_as_json, indent=2))
         return 0
     width = shutil.get_terminal_size((80, 24)).columns
     print("\n\n".join(_state(key, graph, first, registry, width) for key, graph in reversed(states)))
@@ -141,7 +141,7 @@ def _across_time(pipeline: Pipeline, arguments: argparse.Namespace) -> int:
 def _same_path(pipeline: Pipeline, graph: Graph, arguments: argparse.Namespace) -> set[Key]:
     try:
         return {key for key in find_nodes(graph, arguments.path, pipeline.root) if key[1]}
-    except WrongProject:
+    except ProjectError:
         return set()
 
 
@@ -161,5 +161,5 @@ def _state(
 def _lines(
     content: Content, commit: lock_history.Commit, registry: graph_text.RegistryNames, width: int, indent: str
 ) -> list[str]:
-    names = "  ".join(filter(None, [content.path, graph_text.short(content.md5), registry.version(content)]))
-    return [graph_text.cut(f"{indent}{names}", width), graph_text.cut(f"{indent}    since {commit}", width)]
+    names = "  ".join(filter(None, [content.path, graph_text.short_md5(content.md5), registry.version(content)]))
+    return [graph_text.truncate(f"{indent}{names}", width), graph_text.truncate(f"{indent}    since {commit}", width)]

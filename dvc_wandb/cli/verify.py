@@ -10,7 +10,7 @@ from typing import Any
 
 from dvc_wandb.client.connection import connect
 from dvc_wandb.project.pipeline import Pipeline
-from dvc_wandb.project.settings import name_of, project_root
+from dvc_wandb.project.settings import project_name, project_root
 from dvc_wandb.sync import verify
 from dvc_wandb.sync.mirrored_project import MirroredProject
 
@@ -33,28 +33,28 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     pipeline = Pipeline(project_root())
-    connection = connect(pipeline.root, name_of(pipeline.root), sdk=False)
+    connection = connect(pipeline.root, project_name(pipeline.root), sdk=False)
     executions = pipeline.locked(*arguments.targets)
     added = [] if arguments.targets else pipeline.added()
-    report = verify.everything(pipeline, connection, MirroredProject(connection), executions, added, arguments.deep)
+    report = verify.compare_all(pipeline, connection, MirroredProject(connection), executions, added, arguments.deep)
     if arguments.json:
         print(json.dumps({"agree": not report.drifts, "registry": connection.project_url, **asdict(report)}, indent=2))
     else:
-        _tell(report, connection.project_url)
+        _print_report(report, connection.project_url)
     return 1 if report.drifts else 0
 
 
-def _tell(report: verify.VerifyReport, registry: str) -> None:
+def _print_report(report: verify.VerifyReport, registry: str) -> None:
     for drift in report.drifts:
         print(drift)
     for note in report.notes:
         print(f"note: {note}", file=sys.stderr)
-    seen = f"{_some(report.stages, 'stage')}, {_some(report.edges, 'edge')}, {_some(report.files, 'file')}"
+    totals = f"{_count(report.stages, 'stage')}, {_count(report.edges, 'edge')}, {_count(report.files, 'file')}"
     if report.downloaded or report.rehashed:
-        seen += f" ({report.downloaded} downloaded, {report.rehashed} objects of DVC's cache rehashed)"
-    verdict = _some(len(report.drifts), "difference") if report.drifts else "dvc.lock and the registry agree"
-    print(f"{seen}: {verdict} ({registry})")
+        totals += f" ({report.downloaded} downloaded, {report.rehashed} objects of DVC's cache rehashed)"
+    verdict = _count(len(report.drifts), "difference") if report.drifts else "dvc.lock and the registry agree"
+    print(f"{totals}: {verdict} ({registry})")
 
 
-def _some(count: int, thing: str) -> str:
+def _count(count: int, thing: str) -> str:
     return f"{count} {thing}{'s' if count != 1 else ''}"

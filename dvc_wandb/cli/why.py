@@ -29,42 +29,42 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     pipeline = Pipeline(project_root())
     graph = Graph(pipeline.locked(), pipeline.added())
-    asked = {one.stage: one for one in graph.stages_without_outs(arguments.path)}
-    asked = asked or {key[0]: graph.makers.get(key) for key in find_nodes(graph, arguments.path, pipeline.root)}
-    found = {name: why.explain(pipeline, graph, maker) if maker else None for name, maker in asked.items()}
+    makers = {one.stage: one for one in graph.stages_without_outs(arguments.path)}
+    makers = makers or {key[0]: graph.makers.get(key) for key in find_nodes(graph, arguments.path, pipeline.root)}
+    explanations = {name: why.explain(pipeline, graph, maker) if maker else None for name, maker in makers.items()}
     if arguments.json:
-        print(json.dumps({path: _facts(one) if one else None for path, one in found.items()}, indent=2))
+        print(json.dumps({path: _facts(one) if one else None for path, one in explanations.items()}, indent=2))
     else:
-        print("\n\n".join(_told(path, one) for path, one in found.items()))
+        print("\n\n".join(_describe(path, one) for path, one in explanations.items()))
     return 0
 
 
-def _facts(found: why.Explanation) -> dict[str, Any]:
+def _facts(explanation: why.Explanation) -> dict[str, Any]:
     return {
-        "stage": found.stage,
-        "commit": found.commit.sha or None,
-        "after": found.before.sha if found.before else None,
-        "then": [asdict(one) for one in found.then],
-        "now": [asdict(one) for one in found.now],
+        "stage": explanation.stage,
+        "commit": explanation.commit.sha or None,
+        "after": explanation.before.sha if explanation.before else None,
+        "then": [asdict(one) for one in explanation.then],
+        "now": [asdict(one) for one in explanation.now],
     }
 
 
-def _told(path: str, found: why.Explanation | None) -> str:
-    if found is None:
+def _describe(path: str, explanation: why.Explanation | None) -> str:
+    if explanation is None:
         return f"{path} is made by no stage; `dvc-wandb show {path} --commits` says since when it is as it is."
-    after = f"after {found.before}" if found.before else "for the first time"
-    lines = [f"{path}: {found.stage} last ran for {found.commit}", f"  {after}", *_lines(found.then)]
-    if found.now:
-        lines += ["since then, in the workspace", *_lines(found.now), "`dvc repro` would bring it up to date."]
+    after = f"after {explanation.before}" if explanation.before else "for the first time"
+    lines = [f"{path}: {explanation.stage} last ran for {explanation.commit}", f"  {after}", *_lines(explanation.then)]
+    if explanation.now:
+        lines += ["since then, in the workspace", *_lines(explanation.now), "`dvc repro` would bring it up to date."]
     else:
         lines.append("since then: nothing has changed")
     return "\n".join(lines)
 
 
 def _lines(reasons: list[why.StageChanges]) -> list[str]:
-    found = []
+    lines = []
     for one in reasons:
         indent = "  " * (one.indent + 1)
         changed = one.changed or ["what it was given was the same: it ran by force, or gave other bytes"]
-        found += [f"{indent}{one.stage}", *(f"{indent}  {line}" for line in changed)]
-    return found
+        lines += [f"{indent}{one.stage}", *(f"{indent}  {line}" for line in changed)]
+    return lines

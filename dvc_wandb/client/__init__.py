@@ -1,1 +1,1 @@
-"""W&B's side: which registry answers, and what one asks of it. Knows nothing of DVC."""
+"""W&B's side: finds the registry and queries it. Knows nothing of DVC."""

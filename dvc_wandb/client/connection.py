@@ -1,7 +1,7 @@
-"""Which registry answers, and how runs are opened on it.
+"""Finds the registry, and opens runs on it.
 
-W&B's own servers where WANDB_BASE_URL or WANDB_API_KEY is set, else the embedded registry. It is asked for its
-account before the SDK is: the SDK would retry a closed port for minutes and ask for a login on the terminal.
+If WANDB_BASE_URL or WANDB_API_KEY is set, that is a W&B server; else it is the embedded registry. We query its viewer
+before we start the SDK: the SDK would retry a closed port for minutes, and ask for a login on the terminal.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from dvc_wandb import temporary_folders
 from dvc_wandb.client import local_server
 from dvc_wandb.client.http_client import RegistryClient
 from dvc_wandb.client.timeouts import in_background
-from dvc_wandb.errors import RegistryAway, RegistryRefuses, first_line, in_a_sentence
+from dvc_wandb.errors import RegistryHTTPError, RegistryUnavailableError, error_reason, first_line
 
 if TYPE_CHECKING:
     import wandb
 
-ANSWER_WITHIN = 5.0  # seconds that a registry has to say who we are
-OPEN_WITHIN = 30.0  # seconds until a run is open
-FINISH_WITHIN = 60.0  # seconds that the last uploads of a run have once its artifacts are in
+RESPONSE_TIMEOUT = 5.0  # seconds
+INIT_TIMEOUT = 30.0  # seconds
+FINISH_TIMEOUT = 60.0  # seconds for a run's last uploads, after its artifacts
 
-# A registry that dies while a stage runs is given up after some ten seconds, not after the SDK's seven days:
-# `make mirror` makes up what is missing.
-PATIENCE: dict[str, Any] = {
+# If the registry dies while a stage runs, give up after about ten seconds. The SDK's default is seven days.
+# `dvc-wandb mirror` later adds what is missing.
+RETRY_SETTINGS: dict[str, Any] = {
     f"x_{part}_retry_{key}": value
     for part in ("graphql", "file_transfer", "file_stream")
     for key, value in {"max": 5, "wait_min_seconds": 0.5, "wait_max_seconds": 3}.items()
@@ -36,7 +36,7 @@ PATIENCE: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class RegistryConnection:
-    """A registry that answered, and the project that the pipeline is mirrored in."""
+    """A registry that answers, and the W&B project that mirrors the pipeline."""
 
     url: str
     entity: str
@@ -52,76 +52,76 @@ class RegistryConnection:
         return f"{self.url}/{self.path}"
 
     def check(self) -> None:
-        """Raises RegistryAway where the registry doesn't answer any more."""
-        _account(self.url)
+        """Raises RegistryUnavailableError if the registry doesn't answer any more."""
+        _viewer(self.url)
 
 
 def connect(root: Path, project: str, sdk: bool = True) -> RegistryConnection:
-    """Find the registry, and `project` in it; raises RegistryAway with the reason where there is none to be had.
+    """Find the registry. Raises RegistryUnavailableError with the reason if there is none.
 
-    The SDK is started with it, unless it may turn out that nothing has to be written.
+    Starts the SDK too; with `sdk=False` it doesn't, for commands that may have nothing to write.
     """
     mode = os.environ.get("WANDB_MODE") or "online"
     if mode not in ("online", "run", "shared"):
-        raise RegistryAway(f"WANDB_MODE is {mode}")
-    own = _settle_environment(root)
+        raise RegistryUnavailableError(f"WANDB_MODE is {mode}")
+    embedded = _set_environment(root)
     url = (os.environ.get("WANDB_BASE_URL") or "https://api.wandb.ai").rstrip("/")
-    viewer = _account(url)
+    viewer = _viewer(url)
     if sdk:
         start_sdk()
     return RegistryConnection(
         url=url,
         entity=os.environ.get("WANDB_ENTITY") or viewer["entity"],
         project=project,
-        embedded=own,
+        embedded=embedded,
     )
 
 
-def enter(root: Path) -> None:
-    """Let the SDK of this process talk to the registry that another process of the same stage has found."""
-    _settle_environment(root)
+def configure_sdk(root: Path) -> None:
+    """Point this process's SDK to the registry that the recorder of the same stage has found."""
+    _set_environment(root)
 
 
-def still_there(connection: RegistryConnection, root: Path) -> None:
-    """Start the embedded registry again if it went away since; raises RegistryAway where that fails.
+def ensure_running(connection: RegistryConnection, root: Path) -> None:
+    """Start the embedded registry again if it has stopped. Raises RegistryUnavailableError if that fails.
 
-    It comes back at the same address, where the SDK's own retries find it.
+    It listens on the same address as before, so the SDK's retries find it.
     """
     if connection.embedded:
         local_server.ensure(root)
 
 
-def _settle_environment(root: Path) -> bool:
-    """Point the SDK to the embedded registry, started if need be, unless another is asked for; whether it is ours."""
-    own = not os.environ.get("WANDB_BASE_URL") and not os.environ.get("WANDB_API_KEY")
-    if own:
+def _set_environment(root: Path) -> bool:
+    """Set the SDK's environment variables. Starts the embedded registry and returns True, unless another one is set."""
+    embedded = not os.environ.get("WANDB_BASE_URL") and not os.environ.get("WANDB_API_KEY")
+    if embedded:
         server = local_server.ensure(root)
         os.environ["WANDB_BASE_URL"], os.environ["WANDB_API_KEY"] = server.url, server.api_key
-        _reach_directly(server.url)
-    os.environ.setdefault("WANDB_SILENT", "true")  # one line of our own a stage says it all
-    for name in ("WANDB_RUN_ID", "WANDB_RESUME"):  # meant for one run, not for one a stage
+        _bypass_proxy(server.url)
+    os.environ.setdefault("WANDB_SILENT", "true")  # we print one line per stage ourselves
+    for name in ("WANDB_RUN_ID", "WANDB_RESUME"):  # they name a single run; we have one per stage
         os.environ.pop(name, None)
     unset = [name for name in ("DIR", "CACHE_DIR", "DATA_DIR", "ARTIFACT_DIR") if f"WANDB_{name}" not in os.environ]
-    if unset:  # the SDK's working copies of files lie neither in the workspace nor in the home
+    if unset:  # keep the SDK's copies of files out of the workspace and the home folder
         folder = str(temporary_folders.folder())
         os.environ.update({f"WANDB_{name}": folder for name in unset})
-    return own
+    return embedded
 
 
 def start_sdk() -> None:
-    """Import the SDK and start its helper process, which takes half a second of waiting. Raises RegistryAway."""
+    """Import the SDK and start its service process; takes half a second. Raises RegistryUnavailableError."""
     import wandb
 
     try:
         wandb.setup()
-    except ValueError as error:  # of what it finds in the environment
-        raise RegistryAway(in_a_sentence(error)) from None
+    except ValueError as error:  # an invalid environment variable
+        raise RegistryUnavailableError(error_reason(error)) from None
 
 
 def public_api() -> wandb.Api:
-    """The SDK's way to ask the registry that this process was pointed to.
+    """The SDK's client for queries.
 
-    Made anew for each use: it remembers the runs that it has seen, and is of no use once the SDK's helper was ended.
+    New for each use: it caches the runs that it has seen, and fails once the SDK's service process has ended.
     """
     import wandb
 
@@ -129,7 +129,7 @@ def public_api() -> wandb.Api:
 
 
 def open_run(connection: RegistryConnection, settings: dict[str, Any] | None = None, **arguments: Any) -> wandb.Run:
-    """A W&B run in the pipeline's project; `arguments` are those of `wandb.init`. Raises RegistryAway."""
+    """Open a W&B run in the project; `arguments` are those of `wandb.init`. Raises RegistryUnavailableError."""
     import wandb
     from wandb.errors import CommError, UsageError
 
@@ -139,36 +139,42 @@ def open_run(connection: RegistryConnection, settings: dict[str, Any] | None = N
             entity=connection.entity,
             project=connection.project,
             settings=wandb.Settings(
-                silent=True, init_timeout=OPEN_WITHIN, finish_timeout=FINISH_WITHIN, **PATIENCE, **(settings or {})
+                silent=True,
+                init_timeout=INIT_TIMEOUT,
+                finish_timeout=FINISH_TIMEOUT,
+                **RETRY_SETTINGS,
+                **(settings or {}),
             ),
             **arguments,
         )
     except (CommError, UsageError, ValueError) as error:
-        raise RegistryAway(
+        raise RegistryUnavailableError(
             f"no run can be opened in {connection.path} at {connection.url}: {first_line(error)}"
         ) from None
 
 
-def _account(url: str) -> dict[str, Any]:
-    """The account that the registry at `url` knows us as."""
+def _viewer(url: str) -> dict[str, Any]:
+    """The account that the API key belongs to."""
     client = RegistryClient(url)
     try:
-        # In a thread of its own: the limit of requests holds for each piece of an answer that comes byte by byte
-        answer = in_background(lambda: client.graphql("query Viewer { viewer { id entity username } }"))
-        viewer = answer.result(timeout=ANSWER_WITHIN).get("viewer")
+        # In a thread, since the timeout of requests starts anew with each piece of a response
+        response = in_background(lambda: client.graphql("query Viewer { viewer { id entity username } }"))
+        viewer = response.result(timeout=RESPONSE_TIMEOUT).get("viewer")
     except TimeoutError:
-        raise RegistryAway(f"the registry at {url} doesn't answer within {ANSWER_WITHIN:g} seconds") from None
-    except RegistryRefuses as error:
+        raise RegistryUnavailableError(
+            f"the registry at {url} doesn't answer within {RESPONSE_TIMEOUT:g} seconds"
+        ) from None
+    except RegistryHTTPError as error:
         if error.status not in (401, 403):
             raise
         viewer = None
     if not viewer:
-        raise RegistryAway(f"the registry at {url} refuses the API key; check WANDB_API_KEY")
+        raise RegistryUnavailableError(f"the registry at {url} refuses the API key; check WANDB_API_KEY")
     return viewer
 
 
-def _reach_directly(url: str) -> None:
-    """Keep a proxy from standing between us and our own loopback server."""
+def _bypass_proxy(url: str) -> None:
+    """Exclude the embedded registry from the proxies of the environment."""
     host = urlsplit(url).hostname or ""
     for name in ("NO_PROXY", "no_proxy"):
         hosts = [part for part in os.environ.get(name, "").split(",") if part]

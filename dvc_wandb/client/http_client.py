@@ -1,4 +1,4 @@
-"""Asks a registry over HTTP: who asks, for how long, and one sentence for each way in which no answer comes."""
+"""HTTP requests to a registry: authentication, timeouts, and one sentence for each kind of failure."""
 
 from __future__ import annotations
 
@@ -11,122 +11,128 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from dvc_wandb.errors import RegistryAway, RegistryRefuses, first_line
+from dvc_wandb.errors import RegistryHTTPError, RegistryUnavailableError, first_line
 
 if TYPE_CHECKING:
     import requests
 
-WITHIN = 60.0  # seconds that a registry has for each piece of an answer
-AT_ONCE = 8  # requests of several threads at the same time
+READ_TIMEOUT = 60.0  # seconds, for each piece of a response
+MAX_CONNECTIONS = 8  # of all threads together
 
 
 class RegistryClient:
-    """A session with the registry at `url`, whose connections stay open. Threads may share it.
+    """An HTTP session with the registry at `url`. Threads may share it.
 
-    Its methods raise RegistryAway where no answer comes, RegistryRefuses where HTTP's status is no success.
+    Its methods raise RegistryUnavailableError without a response, RegistryHTTPError for an error status.
     """
 
     def __init__(self, url: str) -> None:
-        import requests  # takes a third of a second: for commands that ask a registry only
+        import requests  # takes a third of a second, so only commands that need it
         from requests.adapters import HTTPAdapter
 
         self.url = url
-        self._authorization = authorization(url)
+        self._authorization = authorization_header(url)
         self._session = requests.Session()
-        self._session.auth = lambda request: request  # ~/.netrc would take the header's place
-        self._session.mount("http", HTTPAdapter(pool_maxsize=AT_ONCE))
+        self._session.auth = lambda request: request  # else requests replaces our header by one from ~/.netrc
+        self._session.mount("http", HTTPAdapter(pool_maxsize=MAX_CONNECTIONS))
 
     def graphql(self, query: str, variables: dict[str, Any] | None = None) -> dict[str, Any]:
-        """The data that W&B's GraphQL answers; raises RegistryAway with its own words where it answers an error."""
+        """The data of a GraphQL response. Raises RegistryUnavailableError with the message of a GraphQL error."""
         body = {"query": query, "variables": variables or {}}
-        with self._errors(WITHIN):
-            answer = self._request("POST", f"{self.url}/graphql", WITHIN, json=body)
-        found = _json(answer)
-        if not isinstance(found, dict) or not (found.get("errors") or found.get("data")):
-            raise self._is_another()
-        if found.get("errors"):
-            raise RegistryAway(f"the registry at {self.url} answers: {found['errors'][0].get('message')}")
-        return found["data"]
+        with self._translate_errors(READ_TIMEOUT):
+            response = self._request("POST", f"{self.url}/graphql", READ_TIMEOUT, json=body)
+        payload = _json(response)
+        if not isinstance(payload, dict) or not (payload.get("errors") or payload.get("data")):
+            raise self._not_a_server()
+        if payload.get("errors"):
+            raise RegistryUnavailableError(f"the registry at {self.url} answers: {payload['errors'][0].get('message')}")
+        return payload["data"]
 
-    def get(self, path: str, within: float) -> Any:
-        """The JSON at `path` of the registry; None where it has something else there."""
-        with self._errors(within):
-            answer = self._request("GET", f"{self.url}{path}", within)
-        return _json(answer)
+    def get(self, path: str, timeout: float) -> Any:
+        """The JSON at `path` of the registry; None if the response is no JSON."""
+        with self._translate_errors(timeout):
+            response = self._request("GET", f"{self.url}{path}", timeout)
+        return _json(response)
 
-    def download(self, address: str) -> Iterator[bytes]:
-        """The pieces of the file at `address`, which carries its own permission."""
-        with self._errors(WITHIN):
-            answer = self._session.get(address, stream=True, timeout=WITHIN)
-            self._check(answer)
-            yield from answer.iter_content(2**20)
+    def download(self, url: str) -> Iterator[bytes]:
+        """The content at `url`, a signed URL, in chunks."""
+        with self._translate_errors(READ_TIMEOUT):
+            response = self._session.get(url, stream=True, timeout=READ_TIMEOUT)
+            self._check_status(response)
+            yield from response.iter_content(2**20)
 
-    def _request(self, method: str, address: str, within: float, **arguments: Any) -> requests.Response:
-        answer = self._session.request(method, address, headers=self._authorization, timeout=within, **arguments)
-        self._check(answer)
-        return answer
+    def _request(self, method: str, url: str, timeout: float, **arguments: Any) -> requests.Response:
+        response = self._session.request(method, url, headers=self._authorization, timeout=timeout, **arguments)
+        self._check_status(response)
+        return response
 
-    def _check(self, answer: requests.Response) -> None:
-        if not answer.ok:
-            raise RegistryRefuses(self.url, answer.status_code, _reason(answer))
+    def _check_status(self, response: requests.Response) -> None:
+        if not response.ok:
+            raise RegistryHTTPError(self.url, response.status_code, _error_message(response))
 
     @contextlib.contextmanager
-    def _errors(self, within: float) -> Iterator[None]:
-        """What requests raises in the block, as a sentence about this registry."""
+    def _translate_errors(self, timeout: float) -> Iterator[None]:
+        """Turn the exceptions of requests into sentences about this registry."""
         from requests import RequestException, Timeout
 
         try:
             yield
         except Timeout:
-            raise RegistryAway(f"the registry at {self.url} doesn't answer within {within:g} seconds") from None
-        except ValueError:  # of an address that is none
-            raise self._is_another() from None
+            raise RegistryUnavailableError(
+                f"the registry at {self.url} doesn't answer within {timeout:g} seconds"
+            ) from None
+        except ValueError:  # an invalid URL
+            raise self._not_a_server() from None
         except RequestException as error:
-            raise RegistryAway(f"the registry at {self.url} doesn't answer ({first_line(_origin(error))})") from None
+            raise RegistryUnavailableError(
+                f"the registry at {self.url} doesn't answer ({first_line(_root_cause(error))})"
+            ) from None
 
-    def _is_another(self) -> RegistryAway:
-        return RegistryAway(f"what answers at {self.url} is not a W&B server; check WANDB_BASE_URL")
-
-
-def _reason(answer: requests.Response) -> str:
-    """What the registry itself says of a request that it refuses; "" where that is no sentence."""
-    found = _json(answer)
-    return str(found.get("error") or "") if isinstance(found, dict) else ""
+    def _not_a_server(self) -> RegistryUnavailableError:
+        return RegistryUnavailableError(f"what answers at {self.url} is not a W&B server; check WANDB_BASE_URL")
 
 
-def _json(answer: requests.Response) -> Any:
-    """What an answer holds; None where that is no JSON."""
+def _error_message(response: requests.Response) -> str:
+    """The message in the body of an error response; "" if it has none."""
+    payload = _json(response)
+    return str(payload.get("error") or "") if isinstance(payload, dict) else ""
+
+
+def _json(response: requests.Response) -> Any:
+    """The JSON body of a response; None if it is no JSON."""
     try:
-        return answer.json()
+        return response.json()
     except ValueError:
         return None
 
 
-def authorization(url: str) -> dict[str, str]:
-    """The header that says who asks; raises RegistryAway where no key is to be had."""
+def authorization_header(url: str) -> dict[str, str]:
+    """The Authorization header for `url`. Raises RegistryUnavailableError if there is no API key."""
     if os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
-        raise RegistryAway("WANDB_IDENTITY_TOKEN_FILE is not supported here; set WANDB_API_KEY")
+        raise RegistryUnavailableError("WANDB_IDENTITY_TOKEN_FILE is not supported here; set WANDB_API_KEY")
     key = os.environ.get("WANDB_API_KEY") or _netrc_key(url)
     if not key:
-        raise RegistryAway(f"there is no API key for {url}; set WANDB_API_KEY, or run `wandb login --host {url}`")
+        raise RegistryUnavailableError(
+            f"there is no API key for {url}; set WANDB_API_KEY, or run `wandb login --host {url}`"
+        )
     return {"Authorization": "Basic " + base64.b64encode(f"api:{key}".encode()).decode()}
 
 
 def _netrc_key(url: str) -> str | None:
-    """The key that `wandb login` keeps for this host."""
+    """The API key that `wandb login` saved for this host."""
     host = urlsplit(url).netloc
     for file in filter(None, (os.environ.get("NETRC"), "~/.netrc", "~/_netrc")):
         try:
-            found = netrc.netrc(Path(file).expanduser()).authenticators(host)
+            credentials = netrc.netrc(Path(file).expanduser()).authenticators(host)
         except (OSError, netrc.NetrcParseError):
             continue
-        if found:
-            return found[2]
+        if credentials:
+            return credentials[2]
     return None
 
 
-def _origin(error: BaseException) -> BaseException:
-    """What the operating system said, which requests and urllib3 wrap: [Errno 111] Connection refused."""
+def _root_cause(error: BaseException) -> BaseException:
+    """The operating system's error inside those of requests and urllib3, such as [Errno 111] Connection refused."""
     wrapped = (error.__cause__, getattr(error, "reason", None), *error.args)
     inner = next((one for one in wrapped if isinstance(one, BaseException)), None)
-    return _origin(inner) if inner else error
+    return _root_cause(inner) if inner else error

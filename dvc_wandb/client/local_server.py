@@ -1,4 +1,4 @@
-"""The one seam to the embedded registry: nothing else of `lineage` knows `registry`."""
+"""Starts the embedded registry and finds its store. No other module here, but for `report`'s drawing, imports it."""
 
 from __future__ import annotations
 
@@ -6,32 +6,32 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from dvc_wandb.errors import RegistryAway
+from dvc_wandb.errors import RegistryUnavailableError
 from wandb_registry import daemon
 from wandb_registry.storage import cache_sharing
 
 
-def store_of(root: Path) -> Path:
-    """REGISTRY_DIR, else `.registry` in the repository's root.
+def store_folder(root: Path) -> Path:
+    """REGISTRY_DIR, else `.registry` in the root of the repository.
 
-    Relative to DVC_ROOT where that is set: an experiment in a temporary folder has its repository there.
+    An experiment in a temporary folder has its repository in DVC_ROOT.
     """
     return Path(os.environ.get("DVC_ROOT") or root) / (os.environ.get("REGISTRY_DIR") or ".registry")
 
 
 def ensure(root: Path) -> daemon.Server:
-    """The running registry of this repository, started if need be; raises RegistryAway with the reason."""
+    """The registry of this repository, started if it isn't running. Raises RegistryUnavailableError with the reason."""
     try:
-        return daemon.ensure(store_of(root))
+        return daemon.ensure(store_folder(root))
     except daemon.DaemonError as error:
-        raise RegistryAway(str(error)) from None
+        raise RegistryUnavailableError(str(error)) from None
 
 
-def share(root: Path, cached: Iterable[tuple[str, Path]]) -> int:
-    """Let the registry's files share their bytes on disk with DVC's cache, given by md5; how many bytes that saved."""
-    return cache_sharing.share(store_of(root), cached).bytes
+def share(root: Path, objects: Iterable[tuple[str, Path]]) -> int:
+    """Let the registry's files share disk space with `objects` of DVC's cache, (md5, path); the bytes saved."""
+    return cache_sharing.share(store_folder(root), objects).bytes
 
 
-def address(root: Path) -> str | None:
-    """Where a person opens the registry in a browser, signed in; None where it isn't running."""
-    return daemon.login_url(store_of(root))
+def login_url(root: Path) -> str | None:
+    """A URL that opens the registry in a browser, signed in; None if it isn't running."""
+    return daemon.login_url(store_folder(root))

@@ -1,6 +1,6 @@
-"""Questions to a registry in W&B's own GraphQL: what the SDK asks one by one is asked here many at once.
+"""GraphQL queries to a registry. One query asks for many versions or runs; the SDK would ask for each alone.
 
-Only reads. All writing is done by the SDK.
+Only reads: the SDK does all writing.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from dvc_wandb.client.connection import RegistryConnection
-from dvc_wandb.client.http_client import AT_ONCE, RegistryClient
-from dvc_wandb.errors import RegistryAway
+from dvc_wandb.client.http_client import MAX_CONNECTIONS, RegistryClient
+from dvc_wandb.errors import RegistryUnavailableError
 
-BATCH = 50  # names in one question: equal texts are parsed once
-PAGE = 500  # edges of a connection in one answer
+BATCH_SIZE = 50  # names per query: the server parses equal texts once
+PAGE_SIZE = 500  # edges of a connection per response
 
 VERSION = """
   id digest versionIndex state metadata
   artifactSequence { name }
   aliases { alias artifactCollection { name } }
 """
-PLACES = """
+MEMBERSHIPS = """
   artifactMemberships(first: 100) {
     edges { node { versionIndex aliases { alias } artifactCollection { name project { name } } } }
   }
@@ -35,8 +35,8 @@ EDGES = """
 """
 RUN = f"""
   name displayName state tags group commit config
-  inputArtifacts(first: {PAGE}) {{ {EDGES} }}
-  outputArtifacts(first: {PAGE}) {{ {EDGES} }}
+  inputArtifacts(first: {PAGE_SIZE}) {{ {EDGES} }}
+  outputArtifacts(first: {PAGE_SIZE}) {{ {EDGES} }}
 """
 RUNS = f"""
 query LineageRuns($entity: String!, $project: String!, $filters: JSONString, $after: String) {{
@@ -51,7 +51,7 @@ query LineageRuns($entity: String!, $project: String!, $filters: JSONString, $af
 MORE_EDGES = f"""
 query LineageEdges($entity: String!, $project: String!, $run: String!, $after: String) {{
   project(name: $project, entityName: $entity) {{
-    run(name: $run) {{ edges: %s(first: {PAGE}, after: $after) {{ {EDGES} }} }}
+    run(name: $run) {{ edges: %s(first: {PAGE_SIZE}, after: $after) {{ {EDGES} }} }}
   }}
 }}
 """
@@ -72,59 +72,59 @@ query LineageManifest($id: ID!) { artifact(id: $id) { currentManifest { file { d
 
 
 class Queries:
-    """One project of a registry, asked over a connection that stays open."""
+    """Queries about one project of a registry."""
 
     def __init__(self, connection: RegistryConnection) -> None:
         self._client = RegistryClient(connection.url)
-        self._where = {"entity": connection.entity, "project": connection.project}
+        self._project = {"entity": connection.entity, "project": connection.project}
 
     def memberships(self, names: Sequence[str]) -> Iterator[dict[str, Any] | None]:
-        """What `COLLECTION:ALIAS` names, in the order of `names`; None where nothing does."""
-        for start in range(0, len(names), BATCH):
-            batch = names[start : start + BATCH]
-            places = range(len(batch))
-            declared = ", ".join(f"$n{at}: String!" for at in places)
+        """The collection membership that each of `names`, `COLLECTION:ALIAS`, has; None if there is none."""
+        for start in range(0, len(names), BATCH_SIZE):
+            batch = names[start : start + BATCH_SIZE]
+            indexes = range(len(batch))
+            declarations = ", ".join(f"$n{at}: String!" for at in indexes)
             fields = "\n".join(
                 f"m{at}: artifactCollectionMembership(name: $n{at}) {{ versionIndex artifact {{ ...V }} }}"
-                for at in places
+                for at in indexes
             )
-            text = (
-                f"query LineageVersions($entity: String!, $project: String!, {declared}) {{\n"
+            query = (
+                f"query LineageVersions($entity: String!, $project: String!, {declarations}) {{\n"
                 f"project(name: $project, entityName: $entity) {{ {fields} }} }}\n"
-                f"fragment V on Artifact {{ {VERSION} {PLACES} }}"
+                f"fragment V on Artifact {{ {VERSION} {MEMBERSHIPS} }}"
             )
-            answer = self._ask(text, {f"n{at}": name for at, name in enumerate(batch)})["project"] or {}
-            yield from (answer.get(f"m{at}") for at in places)
+            project = self._execute(query, {f"n{at}": name for at, name in enumerate(batch)})["project"] or {}
+            yield from (project.get(f"m{at}") for at in indexes)
 
     def runs(self, tags: Sequence[str]) -> Iterator[dict[str, Any]]:
-        """The runs that carry one of `tags`, each once."""
+        """The runs with one of `tags`, each once."""
         seen: set[str] = set()
-        for start in range(0, len(tags), 2 * BATCH):
-            filters = json.dumps({"tags": {"$in": list(tags[start : start + 2 * BATCH])}})
+        for start in range(0, len(tags), 2 * BATCH_SIZE):
+            filters = json.dumps({"tags": {"$in": list(tags[start : start + 2 * BATCH_SIZE])}})
             for run in self._pages(RUNS, ("project", "runs"), filters=filters):
                 if run["name"] not in seen:
                     seen.add(run["name"])
                     yield self._with_all_edges(run)
 
     def files(self, collection: str, alias: str) -> Iterator[tuple[str, str]]:
-        """The name and address of each file of a version."""
+        """The name and URL of each file of a version."""
         path = ("project", "artifactCollection", "artifactMembership", "files")
         for file in self._pages(FILES, path, collection=collection, alias=alias):
             yield file["name"], file["directUrl"]
 
     def manifest_url(self, artifact_id: str) -> str:
-        """Where the manifest of a version can be fetched."""
-        answer = self._ask(MANIFESTS, {"id": artifact_id})
-        return answer["artifact"]["currentManifest"]["file"]["directUrl"]
+        """The URL of a version's manifest."""
+        data = self._execute(MANIFESTS, {"id": artifact_id})
+        return data["artifact"]["currentManifest"]["file"]["directUrl"]
 
     def manifests(self, urls: Iterable[str]) -> Iterator[dict[str, Any]]:
-        """The manifest at each of `urls`, in their order, several at a time."""
-        with ThreadPoolExecutor(AT_ONCE) as pool:
+        """The manifests at `urls`, in their order; downloads several at a time."""
+        with ThreadPoolExecutor(MAX_CONNECTIONS) as pool:
             yield from pool.map(lambda url: json.loads(b"".join(self._client.download(url))), urls)
 
     def md5s(self, urls: Iterable[str]) -> Iterator[str]:
-        """The md5 of what each of `urls` serves; where one serves nothing, what came instead."""
-        with ThreadPoolExecutor(AT_ONCE) as pool:
+        """The md5 of the content at each of `urls`; "nothing", with the reason, if there is none."""
+        with ThreadPoolExecutor(MAX_CONNECTIONS) as pool:
             yield from pool.map(self._md5_at, urls)
 
     def _md5_at(self, url: str) -> str:
@@ -135,7 +135,7 @@ class Queries:
             for chunk in self._client.download(url):
                 md5.update(chunk)
             return md5.hexdigest()
-        except RegistryAway as error:
+        except RegistryUnavailableError as error:
             return f"nothing ({error})"
 
     def _with_all_edges(self, run: dict[str, Any]) -> dict[str, Any]:
@@ -148,19 +148,19 @@ class Queries:
                 first["edges"] += [{"node": node} for node in more]
         return run
 
-    def _pages(self, text: str, path: tuple[str, ...], after: str | None = None, **variables: Any) -> Iterator[Any]:
-        """The nodes of the connection at `path`, over all its pages; none where the project doesn't exist yet."""
+    def _pages(self, query: str, path: tuple[str, ...], after: str | None = None, **variables: Any) -> Iterator[Any]:
+        """The nodes of the connection at `path`, from all its pages; none if the project doesn't exist yet."""
         while True:
-            found: Any = self._ask(text, {**variables, "after": after})
+            connection: Any = self._execute(query, {**variables, "after": after})
             for part in path:
-                found = (found or {}).get(part)
-            if not found:
+                connection = (connection or {}).get(part)
+            if not connection:
                 return
-            yield from (edge["node"] for edge in found["edges"])
-            if not found["pageInfo"]["hasNextPage"]:
+            yield from (edge["node"] for edge in connection["edges"])
+            if not connection["pageInfo"]["hasNextPage"]:
                 return
-            after = found["pageInfo"]["endCursor"]
+            after = connection["pageInfo"]["endCursor"]
 
-    def _ask(self, text: str, variables: dict[str, Any]) -> dict[str, Any]:
-        where = self._where if "$entity" in text else {}
-        return self._client.graphql(text, {**where, **variables})
+    def _execute(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
+        variables_of_project = self._project if "$entity" in query else {}
+        return self._client.graphql(query, {**variables_of_project, **variables})

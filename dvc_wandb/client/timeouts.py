@@ -1,6 +1,6 @@
-"""Waiting for what the SDK does in another thread, for as long as the registry answers.
+"""Waits for the SDK's work in another thread, and gives up when the registry stops answering.
 
-The SDK asks a registry that hangs again and again, for minutes; nobody else has to wait for that.
+The SDK itself would retry for minutes, without a word.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import contextlib
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from typing import TypeVar
@@ -16,14 +17,17 @@ from typing import TypeVar
 import psutil
 
 from dvc_wandb import interrupts
+from dvc_wandb.errors import RegistryUnavailableError
 
 T = TypeVar("T")
-LOOK_EVERY = 1.0  # seconds
-_given_up = threading.Event()  # work that goes on in its thread, for which nobody waits any more
+POLL_INTERVAL = 1.0  # seconds
+CHECK_INTERVAL = 5.0  # seconds between two requests of a tolerant check
+GRACE_PERIOD = 15.0  # seconds; a busy registry may leave some requests unanswered
+_abandoned = threading.Event()  # set when work goes on in its thread, and nobody waits for it
 
 
 def in_background(work: Callable[[], T]) -> Future[T]:
-    """What `work` returns or raises, in a thread that doesn't keep the process from ending."""
+    """The future of `work`, which runs in a daemon thread: the process may end before it."""
     future: Future[T] = Future()
 
     def run() -> None:
@@ -36,43 +40,62 @@ def in_background(work: Callable[[], T]) -> Future[T]:
     return future
 
 
-def result(work: Future[T], look: Callable[[], object]) -> T:
-    """The result of `work`; raises what `look` does where that finds, meanwhile, that waiting is of no use."""
-    while not wait([work], timeout=LOOK_EVERY).done:
+def wait_for(future: Future[T], check: Callable[[], object]) -> T:
+    """The result of `future`. Calls `check` meanwhile, and raises what it raises."""
+    while not wait([future], timeout=POLL_INTERVAL).done:
         interrupts.check()
-        look()
-    return work.result()
+        check()
+    return future.result()
 
 
-def answered(work: Callable[[], T], look: Callable[[], object]) -> T:
-    """What `work` has of a registry; raises what `look` does as soon as that finds that waiting is of no use.
+def run_checked(work: Callable[[], T], check: Callable[[], object]) -> T:
+    """What `work` returns. Raises what `check` raises meanwhile; the work then goes on in its thread until `exit_code`.
 
-    Work that was given up goes on in its thread until `end`.
+    What it had begun is as after a kill: the next mirror goes on with it.
     """
     future = in_background(work)
     try:
-        return result(future, look)
+        return wait_for(future, check)
     except BaseException:
         if not future.done():
-            _given_up.set()
+            _abandoned.set()
         raise
 
 
-def end(code: int) -> int:
-    """`code`, to end this process with; ends it here and now where work was given up, for which the SDK would wait."""
-    if _given_up.is_set():
+def tolerant(check: Callable[[], object]) -> Callable[[], None]:
+    """`check`, made every few seconds. Raises RegistryUnavailableError only if it has failed for a while."""
+    last_check = last_success = time.monotonic()
+
+    def tolerant_check() -> None:
+        nonlocal last_check, last_success
+        if time.monotonic() - last_check < CHECK_INTERVAL:
+            return
+        try:
+            check()
+            last_success = time.monotonic()
+        except RegistryUnavailableError:
+            if time.monotonic() - last_success > GRACE_PERIOD:
+                raise
+        last_check = time.monotonic()
+
+    return tolerant_check
+
+
+def exit_code(code: int) -> int:
+    """Return `code`. Ends the process with it at once if work was abandoned: the SDK would wait for that at exit."""
+    if _abandoned.is_set():
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(code)  # the SDK's helper ends with us
+        os._exit(code)  # the SDK's service process ends with us
     return code
 
 
-def end_helper() -> None:
-    """End the SDK's helper process: the SDK waits for it when this process ends, however long a registry hangs."""
+def kill_sdk_service() -> None:
+    """Kill the SDK's service process. At exit the SDK would wait for it as long as the registry hangs."""
     import wandb
 
     for child in psutil.Process().children():
         if "wandb" in child.name():
             child.kill()
-    with contextlib.suppress(Exception, SystemExit):  # to find it gone
+    with contextlib.suppress(Exception, SystemExit):  # the SDK finds its service gone
         wandb.teardown()

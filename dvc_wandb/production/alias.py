@@ -15,7 +15,7 @@ from typing import Any
 
 from dvc_wandb import content_alias, production
 from dvc_wandb.client.connection import RegistryConnection, public_api
-from dvc_wandb.errors import LineageError
+from dvc_wandb.errors import DvcWandbError
 from dvc_wandb.production import Record, registry_state
 from dvc_wandb.production.registry_state import ALIAS, ModelVersion
 from dvc_wandb.project import git
@@ -23,7 +23,7 @@ from dvc_wandb.project.lock import Execution
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.settings import setting
 
-FILL = "`dvc-wandb mirror --all-commits` fills the registry with what git and DVC have of the past."
+BACKFILL_HINT = "`dvc-wandb mirror --all-commits` fills the registry with what git and DVC have of the past."
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ def recorded_model(pipeline: Pipeline, execution: Execution) -> RecordedModel | 
         return None
     try:
         return model_of(production.read(pipeline.locate(execution.out(path))))
-    except (OSError, LineageError):
-        raise LineageError(
+    except (OSError, DvcWandbError):
+        raise DvcWandbError(
             f"{path} is no record of what is in production. `git checkout {path}` restores it."
         ) from None
 
@@ -93,7 +93,7 @@ def why_not_automatic(pipeline: Pipeline, execution: Execution) -> str | None:
     name = execution.meta.get("branches", "")
     branches = setting(pipeline.root, name)
     if not isinstance(branches, list) or not all(isinstance(one, str) for one in branches):
-        raise LineageError(f"params.yaml: {name} is {branches!r}; it must be a list of branches, such as [main].")
+        raise DvcWandbError(f"params.yaml: {name} is {branches!r}; it must be a list of branches, such as [main].")
     branch = _branch(pipeline.root)
     if branch not in branches:
         here = f"the branch {branch}" if branch else "a checkout without a branch"
@@ -106,8 +106,8 @@ def why_not_automatic(pipeline: Pipeline, execution: Execution) -> str | None:
 
 def production_md5(model: RecordedModel) -> str | None:
     """The md5 of the version that has the alias in the registry; "" for one that DVC doesn't know."""
-    found = registry_state.find_version(model.registered_model)
-    return found.md5 if found else None
+    version = registry_state.find_version(model.registered_model)
+    return version.md5 if version else None
 
 
 def move_alias(
@@ -116,52 +116,52 @@ def move_alias(
     """Move the alias from the `current` version to the recorded one, after putting it on the record itself.
 
     Returns the version that has it then: another one where somebody else moved it first, which keeps it. Raises
-    LineageError where the registry doesn't hold the recorded version.
+    DvcWandbError where the registry doesn't hold the recorded version.
     """
     api = public_api()
     if not api.artifact_exists(model.version):
-        raise LineageError(
+        raise DvcWandbError(
             f"the registry has no version of {model.registered_model} with the bytes that are in production "
-            f"({model.md5}); the alias '{ALIAS}' stays where it is. {FILL}"
+            f"({model.md5}); the alias '{ALIAS}' stays where it is. {BACKFILL_HINT}"
         )
     version = api.artifact(model.version)
-    ours = registry_state.as_model_version(version)
-    earlier = registry_state.alias_events(connection, ours.collection_path) or []
+    recorded = registry_state.as_model_version(version)
+    earlier_events = registry_state.alias_events(connection, recorded.collection_path) or []
     _add_alias_to_record(
         api,
         f"{registry_state.record_collection(connection, execution)}:{execution.out(execution.meta['promotes']).alias}",
-        anew=ALIAS not in version.aliases,
+        renew=ALIAS not in version.aliases,
     )
     _add_alias(version)
-    last = earlier[-1]["id"] if earlier else 0
-    later = registry_state.alias_events(connection, ours.collection_path, after=last) or []
-    first = later[0] if later else {"before": current and current.version, "after": ours.version}
-    winner = first["after"] if first["after"] != ours.version else first["before"]
-    if (first["before"], first["after"]) == (current and current.version, ours.version) or winner is None:
-        return ours
-    theirs = registry_state.find_version(model.registered_model, winner)
-    if theirs and later[-1]["after"] == ours.version:
-        _return_alias(api, connection, execution, model.registered_model, theirs)
-    return theirs or ours
+    last_id = earlier_events[-1]["id"] if earlier_events else 0
+    later_events = registry_state.alias_events(connection, recorded.collection_path, after=last_id) or []
+    first_move = later_events[0] if later_events else {"before": current and current.version, "after": recorded.version}
+    winner = first_move["after"] if first_move["after"] != recorded.version else first_move["before"]
+    if (first_move["before"], first_move["after"]) == (current and current.version, recorded.version) or winner is None:
+        return recorded
+    winning_version = registry_state.find_version(model.registered_model, winner)
+    if winning_version and later_events[-1]["after"] == recorded.version:
+        _return_alias(api, connection, execution, model.registered_model, winning_version)
+    return winning_version or recorded
 
 
 def _return_alias(
     api: Any, connection: RegistryConnection, execution: Execution, target: str, winner: ModelVersion
 ) -> None:
     """Give the alias back to the version that had it first, and to its record."""
-    if promoting := registry_state.promoting_record(connection, execution, winner):
-        record_version, _ = promoting
+    if promoted := registry_state.promoting_record(connection, execution, winner):
+        record_version, _ = promoted
         record = f"{registry_state.record_collection(connection, execution)}:{record_version}"
-        _add_alias_to_record(api, record, anew=True)
+        _add_alias_to_record(api, record, renew=True)
     _add_alias(api.artifact(f"{target}:{winner.version}"))
 
 
-def _add_alias_to_record(api: Any, name: str, anew: bool) -> None:
+def _add_alias_to_record(api: Any, name: str, renew: bool) -> None:
     """Put the alias on a record; `anew` also where it has it: the order of the log's events tells it from a click."""
     if not api.artifact_exists(name):
         return
     record = api.artifact(name)
-    if anew and ALIAS in record.aliases:
+    if renew and ALIAS in record.aliases:
         record.aliases.remove(ALIAS)
         record.save()
     _add_alias(record)
@@ -179,7 +179,7 @@ def may_move_from(
     connection: RegistryConnection,
     model: RecordedModel,
     current: ModelVersion | None,
-    decided: bool,
+    record_changed: bool,
 ) -> bool:
     """Whether the alias may move by itself from the `current` version to the recorded one.
 
@@ -194,11 +194,11 @@ def may_move_from(
         return False
     if not by_person and candidate_md5(pipeline, model.registered_model) != model.md5:
         return False
-    return decided or not registry_state.was_followed(connection, execution, model.record, model.version)
+    return record_changed or not registry_state.was_followed(connection, execution, model.record, model.version)
 
 
 def follow_record(
-    pipeline: Pipeline, execution: Execution, connection: RegistryConnection, decided: bool = False
+    pipeline: Pipeline, execution: Execution, connection: RegistryConnection, record_changed: bool = False
 ) -> str | None:
     """Make the registry agree with the record where that is allowed; one sentence on what came of it.
 
@@ -210,11 +210,11 @@ def follow_record(
     if reason := why_not_automatic(pipeline, execution):
         return f"the record names {model}; the alias '{ALIAS}' stays where it is: {reason}"
     current = registry_state.find_version(model.registered_model)
-    if not may_move_from(pipeline, execution, connection, model, current, decided):
+    if not may_move_from(pipeline, execution, connection, model, current, record_changed):
         return drift_message(execution, model, current)
-    moved = move_alias(connection, execution, model, current)
-    if moved.md5 != model.md5:
-        return drift_message(execution, model, moved)
+    holder = move_alias(connection, execution, model, current)
+    if holder.md5 != model.md5:
+        return drift_message(execution, model, holder)
     already = current and current.md5 == model.md5
     return f"{model} is {ALIAS}{'' if already else ' now'}, in {execution.meta['promotes']} and at {connection.url}"
 
@@ -235,7 +235,7 @@ def complete_promotion(
         return follow_record(pipeline, execution, connection)
     if current.md5 == model.md5:
         return None
-    if unfinished and may_move_from(pipeline, execution, connection, model, current, decided=False):
+    if unfinished and may_move_from(pipeline, execution, connection, model, current, record_changed=False):
         current = move_alias(connection, execution, model, current)
     if current.md5 == model.md5:
         return f"{model} is {ALIAS} now: a promotion that had stopped before the registry knew is complete"

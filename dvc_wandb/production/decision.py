@@ -6,7 +6,7 @@ import json
 from pathlib import PurePath
 from typing import Any
 
-from dvc_wandb.errors import LineageError
+from dvc_wandb.errors import DvcWandbError
 from dvc_wandb.project.lock import Execution
 from dvc_wandb.project.pipeline import Pipeline
 
@@ -26,6 +26,6 @@ def read_json(pipeline: Pipeline, execution: Execution, path: str) -> dict[str, 
     """A JSON out of `execution`; empty where it is none, or isn't at hand."""
     try:
         value = json.loads(pipeline.locate(execution.out(path)).read_text())
-    except (LineageError, OSError, ValueError, StopIteration):
+    except (DvcWandbError, OSError, ValueError, StopIteration):
         return {}
     return value if isinstance(value, dict) else {}

@@ -8,7 +8,7 @@ from difflib import SequenceMatcher
 from pathlib import Path
 
 from dvc_wandb import production
-from dvc_wandb.errors import LineageError
+from dvc_wandb.errors import DvcWandbError
 from dvc_wandb.production import Record
 from dvc_wandb.production.registry_state import ALIAS, AliasMove
 from dvc_wandb.project import git
@@ -29,7 +29,7 @@ class ModelOrigin:
     """The commit whose lock first had a model, and what its stage read that other stages made: path → md5."""
 
     commit: str
-    read: dict[str, str]
+    deps: dict[str, str]
 
 
 # ---- git ----
@@ -79,7 +79,7 @@ def _record_at(root: Path, path: str, commit: str) -> Record | None:
     text = git.output_or_none(root, "show", f"{commit}:./{path}")
     try:
         return production.parse(text, path) if text else None
-    except LineageError:
+    except DvcWandbError:
         return None
 
 
@@ -89,35 +89,35 @@ def period_at(periods: list[ProductionPeriod], moment: datetime) -> ProductionPe
 
 
 def parse_moment(text: str) -> datetime:
-    """A date, meant as its end, or a date and time; in this machine's zone unless it names one. Raises LineageError."""
+    """A date and time, or a date for its end; in the local time zone by default. Raises DvcWandbError."""
     try:
-        found = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text)
     except ValueError:
-        raise LineageError(f"{text!r} is no date; write it as 2026-11-01, or 2026-11-01T14:30.") from None
+        raise DvcWandbError(f"{text!r} is no date; write it as 2026-11-01, or 2026-11-01T14:30.") from None
     if len(text) <= len("2026-11-01"):
-        found = datetime.combine(found.date(), time.max)
-    return found.astimezone()
+        moment = datetime.combine(moment.date(), time.max)
+    return moment.astimezone()
 
 
 def rollback_target(periods: list[ProductionPeriod], record: Record) -> Record | None:
     """The record to roll back to: what `record` replaced, or what was before that if a person took it back since."""
-    standing: list[Record] = []
+    in_force: list[Record] = []
     for one in periods:
         if one.record.registered_model == record.registered_model and one.record.model_md5:
-            _stack(standing, one.record)
-    return standing[-2] if len(standing) > 1 else None
+            _put_in_force(in_force, one.record)
+    return in_force[-2] if len(in_force) > 1 else None
 
 
-def _stack(standing: list[Record], record: Record) -> None:
+def _put_in_force(in_force: list[Record], record: Record) -> None:
     """Put a record on the stack of those in force, without what was taken back in between, committed or not."""
-    while any(one.model_md5 == record.replaces for one in standing[:-1]) and standing[-1].model_md5 != record.replaces:
-        standing.pop()
-    models = [one.model_md5 for one in standing]
+    while any(one.model_md5 == record.replaces for one in in_force[:-1]) and in_force[-1].model_md5 != record.replaces:
+        in_force.pop()
+    models = [one.model_md5 for one in in_force]
     if record.decided_by == production.PERSON and models[-2:-1] == [record.model_md5]:
-        standing.pop()
-    if models and standing[-1].model_md5 == record.model_md5:
-        standing.pop()
-    standing.append(record)
+        in_force.pop()
+    if models and in_force[-1].model_md5 == record.model_md5:
+        in_force.pop()
+    in_force.append(record)
 
 
 def last_record_of(periods: list[ProductionPeriod], md5: str) -> Record | None:
@@ -131,18 +131,22 @@ def superseded(root: Path, path: str, record: Record) -> list[Record]:
     A gate chooses over the record that it compared with, and so over those that this one had been chosen over. A person
     chooses over all there were before, and so does who takes an earlier record back.
     """
-    found, records = [record], _committed_records(root, path, "HEAD")
+    chain, records = [record], _committed_records(root, path, "HEAD")
     while True:
-        decided = next((commit for commit, one in records if one == record), None)
-        if decided:
-            records = [(commit, one) for commit, one in _committed_records(root, path, decided) if commit != decided]
+        decision_commit = next((commit for commit, one in records if one == record), None)
+        if decision_commit:
+            records = [
+                (commit, one)
+                for commit, one in _committed_records(root, path, decision_commit)
+                if commit != decision_commit
+            ]
         if record.decided_by == production.PERSON or any(one == record for _, one in records):
-            return found + [one for _, one in records]
+            return chain + [one for _, one in records]
         earlier = next((one for _, one in records if one.model_md5 == record.replaces), None)
         if earlier is None or record.replaces is None:
-            return found
+            return chain
         record = earlier
-        found.append(record)
+        chain.append(record)
 
 
 def is_later(root: Path, path: str, later: Record | None, earlier: Record) -> bool:
@@ -156,27 +160,27 @@ def _committed_records(root: Path, path: str, tip: str) -> list[tuple[str, Recor
     if git.output_or_none(root, "rev-parse", "--verify", "--quiet", tip) is None:  # no git, or nothing committed yet
         return []
     log = _git(root, "log", "--full-history", "--no-merges", "--topo-order", "--format=%H", tip, "--", path)
-    found = ((commit, _record_at(root, path, commit)) for commit in log.split())
-    return [(commit, record) for commit, record in found if record]
+    records = ((commit, _record_at(root, path, commit)) for commit in log.split())
+    return [(commit, record) for commit, record in records if record]
 
 
 def origin_of(root: Path, md5: str) -> ModelOrigin | None:
     """Where a model comes from, by git's history of dvc.lock; None where no commit had it."""
     import yaml
 
-    first = _git(root, "log", "--reverse", "--format=%H", f"-S{md5}", "--", "dvc.lock").split()
-    for commit in first[:1]:
+    commits = _git(root, "log", "--reverse", "--format=%H", f"-S{md5}", "--", "dvc.lock").split()
+    for commit in commits[:1]:
         stages = (yaml.safe_load(_git(root, "show", f"{commit}:./dvc.lock")) or {}).get("stages") or {}
-        made = {out["path"] for stage in stages.values() for out in stage.get("outs", [])}
+        out_paths = {out["path"] for stage in stages.values() for out in stage.get("outs", [])}
         for stage in stages.values():
             if any(out.get("md5") == md5 for out in stage.get("outs", [])):
-                read = {dep["path"]: dep["md5"] for dep in stage.get("deps", []) if dep["path"] in made}
-                return ModelOrigin(commit, read)
+                deps = {dep["path"]: dep["md5"] for dep in stage.get("deps", []) if dep["path"] in out_paths}
+                return ModelOrigin(commit, deps)
     return None
 
 
 def _git(root: Path, *arguments: str) -> str:
-    return git.output(root, *arguments, failing="git can't tell the history of production")
+    return git.output(root, *arguments, failure="git can't tell the history of production")
 
 
 # ---- both ----
@@ -184,29 +188,29 @@ def _git(root: Path, *arguments: str) -> str:
 
 def differences(periods: list[ProductionPeriod], moves: list[AliasMove]) -> list[str]:
     """Where the two sides tell different stories, a sentence each. A registry may be younger than git's history."""
-    git = [one for one in periods if one.record.model_md5]
-    registry: list[AliasMove] = []
+    recorded = [one for one in periods if one.record.model_md5]
+    distinct_moves: list[AliasMove] = []
     for move in moves:
-        if move.md5 is not None and (not registry or registry[-1].md5 != move.md5):
-            registry.append(move)
-    ours, theirs = [one.record.model_md5 for one in git], [move.md5 for move in registry]
-    if not theirs or ours[-len(theirs) :] == theirs:
+        if move.md5 is not None and (not distinct_moves or distinct_moves[-1].md5 != move.md5):
+            distinct_moves.append(move)
+    git_md5s, registry_md5s = [one.record.model_md5 for one in recorded], [move.md5 for move in distinct_moves]
+    if not registry_md5s or git_md5s[-len(registry_md5s) :] == registry_md5s:
         return []
-    found = []
-    for kind, start, end, first, last in SequenceMatcher(None, ours, theirs, autojunk=False).get_opcodes():
+    sentences = []
+    for kind, start, end, first, last in SequenceMatcher(None, git_md5s, registry_md5s, autojunk=False).get_opcodes():
         if kind in ("delete", "replace") and (first or start):  # what git had before the registry began is no fault
-            found += [
+            sentences += [
                 f"git has {str(one.record.model_md5)[:8]} in production since {_since(one)}, the registry never had it "
                 "at that place"
-                for one in git[start:end]
+                for one in recorded[start:end]
             ]
         if kind in ("insert", "replace"):
-            found += [
+            sentences += [
                 f"in the registry {move.by} put {ALIAS} on {(move.md5 or '')[:8] or 'a model that DVC does not know'} "
                 f"({move.version}) at {move.at:%Y-%m-%d %H:%M}, of which git knows nothing"
-                for move in registry[first:last]
+                for move in distinct_moves[first:last]
             ]
-    return found
+    return sentences
 
 
 def _since(period: ProductionPeriod) -> str:

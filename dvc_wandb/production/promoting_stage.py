@@ -12,11 +12,11 @@ from typing import TypeVar
 from dvc_wandb import production
 from dvc_wandb.client import connection, timeouts
 from dvc_wandb.client.connection import RegistryConnection
-from dvc_wandb.errors import LineageError
+from dvc_wandb.errors import DvcWandbError
 from dvc_wandb.production import Record
 from dvc_wandb.project.lock import Execution
 from dvc_wandb.project.pipeline import Pipeline
-from dvc_wandb.project.settings import name_of
+from dvc_wandb.project.settings import project_name
 
 T = TypeVar("T")
 
@@ -32,18 +32,18 @@ class PromotingStage:
 
     @cached_property
     def _connection(self) -> RegistryConnection:
-        return connection.connect(self.root, name_of(self.root))
+        return connection.connect(self.root, project_name(self.root))
 
     def connect(self) -> RegistryConnection:
-        """The registry, found once and brought back where it went away since; raises RegistryAway."""
-        connection.still_there(self._connection, self.root)
+        """The registry, found once and brought back where it went away since; raises RegistryUnavailableError."""
+        connection.ensure_running(self._connection, self.root)
         return self._connection
 
-    def ask_registry(self, work: Callable[[], T]) -> T:
-        """What `work` returns; raises RegistryAway as soon as the registry doesn't answer meanwhile."""
-        return timeouts.answered(work, self._check)
+    def query_registry(self, work: Callable[[], T]) -> T:
+        """What `work` returns; raises RegistryUnavailableError as soon as the registry doesn't answer meanwhile."""
+        return timeouts.run_checked(work, self._check_registry)
 
-    def _check(self) -> None:
+    def _check_registry(self) -> None:
         if "_connection" in self.__dict__:  # found, and in use
             self.connect().check()
 
@@ -55,19 +55,19 @@ class PromotingStage:
         return production.read(self.record_file) if self.record_file.exists() else None
 
     def execution(self, pipeline: Pipeline) -> Execution:
-        """What dvc.lock has of the stage; raises LineageError where it never ran."""
+        """What dvc.lock has of the stage; raises DvcWandbError where it never ran."""
         found = next((one for one in pipeline.locked() if one.stage == self.name), None)
         if found is None:
-            raise LineageError(f"'{self.name}' has never run here; `dvc repro {self.name}` lets it decide.")
+            raise DvcWandbError(f"'{self.name}' has never run here; `dvc repro {self.name}` lets it decide.")
         return found
 
 
 def find_promoting_stage(pipeline: Pipeline) -> PromotingStage:
-    """The one stage that promotes; raises LineageError where there is none, or several."""
+    """The one stage that promotes; raises DvcWandbError where there is none, or several."""
     stages = pipeline.stages_with_meta("promotes")
     if len(stages) != 1:
-        what = f"several stages promote ({', '.join(stages)})" if stages else "no stage of this project promotes"
-        raise LineageError(f"{what}: dvc.yaml names the record in `meta.wandb.promotes` of one.")
+        problem = f"several stages promote ({', '.join(stages)})" if stages else "no stage of this project promotes"
+        raise DvcWandbError(f"{problem}: dvc.yaml names the record in `meta.wandb.promotes` of one.")
     return PromotingStage(
         pipeline.root, stages[0], str(pipeline.workspace_execution(stages[0]).meta["promotes"]), dict(os.environ)
     )

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from dvc_wandb.errors import LineageError
+from dvc_wandb.errors import DvcWandbError
 
 GATE, PERSON = "gate", "person"
 
@@ -39,41 +39,41 @@ class Record:
             self.registered_model, model_md5, eval_md5, metrics, GATE, reason, self.model_md5, self.only_by_person
         )
 
-    def by_person(self, model_md5: str, reason: str, known: Record | None, instead_of: str | None) -> Record:
+    def by_person(self, model_md5: str, reason: str, last_record: Record | None, candidate: str | None) -> Record:
         """The record once a person has.
 
         `known` is what was recorded of that model earlier, `instead_of` the model that the pipeline made last.
         """
-        out = dict.fromkeys([*self.only_by_person, self.model_md5, instead_of])
+        excluded = dict.fromkeys([*self.only_by_person, self.model_md5, candidate])
         return Record(
             self.registered_model,
             model_md5,
-            known.eval_md5 if known else None,
-            known.metrics if known else {},
+            last_record.eval_md5 if last_record else None,
+            last_record.metrics if last_record else {},
             PERSON,
             reason,
             self.model_md5,
-            tuple(md5 for md5 in out if md5 and md5 != model_md5),
+            tuple(md5 for md5 in excluded if md5 and md5 != model_md5),
         )
 
-    def measured(self, eval_md5: str, metrics: dict[str, float]) -> Record:
+    def with_metrics(self, eval_md5: str, metrics: dict[str, float]) -> Record:
         return replace(self, eval_md5=eval_md5, metrics=metrics)
 
 
 def read(path: Path) -> Record:
-    """Raises LineageError where `path` is no record."""
+    """Raises DvcWandbError where `path` is no record."""
     return parse(path.read_text(), path.name)
 
 
 def parse(text: str, name: str) -> Record:
-    facts = facts_in(text, name, "registered_model", "model_md5")
-    known = {key: value for key, value in facts.items() if key in Record.__dataclass_fields__}
-    barred = known.get("only_by_person") or []
-    if not isinstance(barred, list) or not isinstance(known.get("metrics", {}), dict):
-        raise LineageError(
+    facts = parse_facts(text, name, "registered_model", "model_md5")
+    fields = {key: value for key, value in facts.items() if key in Record.__dataclass_fields__}
+    only_by_person = fields.get("only_by_person") or []
+    if not isinstance(only_by_person, list) or not isinstance(fields.get("metrics", {}), dict):
+        raise DvcWandbError(
             f"{name} can't be used (metrics must be a mapping, only_by_person a list). `git checkout` restores it."
         )
-    return Record(**{**known, "only_by_person": tuple(barred)})
+    return Record(**{**fields, "only_by_person": tuple(only_by_person)})
 
 
 def write(path: Path, record: Record) -> None:
@@ -86,22 +86,22 @@ def md5_of(record: Record) -> str:
 
 
 def read_facts(path: Path, *keys: str) -> dict[str, Any]:
-    """A JSON file that holds `keys`; raises LineageError where it doesn't."""
-    return facts_in(path.read_text(), path.name, *keys)
+    """A JSON file that holds `keys`; raises DvcWandbError where it doesn't."""
+    return parse_facts(path.read_text(), path.name, *keys)
 
 
 def write_facts(path: Path, facts: dict[str, Any]) -> None:
     """Whole or not at all: a kill leaves no half of a file."""
-    new = path.with_name(f".{path.name}.new")
-    new.write_text(_text(facts))
-    new.replace(path)
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.write_text(_text(facts))
+    temporary.replace(path)
 
 
 def _text(facts: dict[str, Any]) -> str:
     return json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
 
 
-def facts_in(text: str, name: str, *keys: str) -> dict[str, Any]:
+def parse_facts(text: str, name: str, *keys: str) -> dict[str, Any]:
     try:
         facts = json.loads(text)
     except ValueError as error:
@@ -110,5 +110,5 @@ def facts_in(text: str, name: str, *keys: str) -> dict[str, Any]:
         missing = [key for key in keys if not isinstance(facts, dict) or key not in facts]
         reason = f"it has no {', '.join(missing)}" if missing else ""
     if facts is None or reason:
-        raise LineageError(f"{name} can't be used ({reason or 'it is empty'}). `git checkout` restores it.")
+        raise DvcWandbError(f"{name} can't be used ({reason or 'it is empty'}). `git checkout` restores it.")
     return facts

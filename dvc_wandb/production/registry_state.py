@@ -12,14 +12,14 @@ from typing import Any
 from urllib.parse import quote
 
 from dvc_wandb import content_alias, production
-from dvc_wandb.client.connection import ANSWER_WITHIN, RegistryConnection, public_api
+from dvc_wandb.client.connection import RESPONSE_TIMEOUT, RegistryConnection, public_api
 from dvc_wandb.client.http_client import RegistryClient
-from dvc_wandb.errors import RegistryRefuses
+from dvc_wandb.errors import RegistryHTTPError
 from dvc_wandb.production import Record
 from dvc_wandb.project.lock import Execution
 
 ALIAS = "production"
-BUSY = (408, 429)  # of HTTP's answers
+RETRY_STATUSES = (408, 429)  # of HTTP's answers
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def find_version(target: str, alias: str = ALIAS) -> ModelVersion | None:
 
 def as_model_version(artifact: Any) -> ModelVersion:
     """A registered model's version, from the SDK's artifact."""
-    md5, collection = content_alias.md5_among(artifact.aliases), artifact.name.rpartition(":")[0]
+    md5, collection = content_alias.find_md5(artifact.aliases), artifact.name.rpartition(":")[0]
     return ModelVersion(md5, artifact.version, artifact.entity, artifact.project, collection, artifact.type)
 
 
@@ -72,7 +72,7 @@ def alias_moves(connection: RegistryConnection, version: ModelVersion) -> list[A
     events = alias_events(connection, version.collection_path)
     if events is None:
         return None
-    md5s = _md5s(version)
+    md5s = _md5_by_version(version)
     return [
         AliasMove(
             md5s.get(event["after"], "") if event["after"] else None,
@@ -88,16 +88,16 @@ def alias_moves(connection: RegistryConnection, version: ModelVersion) -> list[A
 def alias_events(connection: RegistryConnection, collection: str, after: int = 0) -> list[dict[str, Any]] | None:
     """What the log has of the alias in `collection` (ENTITY/PROJECT/NAME) since the event `after`, oldest first.
 
-    None where the registry keeps no log. Raises RegistryAway where it can't be asked just now.
+    None where the registry keeps no log. Raises RegistryUnavailableError where it can't be asked just now.
     """
     events: list[dict[str, Any]] = []
     client = RegistryClient(connection.url)
-    address = "/".join(quote(part, safe="") for part in collection.split("/", 2))
+    path = "/".join(quote(part, safe="") for part in collection.split("/", 2))
     while True:
         try:
-            page = client.get(f"/activity/{address}?after={events[-1]['id'] if events else after}", ANSWER_WITHIN)
-        except RegistryRefuses as error:
-            if error.status in BUSY or error.status >= 500:  # it has a log, and can't be asked just now
+            page = client.get(f"/activity/{path}?after={events[-1]['id'] if events else after}", RESPONSE_TIMEOUT)
+        except RegistryHTTPError as error:
+            if error.status in RETRY_STATUSES or error.status >= 500:  # it has a log, and can't be asked just now
                 raise
             return None
         if not isinstance(page, dict) or "events" not in page:
@@ -107,10 +107,10 @@ def alias_events(connection: RegistryConnection, collection: str, after: int = 0
             return [event for event in events if event["action"] == "alias" and event["name"] == ALIAS]
 
 
-def _md5s(version: ModelVersion) -> dict[str, str]:
+def _md5_by_version(version: ModelVersion) -> dict[str, str]:
     """The md5 of each version in the collection, "" for one that DVC doesn't know: {'v0': '4788…'}."""
     artifacts = public_api().artifacts(version.type, version.collection_path)
-    return {artifact.version: content_alias.md5_among(artifact.aliases) for artifact in artifacts}
+    return {artifact.version: content_alias.find_md5(artifact.aliases) for artifact in artifacts}
 
 
 # ---- the record ----
@@ -135,7 +135,7 @@ def promoting_record(
     record_moves = alias_events(connection, collection, after=moves[last - 1]["id"] if moves and last else 0)
     candidates = [move["after"] for move in reversed(record_moves or []) if move["after"]]
     for version in [ALIAS] if moves is None else dict.fromkeys(candidates):
-        record = _record(f"{collection}:{version}", Path(str(execution.meta["promotes"])).name)
+        record = _download_record(f"{collection}:{version}", Path(str(execution.meta["promotes"])).name)
         if record and record.model_md5 == model.md5:
             return version, record
     return None
@@ -149,12 +149,12 @@ def was_followed(connection: RegistryConnection, execution: Execution, record: R
         return False
     record_version, model_version = api.artifact(name).version, as_model_version(api.artifact(model))
     record_moves = alias_events(connection, collection) or []
-    since = next((move["id"] for move in record_moves if move["after"] == record_version), None)
-    later = alias_events(connection, model_version.collection_path, after=since) if since else None
-    return any(move["after"] == model_version.version for move in later or [])
+    followed_at = next((move["id"] for move in record_moves if move["after"] == record_version), None)
+    later_moves = alias_events(connection, model_version.collection_path, after=followed_at) if followed_at else None
+    return any(move["after"] == model_version.version for move in later_moves or [])
 
 
-def _record(name: str, file: str) -> Record | None:
+def _download_record(name: str, file: str) -> Record | None:
     api = public_api()
     if not api.artifact_exists(name):
         return None

@@ -9,7 +9,7 @@ from typing import Any
 
 Section = dict[str, dict[str, Any]]  # the `artifacts:` section of one dvc.yaml: name → what it says
 
-LONGEST = 128  # characters of a name that W&B takes
+MAX_LENGTH = 128  # characters of a name that W&B takes
 RESERVED = {"job": "", "run_table": "run-", "code": "source-"}  # W&B's own types, and what its names of them begin with
 
 
@@ -22,28 +22,31 @@ class ArtifactNames:
         Of several that use one name, the one nearest to the root keeps it.
         """
         self._declarations: dict[str, dict[str, Any]] = {}
-        self._given: dict[str, str] = {}
+        self._declared_names: dict[str, str] = {}
         taken: set[str] = set()
         for folder in sorted(sections, key=lambda folder: (len(PurePosixPath(folder).parts), folder)):
             for name, declaration in sections[folder].items():
-                path = _normal(f"{folder}/{declaration['path']}")
+                path = _normalize(f"{folder}/{declaration['path']}")
                 if path not in self._declarations:
                     slug = _slug(name)
-                    plain = slug not in taken and len(slug) <= LONGEST
-                    self._declarations[path], self._given[path] = declaration, slug if plain else _marked(slug, path)
+                    is_free = slug not in taken and len(slug) <= MAX_LENGTH
+                    self._declarations[path], self._declared_names[path] = (
+                        declaration,
+                        slug if is_free else _with_digest(slug, path),
+                    )
                     taken.add(slug)
         self._taken = frozenset(taken)
 
     def name_of(self, path: str) -> str:
         """The artifact that mirrors `path`."""
-        if path in self._given:
-            return self._given[path]
+        if path in self._declared_names:
+            return self._declared_names[path]
         name = artifact_name(path)
-        return _marked(name, path) if name in self._taken else name
+        return _with_digest(name, path) if name in self._taken else name
 
-    def type_of(self, path: str, otherwise: str) -> str:
+    def type_of(self, path: str, default: str) -> str:
         """The type of that artifact: what an `artifacts:` section says, as far as W&B takes it."""
-        kind = re.sub(r"[/:\x00-\x1f\x7f]+", "-", str(self.declaration_of(path).get("type") or otherwise))[:120]
+        kind = re.sub(r"[/:\x00-\x1f\x7f]+", "-", str(self.declaration_of(path).get("type") or default))[:120]
         prefix = RESERVED.get(kind, "")
         reserved = kind.startswith("wandb-") or (kind in RESERVED and self.name_of(path).startswith(prefix))
         return f"dvc-{kind}" if reserved else kind
@@ -60,21 +63,21 @@ def artifact_name(path: str) -> str:
     path's own md5 is added after two hyphens, which no plain name contains.
     """
     slug = _slug(path)
-    if re.fullmatch(r"[\w.]+(/[\w.]+)*", path, flags=re.ASCII) and len(slug) <= LONGEST:
+    if re.fullmatch(r"[\w.]+(/[\w.]+)*", path, flags=re.ASCII) and len(slug) <= MAX_LENGTH:
         return slug
-    return _marked(slug, path)
+    return _with_digest(slug, path)
 
 
-def _marked(slug: str, path: str) -> str:
-    exact = hashlib.md5(path.encode(errors="surrogatepass")).hexdigest()
-    return f"{slug[:110]}--{exact[:8]}"
+def _with_digest(slug: str, path: str) -> str:
+    digest = hashlib.md5(path.encode(errors="surrogatepass")).hexdigest()
+    return f"{slug[:110]}--{digest[:8]}"
 
 
 def _slug(text: str) -> str:
     return re.sub(r"[^\w.-]+", "-", text, flags=re.ASCII).strip("-")
 
 
-def _normal(path: str) -> str:
+def _normalize(path: str) -> str:
     parts: list[str] = []
     for part in PurePosixPath(path).parts:
         if part == ".." and parts:

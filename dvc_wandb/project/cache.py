@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from dvc_wandb.errors import NotAtHand
+from dvc_wandb.errors import MissingContentError
 from dvc_wandb.project.dvc_project import is_cached, workspace_md5
 from dvc_wandb.project.files import copy_to
 from dvc_wandb.project.lock import Content
@@ -34,20 +34,20 @@ def unshared_objects(pipeline: Pipeline, contents: Iterable[Content]) -> dict[st
     return {md5: object_path(pipeline, md5) for listing in listings for md5 in listing.values()}
 
 
-def past_outs(pipeline: Pipeline, stage: str) -> Iterator[dict[str, str]]:
+def cached_runs(pipeline: Pipeline, stage: str) -> Iterator[dict[str, str]]:
     """What the run cache knows that the command, dependencies and parameters in dvc.lock ever made: md5s by path."""
     import yaml
     from dvc.stage.cache import _get_cache_hash
     from dvc.stage.serialize import to_single_stage_lockfile
 
-    locked = pipeline.dvc.stage(stage)
-    if not locked.cmd or not all(entry.hash_info for entry in (*locked.deps, *locked.outs)):
+    pipeline_stage = pipeline.dvc.stage(stage)
+    if not pipeline_stage.cmd or not all(entry.hash_info for entry in (*pipeline_stage.deps, *pipeline_stage.outs)):
         return
-    key = _get_cache_hash(to_single_stage_lockfile(locked), key=True)
-    paths = {out.def_path: pipeline.dvc.path(out) for out in locked.outs}
+    key = _get_cache_hash(to_single_stage_lockfile(pipeline_stage), key=True)
+    paths = {out.def_path: pipeline.dvc.path(out) for out in pipeline_stage.outs}
     for file in sorted(Path(pipeline.dvc.repo.stage_cache.cache_dir, key[:2], key).glob("*")):
-        made = yaml.safe_load(file.read_text()).get("outs", [])
-        yield {paths[out["path"]]: out["md5"] for out in made if out["path"] in paths and "md5" in out}
+        outs = yaml.safe_load(file.read_text()).get("outs", [])
+        yield {paths[out["path"]]: out["md5"] for out in outs if out["path"] in paths and "md5" in out}
 
 
 def restore_outs(pipeline: Pipeline, stage: str) -> None:
@@ -61,5 +61,5 @@ def restore_outs(pipeline: Pipeline, stage: str) -> None:
         if out.use_cache and is_cached(out):
             out.checkout(force=True)
         elif not out.use_cache:  # git keeps it, and the run cache a copy
-            with contextlib.suppress(NotAtHand):
+            with contextlib.suppress(MissingContentError):
                 copy_to(pipeline.root, content, pipeline.files(content))

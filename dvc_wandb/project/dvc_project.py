@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from dvc_wandb.errors import WrongProject, first_line
+from dvc_wandb.errors import ProjectError, first_line
 from dvc_wandb.project.artifact_names import Section
 
 
@@ -21,7 +21,7 @@ class DvcProject:
     """A project in the workspace at `root`, or at the commit `rev`, read from `scm` where that is open already.
 
     A stage goes by its name, with the path of its file in front unless that is the root's dvc.yaml; an entry, which is
-    a dependency or an output, by its path in the project. Raises WrongProject where DVC can't read the project.
+    a dependency or an output, by its path in the project. Raises ProjectError where DVC can't read the project.
     """
 
     def __init__(self, root: Path, rev: str | None = None, scm: Any = None) -> None:
@@ -37,7 +37,7 @@ class DvcProject:
             reason = first_line(error)
             hint = " Templates in dvc.yaml take their values from params.yaml." if "Could not find" in reason else ""
             where = f" at the commit {rev[:10]}" if rev else ""
-            raise WrongProject(f"DVC can't read this project{where}: {reason}.{hint}") from None
+            raise ProjectError(f"DVC can't read this project{where}: {reason}.{hint}") from None
         self.outs = {self.path(out): out for stage in self.stages.values() for out in stage.outs}
         self.entries = {**{self.path(dep): dep for dep in self.deps()}, **self.outs}
         self._locks: dict[str, dict[str, Any]] = {}
@@ -57,21 +57,21 @@ class DvcProject:
         return (dep for stage in self.stages.values() for dep in stage.deps if dep.hash_name != "params")
 
     def stage(self, name: str) -> Any:
-        """The stage called `name`; raises WrongProject."""
+        """The stage called `name`; raises ProjectError."""
         try:
             return self.stages[name]
         except KeyError:
             known = ", ".join(sorted(self.stages)) or "none"
-            raise WrongProject(f"dvc.yaml has no stage '{name}'. Its stages: {known}.") from None
+            raise ProjectError(f"dvc.yaml has no stage '{name}'. Its stages: {known}.") from None
 
     def upstream_of(self, targets: tuple[str, ...]) -> set[str]:
         """The names of the stages that make `targets`, which are stages or outputs, and of all upstream of them."""
         import networkx
 
         graph = self.repo.index.graph
-        makers = {path: out.stage for path, out in self.outs.items()}
-        wanted = {makers.get(name.rstrip("/")) or self.stage(name) for name in targets}
-        return {self.address(stage) for target in wanted for stage in networkx.dfs_preorder_nodes(graph, target)}
+        stages = {path: out.stage for path, out in self.outs.items()}
+        selected = {stages.get(name.rstrip("/")) or self.stage(name) for name in targets}
+        return {self.address(stage) for target in selected for stage in networkx.dfs_preorder_nodes(graph, target)}
 
     def stages_in_order(self) -> Iterator[Any]:
         """All stages, upstream first."""
@@ -89,7 +89,7 @@ class DvcProject:
         """The entry's path in the project, or the address of what lies outside of it."""
         if entry.is_in_repo:
             return self.relative(entry.fs_path)
-        return _outside_address(entry, self.root, self._base)
+        return _external_url(entry, self.root, self._base)
 
     def relative(self, path: str) -> str:
         """An absolute path as it is seen from the project's root."""
@@ -162,16 +162,16 @@ def is_cached(out: Any) -> bool:
 
 
 def workspace_params(stage: str, dep: Any) -> dict[str, Any]:
-    """The values in the workspace of the parameters that `stage` names in one file; raises WrongProject."""
+    """The values in the workspace of the parameters that `stage` names in one file; raises ProjectError."""
     from dvc.exceptions import DvcException
 
     try:
         values = dep.read_params(flatten=True)
     except DvcException as error:
-        raise WrongProject(f"{dep} can't be read: {first_line(error)}.") from None
+        raise ProjectError(f"{dep} can't be read: {first_line(error)}.") from None
     missing = [name for name in dep.params if name not in values]
     if missing:
-        raise WrongProject(f"{dep} has no {', '.join(missing)}, which stage '{stage}' in dvc.yaml reads.")
+        raise ProjectError(f"{dep} has no {', '.join(missing)}, which stage '{stage}' in dvc.yaml reads.")
     return values
 
 
@@ -188,7 +188,7 @@ def _open_repo(root: Path, rev: str | None, scm: Any) -> Any:
     return Repo(f"/{inside}".rstrip("."), fs=GitFileSystem(scm=scm, rev=rev), scm=scm)
 
 
-def _outside_address(entry: Any, root: Path, base: Path) -> str:
+def _external_url(entry: Any, root: Path, base: Path) -> str:
     """The address of what lies outside of the project at `root`, which DVC reads at `base`."""
     repo = getattr(entry, "def_repo", None)
     if repo:  # as pip writes it: git+URL#path; the commit is the content

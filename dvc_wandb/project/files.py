@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from dvc_wandb import temporary_folders
-from dvc_wandb.errors import Damaged, LineageError, NotAtHand, NotOfBytes, first_line
+from dvc_wandb.errors import CorruptedContentError, DvcWandbError, LegacyMd5Error, MissingContentError, first_line
 from dvc_wandb.project.dvc_project import workspace_md5
 from dvc_wandb.project.lock import Content
 
-LACKS = "DVC's remote lacks it"
+NOT_IN_REMOTE = "DVC's remote lacks it"
 
 
 class FileLocator:
@@ -27,95 +27,95 @@ class FileLocator:
         self._repo = repo
         self._entries = entries
         self._listings: dict[Content, dict[str, str]] = {}
-        self._found: dict[Content, dict[str, Path]] = {}
-        self._places: dict[Content, Path | None] = {}
+        self._located: dict[Content, dict[str, Path]] = {}
+        self._paths: dict[Content, Path | None] = {}
 
     def listing(self, content: Content) -> dict[str, str] | None:
         """The md5 of each file of `content` by name; None where a folder's list is nowhere on this machine."""
-        if content not in self._listings and (listed := self._listed(content)) is not None:
-            self._listings[content] = listed
+        if content not in self._listings and (read := self._read_listing(content)) is not None:
+            self._listings[content] = read
         return self._listings.get(content)
 
     def snapshot(self, content: Content) -> None:
         """Keep the bytes as they lie there now, as hard links where the file system has them."""
-        place = temporary_folders.folder(Path(self._repo.tmp_dir)) / Path(content.path).name
-        held = {name: place / name if content.is_folder else place for name in self.files(content)}
+        target = temporary_folders.folder(Path(self._repo.tmp_dir)) / Path(content.path).name
+        links = {name: target / name if content.is_folder else target for name in self.files(content)}
         for name, path in self.files(content).items():
-            held[name].parent.mkdir(parents=True, exist_ok=True)
+            links[name].parent.mkdir(parents=True, exist_ok=True)
             try:
-                held[name].hardlink_to(path)
+                links[name].hardlink_to(path)
             except OSError:  # another file system, or one without links
-                shutil.copyfile(path, held[name])
-        self._places[content], self._found[content] = place, held
+                shutil.copyfile(path, links[name])
+        self._paths[content], self._located[content] = target, links
 
-    def _listed(self, content: Content) -> dict[str, str] | None:
+    def _read_listing(self, content: Content) -> dict[str, str] | None:
         if not content.is_folder:
             return {Path(content.path).name: str(content.md5)}
-        listed = self._object(content, str(content.md5))
-        if listed.exists():
-            return {file["relpath"]: file["md5"] for file in json.loads(listed.read_text())}
+        listing_file = self._object_path(content, str(content.md5))
+        if listing_file.exists():
+            return {file["relpath"]: file["md5"] for file in json.loads(listing_file.read_text())}
         entry = self._entries.get(content.path)
-        return _tree_of(entry) if entry is not None and workspace_md5(entry) == content.md5 else None
+        return _hash_folder(entry) if entry is not None and workspace_md5(entry) == content.md5 else None
 
     def files(self, content: Content) -> dict[str, Path]:
-        """Where each file of `content` lies, by name; raises NotAtHand."""
-        if content not in self._found:
-            place = self._place(content)
-            self._found[content] = (
-                {name: place / name if content.is_folder else place for name in self.listing(content) or {}}
-                if place
-                else self._cached(content) or self._pulled(content)
+        """Where each file of `content` lies, by name; raises MissingContentError."""
+        if content not in self._located:
+            root = self._workspace_path(content)
+            self._located[content] = (
+                {name: root / name if content.is_folder else root for name in self.listing(content) or {}}
+                if root
+                else self._files_in_cache(content) or self._pull_files(content)
             )
-        return self._found[content]
+        return self._located[content]
 
     def locate(self, content: Content) -> Path:
-        """Where `content` lies as a whole, under its own name; raises NotAtHand."""
-        return self._place(content) or self._linked(content)
+        """Where `content` lies as a whole, under its own name; raises MissingContentError."""
+        return self._workspace_path(content) or self._link_from_cache(content)
 
-    def mismatch_error(self, content: Content, name: str, path: Path, md5: str) -> LineageError:
+    def mismatch_error(self, content: Content, name: str, path: Path, md5: str) -> DvcWandbError:
         """What to say of a file of `content` whose bytes in `path` haven't the md5 that dvc.lock has."""
         if self._entries[content.path].hash_name == "md5-dos2unix" and b"\r\n" in path.read_bytes():
-            return NotOfBytes(name, md5)
-        return Damaged(name, path, md5)
+            return LegacyMd5Error(name, md5)
+        return CorruptedContentError(name, path, md5)
 
-    def _object(self, content: Content, md5: str) -> Path:
+    def _object_path(self, content: Content, md5: str) -> Path:
         """Where DVC's cache keeps a file of `content`, whether it is there or not."""
         entry = self._entries.get(content.path)  # none for a path of another commit, which this one lacks
         return Path((self._repo.cache.local if entry is None else entry.local_cache).oid_to_path(md5))
 
-    def _place(self, content: Content) -> Path | None:
+    def _workspace_path(self, content: Content) -> Path | None:
         """Where `content` lies in the workspace or the git revision, if it is as dvc.lock has it."""
-        if content not in self._places:
+        if content not in self._paths:
             entry = self._entries[content.path]
-            self._places[content] = _written_out(entry) if workspace_md5(entry) == content.md5 else None
-        return self._places[content]
+            self._paths[content] = _path_on_disk(entry) if workspace_md5(entry) == content.md5 else None
+        return self._paths[content]
 
-    def _linked(self, content: Content) -> Path:
+    def _link_from_cache(self, content: Content) -> Path:
         """`content` under its own name in a temporary folder, as links to the objects of DVC's cache."""
         target = temporary_folders.folder() / Path(content.path).name
         for name, path in self.files(content).items():
             link = target / name if content.is_folder else target
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(path)
-        self._places[content] = target
+        self._paths[content] = target
         return target
 
-    def _cached(self, content: Content) -> dict[str, Path] | None:
+    def _files_in_cache(self, content: Content) -> dict[str, Path] | None:
         listing = self.listing(content)
         if listing is None:
             return None
-        objects = {name: self._object(content, md5) for name, md5 in listing.items()}
+        objects = {name: self._object_path(content, md5) for name, md5 in listing.items()}
         return objects if all(path.exists() for path in set(objects.values())) else None
 
-    def _pulled(self, content: Content) -> dict[str, Path]:
+    def _pull_files(self, content: Content) -> dict[str, Path]:
         """The files brought into DVC's cache from its remote."""
         entry = self._entries[content.path]
         in_git = not getattr(entry, "use_cache", False)
-        why = "git doesn't either" if in_git else self._pull(entry, content)
-        found = self._cached(content)
-        if found is None:
-            raise NotAtHand(content.path, in_git, why)
-        return found
+        reason = "git doesn't either" if in_git else self._pull(entry, content)
+        files = self._files_in_cache(content)
+        if files is None:
+            raise MissingContentError(content.path, in_git, reason)
+        return files
 
     def _pull(self, entry: Any, content: Content) -> str:
         """Ask DVC's remote, or where an import is from, for `content`; the reason if that doesn't bring all of it."""
@@ -126,49 +126,49 @@ class FileLocator:
             return "no DVC remote is set up"
         try:
             if entry.stage.is_import or self._is_versioned(remote):
-                return self._fetched
+                return self._fetch_failure
             self._repo.cloud.pull([HashInfo(entry.hash_name, content.md5)], remote=remote)
             files = (self.listing(content) or {}).values()
             self._repo.cloud.pull([HashInfo(entry.hash_name, md5) for md5 in files], remote=remote)
         except Exception as error:  # DVC's own, or what the remote's client has
             return f"DVC's remote can't be read: {first_line(error)}"
-        return LACKS
+        return NOT_IN_REMOTE
 
     def _is_versioned(self, remote: str) -> bool:
         """Whether a remote keeps files under their own names, and is asked for them by their versions."""
-        found = self._repo.cloud.get_remote(remote)
-        return found.fs.version_aware or found.worktree
+        data_remote = self._repo.cloud.get_remote(remote)
+        return data_remote.fs.version_aware or data_remote.worktree
 
     @cached_property
-    def _fetched(self) -> str:
+    def _fetch_failure(self) -> str:
         """Why DVC's cache lacks something still after DVC fetched all, which takes it a second for each alone."""
         try:
             self._repo.fetch()
         except Exception as error:
             return f"DVC can't fetch all: {first_line(error)}"
-        return LACKS
+        return NOT_IN_REMOTE
 
 
 def copy_to(root: Path, content: Content, files: dict[str, Path]) -> None:
     """Copy the `files` of `content`, by name, to where it lies in a project at `root`."""
     for name, path in files.items():
-        place = root / content.path / name if content.is_folder else root / content.path
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, place)
+        target = root / content.path / name if content.is_folder else root / content.path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
 
 
-def _written_out(entry: Any) -> Path:
+def _path_on_disk(entry: Any) -> Path:
     """The path of what lies in the workspace; what a git revision has is written to a temporary folder."""
     from dvc.fs import GitFileSystem
 
     if not isinstance(entry.fs, GitFileSystem):
         return Path(entry.fs_path)
-    place = temporary_folders.folder() / Path(entry.fs_path).name
-    entry.fs.get(entry.fs_path, str(place))
-    return place
+    target = temporary_folders.folder() / Path(entry.fs_path).name
+    entry.fs.get(entry.fs_path, str(target))
+    return target
 
 
-def _tree_of(entry: Any) -> dict[str, str]:
+def _hash_folder(entry: Any) -> dict[str, str]:
     """The md5 of each file of a folder that lies there, by name."""
     from dvc_data.hashfile.build import build
 

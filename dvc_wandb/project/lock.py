@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import Any
 
 from dvc_wandb import content_alias
-from dvc_wandb.errors import LineageError
+from dvc_wandb.errors import DvcWandbError
 
 
 @dataclass(frozen=True)
@@ -87,11 +87,11 @@ class Execution:
     def out(self, path: str) -> Content:
         return next(out for out in self.outs if out.path == path)
 
-    def find_content(self, name: str, *among: str) -> Content:
-        """The content whose file name is `name`, `among` its deps, its outs or both; raises LineageError."""
-        contents: list[Content] = [one for part in among for one in getattr(self, part)]
-        found = [one for one in contents if PurePath(one.path).name == name]
-        if len(found) != 1:
-            known, where = ", ".join(one.path for one in contents), " and ".join(among)
-            raise LineageError(f"dvc.yaml: no single '{name}' among the {where} of stage '{self.stage}': {known}.")
-        return found[0]
+    def find_content(self, name: str, *fields: str) -> Content:
+        """The content whose file name is `name`, `among` its deps, its outs or both; raises DvcWandbError."""
+        contents: list[Content] = [one for field_name in fields for one in getattr(self, field_name)]
+        matches = [one for one in contents if PurePath(one.path).name == name]
+        if len(matches) != 1:
+            known, where = ", ".join(one.path for one in contents), " and ".join(fields)
+            raise DvcWandbError(f"dvc.yaml: no single '{name}' among the {where} of stage '{self.stage}': {known}.")
+        return matches[0]

@@ -14,7 +14,7 @@ from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.settings import tmp_folder
 
-Facts = tuple[list[Execution], list[Content]]  # the executions, and what was added by hand
+LockedContents = tuple[list[Execution], list[Content]]  # the executions, and what was added by hand
 
 
 class LockCache:
@@ -23,23 +23,23 @@ class LockCache:
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
 
-    def read(self, commit: str) -> Facts:
-        """What the locks of `commit` hold. Raises WrongProject where DVC can't read it."""
+    def read(self, commit: str) -> LockedContents:
+        """What the locks of `commit` hold. Raises ProjectError where DVC can't read it."""
         try:
             return pickle.loads((self._folder / commit).read_bytes())
         except Exception:  # not there, or cut short by a full disk: pickle has an error for every byte
-            then = self._pipeline.at(commit)
-            facts = then.locked(), then.added()
+            pipeline = self._pipeline.at(commit)
+            contents = pipeline.locked(), pipeline.added()
         with contextlib.suppress(OSError):
-            aside = self._folder / f"{commit}.{os.getpid()}"
-            aside.write_bytes(pickle.dumps(facts))
-            aside.replace(self._folder / commit)
-        return facts
+            temporary = self._folder / f"{commit}.{os.getpid()}"
+            temporary.write_bytes(pickle.dumps(contents))
+            temporary.replace(self._folder / commit)
+        return contents
 
     @cached_property
     def _folder(self) -> Path:
         """A folder of what this code and this DVC read; what others did is of no use any more."""
-        folder = tmp_folder(self._pipeline.root) / "dvc-wandb-locks" / _reader(self._pipeline.root)
+        folder = tmp_folder(self._pipeline.root) / "dvc-wandb-locks" / _reader_id(self._pipeline.root)
         with contextlib.suppress(OSError):
             for other in set(folder.parent.glob("*")) - {folder}:
                 shutil.rmtree(other, ignore_errors=True)
@@ -47,7 +47,7 @@ class LockCache:
         return folder
 
 
-def _reader(root: Path) -> str:
+def _reader_id(root: Path) -> str:
     """Names what the facts depend on beside the commit: the code that reads it, DVC, and where the project lies."""
     from dvc import __version__
 

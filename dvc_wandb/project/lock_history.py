@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from dvc_wandb.errors import WrongProject
+from dvc_wandb.errors import ProjectError
 from dvc_wandb.project import revisions
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.lock_cache import LockCache
@@ -32,11 +32,11 @@ def commits(pipeline: Pipeline) -> Iterator[Commit]:
     One that DVC can't read is left out. Without git there is the workspace alone.
     """
     if pipeline.commit:
-        described = revisions.describe_commits(pipeline.root, "HEAD")
-        remembered = LockCache(pipeline)
+        descriptions = revisions.describe_commits(pipeline.root, "HEAD")
+        lock_cache = LockCache(pipeline)
         for revision in revisions.commit_range(pipeline.root, "HEAD"):
             try:
-                yield Commit(revision.commit, *described[revision.commit], *remembered.read(revision.commit))
-            except WrongProject:
+                yield Commit(revision.commit, *descriptions[revision.commit], *lock_cache.read(revision.commit))
+            except ProjectError:
                 continue
     yield Commit("", "", "the workspace, not committed", pipeline.locked(), pipeline.added())

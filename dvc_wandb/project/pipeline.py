@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from dvc_wandb.errors import LineageError, NotAtHand
+from dvc_wandb.errors import DvcWandbError, MissingContentError
 from dvc_wandb.project.artifact_names import ArtifactNames
 from dvc_wandb.project.dvc_project import (
     DvcProject,
@@ -29,7 +29,7 @@ class Pipeline:
     def __init__(self, root: Path, rev: str | None = None, scm: Any = None) -> None:
         """The workspace at `root`, or the commit `rev`, read from `scm` where that is open already.
 
-        Raises WrongProject where DVC can't read the project.
+        Raises ProjectError where DVC can't read the project.
         """
         self.root, self.rev = root, rev
         self.dvc = DvcProject(root, rev, scm)
@@ -52,11 +52,11 @@ class Pipeline:
 
         A target is a stage, or an output. Imports count as executions; files that were added by hand don't.
         """
-        wanted = self.dvc.upstream_of(targets) if targets else set(self.dvc.stages)
+        selected = self.dvc.upstream_of(targets) if targets else set(self.dvc.stages)
         return [
             self._execution(stage, in_workspace=False)
             for stage in self.dvc.stages_in_order()
-            if self.dvc.address(stage) in wanted and executes(stage) and self.dvc.is_locked(stage)
+            if self.dvc.address(stage) in selected and executes(stage) and self.dvc.is_locked(stage)
         ]
 
     def workspace_execution(self, stage: str) -> Execution:
@@ -81,12 +81,12 @@ class Pipeline:
 
         It was locked with other bytes, or never, or outputs of its own are nowhere to be had.
         """
-        made = {out.path: out.md5 for out in execution.outs}
+        outs = {out.path: out.md5 for out in execution.outs}
         for stage in self.dvc.stages.values():
-            read = {self.dvc.path(dep): lock_hash(dep) for dep in stage.deps if self.dvc.path(dep) in made}
-            if any(md5 != made[path] for path, md5 in read.items()):
+            deps = {self.dvc.path(dep): lock_hash(dep) for dep in stage.deps if self.dvc.path(dep) in outs}
+            if any(md5 != outs[path] for path, md5 in deps.items()):
                 return True
-            if read and any(not out.exists and not is_cached(out) for out in stage.outs):
+            if deps and any(not out.exists and not is_cached(out) for out in stage.outs):
                 return True
         return False
 
@@ -110,14 +110,14 @@ class Pipeline:
     # ---- bytes ----
 
     def locate(self, content: Content) -> Path:
-        """Where the bytes of `content` lie as a whole. Raises NotAtHand where nothing has them at its md5."""
+        """Where the bytes of `content` lie as a whole. Raises MissingContentError where nothing has them at its md5."""
         return self._files.locate(content)
 
     def files(self, content: Content) -> dict[str, Path]:
-        """The files of `content` by the names that DVC knows them by; raises NotAtHand."""
+        """The files of `content` by the names that DVC knows them by; raises MissingContentError."""
         try:
             return self._files.files(content)
-        except NotAtHand:
+        except MissingContentError:
             if self.rev or self.commit is None:
                 raise
             return self.at(self.commit).files(content)  # code that was changed since it ran is in git as it was
@@ -134,7 +134,7 @@ class Pipeline:
         for content in contents:
             self._files.snapshot(content)
 
-    def mismatch_error(self, content: Content, name: str, path: Path, md5: str) -> LineageError:
+    def mismatch_error(self, content: Content, name: str, path: Path, md5: str) -> DvcWandbError:
         """What to say of a file of `content` whose bytes haven't the md5 that dvc.lock has."""
         return self._files.mismatch_error(content, name, path, md5)
 

@@ -13,13 +13,13 @@ PlotDefinition = dict[str, Any]  # as DVC's documentation of `plots:` has it: x,
 
 def read(pipeline: Pipeline) -> dict[str, PlotDefinition]:
     """The definitions of the `plots:` sections by name, and those that stand at an out by its path."""
-    found = {path: out.plot for path, out in pipeline.dvc.outs.items() if isinstance(out.plot, dict)}
+    plots = {path: out.plot for path, out in pipeline.dvc.outs.items() if isinstance(out.plot, dict)}
     for file, entries in pipeline.dvc.repo.index._plots.items():
         folder = PurePosixPath(pipeline.dvc.relative(file)).parent
         for entry in entries:
             definitions = {entry: {}} if isinstance(entry, str) else entry
-            found |= dict(_from_root(folder, name, plot or {}) for name, plot in definitions.items())
-    return found
+            plots |= dict(_from_root(folder, name, plot or {}) for name, plot in definitions.items())
+    return plots
 
 
 def _from_root(folder: PurePosixPath, name: str, plot: PlotDefinition) -> tuple[str, PlotDefinition]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dvc_wandb.errors import LineageError
+from dvc_wandb.errors import DvcWandbError
 from dvc_wandb.project import plot_definitions
 from dvc_wandb.project.lock import Content
 from dvc_wandb.project.pipeline import Pipeline
@@ -65,8 +65,8 @@ def read(pipeline: Pipeline) -> list[Plot]:
     """The plots of `pipeline`, as it defines them, else one a file; what isn't at hand is left out."""
     outs = {out.path: out for execution in pipeline.locked() for out in execution.outs}
     definitions = plot_definitions.read(pipeline)
-    drawn = {path for name, definition in definitions.items() for path in _files(name, definition)}
-    rest = {out.path: {} for out in outs.values() if out.kind == "plots" and out.path not in drawn}
+    defined = {path for name, definition in definitions.items() for path in _files(name, definition)}
+    rest = {out.path: {} for out in outs.values() if out.kind == "plots" and out.path not in defined}
     return [
         plot for name, definition in (definitions | rest).items() for plot in _plots(pipeline, outs, name, definition)
     ]
@@ -81,32 +81,34 @@ def _files(name: str, definition: dict[str, Any]) -> dict[str, list[str]]:
 
 def _plots(pipeline: Pipeline, outs: dict[str, Content], name: str, definition: dict[str, Any]) -> Iterator[Plot]:
     title = str(definition.get("title") or name)
-    found: list[tuple[str, dict[str, list[tuple[float, float]]]]] = []
+    lines_by_file: list[tuple[str, dict[str, list[tuple[float, float]]]]] = []
     label = ""
     for path, columns in _files(name, definition).items():
         try:
             files = pipeline.files(outs[path])
-        except (KeyError, LineageError):
+        except (KeyError, DvcWandbError):
             continue
-        for file, place in sorted(files.items()):
+        for file, file_path in sorted(files.items()):
             if media := PICTURES.get(Path(file).suffix.lower()):
-                yield Picture(title if len(files) == 1 else f"{title}/{file}", path, media, place.read_bytes())
-            elif table := rows(place, Path(file).suffix.lower()):
+                yield Picture(title if len(files) == 1 else f"{title}/{file}", path, media, file_path.read_bytes())
+            elif table := rows(file_path, Path(file).suffix.lower()):
                 label = _axis(definition.get("x"), path, table)
                 if definition.get("template") == "confusion" and columns:
                     yield _confusion(title, table, label, columns[0])
                 else:
-                    found.append((f"{path}/{file}" if len(files) > 1 else path, _lines(table, label, columns)))
-    if lines := _apart(found):
+                    lines_by_file.append((f"{path}/{file}" if len(files) > 1 else path, _lines(table, label, columns)))
+    if lines := _label_lines(lines_by_file):
         yield Curves(title, label, lines)
 
 
-def _apart(found: list[tuple[str, dict[str, list[tuple[float, float]]]]]) -> dict[str, list[tuple[float, float]]]:
+def _label_lines(
+    lines_by_file: list[tuple[str, dict[str, list[tuple[float, float]]]]],
+) -> dict[str, list[tuple[float, float]]]:
     """The lines of several files by their names, and by their files where a name comes twice."""
-    names = Counter(name for _, lines in found for name in lines)
+    names = Counter(name for _, lines in lines_by_file for name in lines)
     return {
         name if names[name] == 1 else f"{file} {name}": points
-        for file, lines in found
+        for file, lines in lines_by_file
         for name, points in lines.items()
     }
 
@@ -118,14 +120,14 @@ def _axis(x: Any, path: str, rows: Rows) -> str:
 
 
 def _lines(rows: Rows, x: str, columns: list[str]) -> dict[str, list[tuple[float, float]]]:
-    wanted = columns or [one for one in rows[0] if one != x]
+    y_columns = columns or [one for one in rows[0] if one != x]
     points = {
         column: [
-            (float(at if (place := _number(row.get(x))) is None else place), value)
+            (float(at if (x_value := _number(row.get(x))) is None else x_value), value)
             for at, row in enumerate(rows)
             if (value := _number(row.get(column))) is not None
         ]
-        for column in wanted
+        for column in y_columns
     }
     return {column: found for column, found in points.items() if found}
 

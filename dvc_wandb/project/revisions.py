@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from dvc_wandb.errors import WrongProject
+from dvc_wandb.errors import ProjectError
 from dvc_wandb.project import git
 
 LOCKS = ("*dvc.lock", "*.dvc")  # a commit that changes none of these has the executions of the one before it
@@ -30,14 +30,14 @@ class Revision:
 def all_commits(root: Path) -> list[Revision]:
     """The commits of every branch and tag, and of HEAD where it is on none, that changed a lock."""
     unborn = git.output_or_none(root, "rev-parse", "--verify", "--quiet", "HEAD") is None
-    return _listed(root, "--branches", "--tags", "--remotes", *([] if unborn else ["HEAD"]))
+    return _lock_commits(root, "--branches", "--tags", "--remotes", *([] if unborn else ["HEAD"]))
 
 
 def commit_range(root: Path, commits: str) -> list[Revision]:
     """The commits that `git rev-list` takes `commits` for, such as `v1.0..main`, where they changed a lock."""
     if commits.startswith("-"):
-        raise WrongProject(f"'{commits}' is no range of commits. Give one such as v1.0..main.")
-    return _listed(root, commits)
+        raise ProjectError(f"'{commits}' is no range of commits. Give one such as v1.0..main.")
+    return _lock_commits(root, commits)
 
 
 def tagged_commits(root: Path) -> list[Revision]:
@@ -74,10 +74,10 @@ def _experiments(lines: list[str]) -> Iterator[Revision]:
             yield Revision(sha, match["name"])
 
 
-def _listed(root: Path, *commits: str) -> list[Revision]:
+def _lock_commits(root: Path, *commits: str) -> list[Revision]:
     order = ("rev-list", "--reverse", "--date-order", "--full-history")
     return [Revision(sha) for sha in _lines(root, *order, *commits, "--", *LOCKS)]
 
 
 def _lines(root: Path, *arguments: str) -> list[str]:
-    return git.output(root, *arguments, failing="the history can't be read").splitlines()
+    return git.output(root, *arguments, failure="the history can't be read").splitlines()

@@ -7,17 +7,17 @@ import re
 from pathlib import Path
 from typing import Any
 
-from dvc_wandb.errors import WrongProject, first_line
+from dvc_wandb.errors import ProjectError, first_line
 from dvc_wandb.project import git
 
 
 def project_root() -> Path:
-    """The folder of the DVC project that we stand in, found without DVC; raises WrongProject outside of one."""
+    """The folder of the DVC project that we stand in, found without DVC; raises ProjectError outside of one."""
     here = Path.cwd()
     for folder in (here, *here.parents):
         if (folder / ".dvc").is_dir():
             return folder
-    raise WrongProject(f"{here} is not in a DVC project: there is no .dvc folder here or above. Run `dvc init`.")
+    raise ProjectError(f"{here} is not in a DVC project: there is no .dvc folder here or above. Run `dvc init`.")
 
 
 def tmp_folder(root: Path) -> Path:
@@ -36,18 +36,18 @@ def setting(root: Path, key: str) -> Any:
     except FileNotFoundError:
         return None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise WrongProject(f"params.yaml can't be read: {first_line(error)}.") from None
+        raise ProjectError(f"params.yaml can't be read: {first_line(error)}.") from None
     for part in key.split("."):
         value = value.get(part) if isinstance(value, dict) else None
     return value
 
 
-def name_of(root: Path) -> str:
+def project_name(root: Path) -> str:
     """The W&B project: WANDB_PROJECT, else `project` in params.yaml, else the repository's name."""
-    return os.environ.get("WANDB_PROJECT") or str(setting(root, "project") or _repository(root))
+    return os.environ.get("WANDB_PROJECT") or str(setting(root, "project") or _repository_name(root))
 
 
-def _repository(root: Path) -> str:
+def _repository_name(root: Path) -> str:
     """What the repository is called where it was cloned from, else its folder; the same in every clone.
 
     An experiment in a temporary folder belongs to the repository in DVC_ROOT.

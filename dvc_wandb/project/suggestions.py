@@ -9,7 +9,7 @@ from pathlib import Path
 from dvc_wandb.project import git
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.pipeline import Pipeline
-from dvc_wandb.project.settings import name_of, setting
+from dvc_wandb.project.settings import project_name, setting
 
 IGNORED = (".registry/", "wandb/")  # the embedded registry's data; what the SDK leaves behind
 
@@ -35,10 +35,10 @@ def for_project(pipeline: Pipeline) -> Iterator[Suggestion]:
     """What `pipeline` lacks, the necessary first."""
     root = pipeline.root
     if git.output_or_none(root, "rev-parse", "--git-dir"):
-        open_to_git = [f"/{name}" for name in IGNORED if git.output_or_none(root, "check-ignore", f"{name}x") is None]
-        if open_to_git:
+        not_ignored = [f"/{name}" for name in IGNORED if git.output_or_none(root, "check-ignore", f"{name}x") is None]
+        if not_ignored:
             yield Suggestion(
-                ".gitignore", open_to_git, "the embedded registry's data are no part of the project", False
+                ".gitignore", not_ignored, "the embedded registry's data are no part of the project", False
             )
     else:
         yield Suggestion("", ["git init"], "without commits, runs have none and `--all-commits` nothing to walk")
@@ -46,20 +46,20 @@ def for_project(pipeline: Pipeline) -> Iterator[Suggestion]:
     if not locked:
         yield Suggestion("", ["dvc repro"], "dvc.lock names nothing that could be mirrored yet", optional=False)
     if not setting(root, "project"):
-        yield Suggestion("params.yaml", [f"project: {name_of(root)}"], "the W&B project, the same for everybody")
-    yield from _of_stages(locked)
-    yield from _of_artifacts(locked)
+        yield Suggestion("params.yaml", [f"project: {project_name(root)}"], "the W&B project, the same for everybody")
+    yield from _job_types(locked)
+    yield from _artifact_sections(locked)
 
 
-def _of_stages(locked: list[Execution]) -> Iterator[Suggestion]:
+def _job_types(locked: list[Execution]) -> Iterator[Suggestion]:
     """Job types for the stages that have none; foreach and matrix say it once, in `do` or beside the command."""
     unnamed = [one.stage for one in locked if "job_type" not in one.meta and not one.stage.endswith(".dvc")]
     files: dict[str, list[str]] = {}
     for address in unnamed:
         file, _, name = address.rpartition(":")
         names = files.setdefault(file or "dvc.yaml", [])
-        if (plain := name.partition("@")[0]) not in names:
-            names.append(plain)
+        if (stage_name := name.partition("@")[0]) not in names:
+            names.append(stage_name)
     for file, names in files.items():
         lines = ["stages:"]
         for name in names:
@@ -67,7 +67,7 @@ def _of_stages(locked: list[Execution]) -> Iterator[Suggestion]:
         yield Suggestion(file, lines, "what kind of job a stage is; else its name is taken")
 
 
-def _of_artifacts(locked: list[Execution]) -> Iterator[Suggestion]:
+def _artifact_sections(locked: list[Execution]) -> Iterator[Suggestion]:
     """Names and types for the outs that have none of their own, metrics and plots left out."""
     outs = [out for one in locked for out in one.outs if out.kind == "out" and out.type == "data"]
     if outs:

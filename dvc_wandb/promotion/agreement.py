@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from dvc_wandb import production
-from dvc_wandb.errors import LineageError, RegistryAway, in_a_sentence
+from dvc_wandb.errors import DvcWandbError, RegistryUnavailableError, error_reason
 from dvc_wandb.production import Record, alias, history, registry_state
 from dvc_wandb.production.promoting_stage import PromotingStage
 from dvc_wandb.production.registry_state import ALIAS, ModelVersion
@@ -17,34 +17,36 @@ from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.sync import mirror
 from dvc_wandb.sync.mirrored_project import MirroredProject
 
-TAKE_OVER = "`git pull` or `dvc-wandb promote --from registry` takes it over; then decide again if you still mean it."
+TAKE_OVER_HINT = (
+    "`git pull` or `dvc-wandb promote --from registry` takes it over; then decide again if you still mean it."
+)
 T = TypeVar("T")
 
 
-def ask_first(stage: PromotingStage, work: Callable[[], T]) -> T:
-    """What `work` finds out in the registry before anything is changed; raises LineageError where that is away."""
+def require_registry(stage: PromotingStage, work: Callable[[], T]) -> T:
+    """What `work` finds out in the registry before anything is changed; raises DvcWandbError where that is away."""
     try:
-        return stage.ask_registry(work)
-    except RegistryAway as error:
-        raise LineageError(f"{in_a_sentence(error)}. Nothing was changed; run this again when it is back.") from None
+        return stage.query_registry(work)
+    except RegistryUnavailableError as error:
+        raise DvcWandbError(f"{error_reason(error)}. Nothing was changed; run this again when it is back.") from None
 
 
 def update_registry(stage: PromotingStage, work: Callable[[], T]) -> T:
-    """What `work` returns, which makes the registry agree; raises LineageError with what either side has then."""
+    """What `work` returns, which makes the registry agree; raises DvcWandbError with what either side has then."""
     from wandb.errors import Error
 
     try:
-        return stage.ask_registry(work)
-    except (RegistryAway, Error) as error:
+        return stage.query_registry(work)
+    except (RegistryUnavailableError, Error) as error:
         record = stage.record()
         model = (record and alias.model_of(record)) or "nothing"
-        raise LineageError(
+        raise DvcWandbError(
             f"in production: {model} in {stage.record_path}{_uncommitted(stage)}; "
-            f"the registry was not told: {in_a_sentence(error)}. `dvc-wandb promote` tells it when it is back."
+            f"the registry was not told: {error_reason(error)}. `dvc-wandb promote` tells it when it is back."
         ) from None
 
 
-def make_agree(stage: PromotingStage, may_move_from: Callable[[ModelVersion], bool]) -> ModelVersion | None:
+def apply_record(stage: PromotingStage, may_move_from: Callable[[ModelVersion], bool]) -> ModelVersion | None:
     """Move the alias to where the record has it, if it `may_move_from` where it is, and print what is in production.
 
     Returns the version that has the alias where it may not, or where somebody else moved it first: that one keeps it.
@@ -52,7 +54,7 @@ def make_agree(stage: PromotingStage, may_move_from: Callable[[ModelVersion], bo
     pipeline, connection = Pipeline(stage.root), stage.connect()
     execution = stage.execution(pipeline)
     model = alias.recorded_model(pipeline, execution)
-    for one in mirror.make_up(pipeline, connection, MirroredProject(connection), pipeline.locked()):
+    for one in mirror.mirror_executions(pipeline, connection, MirroredProject(connection), pipeline.locked()):
         print(f"dvc-wandb: {one.name} was not mirrored: {one.why}.", file=sys.stderr)
     if model is None:
         print(f"nothing is in production, by {stage.record_path}")
@@ -61,13 +63,13 @@ def make_agree(stage: PromotingStage, may_move_from: Callable[[ModelVersion], bo
     if current and current.md5 != model.md5 and not may_move_from(current):
         return current
     replaced = describe(stage, current) if current and current.md5 != model.md5 else ""
-    moved = alias.move_alias(connection, execution, model, current)
-    if moved.md5 != model.md5:
-        return moved
+    holder = alias.move_alias(connection, execution, model, current)
+    if holder.md5 != model.md5:
+        return holder
     if replaced:
-        print(f"{ALIAS} moved from {replaced}, to {moved} in the registry.")
+        print(f"{ALIAS} moved from {replaced}, to {holder} in the registry.")
     print(
-        f"in production: {model} in {stage.record_path}{_uncommitted(stage)}, and {moved.version} at {connection.url}"
+        f"in production: {model} in {stage.record_path}{_uncommitted(stage)}, and {holder.version} at {connection.url}"
     )
     return None
 
@@ -81,8 +83,8 @@ def current_version(stage: PromotingStage) -> ModelVersion | None:
     if record is None:
         return None
     try:
-        return stage.ask_registry(lambda: stage.connect() and registry_state.find_version(record.registered_model))
-    except RegistryAway:
+        return stage.query_registry(lambda: stage.connect() and registry_state.find_version(record.registered_model))
+    except RegistryUnavailableError:
         return None
 
 
@@ -93,8 +95,8 @@ def clicked_version(stage: PromotingStage) -> ModelVersion | None:
     """
     current = current_version(stage)
     try:
-        clicked = current and stage.ask_registry(lambda: promoting_record(stage, current)) is None
-    except RegistryAway:
+        clicked = current and stage.query_registry(lambda: promoting_record(stage, current)) is None
+    except RegistryUnavailableError:
         return None
     return current if clicked else None
 
@@ -102,8 +104,8 @@ def clicked_version(stage: PromotingStage) -> ModelVersion | None:
 def promoting_record(stage: PromotingStage, version: ModelVersion) -> Record | None:
     """The record by which it became production in the registry: maybe another clone's, which git will bring."""
     execution = Pipeline(stage.root).workspace_execution(stage.name)
-    found = registry_state.promoting_record(stage.connect(), execution, version)
-    return found[1] if found else None
+    promoted = registry_state.promoting_record(stage.connect(), execution, version)
+    return promoted[1] if promoted else None
 
 
 def describe(stage: PromotingStage, version: ModelVersion) -> str:
@@ -113,7 +115,7 @@ def describe(stage: PromotingStage, version: ModelVersion) -> str:
     return f"{version}{by}{f' ({record.reason})' if record and record.reason else ''}"
 
 
-def meanwhile(stage: PromotingStage, other: ModelVersion | None) -> str:
+def describe_conflict(stage: PromotingStage, other: ModelVersion | None) -> str:
     """The sentence on the `other` version that somebody promoted; "" where nobody did."""
     if other is None:
         return ""
@@ -132,37 +134,37 @@ def was_chosen_over(stage: PromotingStage, record: Record | None, current: Model
     """
     if record is None or record.model_md5 is None:
         return False
-    theirs = promoting_record(stage, current)
-    if theirs in history.superseded(stage.root, stage.record_path, record):
-        return not _was_taken_back(stage, record, theirs)
+    current_record = promoting_record(stage, current)
+    if current_record in history.superseded(stage.root, stage.record_path, record):
+        return not _was_taken_back(stage, record, current_record)
     return current.md5 == record.replaces and not _was_followed(stage, record)
 
 
-def take_over(stage: PromotingStage, before: Record | None, mine: Record | None, other: ModelVersion) -> Record:
+def take_over(stage: PromotingStage, before: Record | None, own_record: Record | None, other: ModelVersion) -> Record:
     """The record of who promoted the `other` version, from the registry if possible; `mine` was decided on `before`.
 
-    Raises LineageError where mine is a person's decision: nobody knows which of the two is meant.
+    Raises DvcWandbError where mine is a person's decision: nobody knows which of the two is meant.
     """
-    assert mine is not None, "a gate that promoted has a record"
-    if mine == before and mine.decided_by == production.PERSON and not _was_followed(stage, mine):
-        raise LineageError(
-            f"{meanwhile(stage, other)} {stage.record_path} has a person's decision that doesn't know of it "
-            f"({mine.reason}), so the registry was left as it is; {TAKE_OVER}"
+    assert own_record is not None, "a gate that promoted has a record"
+    if own_record == before and own_record.decided_by == production.PERSON and not _was_followed(stage, own_record):
+        raise DvcWandbError(
+            f"{describe_conflict(stage, other)} {stage.record_path} has a person's decision that doesn't know of it "
+            f"({own_record.reason}), so the registry was left as it is; {TAKE_OVER_HINT}"
         )
-    theirs = promoting_record(stage, other)
-    if mine == before and theirs in history.superseded(stage.root, stage.record_path, mine):
-        raise LineageError(
-            f"{meanwhile(stage, other)} {stage.record_path} was in force before that, and git has no word here of its "
-            f"being taken back, so the registry was left as it is; {TAKE_OVER}"
+    other_record = promoting_record(stage, other)
+    if own_record == before and other_record in history.superseded(stage.root, stage.record_path, own_record):
+        raise DvcWandbError(
+            f"{describe_conflict(stage, other)} {stage.record_path} was in force before that, and git has no word "
+            f"here of its being taken back, so the registry was left as it is; {TAKE_OVER_HINT}"
         )
-    theirs = theirs or (before or mine).by_person(other.md5, "moved in the registry", None, None)
-    only_by_person = dict.fromkeys([*theirs.only_by_person, *mine.only_by_person])
-    return replace(theirs, only_by_person=tuple(md5 for md5 in only_by_person if md5 != other.md5))
+    other_record = other_record or (before or own_record).by_person(other.md5, "moved in the registry", None, None)
+    only_by_person = dict.fromkeys([*other_record.only_by_person, *own_record.only_by_person])
+    return replace(other_record, only_by_person=tuple(md5 for md5 in only_by_person if md5 != other.md5))
 
 
-def _was_taken_back(stage: PromotingStage, record: Record, theirs: Record | None) -> bool:
+def _was_taken_back(stage: PromotingStage, record: Record, current_record: Record | None) -> bool:
     """Whether the registry followed `record`, then an earlier one again, as after a revert that git has not here."""
-    if theirs == record or history.is_later(stage.root, stage.record_path, theirs, record):
+    if current_record == record or history.is_later(stage.root, stage.record_path, current_record, record):
         return False
     return _was_followed(stage, record)
 
@@ -176,10 +178,10 @@ def _was_followed(stage: PromotingStage, record: Record) -> bool:
 
 
 def required_record(stage: PromotingStage) -> Record:
-    """The record as it is; raises LineageError where there is none yet."""
+    """The record as it is; raises DvcWandbError where there is none yet."""
     record = stage.record()
     if record is None:
-        raise LineageError(f"there is no {stage.record_path} yet; `dvc repro {stage.name}` makes it.")
+        raise DvcWandbError(f"there is no {stage.record_path} yet; `dvc repro {stage.name}` makes it.")
     return record
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dvc_wandb import production, temporary_folders
-from dvc_wandb.errors import LineageError, RegistryAway, first_line, in_a_sentence
+from dvc_wandb.errors import DvcWandbError, RegistryUnavailableError, error_reason, first_line
 from dvc_wandb.production import Record, alias, registry_state
 from dvc_wandb.production.promoting_stage import PromotingStage
 from dvc_wandb.production.registry_state import ALIAS, ModelVersion
@@ -31,16 +31,16 @@ def try_gate(stage: PromotingStage) -> Iterator[str]:
     before, clicked = stage.record(), agreement.clicked_version(stage)
     copy = PromotingStage(temporary_folders.folder(), stage.name, stage.record_path, stage.environment)
     _copy(stage, copy.root)
-    for _ in range(decisions.TRIES):
+    for _ in range(decisions.MAX_ATTEMPTS):
         _provide_models(stage, copy)
         yield _run_in_copy(copy)
         after = copy.record()
         other = _other_promotion(stage, after, clicked)
         if other is None:
             break
-        theirs = agreement.take_over(stage, before, after, other)
-        yield decisions.deciding_again(other)
-        production.write(copy.record_file, theirs)
+        other_record = agreement.take_over(stage, before, after, other)
+        yield decisions.deciding_again_message(other)
+        production.write(copy.record_file, other_record)
     yield from try_record(stage, after)
 
 
@@ -68,8 +68,8 @@ def try_record(stage: PromotingStage, after: Record | None) -> Iterator[str]:
         return
     try:
         stage.connect()
-    except RegistryAway as error:
-        yield f"the registry was not asked: {in_a_sentence(error)}."
+    except RegistryUnavailableError as error:
+        yield f"the registry was not asked: {error_reason(error)}."
         return
     current = registry_state.find_version(model.registered_model)
     if current and current.md5 == model.md5:
@@ -80,18 +80,18 @@ def try_record(stage: PromotingStage, after: Record | None) -> Iterator[str]:
 
 def _outdated_upstream(stage: PromotingStage) -> list[str]:
     """The stages before this one that `dvc repro` would run."""
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-P", "-m", "dvc", "repro", "--dry", stage.name],
         cwd=stage.root,
         capture_output=True,
         text=True,
         check=False,
     )
-    if done.returncode:
-        said = done.stderr.strip().splitlines() or ["it says nothing"]
-        raise LineageError(f"`dvc repro --dry {stage.name}` failed: {said[0]}")
-    ran = [text.split("'")[1] for text in done.stdout.splitlines() if text.startswith("Running stage '")]
-    return [name for name in ran if name != stage.name]
+    if process.returncode:
+        errors = process.stderr.strip().splitlines() or ["it says nothing"]
+        raise DvcWandbError(f"`dvc repro --dry {stage.name}` failed: {errors[0]}")
+    stages = [text.split("'")[1] for text in process.stdout.splitlines() if text.startswith("Running stage '")]
+    return [name for name in stages if name != stage.name]
 
 
 def _copy(stage: PromotingStage, target: Path) -> None:
@@ -116,9 +116,9 @@ def _files_to_copy(root: Path) -> set[str]:
     listed = git.output_or_none(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     if listed is not None:
         return {name for name in listed.split("\0") if name}
-    shown = [path for path in root.glob("[!.]*") if path.is_file()]
-    shown += [file for folder in root.glob("[!.]*/") for file in folder.rglob("*") if file.is_file()]
-    return {path.relative_to(root).as_posix() for path in shown} | {".dvc/config", ".dvcignore"}
+    visible = [path for path in root.glob("[!.]*") if path.is_file()]
+    visible += [file for folder in root.glob("[!.]*/") for file in folder.rglob("*") if file.is_file()]
+    return {path.relative_to(root).as_posix() for path in visible} | {".dvc/config", ".dvcignore"}
 
 
 def _provide_models(stage: PromotingStage, copy: PromotingStage) -> None:
@@ -127,16 +127,16 @@ def _provide_models(stage: PromotingStage, copy: PromotingStage) -> None:
     if record is None:
         return
     for md5 in filter(None, (record.model_md5, record.replaces)):
-        with contextlib.suppress(LineageError):  # gone: the trial says what that means
-            found = fetch.find(pipeline, record.registered_model, md5, stage.connect)
+        with contextlib.suppress(DvcWandbError):  # gone: the trial says what that means
+            path = fetch.find_model(pipeline, record.registered_model, md5, stage.connect)
             (cache / md5[:2]).mkdir(parents=True, exist_ok=True)
             if not (cache / md5[:2] / md5[2:]).exists():
-                (cache / md5[:2] / md5[2:]).symlink_to(found)
+                (cache / md5[:2] / md5[2:]).symlink_to(path)
 
 
 def _run_in_copy(copy: PromotingStage) -> str:
     """The stage's sentence, having run it there without a registry to tell."""
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-P", "-m", "dvc", "repro", "--force", "--single-item", copy.name],
         cwd=copy.root,
         env={**copy.environment, "WANDB_MODE": "disabled"},
@@ -144,9 +144,9 @@ def _run_in_copy(copy: PromotingStage) -> str:
         text=True,
         check=False,
     )
-    if done.returncode:
-        said = [text for text in done.stderr.splitlines() if text.startswith(f"{copy.name}: ")] or [done.stderr]
-        raise LineageError(f"the trial of '{copy.name}' failed: {first_line(Exception(said[0]))}")
+    if process.returncode:
+        errors = [text for text in process.stderr.splitlines() if text.startswith(f"{copy.name}: ")] or [process.stderr]
+        raise DvcWandbError(f"the trial of '{copy.name}' failed: {first_line(Exception(errors[0]))}")
     return decision(copy)
 
 

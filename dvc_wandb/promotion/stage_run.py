@@ -6,26 +6,26 @@ import subprocess
 import sys
 from typing import Any
 
-from dvc_wandb.errors import LineageError
+from dvc_wandb.errors import DvcWandbError
 from dvc_wandb.production.decision import read_decision
 from dvc_wandb.production.promoting_stage import PromotingStage
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.recorder import client
 
 
-def repro(stage: PromotingStage, alone: bool = False, silent: bool = False) -> None:
+def repro(stage: PromotingStage, single_item: bool = False, silent: bool = False) -> None:
     """Run the stage where something changed; `alone`, without those before it, where all that it reads is there.
 
-    Raises LineageError where DVC fails.
+    Raises DvcWandbError where DVC fails.
     """
     pipeline = Pipeline(stage.root)
     arguments = [stage.name]
-    if alone and all((stage.root / dep.path).exists() for dep in pipeline.workspace_execution(stage.name).deps):
+    if single_item and all((stage.root / dep.path).exists() for dep in pipeline.workspace_execution(stage.name).deps):
         arguments = ["--single-item", stage.name]
     _dvc_repro(stage, *arguments, silent=silent)
-    if not alone and _decision(stage).get("rule") == "waits_for_person":  # what it waited for may be back
+    if not single_item and _decision(stage).get("rule") == "waits_for_person":  # the bytes it waits for may be back
         _dvc_repro(stage, "--force", "--single-item", stage.name)
-    client.settle(stage.root)
+    client.wait_until_idle(stage.root)
 
 
 def decision(stage: PromotingStage) -> str:
@@ -35,15 +35,15 @@ def decision(stage: PromotingStage) -> str:
 
 def _dvc_repro(stage: PromotingStage, *arguments: str, silent: bool = False) -> None:
     sys.stdout.flush()
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-P", "-m", "dvc", "repro", *arguments],
         cwd=stage.root,
         env=stage.environment,
         stdout=subprocess.DEVNULL if silent else None,
         check=False,
     )
-    if done.returncode:
-        raise LineageError(f"`dvc repro {' '.join(arguments)}` failed, so production is as it was.")
+    if process.returncode:
+        raise DvcWandbError(f"`dvc repro {' '.join(arguments)}` failed, so production is as it was.")
 
 
 def _decision(stage: PromotingStage) -> dict[str, Any]:

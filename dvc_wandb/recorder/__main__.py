@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 
-from dvc_wandb.errors import LineageError
+from dvc_wandb.errors import DvcWandbError
 from dvc_wandb.project.settings import project_root
 from dvc_wandb.recorder import client
 from dvc_wandb.recorder.session import RecorderSession
@@ -27,78 +27,78 @@ def main() -> None:
     runner, root = int(sys.argv.pop()), project_root()
     process = psutil.Process(runner)
     key = secrets.token_bytes(32)
-    card = client.card(root, runner)
+    endpoint_file = client.endpoint_file(root, runner)
     with Listener(("127.0.0.1", 0), authkey=key) as listener:
         session = RecorderSession(root, runner)
-        stages = Stages(listener, session)
-        _write(card, {"port": listener.address[1], "key": key.hex()})
-        stages.start()
+        server = RecorderServer(listener, session)
+        _write_endpoint(endpoint_file, {"port": listener.address[1], "key": key.hex()})
+        server.start()
         session.load()
-        while stages.busy or (process.is_running() and stages.idle_seconds < IDLE_LIMIT):
+        while server.busy or (process.is_running() and server.idle_seconds < IDLE_LIMIT):
             time.sleep(0.05)
         session.end()
-        card.unlink(missing_ok=True)
-        if session.hangs:
+        endpoint_file.unlink(missing_ok=True)
+        if session.unresponsive:
             os._exit(0)  # the SDK would wait for its registry
 
 
-class Stages(threading.Thread):
+class RecorderServer(threading.Thread):
     """Takes the calls of stages, each in a thread of its own."""
 
     def __init__(self, listener: Listener, session: RecorderSession) -> None:
         super().__init__(daemon=True)
         self._listener, self._session = listener, session
-        self._calls: set[threading.Thread] = set()
-        self._last = time.monotonic()
+        self._clients: set[threading.Thread] = set()
+        self._last_disconnect = time.monotonic()
 
     @property
     def busy(self) -> bool:
         """Whether a stage is on the line."""
-        self._calls = {call for call in self._calls if call.is_alive()}
-        return bool(self._calls)
+        self._clients = {client_thread for client_thread in self._clients if client_thread.is_alive()}
+        return bool(self._clients)
 
     @property
     def idle_seconds(self) -> float:
-        return time.monotonic() - self._last
+        return time.monotonic() - self._last_disconnect
 
     def run(self) -> None:
         while True:
             try:
-                call = threading.Thread(target=self._answer, args=(self._listener.accept(),), daemon=True)
+                client_thread = threading.Thread(target=self._serve, args=(self._listener.accept(),), daemon=True)
             except Exception:  # a stranger on the port, or a stage that was killed while it called
                 time.sleep(0.01)
                 continue
-            self._calls.add(call)
-            call.start()
+            self._clients.add(client_thread)
+            client_thread.start()
 
-    def _answer(self, call: Connection) -> None:
+    def _serve(self, connection: Connection) -> None:
         stage = StageRun(self._session)
-        with call:
+        with connection:
             while True:
                 try:
-                    number, question, arguments = call.recv()
+                    request, method, arguments = connection.recv()
                 except (EOFError, OSError):
                     break
                 try:
-                    answer = (number, False, getattr(stage, f"on_{question}")(*arguments))
-                except LineageError as error:
-                    answer = (number, True, str(error))
+                    response = (request, False, getattr(stage, f"on_{method}")(*arguments))
+                except DvcWandbError as error:
+                    response = (request, True, str(error))
                 try:
-                    call.send(answer)
+                    connection.send(response)
                 except OSError:
                     break
-        stage.hung_up()
-        self._last = time.monotonic()
+        stage.on_disconnect()
+        self._last_disconnect = time.monotonic()
 
 
-def _write(card: Path, facts: dict[str, Any]) -> None:
+def _write_endpoint(endpoint_file: Path, endpoint: dict[str, Any]) -> None:
     """The card appears whole, for its owner alone."""
     me = psutil.Process()
-    card.parent.mkdir(parents=True, exist_ok=True)
-    new = card.with_suffix(".new")
-    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        json.dump({**facts, "pid": me.pid, "since": me.create_time()}, file)
-    new.replace(card)
+    endpoint_file.parent.mkdir(parents=True, exist_ok=True)
+    temporary = endpoint_file.with_suffix(".new")
+    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        json.dump({**endpoint, "pid": me.pid, "since": me.create_time()}, file)
+    temporary.replace(endpoint_file)
 
 
 if __name__ == "__main__":

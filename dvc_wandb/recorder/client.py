@@ -17,11 +17,11 @@ from multiprocessing.connection import Client, Connection
 from pathlib import Path
 from typing import Any
 
-from dvc_wandb.errors import LineageError, RecorderGone
+from dvc_wandb.errors import DvcWandbError, RecorderExitedError
 
 SHELLS = {"sh", "dash", "bash", "zsh", "fish", "ksh"}
-START_WITHIN = 30.0  # seconds until a new recorder answers
-SAY_AFTER = 1.0  # seconds of silent waiting for the recorders of earlier commands
+START_TIMEOUT = 30.0  # seconds until a new recorder answers
+NOTICE_AFTER = 1.0  # seconds of silent waiting for the recorders of earlier commands
 
 
 class RecorderClient:
@@ -29,44 +29,46 @@ class RecorderClient:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._turn = threading.Lock()
-        self._number = 0
-        self._line = self._reach(_runner())
+        self._lock = threading.Lock()
+        self._last_request = 0
+        self._connection = self._connect_or_start(_runner_pid())
 
-    def ask(self, question: str, *arguments: Any) -> Any:
-        """The recorder's answer; raises LineageError with what it says is wrong, RecorderGone where it is gone."""
-        with self._turn:
-            self._number += 1
+    def call(self, method: str, *arguments: Any) -> Any:
+        """The result of a remote call. Raises the recorder's DvcWandbError, or RecorderExitedError if it was killed."""
+        with self._lock:
+            self._last_request += 1
             try:
-                self._line.send((self._number, question, arguments))
-                number, failed, answer = 0, False, None
-                while number != self._number:  # an interrupted question leaves its answer behind
-                    number, failed, answer = self._line.recv()
+                self._connection.send((self._last_request, method, arguments))
+                request, failed, result = 0, False, None
+                while request != self._last_request:  # an interrupted question leaves its answer behind
+                    request, failed, result = self._connection.recv()
             except (OSError, EOFError):
-                raise RecorderGone(log(self._root).relative_to(self._root)) from None
+                raise RecorderExitedError(log_file(self._root).relative_to(self._root)) from None
         if failed:
-            raise LineageError(answer)
-        return answer
+            raise DvcWandbError(result)
+        return result
 
     def close(self) -> None:
-        self._line.close()
+        self._connection.close()
 
-    def _reach(self, pid: int) -> Connection:
-        line = _call(card(self._root, pid))
-        if line is None:
+    def _connect_or_start(self, pid: int) -> Connection:
+        connection = _connect(endpoint_file(self._root, pid))
+        if connection is None:
             process = self._start(pid)
-            deadline = time.monotonic() + START_WITHIN
-            while line is None:
+            deadline = time.monotonic() + START_TIMEOUT
+            while connection is None:
                 if process.poll() is not None or time.monotonic() > deadline:
-                    raise LineageError(f"the recorder of this stage did not start; {log(self._root)} may say why.")
+                    raise DvcWandbError(
+                        f"the recorder of this stage did not start; {log_file(self._root)} may say why."
+                    )
                 time.sleep(0.01)
-                line = _call(card(self._root, pid))
-        return line
+                connection = _connect(endpoint_file(self._root, pid))
+        return connection
 
     def _start(self, pid: int) -> subprocess.Popen[bytes]:
         """In a session of its own, with no hold on the terminal: neither Ctrl-C nor a CI step's end concerns it."""
-        log(self._root).parent.mkdir(parents=True, exist_ok=True)
-        with log(self._root).open("wb") as errors:
+        log_file(self._root).parent.mkdir(parents=True, exist_ok=True)
+        with log_file(self._root).open("wb") as errors:
             return subprocess.Popen(
                 [sys.executable, "-P", "-m", "dvc_wandb.recorder", str(pid)],
                 env=os.environ | {"PYTHONPATH": os.pathsep.join(_import_path())},
@@ -84,47 +86,47 @@ def _import_path() -> list[str]:
     return list(filter(None, [package_root, os.environ.get("PYTHONPATH")]))
 
 
-def settle(root: Path) -> None:
+def wait_until_idle(root: Path) -> None:
     """Wait until the recorders of this project have handed on what earlier stages gave them."""
-    asked, said = time.monotonic(), False
-    while any(map(alive, cards(root))):
-        if not said and time.monotonic() - asked > SAY_AFTER:
+    started, noticed = time.monotonic(), False
+    while any(map(is_running, endpoint_files(root))):
+        if not noticed and time.monotonic() - started > NOTICE_AFTER:
             print("waiting for the mirror of the stages that ran last …", file=sys.stderr, flush=True)
-            said = True
+            noticed = True
         time.sleep(0.05)
 
 
-def card(root: Path, pid: int) -> Path:
+def endpoint_file(root: Path, pid: int) -> Path:
     """Where the recorder of the process `pid` says how it is reached."""
     return root / ".dvc" / "tmp" / f"recorder-{pid}.json"
 
 
-def cards(root: Path) -> list[Path]:
+def endpoint_files(root: Path) -> list[Path]:
     """The cards of all recorders of a project, also of those that were killed."""
     return list(root.glob(".dvc/tmp/recorder-*.json"))
 
 
-def log(root: Path) -> Path:
+def log_file(root: Path) -> Path:
     """What the last recorder had to say to those who mend it."""
     return root / ".dvc" / "tmp" / "recorder.log"
 
 
-def _call(path: Path) -> Connection | None:
+def _connect(path: Path) -> Connection | None:
     """A line to the recorder of a card; None where there is none, or none that answers."""
     try:
-        facts = json.loads(path.read_text())
-        return Client(("127.0.0.1", facts["port"]), authkey=bytes.fromhex(facts["key"]))
+        endpoint = json.loads(path.read_text())
+        return Client(("127.0.0.1", endpoint["port"]), authkey=bytes.fromhex(endpoint["key"]))
     except (OSError, ValueError, EOFError):
         return None
 
 
-def alive(path: Path) -> bool:
+def is_running(path: Path) -> bool:
     """Whether the recorder of a card still works; the card of one that was killed is removed."""
     import psutil
 
     try:
-        facts = json.loads(path.read_text())
-        if psutil.Process(facts["pid"]).create_time() == facts["since"]:
+        endpoint = json.loads(path.read_text())
+        if psutil.Process(endpoint["pid"]).create_time() == endpoint["since"]:
             return True
     except psutil.NoSuchProcess:
         pass
@@ -134,7 +136,7 @@ def alive(path: Path) -> bool:
     return False
 
 
-def _runner() -> int:
+def _runner_pid() -> int:
     """The process that runs the stages: DVC's, where it started this one through a shell or without; else this one."""
     if not os.environ.get("DVC_STAGE"):
         return os.getpid()

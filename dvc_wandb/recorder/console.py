@@ -14,7 +14,7 @@ class ConsoleCopy:
 
     def __init__(self) -> None:
         self._parts: list[str] = []
-        self._left = LIMIT
+        self._remaining = LIMIT
 
     @property
     def text(self) -> str:
@@ -22,25 +22,25 @@ class ConsoleCopy:
 
     def __enter__(self) -> ConsoleCopy:
         self._streams = sys.stdout, sys.stderr
-        sys.stdout, sys.stderr = (_Tee(stream, self._keep) for stream in self._streams)
+        sys.stdout, sys.stderr = (_Tee(stream, self._append) for stream in self._streams)
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         sys.stdout, sys.stderr = self._streams
 
-    def _keep(self, text: str) -> None:
-        self._parts.append(text[: self._left])
-        self._left -= len(self._parts[-1])
+    def _append(self, text: str) -> None:
+        self._parts.append(text[: self._remaining])
+        self._remaining -= len(self._parts[-1])
 
 
 class _Tee:
     """A text stream that also hands on what is written to it."""
 
-    def __init__(self, stream: TextIO, keep: Any) -> None:
-        self._stream, self._keep = stream, keep
+    def __init__(self, stream: TextIO, append: Any) -> None:
+        self._stream, self._append = stream, append
 
     def write(self, text: str) -> int:
-        self._keep(text)
+        self._append(text)
         return self._stream.write(text)
 
     def __getattr__(self, name: str) -> Any:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dvc_wandb.client import timeouts
-from dvc_wandb.errors import in_a_sentence
+from dvc_wandb.errors import error_reason
 from dvc_wandb.project.lock import Execution
 from dvc_wandb.recorder.client import RecorderClient
 
@@ -23,9 +23,9 @@ class LiveRun:
     def __init__(self, root: Path, recorder: RecorderClient, execution: Execution) -> None:
         self._root, self._recorder, self._execution = root, recorder, execution
         self._opening = timeouts.in_background(self._open)
-        self._missing: str | None = None
+        self._failure: str | None = None
 
-    def opened(self) -> wandb.Run:
+    def wandb_run(self) -> wandb.Run:
         """The run; one that goes nowhere while the registry is away."""
         run = self._result(self._opening)
         if run is None:
@@ -36,7 +36,7 @@ class LiveRun:
             run = wandb.init(
                 mode="offline" if os.environ.get("WANDB_MODE") == "offline" else "disabled",
                 settings=wandb.Settings(silent=True),
-                **log_run.described(self._execution),
+                **log_run.init_arguments(self._execution),
             )
         return run
 
@@ -45,26 +45,26 @@ class LiveRun:
         run = self._result(self._opening)
         if run is not None:
             self._result(timeouts.in_background(partial(self._finish, run, exit_code)))
-        return (None, self._missing) if run is None or self._missing else (run.id, None)
+        return (None, self._failure) if run is None or self._failure else (run.id, None)
 
-    def _result(self, work: Future[Any]) -> Any:
+    def _result(self, future: Future[Any]) -> Any:
         """What `work` gives; None where it fails: whatever the registry or the SDK may raise, the stage goes on."""
         try:
-            return None if self._missing else timeouts.result(work, lambda: self._recorder.ask("look"))
+            return None if self._failure else timeouts.wait_for(future, lambda: self._recorder.call("check_registry"))
         except Exception as error:
-            self._missing = in_a_sentence(error)
-            if not work.done():
-                timeouts.end_helper()
+            self._failure = error_reason(error)
+            if not future.done():
+                timeouts.kill_sdk_service()
             return None
 
     def _open(self) -> wandb.Run:
         from dvc_wandb.client import connection
         from dvc_wandb.sync import log_run
 
-        connected = self._recorder.ask("connection")
-        connection.enter(self._root)
-        return connection.open_run(connected, **log_run.described(self._execution))
+        registry = self._recorder.call("connection")
+        connection.configure_sdk(self._root)
+        return connection.open_run(registry, **log_run.init_arguments(self._execution))
 
     def _finish(self, run: wandb.Run, exit_code: int) -> None:
-        self._recorder.ask("connection")  # which brings a registry back that went away since
+        self._recorder.call("connection")  # which brings a registry back that went away since
         run.finish(exit_code=exit_code)

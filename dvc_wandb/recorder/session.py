@@ -13,15 +13,15 @@ import psutil
 
 from dvc_wandb.client import connection, timeouts
 from dvc_wandb.client.connection import RegistryConnection
-from dvc_wandb.errors import LineageError, RegistryAway, in_a_sentence, not_mirrored
+from dvc_wandb.errors import DvcWandbError, RegistryUnavailableError, error_reason, not_mirrored_message
 from dvc_wandb.project.lock import Execution
 from dvc_wandb.project.pipeline import Pipeline
-from dvc_wandb.project.settings import name_of
+from dvc_wandb.project.settings import project_name
 
-Said = tuple[str, bool]  # a line for the terminal, and whether it tells of a failure
+Message = tuple[str, bool]  # a line for the terminal, and whether it tells of a failure
 
-ASK_AGAIN_AFTER = 30.0  # seconds; one that lets each stage wait for an answer would hold up the pipeline
-HARMLESS = {"-q", "--quiet", "-v", "--verbose", "-f", "--force"}  # options that leave no stage out
+RECONNECT_AFTER = 30.0  # seconds; one that lets each stage wait for an answer would hold up the pipeline
+OPTIONS_OF_ALL = {"-q", "--quiet", "-v", "--verbose", "-f", "--force"}  # options that leave no stage out
 
 
 class RecorderSession:
@@ -32,109 +32,109 @@ class RecorderSession:
         self._worker = ThreadPoolExecutor(max_workers=1)
         self._connecting = threading.Lock()
         self._connection: RegistryConnection | None = None
-        self._away: RegistryAway | None = None
-        self._asked = 0.0
-        self.hangs: RegistryAway | None = None
-        self._untold: list[str] = []  # stages whose outputs were handed over, and of which nothing was said yet
-        self.later(self.connected)  # while DVC reads the project
+        self._connect_error: RegistryUnavailableError | None = None
+        self._last_attempt = 0.0
+        self.unresponsive: RegistryUnavailableError | None = None
+        self._unreported: list[str] = []  # stages whose outputs were handed over, and of which nothing was said yet
+        self.submit(self.get_connection)  # while DVC reads the project
         self._loaded = threading.Event()
-        self._pipeline: Pipeline | LineageError | None = None
-        self._whole = _runs_whole_pipeline(runner)
-        self._said: list[Said] = []
+        self._pipeline: Pipeline | DvcWandbError | None = None
+        self._runs_whole_pipeline = _runs_whole_pipeline(runner)
+        self._messages: list[Message] = []
 
-    def later(self, work: Any, *arguments: Any) -> Future[Any]:
+    def submit(self, work: Any, *arguments: Any) -> Future[Any]:
         """Have the SDK's thread do `work` once it has done all before it."""
         return self._worker.submit(work, *arguments)
 
-    def result(self, work: Future[Any]) -> Any:
-        """What the SDK's thread made of `work`; raises RegistryAway where the registry no longer answers.
+    def result(self, future: Future[Any]) -> Any:
+        """What the SDK's thread made of `work`; raises RegistryUnavailableError where the registry no longer answers.
 
         The SDK goes on asking for minutes then, and its thread has time for no stage that comes after.
         """
-        if self.hangs:
-            raise self.hangs
-        return timeouts.result(work, self.look)
+        if self.unresponsive:
+            raise self.unresponsive
+        return timeouts.wait_for(future, self.check_registry)
 
-    def look(self) -> None:
-        """Raises RegistryAway where the registry that was found doesn't answer any more."""
+    def check_registry(self) -> None:
+        """Raises RegistryUnavailableError where the registry that was found doesn't answer any more."""
         if self._connection is None:  # being looked for
             return
         try:
-            self.connected().check()
-        except RegistryAway as error:
-            self.hangs = error
-            for stage in self._untold[:]:
-                self.tell(stage, self._not_mirrored(stage), failed=True)
+            self.get_connection().check()
+        except RegistryUnavailableError as error:
+            self.unresponsive = error
+            for stage in self._unreported[:]:
+                self.report_outcome(stage, self._not_mirrored(stage), failed=True)
             raise
 
     def load(self) -> None:
         """Have DVC read the project, for `pipeline`."""
         try:
             self._pipeline = Pipeline(self.root)
-        except LineageError as error:
+        except DvcWandbError as error:
             self._pipeline = error
         self._loaded.set()
 
     @property
     def pipeline(self) -> Pipeline:
-        """The project as it was when the first stage began; raises LineageError where DVC can't read it."""
+        """The project as it was when the first stage began; raises DvcWandbError where DVC can't read it."""
         self._loaded.wait()
         if not isinstance(self._pipeline, Pipeline):
-            raise LineageError(str(self._pipeline))
+            raise DvcWandbError(str(self._pipeline))
         return self._pipeline
 
-    def connected(self) -> RegistryConnection:
-        """The registry, found once and brought back where it went away; raises RegistryAway."""
+    def get_connection(self) -> RegistryConnection:
+        """The registry, found once and brought back where it went away; raises RegistryUnavailableError."""
         with self._connecting:
-            if self.hangs:
-                raise self.hangs
+            if self.unresponsive:
+                raise self.unresponsive
             if self._connection is None:
                 self._connection = self._connect()
             else:
-                connection.still_there(self._connection, self.root)
+                connection.ensure_running(self._connection, self.root)
             return self._connection
 
     def _connect(self) -> RegistryConnection:
-        if self._away and time.monotonic() - self._asked < ASK_AGAIN_AFTER:
-            raise self._away
+        if self._connect_error and time.monotonic() - self._last_attempt < RECONNECT_AFTER:
+            raise self._connect_error
         try:
-            return connection.connect(self.root, name_of(self.root))
-        except RegistryAway as error:
-            self._away, self._asked = error, time.monotonic()
+            return connection.connect(self.root, project_name(self.root))
+        except RegistryUnavailableError as error:
+            self._connect_error, self._last_attempt = error, time.monotonic()
             raise
 
-    def more_comes(self, finished: Execution) -> bool:
+    def downstream_will_run(self, finished: Execution) -> bool:
         """Whether DVC is sure to go on with a stage that reads what `finished` made."""
-        return self._whole and self.pipeline.downstream_is_outdated(finished)
+        return self._runs_whole_pipeline and self.pipeline.downstream_is_outdated(finished)
 
-    def handed_over(self, stage: str) -> None:
+    def expect_outcome(self, stage: str) -> None:
         """What becomes of the outputs of `stage` will be told."""
-        if self.hangs:
-            self.say(self._not_mirrored(stage), failed=True)
+        if self.unresponsive:
+            self.add_message(self._not_mirrored(stage), failed=True)
         else:
-            self._untold.append(stage)
+            self._unreported.append(stage)
 
-    def tell(self, stage: str, line: str, failed: bool = False) -> None:
+    def report_outcome(self, stage: str, line: str, failed: bool = False) -> None:
         """Say what became of the outputs of `stage`, once."""
-        if stage in self._untold:
-            self._untold.remove(stage)
-            self.say(line, failed)
+        if stage in self._unreported:
+            self._unreported.remove(stage)
+            self.add_message(line, failed)
 
     def _not_mirrored(self, stage: str) -> str:
-        assert self.hangs is not None
-        return not_mirrored(stage, in_a_sentence(self.hangs))
+        assert self.unresponsive is not None
+        return not_mirrored_message(stage, error_reason(self.unresponsive))
 
-    def say(self, line: str, failed: bool = False) -> None:
-        self._said.append((line, failed))
+    def add_message(self, line: str, failed: bool = False) -> None:
+        self._messages.append((line, failed))
 
-    def heard(self) -> list[Said]:
+    def take_messages(self) -> list[Message]:
         """What there is to say to the person at the terminal, once."""
-        said, self._said = self._said, []
-        return said
+        messages, self._messages = self._messages, []
+        return messages
 
     def end(self) -> None:
         """Return when all that was asked for is done, as far as it can be."""
-        if self.hangs is None:
+        if self.unresponsive is None:
             self._worker.shutdown(wait=True)
 
 
@@ -145,5 +145,5 @@ def _runs_whole_pipeline(pid: int) -> bool:
     except psutil.Error:
         return False
     words = list(itertools.dropwhile(lambda word: word not in ("repro", "exp"), command))
-    rest = words[2:] if words[:2] == ["exp", "run"] else words[1:] if words[:1] == ["repro"] else ["another command"]
-    return set(rest) <= HARMLESS
+    options = words[2:] if words[:2] == ["exp", "run"] else words[1:] if words[:1] == ["repro"] else ["another command"]
+    return set(options) <= OPTIONS_OF_ALL

@@ -7,19 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 from dvc_wandb.client import connection
 from dvc_wandb.client.connection import RegistryConnection
-from dvc_wandb.errors import LineageError, RegistryAway, first_line, in_a_sentence, not_mirrored
+from dvc_wandb.errors import DvcWandbError, RegistryUnavailableError, error_reason, first_line, not_mirrored_message
 from dvc_wandb.production import alias
 from dvc_wandb.project import cache
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.pipeline import Pipeline
-from dvc_wandb.recorder.session import RecorderSession, Said
+from dvc_wandb.recorder.session import Message, RecorderSession
 from dvc_wandb.sync import fetch, log_run, mirror
 from dvc_wandb.sync.mirrored_project import MirroredProject
 
 if TYPE_CHECKING:
     import wandb
 
-LiveRun = tuple[str | None, str | None] | None  # a run that the stage had open itself: its id, or why there is none
+LiveRunResult = (
+    tuple[str | None, str | None] | None
+)  # a run that the stage had open itself: its id, or why there is none
 
 
 class StageRun:
@@ -29,86 +31,86 @@ class StageRun:
         self._session = session
         self._execution: Execution | None = None
         self._run: wandb.Run | None = None
-        self._missing: str | None = None
+        self._failure: str | None = None
         self._settings: dict[str, Any] = {}
-        self._over = self._failed = False
+        self._ended = self._failed = False
 
     def on_begin(self, stage: str, live: bool, pid: int, program: str) -> Execution:
         """What DVC knows of the stage. Its run is opened meanwhile, unless it is live in the stage itself."""
         execution = self._session.pipeline.workspace_execution(stage)
         for dep in execution.deps:
             if dep.md5 is None:
-                raise LineageError(f"{dep.path} is missing; `dvc repro {stage}` makes what this stage reads.")
+                raise DvcWandbError(f"{dep.path} is missing; `dvc repro {stage}` makes what this stage reads.")
         self._execution = execution
         self._settings = {"x_stats_pid": pid, "program": program}
         if not live:
-            self._session.later(self._attempt, self._open)
+            self._session.submit(self._attempt, self._open)
         return execution
 
     def on_connection(self) -> RegistryConnection:
-        return self._session.connected()
+        return self._session.get_connection()
 
-    def on_look(self) -> None:
-        self._session.look()
+    def on_check_registry(self) -> None:
+        self._session.check_registry()
 
     def on_use_model(self, content: Content) -> str | None:
         """Where the model lies as the registry served it; None while the registry is away."""
         try:
-            return self._session.result(self._session.later(self._attempt, self._use_model, content))
-        except RegistryAway:
+            return self._session.result(self._session.submit(self._attempt, self._use_model, content))
+        except RegistryUnavailableError:
             return None
 
     def on_find_model(self, target: str, md5: str) -> str | None:
         """Where a model of the past lies; None where nothing has its bytes."""
         try:
-            return self._session.result(self._session.later(self._find_model, target, md5))
-        except RegistryAway:  # what lies here needs no registry
+            return self._session.result(self._session.submit(self._find_model, target, md5))
+        except RegistryUnavailableError:  # what lies here needs no registry
             return self._find_model(target, md5)
 
-    def on_complete(self, console: str, live: LiveRun) -> list[Said]:
+    def on_complete(self, console: str, live: LiveRunResult) -> list[Message]:
         """Log the outputs, and end the run; waits for it where no other stage is going to."""
         pipeline, stage = self._session.pipeline, self._stage
-        for out in self._begun.outs:
+        for out in self._started.outs:
             if not (self._session.root / out.path).exists():
-                raise LineageError(f"{out.path} was not written, but dvc.yaml has it among the outs.")
+                raise DvcWandbError(f"{out.path} was not written, but dvc.yaml has it among the outs.")
         finished = pipeline.workspace_execution(stage)
         pipeline.snapshot(finished.outs)
-        self._over = True
-        self._session.handed_over(stage)
-        done = self._session.later(self._complete, finished, console, live)
-        if not self._session.more_comes(finished):
-            with contextlib.suppress(RegistryAway):  # which was told
+        self._ended = True
+        self._session.expect_outcome(stage)
+        done = self._session.submit(self._complete, finished, console, live)
+        if not self._session.downstream_will_run(finished):
+            with contextlib.suppress(RegistryUnavailableError):  # which was told
                 self._session.result(done)
-        return self._session.heard()
+        return self._session.take_messages()
 
-    def on_abandon(self, console: str, live: LiveRun) -> list[Said]:
+    def on_abandon(self, console: str, live: LiveRunResult) -> list[Message]:
         """End the run as failed, and bring the stage's earlier outputs back."""
-        self._over = self._failed = True
+        self._ended = self._failed = True
         if self._execution is not None:
             self._restore()
-            with contextlib.suppress(RegistryAway):
-                self._session.result(self._session.later(self._close, console, live, 1))
-        return self._session.heard()
+            with contextlib.suppress(RegistryUnavailableError):
+                self._session.result(self._session.submit(self._close, console, live, 1))
+        return self._session.take_messages()
 
-    def hung_up(self) -> None:
+    def on_disconnect(self) -> None:
         """The stage's process is gone; without a word where it was killed."""
-        if not self._over and self._execution is not None:
-            self._session.later(self._close, "", None, 1)
+        if not self._ended and self._execution is not None:
+            self._session.submit(self._close, "", None, 1)
 
     @property
-    def _begun(self) -> Execution:
+    def _started(self) -> Execution:
         assert self._execution is not None, "a stage begins before it ends"
         return self._execution
 
     @property
     def _stage(self) -> str:
-        return self._begun.stage
+        return self._started.stage
 
     def _restore(self) -> None:
         try:
             cache.restore_outs(self._session.pipeline, self._stage)
         except Exception as error:  # the stage's own failure is what the user has to see
-            self._session.say(
+            self._session.add_message(
                 f"{self._stage}: its earlier outputs are in DVC's cache; `dvc checkout` brings them back "
                 f"(here that failed: {first_line(error)}).",
                 failed=True,
@@ -116,21 +118,21 @@ class StageRun:
 
     def _attempt(self, work: Any, *arguments: Any) -> Any:
         """Whatever the registry or the SDK may raise, the stage goes on; the first reason is remembered."""
-        if self._missing is None:
+        if self._failure is None:
             try:
                 return work(*arguments)
             except Exception as error:
-                self._missing = in_a_sentence(error)
+                self._failure = error_reason(error)
         return None
 
     def _open(self, live: str | None = None) -> None:
         """Open the run, or go on in the one that the stage had open itself; its inputs are declared."""
         run = self._run = connection.open_run(
-            self._session.connected(),
+            self._session.get_connection(),
             reinit="create_new",
             settings=self._settings,
             **({"id": live, "resume": "allow"} if live else {}),
-            **log_run.described(self._begun),
+            **log_run.init_arguments(self._started),
         )
         self._use_inputs(run)
 
@@ -139,63 +141,63 @@ class StageRun:
         from wandb.errors import CommError
 
         try:
-            log_run.use_inputs(run, self._begun)
+            log_run.use_inputs(run, self._started)
         except (CommError, ValueError):
             if self._failed:  # which needn't wait for it
                 return
-            pipeline, connected = Pipeline(self._session.root), self._session.connected()
-            makers = sorted({maker for dep in self._begun.deps if (maker := pipeline.maker(dep))})
-            registry = MirroredProject(connected)
-            mirror.make_up_sources(pipeline, connected, registry, pipeline.sources())
+            pipeline, registry_connection = Pipeline(self._session.root), self._session.get_connection()
+            makers = sorted({maker for dep in self._started.deps if (maker := pipeline.maker(dep))})
+            registry = MirroredProject(registry_connection)
+            mirror.mirror_sources(pipeline, registry_connection, registry, pipeline.sources())
             if makers:
-                mirror.make_up(pipeline, connected, registry, pipeline.locked(*makers))
-            log_run.use_inputs(run, self._begun)
+                mirror.mirror_executions(pipeline, registry_connection, registry, pipeline.locked(*makers))
+            log_run.use_inputs(run, self._started)
 
     def _use_model(self, content: Content) -> str | None:
-        through = self._begun.meta.get("uses") or {}
+        collections = self._started.meta.get("uses") or {}
         assert self._run is not None
-        return self._run.use_model(f"{through.get(content.path, content.artifact)}:{content.alias}")
+        return self._run.use_model(f"{collections.get(content.path, content.artifact)}:{content.alias}")
 
     def _find_model(self, target: str, md5: str) -> str | None:
         try:
-            return str(fetch.find(self._session.pipeline, target, md5, self._session.connected))
+            return str(fetch.find_model(self._session.pipeline, target, md5, self._session.get_connection))
         except Exception:  # the stage says what it means that it's gone
             return None
 
-    def _complete(self, finished: Execution, console: str, live: LiveRun) -> None:
-        said = self._attempt(self._log, finished, live)
-        run, missing = self._run, self._missing
+    def _complete(self, finished: Execution, console: str, live: LiveRunResult) -> None:
+        production_note = self._attempt(self._log, finished, live)
+        run, failure = self._run, self._failure
         self._close(console, live, 0)
-        if self._missing or run is None:
-            line = not_mirrored(self._stage, missing or self._missing or "")
+        if self._failure or run is None:
+            line = not_mirrored_message(self._stage, failure or self._failure or "")
         else:
-            line = f"{self._stage}: mirrored as {self._session.connected().project_url}/runs/{run.id}"
-        self._session.tell(self._stage, line, failed=bool(self._missing or run is None))
-        if said:
-            self._session.say(f"{self._stage}: {said}")
+            line = f"{self._stage}: mirrored as {self._session.get_connection().project_url}/runs/{run.id}"
+        self._session.report_outcome(self._stage, line, failed=bool(self._failure or run is None))
+        if production_note:
+            self._session.add_message(f"{self._stage}: {production_note}")
 
-    def _log(self, finished: Execution, live: LiveRun) -> str | None:
+    def _log(self, finished: Execution, live: LiveRunResult) -> str | None:
         """Bring all that the stage made into its run; what became of production, in words."""
-        connected = self._session.connected()
-        self._go_on(live)
+        registry = self._session.get_connection()
+        self._resume(live)
         assert self._run is not None
         log_run.log_outputs(self._run, self._session.pipeline, finished)
         path = finished.meta.get("promotes")
-        decided = bool(path) and self._begun.out(path).md5 != finished.out(path).md5
-        said = alias.follow_record(self._session.pipeline, finished, connected, decided)
+        record_changed = bool(path) and self._started.out(path).md5 != finished.out(path).md5
+        production_note = alias.follow_record(self._session.pipeline, finished, registry, record_changed)
         log_run.mark_complete(self._run, finished)
-        return said
+        return production_note
 
-    def _go_on(self, live: LiveRun) -> None:
-        id, missing = live or (None, None)
-        if missing:
-            raise LineageError(missing)
+    def _resume(self, live: LiveRunResult) -> None:
+        id, failure = live or (None, None)
+        if failure:
+            raise DvcWandbError(failure)
         if id and self._run is None:
             self._open(id)
 
-    def _close(self, console: str, live: LiveRun, exit_code: int) -> None:
+    def _close(self, console: str, live: LiveRunResult, exit_code: int) -> None:
         """End the run where there is one."""
-        self._attempt(self._go_on, live)
+        self._attempt(self._resume, live)
         if self._run is None:
             return
         try:
@@ -203,4 +205,4 @@ class StageRun:
                 self._run.write_logs(console)
             self._run.finish(exit_code=exit_code)
         except Exception as error:
-            self._missing = self._missing or in_a_sentence(error)
+            self._failure = self._failure or error_reason(error)

@@ -13,7 +13,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dvc_wandb.errors import LineageError, RecorderGone, WrongProject, first_line, in_a_sentence, not_mirrored
+from dvc_wandb.errors import (
+    DvcWandbError,
+    ProjectError,
+    RecorderExitedError,
+    error_reason,
+    first_line,
+    not_mirrored_message,
+)
 from dvc_wandb.project import cache
 from dvc_wandb.project.lock import Execution
 from dvc_wandb.project.pipeline import Pipeline
@@ -30,7 +37,7 @@ if TYPE_CHECKING:
 def tracked_run(stage: str, live: bool = False) -> Iterator[TrackedRun]:
     """The run of `stage`; what a user can cause ends in one sentence on stderr and exit status 1.
 
-    A `live` run is open in this process while the stage works, for callbacks: `run.opened()` waits for it.
+    A `live` run is open in this process while the stage works, for callbacks: `run.wandb_run()` waits for it.
     """
     try:
         with ConsoleCopy() as console:
@@ -41,7 +48,7 @@ def tracked_run(stage: str, live: bool = False) -> Iterator[TrackedRun]:
             except BaseException:
                 run.abandon(console.text)
                 raise
-    except LineageError as error:
+    except DvcWandbError as error:
         raise SystemExit(f"{stage}: {error}") from None
     except KeyboardInterrupt:
         print(f"{stage}: interrupted; its earlier outputs are as they were.", file=sys.stderr)
@@ -61,28 +68,28 @@ class TrackedRun:
             self._recorder = RecorderClient(self._root)
             self._execution = self._begin(live)
         except BaseException:
-            _bring_back(self._root, stage)
+            _restore_outs(self._root, stage)
             raise
         self._live = LiveRun(self._root, self._recorder, self._execution) if live else None
 
     def _begin(self, live: bool) -> Execution:
-        question = ("begin", self._stage, live, os.getpid(), _program())
+        request = ("begin", self._stage, live, os.getpid(), _program())
         try:
-            return self._recorder.ask(*question)
-        except RecorderGone:  # killed before it knew of this stage: another one starts afresh
+            return self._recorder.call(*request)
+        except RecorderExitedError:  # killed before it knew of this stage: another one starts afresh
             self._recorder.close()
             self._recorder = RecorderClient(self._root)
-            return self._recorder.ask(*question)
+            return self._recorder.call(*request)
 
     def params_in(self, file: str) -> dict[str, Any]:
         """The parameters of `file` that dvc.yaml names for this stage, by their dotted names."""
         return self._execution.params.get(file, {})
 
-    def opened(self) -> wandb.Run:
+    def wandb_run(self) -> wandb.Run:
         """Wait for the live W&B run that callbacks write to; one that goes nowhere while the registry is away."""
         if self._live is None:
-            raise LineageError(f'tracked_run("{self._stage}", live=True) opens a run that callbacks can write to.')
-        return self._live.opened()
+            raise DvcWandbError(f'tracked_run("{self._stage}", live=True) opens a run that callbacks can write to.')
+        return self._live.wandb_run()
 
     def dep(self, name: str) -> Path:
         """The dependency whose file name is `name`."""
@@ -96,8 +103,8 @@ class TrackedRun:
 
     def depends_on(self, path: str) -> bool:
         """Whether `path` is among the stage's dependencies."""
-        wanted = (Path.cwd() / path).resolve()
-        return any((self._root / dep.path).resolve() == wanted for dep in self._execution.deps)
+        target = (Path.cwd() / path).resolve()
+        return any((self._root / dep.path).resolve() == target for dep in self._execution.deps)
 
     def md5(self, name: str) -> str:
         """The md5 of the dependency whose file name is `name`, as dvc.lock has it."""
@@ -108,13 +115,13 @@ class TrackedRun:
         content = self._execution.find_content(name, "deps")
         local = self._root / content.path
         try:
-            served = self._recorder.ask("use_model", content)
-        except RecorderGone:
+            served = self._recorder.call("use_model", content)
+        except RecorderExitedError:
             served = None
         if served is None:
             return local
         if Path(served).read_bytes() != local.read_bytes():
-            raise LineageError(f"the registry serves other bytes than {content.path} under the alias {content.alias}.")
+            raise DvcWandbError(f"the registry serves other bytes than {content.path} under the alias {content.alias}.")
         return Path(served)
 
     def find_model(self, target: str, md5: str) -> Path | None:
@@ -123,42 +130,42 @@ class TrackedRun:
         From the workspace, DVC's cache or the registry, checked; None where nothing has it.
         """
         try:
-            found = self._recorder.ask("find_model", target, md5)
-        except RecorderGone:
+            path = self._recorder.call("find_model", target, md5)
+        except RecorderExitedError:
             return None
-        return Path(found) if found else None
+        return Path(path) if path else None
 
     def complete(self, console: str) -> None:
         """Hand the outputs over to be logged; says in one line where they are, or that they are not mirrored."""
         try:
             self._end("complete", console, 0)
-        except RecorderGone as error:
-            print(not_mirrored(self._stage, in_a_sentence(error)), file=sys.stderr)
+        except RecorderExitedError as error:
+            print(not_mirrored_message(self._stage, error_reason(error)), file=sys.stderr)
         self._recorder.close()
 
     def abandon(self, console: str) -> None:
         """End the run of a stage that failed, and leave its earlier outputs as they were."""
         try:
             self._end("abandon", console, 1)
-        except LineageError:  # the stage's own failure is what the user has to see
+        except DvcWandbError:  # the stage's own failure is what the user has to see
             print(f"{self._stage}: `dvc checkout` brings its earlier outputs back.", file=sys.stderr)
         self._recorder.close()
 
-    def _end(self, how: str, console: str, exit_code: int) -> None:
+    def _end(self, method: str, console: str, exit_code: int) -> None:
         live = self._live.close(exit_code) if self._live else None
-        for line, failed in self._recorder.ask(how, console, live):
+        for line, failed in self._recorder.call(method, console, live):
             print(line, file=sys.stderr if failed else sys.stdout)
 
 
-def _bring_back(root: Path, stage: str) -> None:
+def _restore_outs(root: Path, stage: str) -> None:
     """Restore the outputs that DVC removed before it started a stage that can't begin."""
     try:
         cache.restore_outs(Pipeline(root), stage)
-    except WrongProject:  # which DVC would have seen before
+    except ProjectError:  # which DVC would have seen before
         pass
     except Exception as error:
-        why = first_line(error)
-        print(f"{stage}: `dvc checkout` brings its earlier outputs back (here that failed: {why}).", file=sys.stderr)
+        reason = first_line(error)
+        print(f"{stage}: `dvc checkout` brings its earlier outputs back (here that failed: {reason}).", file=sys.stderr)
 
 
 def _program() -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from html import escape
 
 from dvc_wandb.project.plots import Curves
-from dvc_wandb.report.graph_text import cut
+from dvc_wandb.report.graph_text import truncate
 from wandb_registry.drawing.line_chart import Frame, Point, Scale, polyline, round_ticks, spread
 
 FRAME = Frame(width=560, height=260, left=56, right=410, top=14, bottom=220)
@@ -28,17 +28,17 @@ def chart(now: Curves, base: Curves | None) -> str:
     points = [point for line in lines for point in line.points]
     x_ticks, y_ticks = round_ticks([x for x, _ in points], 6), round_ticks([y for _, y in points], 5)
     x, y = FRAME.x_scale(x_ticks[0], x_ticks[-1]), FRAME.y_scale(y_ticks[0], y_ticks[-1])
-    told = "; ".join(f"{line.name}: {line.points[0][1]:.4g} to {line.points[-1][1]:.4g}" for line in lines)
+    description = "; ".join(f"{line.name}: {line.points[0][1]:.4g} to {line.points[-1][1]:.4g}" for line in lines)
     return "\n".join(
         [
             f'<svg class="chart" viewBox="0 0 {FRAME.width} {FRAME.height}" role="img" '
-            f'aria-label="{escape(now.title)}. {escape(told)}">',
+            f'aria-label="{escape(now.title)}. {escape(description)}">',
             *(_grid_line(tick, y) for tick in y_ticks),
-            *(_mark_below(tick, x) for tick in x_ticks),
+            *(_x_tick(tick, x) for tick in x_ticks),
             f'<text x="{(FRAME.left + FRAME.right) / 2}" y="{FRAME.height - 6}" class="middle">'
             f"{escape(now.x or 'row')}</text>",
             *(_curve(line, x, y) for line in lines),
-            *_names(lines, y),
+            *_line_names(lines, y),
             "</svg>",
         ]
     )
@@ -60,12 +60,12 @@ def _curve(line: Line, x: Scale, y: Scale) -> str:
     return f'<polyline {style} points="{polyline(line.points, x, y)}"/>'
 
 
-def _names(lines: list[Line], y: Scale) -> list[str]:
+def _line_names(lines: list[Line], y: Scale) -> list[str]:
     """The name of each line beside its end, moved apart where they would overlap."""
     ends = sorted((y.coordinate(line.points[-1][1]), line.name, line.colour) for line in lines)
     moved = spread([end for end, _, _ in ends], FRAME.top, NAME_GAP)
     return [
-        f'<text class="line-{colour}" x="{FRAME.right + 8}" y="{at + 4:.1f}">{escape(cut(name, 22))}</text>'
+        f'<text class="line-{colour}" x="{FRAME.right + 8}" y="{at + 4:.1f}">{escape(truncate(name, 22))}</text>'
         for at, (_, name, colour) in zip(moved, ends, strict=True)
     ]
 
@@ -76,5 +76,5 @@ def _grid_line(tick: float, y: Scale) -> str:
     return f'{rule}<text class="end" x="{FRAME.left - 6}" y="{at}" dy="4">{tick:.4g}</text>'
 
 
-def _mark_below(tick: float, x: Scale) -> str:
+def _x_tick(tick: float, x: Scale) -> str:
     return f'<text class="middle" x="{x.coordinate(tick)}" y="{FRAME.bottom + 16}">{tick:.4g}</text>'

@@ -26,31 +26,31 @@ def describe(name: str, first: Path, second: Path) -> str:
     if read is None:
         return by_size
     try:
-        return _compared(dict(read(first)), dict(read(second))) or f"equal numbers in other bytes ({by_size})"
+        return _compare(dict(read(first)), dict(read(second))) or f"equal numbers in other bytes ({by_size})"
     except ImportError as error:
         return f"{by_size}; {error.name} would be needed to compare what is in them"
     except Exception as error:  # a file that its own format's library can't read
         return f"{by_size}; they can't be read as {suffix}: {first_line(error)}"
 
 
-def _compared(first: Leaves, second: Leaves) -> str:
+def _compare(first: Leaves, second: Leaves) -> str:
     """The largest difference and where it is, then what can't be subtracted; nothing where all is equal."""
-    found: list[tuple[float, str]] = []
+    distances: list[tuple[float, str]] = []
     other: list[str] = []
     for name in sorted(first.keys() & second.keys()):
         distance = _distance(first[name], second[name])
         if isinstance(distance, str):
             other.append(f"{name}: {distance}")
         elif distance:
-            found.append((distance, name))
+            distances.append((distance, name))
     other += (f"{name} is in one only" for name in sorted(first.keys() ^ second.keys()))
-    said = []
-    if found:
-        largest, name = max(found, key=lambda pair: pair[0])
-        said.append(f"max abs difference {largest:.6g} in {name}, {len(found)} of {len(first)} differ")
+    phrases = []
+    if distances:
+        largest, name = max(distances, key=lambda pair: pair[0])
+        phrases.append(f"max abs difference {largest:.6g} in {name}, {len(distances)} of {len(first)} differ")
     if other:
-        said.append("; ".join(other[:3]) + (f"; and {len(other) - 3} more" if len(other) > 3 else ""))
-    return "; ".join(said)
+        phrases.append("; ".join(other[:3]) + (f"; and {len(other) - 3} more" if len(other) > 3 else ""))
+    return "; ".join(phrases)
 
 
 def _distance(first: Any, second: Any) -> float | str:
@@ -61,14 +61,14 @@ def _distance(first: Any, second: Any) -> float | str:
     if one.shape != two.shape:
         return f"shape {one.shape} and {two.shape}"
     if not (numpy.issubdtype(one.dtype, numpy.number) and numpy.issubdtype(two.dtype, numpy.number)):
-        return 0.0 if numpy.array_equal(one, two) else f"{_shown(first)} and {_shown(second)}"
+        return 0.0 if numpy.array_equal(one, two) else f"{_short_repr(first)} and {_short_repr(second)}"
     kind = complex if numpy.iscomplexobj(one) or numpy.iscomplexobj(two) else float
     gaps = numpy.abs(one.astype(kind) - two.astype(kind))[~((one == two) | ((one != one) & (two != two)))]
     largest = float(gaps.max(initial=0.0))
     return "NaN or infinity on one side" if not math.isfinite(largest) else largest
 
 
-def _shown(value: Any) -> str:
+def _short_repr(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 40 else "other values"
 

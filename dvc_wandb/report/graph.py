@@ -26,19 +26,19 @@ class Graph:
     Where several executions made the same bytes, the last one given counts as the maker.
     """
 
-    def __init__(self, executions: Iterable[Execution], more: Iterable[Content] = ()) -> None:
+    def __init__(self, executions: Iterable[Execution], added: Iterable[Content] = ()) -> None:
         self._executions = {one.key: one for one in executions}
-        self._more = list(more)
+        self._added = list(added)
         self.makers: dict[Key, Execution] = {}
         self.readers: dict[Key, list[Execution]] = {}
-        found: dict[Key, Content] = {key_of(one): one for one in self._more}
+        contents: dict[Key, Content] = {key_of(one): one for one in self._added}
         for one in self._executions.values():
             for content in (*one.deps, *one.outs):
-                found[key_of(content)] = content.versioned
+                contents[key_of(content)] = content.versioned
             self.makers |= {key_of(out): one for out in one.outs}
             for key in dict.fromkeys(map(key_of, one.deps)):
                 self.readers.setdefault(key, []).append(one)
-        self.contents = {key: found[key] for key in sorted(found, key=_text)}
+        self.contents = {key: contents[key] for key in sorted(contents, key=_sort_key)}
 
     @cached_property
     def executions(self) -> list[Execution]:
@@ -84,17 +84,17 @@ class Graph:
 
     def upstream(self, keys: Iterable[Key]) -> Graph:
         """What `keys` come from: their makers, what those read, and so on."""
-        return self._reached(keys, lambda key: [self.makers[key]] if key in self.makers else [], lambda one: one.deps)
+        return self._reach(keys, lambda key: [self.makers[key]] if key in self.makers else [], lambda one: one.deps)
 
     def downstream(self, keys: Iterable[Key]) -> Graph:
         """What comes from `keys`: their readers, what those make, and so on."""
-        return self._reached(keys, lambda key: self.readers.get(key, []), lambda one: one.outs)
+        return self._reach(keys, lambda key: self.readers.get(key, []), lambda one: one.outs)
 
     def union(self, other: Graph) -> Graph:
         """All that is in either."""
-        return Graph([*self._executions.values(), *other._executions.values()], [*self._more, *other._more])
+        return Graph([*self._executions.values(), *other._executions.values()], [*self._added, *other._added])
 
-    def _reached(
+    def _reach(
         self,
         keys: Iterable[Key],
         nearest: Callable[[Key], list[Execution]],
@@ -114,5 +114,5 @@ class Graph:
         return {maker.key for maker in makers if maker and maker.key != execution.key}
 
 
-def _text(key: Key) -> tuple[str, str]:
+def _sort_key(key: Key) -> tuple[str, str]:
     return key[0], key[1] or ""

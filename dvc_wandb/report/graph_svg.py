@@ -7,13 +7,13 @@ from html import escape
 
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.report.graph import Graph, key_of
-from dvc_wandb.report.graph_text import RegistryNames, cut
+from dvc_wandb.report.graph_text import RegistryNames, truncate
 from wandb_registry.drawing.layered_layout import Spacing, arrange
 
 WIDTH, HEIGHT = 178, 46  # of a node
 SPACING = Spacing(across=16, down=42, lane=2)
 MARGIN = 12
-LETTERS = 25  # that fit into a node
+MAX_LETTERS = 25  # that fit into a node
 
 STYLE = """
 .lineage { color-scheme: light dark; --ink: #1f2328; --soft: #59636e; --line: #818b98; --box: #f6f8fa; --stage: #ddf4ff;
@@ -47,7 +47,7 @@ def svg(graph: Graph, registry: RegistryNames, title: str) -> str:
             f'<svg xmlns="http://www.w3.org/2000/svg" class="lineage" role="img" aria-labelledby="lineage-t lineage-d" '
             f'viewBox="0 0 {wide:.0f} {tall:.0f}" width="{wide:.0f}" height="{tall:.0f}">',
             f'<title id="lineage-t">{escape(title)}</title>',
-            f'<desc id="lineage-d">{escape(" ".join(_told(graph)))}</desc>',
+            f'<desc id="lineage-d">{escape(" ".join(_sentences(graph)))}</desc>',
             f"<style>{STYLE}</style>",
             '<defs><marker id="lineage-end" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
             'orient="auto"><path d="M0 0 8 4 0 8z"/></marker></defs>',
@@ -72,7 +72,7 @@ def _nodes_and_edges(graph: Graph) -> tuple[list, list]:
     return nodes, edges
 
 
-def _told(graph: Graph) -> Iterable[str]:
+def _sentences(graph: Graph) -> Iterable[str]:
     """The graph in sentences."""
     for one in graph.executions:
         reads = ", ".join(dep.path for dep in one.deps) or "nothing"
@@ -100,7 +100,7 @@ def _box(kind: str, corner: tuple[float, float], full: str, name: str, below: st
         f'<g class="{kind}"><title>{escape(full)}</title>'
         f'<rect x="{x:.1f}" y="{y:.0f}" width="{WIDTH}" height="{HEIGHT}" rx="{radius}"/>'
         + "".join(
-            f'<text x="{x + WIDTH / 2:.1f}" y="{at:.0f}">{escape(cut(line, LETTERS))}</text>'
+            f'<text x="{x + WIDTH / 2:.1f}" y="{at:.0f}">{escape(truncate(line, MAX_LETTERS))}</text>'
             for line, at in lines
             if line
         )

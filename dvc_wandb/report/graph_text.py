@@ -12,7 +12,7 @@ import wcwidth
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.report.graph import Graph, Key, key_of
 
-MANY = 400  # edges; GitHub draws no Mermaid of more than 500
+MAX_EDGES = 400  # edges; GitHub draws no Mermaid of more than 500
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class RegistryNames:
         """The version that mirrors `content`, or that there is none; nothing where nobody was asked."""
         return self.versions.get(key_of(content), "not there") if self.url else ""
 
-    def version_address(self, content: Content) -> str | None:
+    def version_url(self, content: Content) -> str | None:
         """The page of the version that mirrors `content`."""
         name = self.versions.get(key_of(content))
         if not self.url or not name:
@@ -35,16 +35,16 @@ class RegistryNames:
         parts = ("artifacts", content.versioned.type, *name.split(":"))
         return "/".join([self.url, *(quote(part, safe="") for part in parts)])
 
-    def run_address(self, execution: Execution) -> str | None:
+    def run_url(self, execution: Execution) -> str | None:
         """The page of the run that holds `execution`."""
         return f"{self.url}/runs/{quote(self.runs[execution.key])}" if execution.key in self.runs else None
 
     def caption(self, content: Content) -> str:
         """The version that mirrors `content`, else its md5."""
-        return self.versions.get(key_of(content)) or short(content.md5)
+        return self.versions.get(key_of(content)) or short_md5(content.md5)
 
 
-def short(md5: str | None) -> str:
+def short_md5(md5: str | None) -> str:
     """The first eight characters of an md5, and whether it is a folder's."""
     return f"{md5[:8]}{'.dir' if md5.endswith('.dir') else ''}" if md5 else "not there"
 
@@ -62,41 +62,43 @@ def text(graph: Graph, registry: RegistryNames, width: int) -> str:
         + [("▸", out, _readers_note(graph, out)) for out in one.outs]
         for one in graph.executions
     }
-    loose = [content for key, content in graph.contents.items() if key not in graph.makers and key not in graph.readers]
-    shown = [(path, registry.version(content)) for path, content in _paths(rows, loose)]
+    unread = [
+        content for key, content in graph.contents.items() if key not in graph.makers and key not in graph.readers
+    ]
+    shown = [(path, registry.version(content)) for path, content in _paths(rows, unread)]
     columns = _columns(shown, width)
     paragraphs = [
         "\n".join([_head(one, registry, width), *_body(rows[one.key], columns, registry, width)])
         for one in graph.executions
     ]
-    if loose:
+    if unread:
         paragraphs.append(
-            "\n".join(["read by no stage", *_body([("", one, "") for one in loose], columns, registry, width)])
+            "\n".join(["read by no stage", *_body([("", one, "") for one in unread], columns, registry, width)])
         )
     return "\n\n".join(paragraphs)
 
 
-def _paths(rows: dict[str, list[tuple[str, Content, str]]], loose: list[Content]) -> list[tuple[str, Content]]:
-    return [(one.path, one) for found in rows.values() for _, one, _ in found] + [(one.path, one) for one in loose]
+def _paths(rows: dict[str, list[tuple[str, Content, str]]], unread: list[Content]) -> list[tuple[str, Content]]:
+    return [(one.path, one) for found in rows.values() for _, one, _ in found] + [(one.path, one) for one in unread]
 
 
 def _columns(shown: list[tuple[str, str]], width: int) -> tuple[int, int]:
     """How wide paths and versions may be: as wide as they are, else they share what the md5 leaves."""
     paths = max((width_of(path) for path, _ in shown), default=0)
     versions = max((width_of(version) for _, version in shown), default=0)
-    left = max(width - len("├◂ ") - len("12345678.dir") - 4, 20)
-    if paths + versions <= left:
+    available = max(width - len("├◂ ") - len("12345678.dir") - 4, 20)
+    if paths + versions <= available:
         return paths, versions
-    paths = min(paths, max(left - versions, left * 55 // 100))
-    return paths, left - paths
+    paths = min(paths, max(available - versions, available * 55 // 100))
+    return paths, available - paths
 
 
 def _head(execution: Execution, registry: RegistryNames, width: int) -> str:
-    told = [execution.stage, execution.job_type if execution.job_type != execution.stage else ""]
-    told.append(f"run {registry.runs[execution.key]}" if execution.key in registry.runs else "")
+    parts = [execution.stage, execution.job_type if execution.job_type != execution.stage else ""]
+    parts.append(f"run {registry.runs[execution.key]}" if execution.key in registry.runs else "")
     if registry.url and execution.key not in registry.runs:
-        told.append("no run")
-    return cut(" · ".join(filter(None, told)), width)
+        parts.append("no run")
+    return truncate(" · ".join(filter(None, parts)), width)
 
 
 def _body(
@@ -104,11 +106,11 @@ def _body(
 ) -> Iterable[str]:
     for at, (arrow, content, note) in enumerate(rows, start=1):
         last = at == len(rows)
-        path, version = cut(content.path, columns[0]), cut(registry.version(content), columns[1])
-        line = f"{'└' if last else '├'}{arrow or '─'} {pad(path, columns[0])}  {short(content.md5):12}  {version}"
+        path, version = truncate(content.path, columns[0]), truncate(registry.version(content), columns[1])
+        line = f"{'└' if last else '├'}{arrow or '─'} {pad(path, columns[0])}  {short_md5(content.md5):12}  {version}"
         if note and width_of(line) + 2 + width_of(note) > width:
             yield line.rstrip()
-            yield cut(f"{' ' if last else '│'}     {note}", width)
+            yield truncate(f"{' ' if last else '│'}     {note}", width)
         else:
             yield f"{line}  {note}".rstrip()
 
@@ -128,16 +130,16 @@ def width_of(shown: str) -> int:
     return wcwidth.wcswidth(_printable(shown))
 
 
-def cut(shown: str, room: int) -> str:
+def truncate(shown: str, width: int) -> str:
     """The text on one line, its middle left out where it takes more than `room` columns."""
     shown = _printable(shown)
-    if width_of(shown) <= room:
+    if width_of(shown) <= width:
         return shown
     start, end = shown, ""
-    while start and width_of(start) + width_of(end) + 1 > room:
+    while start and width_of(start) + width_of(end) + 1 > width:
         start = start[:-1]
         longer = shown[len(shown) - len(end) - 1 :]
-        if width_of(longer) <= room // 2:
+        if width_of(longer) <= width // 2:
             end = longer
     return f"{start}…{end}"
 
@@ -146,9 +148,9 @@ def _printable(shown: str) -> str:
     return "".join(one if one.isprintable() else "�" for one in shown)
 
 
-def pad(shown: str, room: int) -> str:
+def pad(shown: str, width: int) -> str:
     """The text with blanks after it, so that it takes `room` columns."""
-    return shown + " " * (room - width_of(shown))
+    return shown + " " * (width - width_of(shown))
 
 
 # ---- Mermaid ----
@@ -157,11 +159,11 @@ def pad(shown: str, room: int) -> str:
 def mermaid(graph: Graph, registry: RegistryNames) -> str:
     """A flowchart that GitHub draws from a ```mermaid block; of stages alone where it would be too large for that."""
     edges = sum(len(one.deps) + len(one.outs) for one in graph.executions)
-    lines = _stages(graph) if edges > MANY else _all(graph, registry)
+    lines = _stage_flowchart(graph) if edges > MAX_EDGES else _full_flowchart(graph, registry)
     return "\n".join(["flowchart TD", *(f"  {line}" for line in lines)])
 
 
-def _all(graph: Graph, registry: RegistryNames) -> Iterable[str]:
+def _full_flowchart(graph: Graph, registry: RegistryNames) -> Iterable[str]:
     names = {key: f"c{at}" for at, key in enumerate(graph.contents)}
     for key, content in graph.contents.items():
         label = f"{_label(content.path)}<br>{_label(registry.caption(content))}"
@@ -175,7 +177,7 @@ def _all(graph: Graph, registry: RegistryNames) -> Iterable[str]:
         yield f"class {','.join(f's{at}' for at in range(len(graph.executions)))} stage"
 
 
-def _stages(graph: Graph) -> Iterable[str]:
+def _stage_flowchart(graph: Graph) -> Iterable[str]:
     names = {one.key: f"s{at}" for at, one in enumerate(graph.executions)}
     for one in graph.executions:
         yield f'{names[one.key]}(["{_label(one.stage)}"])'
@@ -185,7 +187,7 @@ def _stages(graph: Graph) -> Iterable[str]:
 
 def _label(shown: str) -> str:
     """A text that Mermaid shows as it is: what has a meaning there is written as the number of its character."""
-    shown = cut(shown, 48)
+    shown = truncate(shown, 48)
     return "".join(one if one.isalnum() or one in " /.-_:…" else f"#{ord(one)};" for one in shown)
 
 

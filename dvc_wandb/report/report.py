@@ -73,27 +73,31 @@ def collect(
     registry: graph_text.RegistryNames,
 ) -> PipelineReport:
     """All that the page says; without `base` nothing is compared."""
-    then = pipeline.at(base.commit) if base and base.commit else None
-    executions, old = pipeline.locked(), then.locked() if then else []
-    before = {plot.title: plot for plot in plots.read(then)} if then else {}
+    base_pipeline = pipeline.at(base.commit) if base and base.commit else None
+    executions, base_executions = pipeline.locked(), base_pipeline.locked() if base_pipeline else []
+    base_plots = {plot.title: plot for plot in plots.read(base_pipeline)} if base_pipeline else {}
     return PipelineReport(
         project=project,
         head=head,
         base=base,
-        decisions=[_decision(pipeline, then, one, old) for one in executions if one.meta.get("promotes")],
-        metrics=_metrics(metrics.read(pipeline), metrics.read(then) if then else {}),
-        reruns=_reruns(executions, old) if base else {},
-        plots=[(plot, before.get(plot.title)) for plot in plots.read(pipeline)],
+        decisions=[
+            _decision(pipeline, base_pipeline, one, base_executions) for one in executions if one.meta.get("promotes")
+        ],
+        metrics=_metrics(metrics.read(pipeline), metrics.read(base_pipeline) if base_pipeline else {}),
+        reruns=_reruns(executions, base_executions) if base else {},
+        plots=[(plot, base_plots.get(plot.title)) for plot in plots.read(pipeline)],
         graph=Graph(executions, pipeline.added()),
         registry=registry,
     )
 
 
-def _decision(pipeline: Pipeline, then: Pipeline | None, execution: Execution, old: list[Execution]) -> Decision:
+def _decision(
+    pipeline: Pipeline, base_pipeline: Pipeline | None, execution: Execution, base_executions: list[Execution]
+) -> Decision:
     sentence = read_decision(pipeline, execution).get("decision", "")
     path = execution.meta["promotes"]
-    past = next((one for one in old if one.stage == execution.stage), None)
-    before = _production(read_json(then, past, path)) if then and past else "nothing"
+    past = next((one for one in base_executions if one.stage == execution.stage), None)
+    before = _production(read_json(base_pipeline, past, path)) if base_pipeline and past else "nothing"
     return Decision(execution.stage, sentence, before, _production(read_json(pipeline, execution, path)))
 
 
@@ -104,13 +108,13 @@ def _production(record: dict[str, Any]) -> str:
 
 def _metrics(now: dict[str, dict[str, Any]], before: dict[str, dict[str, Any]]) -> list[Metric]:
     """The metrics of both, by file and name; sentences are left to the files."""
-    found = []
+    compared = []
     for file in sorted(now.keys() | before.keys()):
         new, old = now.get(file, {}), before.get(file, {})
         for name in sorted(new.keys() | old.keys()):
             if not isinstance(new.get(name), str):
-                found.append(Metric(file, name, old.get(name), new.get(name)))
-    return found
+                compared.append(Metric(file, name, old.get(name), new.get(name)))
+    return compared
 
 
 def _reruns(executions: list[Execution], old: list[Execution]) -> dict[str, list[str]]:
@@ -146,11 +150,16 @@ def _page(template: str, report: PipelineReport, escape: bool) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {"plain": plain, "number": number, "signed": signed, "data": _data_url}
+    environment.filters |= {
+        "plain": escape_markdown,
+        "number": format_metric,
+        "signed": format_change,
+        "data": _data_url,
+    }
     drawing = svg(report.graph, report.registry, f"Lineage of {report.project}") if escape else ""
     return environment.get_template(template).render(
         report=report,
-        short=graph_text.short,
+        short=graph_text.short_md5,
         mermaid=lambda: graph_text.mermaid(report.graph, report.registry),
         xychart=xychart,
         lineage=drawing,
@@ -159,17 +168,17 @@ def _page(template: str, report: PipelineReport, escape: bool) -> str:
     )
 
 
-def number(value: Any) -> str:
+def format_metric(value: Any) -> str:
     """A metric for people: six digits, whole numbers as they are, nothing as a dash."""
     return "–" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def signed(change: float | None) -> str:
+def format_change(change: float | None) -> str:
     """A difference for people, with its sign; nothing where there is none."""
     return "" if change is None else f"{change:+.6g}"
 
 
-def plain(text: Any) -> str:
+def escape_markdown(text: Any) -> str:
     """A text that Markdown shows as it is, in a table too."""
     return re.sub(r"([\\`*_{}\[\]<>#|~$])", r"\\\1", str(text)).replace("\n", " ")
 

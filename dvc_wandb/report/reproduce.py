@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dvc_wandb.errors import LineageError, first_line
+from dvc_wandb.errors import DvcWandbError, first_line
 from dvc_wandb.project import git
 from dvc_wandb.project.files import copy_to
 from dvc_wandb.project.lock import Content, Execution
@@ -57,7 +57,7 @@ def clone(pipeline: Pipeline, folder: Path) -> Path:
     if (folder / "clone/.gitmodules").exists():
         _git(folder / "clone", "submodule", "--quiet", "update", "--init", "--recursive")
     root = folder / "clone" / pipeline.root.resolve().relative_to(top.resolve())
-    for content in _kept_by_dvc(pipeline):
+    for content in _added_or_imported(pipeline):
         copy_to(root, content, pipeline.files(content))
     return root
 
@@ -67,18 +67,18 @@ def run(root: Path, cache: Path, log: Path) -> set[str]:
 
     What they print goes to `log`.
     """
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("DVC_", "WANDB_", "REGISTRY_", "GIT_"))}
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("DVC_", "WANDB_", "REGISTRY_", "GIT_"))}
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    env = {**kept, "PATH": path, "WANDB_MODE": "disabled", "PYTHONUNBUFFERED": "1"}
+    env = {**inherited, "PATH": path, "WANDB_MODE": "disabled", "PYTHONUNBUFFERED": "1"}
     dvc = [sys.executable, "-P", "-m", "dvc"]
     subprocess.run(
         [*dvc, "config", "--local", "cache.dir", str(cache)], cwd=root, env=env, capture_output=True, check=True
     )
     ran = set()
-    with log.open("w") as kept_lines:
-        asked = [*dvc, "repro", "--force", "--keep-going", "--all-pipelines"]
+    with log.open("w") as log_lines:
+        command = [*dvc, "repro", "--force", "--keep-going", "--all-pipelines"]
         process = subprocess.Popen(
-            asked,
+            command,
             cwd=root,
             env=env,
             stdin=subprocess.DEVNULL,
@@ -88,7 +88,7 @@ def run(root: Path, cache: Path, log: Path) -> set[str]:
         )
         assert process.stdout
         for line in process.stdout:
-            kept_lines.write(line)
+            log_lines.write(line)
             if line.startswith("Running stage '"):
                 ran.add(line.split("'")[1])
                 print(line.rstrip(":\n"), file=sys.stderr, flush=True)
@@ -100,22 +100,22 @@ def run(root: Path, cache: Path, log: Path) -> set[str]:
 
 def compare(pipeline: Pipeline, root: Path, ran: set[str]) -> Iterator[StageComparison]:
     """Each stage of `pipeline` against what the clone at `root` made of it, upstream first."""
-    again = Pipeline(root)
+    reproduced = Pipeline(root)
     for execution in _runnable(pipeline):
-        made = again.workspace_execution(execution.stage)
-        why = "" if execution.stage in ran else "it did not run to its end"
-        outs = [_out(pipeline, again, out, made.out(out.path)) for out in execution.outs]
+        made = reproduced.workspace_execution(execution.stage)
+        reason = "" if execution.stage in ran else "it did not run to its end"
+        outs = [_compare_out(pipeline, reproduced, out, made.out(out.path)) for out in execution.outs]
         missing = [out.path for out in outs if out.made is None]
-        yield StageComparison(execution.stage, outs, why or (f"it made no {', '.join(missing)}" if missing else ""))
+        yield StageComparison(execution.stage, outs, reason or (f"it made no {', '.join(missing)}" if missing else ""))
 
 
-def _out(pipeline: Pipeline, again: Pipeline, committed: Content, made: Content) -> OutComparison:
+def _compare_out(pipeline: Pipeline, reproduced: Pipeline, committed: Content, made: Content) -> OutComparison:
     if committed.md5 == made.md5 or made.md5 is None:
         return OutComparison(committed.path, committed.md5, made.md5)
     try:
-        old, new = pipeline.files(committed), again.files(made)
-        before, after = pipeline.listing(committed) or {}, again.listing(made) or {}
-    except LineageError as error:
+        old, new = pipeline.files(committed), reproduced.files(made)
+        before, after = pipeline.listing(committed) or {}, reproduced.listing(made) or {}
+    except DvcWandbError as error:
         return OutComparison(committed.path, committed.md5, made.md5, {committed.path: first_line(error)})
     files = {
         name: file_differences.describe(name, old[name], new[name])
@@ -132,11 +132,11 @@ def _runnable(pipeline: Pipeline) -> list[Execution]:
     return [one for one in pipeline.locked() if not one.stage.endswith(".dvc")]
 
 
-def _kept_by_dvc(pipeline: Pipeline) -> list[Content]:
+def _added_or_imported(pipeline: Pipeline) -> list[Content]:
     """What DVC keeps and no command makes: added by hand, or imported."""
     imported = [out for one in pipeline.locked() if one.stage.endswith(".dvc") for out in one.outs]
     return [*pipeline.added(), *imported]
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    return git.output(folder, *arguments, failing="the commit can't be cloned")
+    return git.output(folder, *arguments, failure="the commit can't be cloned")

@@ -21,26 +21,26 @@ class OutRow:
 def rows(registry: MirroredProject, executions: list[Execution]) -> list[OutRow]:
     """One row an output, `version` None where the registry lacks it."""
     return [
-        OutRow(execution.stage, out.path, out.md5 or "", registry.version(out))
+        OutRow(execution.stage, out.path, out.md5 or "", registry.version_name(out))
         for execution in executions
         for out in execution.outs
     ]
 
 
-def table(found: list[OutRow]) -> str:
+def table(rows: list[OutRow]) -> str:
     """The rows as text, stages named once."""
-    return tabulate(_cells(found), tablefmt="plain", disable_numparse=True)
+    return tabulate(_cells(rows), tablefmt="plain", disable_numparse=True)
 
 
-def markdown(found: list[OutRow]) -> str:
+def markdown(rows: list[OutRow]) -> str:
     """The rows as a Markdown table."""
-    head, *body = (f"| {' | '.join(line)} |" for line in _cells(found))
+    head, *body = (f"| {' | '.join(line)} |" for line in _cells(rows))
     return "\n".join([head, "|---" * 4 + "|", *body])
 
 
-def _cells(found: list[OutRow]) -> list[tuple[str, str, str, str]]:
+def _cells(rows: list[OutRow]) -> list[tuple[str, str, str, str]]:
     cells = [("stage", "made", "md5", "in the registry")]
-    for before, row in zip([None, *found], found, strict=False):
+    for before, row in zip([None, *rows], rows, strict=False):
         stage = "" if before and before.stage == row.stage else row.stage
         cells.append((stage, row.out, row.md5, row.version or "not there"))
     return cells

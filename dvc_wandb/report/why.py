@@ -37,46 +37,52 @@ class Explanation:
 def explain(pipeline: Pipeline, current: Graph, maker: Execution) -> Explanation:
     """Why `maker`, an execution of dvc.lock, is as it is; `current` has all that dvc.lock holds."""
     history = list(lock_history.commits(pipeline))
-    at, made = _last_change(history, maker)
-    old = history[at - 1] if at else None
-    then = _stage_changes(Graph(old.executions) if old else Graph([]), Graph(history[at].executions), made)
-    known = old if old and any(one.stage == maker.stage for one in old.executions) else None
-    return Explanation(maker.stage, history[at], known, then, _since(pipeline, current, maker))
+    index, execution = _last_change(history, maker)
+    previous = history[index - 1] if index else None
+    then = _stage_changes(
+        Graph(previous.executions) if previous else Graph([]), Graph(history[index].executions), execution
+    )
+    previous_with_stage = (
+        previous if previous and any(one.stage == maker.stage for one in previous.executions) else None
+    )
+    return Explanation(
+        maker.stage, history[index], previous_with_stage, then, _workspace_changes(pipeline, current, maker)
+    )
 
 
 def _last_change(history: list[lock_history.Commit], maker: Execution) -> tuple[int, Execution]:
     """The place in `history` of the commit that brought `maker`: the one before it held another execution, or none."""
-    at = len(history) - 1
-    while at and any(one.key == maker.key for one in history[at - 1].executions):
-        at -= 1
-    return at, maker
+    index = len(history) - 1
+    while index and any(one.key == maker.key for one in history[index - 1].executions):
+        index -= 1
+    return index, maker
 
 
 def _stage_changes(before: Graph, after: Graph, execution: Execution, indent: int = 0) -> list[StageChanges]:
     """What `execution` was given otherwise than its stage was before, and why what it reads had changed."""
     old = next((one for one in before.executions if one.stage == execution.stage), None)
-    found = [StageChanges(execution.stage, execution_differences.describe_changes(old, execution), indent)]
+    changes = [StageChanges(execution.stage, execution_differences.describe_changes(old, execution), indent)]
     if old is None:
-        return found
+        return changes
     md5s = {key_of(dep) for dep in old.deps}
     for dep in execution.deps:
         maker = after.makers.get(key_of(dep))
         if maker and key_of(dep) not in md5s:
-            found += _stage_changes(before, after, maker, indent + 1)
-    return found
+            changes += _stage_changes(before, after, maker, indent + 1)
+    return changes
 
 
-def _since(pipeline: Pipeline, current: Graph, maker: Execution) -> list[StageChanges]:
+def _workspace_changes(pipeline: Pipeline, current: Graph, maker: Execution) -> list[StageChanges]:
     """What the workspace has otherwise than dvc.lock, for `maker` and each stage upstream of it."""
-    found = []
+    changes = []
     for one in current.leading_to(maker).executions:
         if not one.stage.endswith(".dvc"):  # an import stays as it is until `dvc update`
             now = pipeline.workspace_execution(one.stage)
             changed = execution_differences.describe_changes(one, now)
             changed += [
-                f"{path} itself: {execution_differences.short(old)} → {execution_differences.short(new)}"
+                f"{path} itself: {execution_differences.short_md5(old)} → {execution_differences.short_md5(new)}"
                 for path, old, new in execution_differences.changed_contents(one.outs, now.outs)
                 if old
             ]
-            found += [StageChanges(one.stage, changed)] if changed else []
-    return found
+            changes += [StageChanges(one.stage, changed)] if changed else []
+    return changes

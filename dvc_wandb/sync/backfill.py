@@ -7,20 +7,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dvc_wandb.client.connection import RegistryConnection, public_api
-from dvc_wandb.errors import WrongProject, in_a_sentence
+from dvc_wandb.errors import ProjectError, error_reason
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.lock_cache import LockCache
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.revisions import Revision
 from dvc_wandb.sync import compare, mirror
-from dvc_wandb.sync.locks import alone
+from dvc_wandb.sync.locks import exclusive
 from dvc_wandb.sync.mirror import NotMirrored
 from dvc_wandb.sync.mirrored_project import MirroredProject
 
-AT_ONCE = 100  # revisions that the registry is asked for together
+BATCH_SIZE = 100  # revisions that the registry is asked for together
 
 
-def make_up(
+def mirror_revisions(
     pipeline: Pipeline,
     connection: RegistryConnection,
     registry: MirroredProject,
@@ -31,38 +31,40 @@ def make_up(
 
     The registry is asked for many revisions at once, and only one that it lacks something of is opened with DVC.
     """
-    with alone(pipeline.root, "mirror"):
-        mirror.end_what_was_killed(pipeline, connection)
-    left: list[NotMirrored] = []
-    for batch in _batches(pipeline, revisions, left):
+    with exclusive(pipeline.root, "mirror"):
+        mirror.finish_killed_run(pipeline, connection)
+    failures: list[NotMirrored] = []
+    for batch in _batches(pipeline, revisions, failures):
         compare.load(
             registry,
             [made for one in batch for made in one.executions],
             [added for one in batch for added in one.added],
         )
         for one in batch:
-            print(f"{one.revision.name} ({one.at} of {len(revisions)})", file=sys.stderr, flush=True)
-            if _is_whole(pipeline, registry, one):
+            print(f"{one.revision.name} ({one.number} of {len(revisions)})", file=sys.stderr, flush=True)
+            if _is_mirrored(pipeline, registry, one):
                 continue
             one.forget(registry)
-            then = pipeline.at(one.revision.commit)
-            found = mirror.make_up(then, connection, registry, one.executions, one.added, one.revision.experiment, runs)
-            left += [NotMirrored(f"{lost.name} at {one.revision.name}", lost.why) for lost in found]
-    return left
+            pipeline_then = pipeline.at(one.revision.commit)
+            failed = mirror.mirror_executions(
+                pipeline_then, connection, registry, one.executions, one.added, one.revision.experiment, runs
+            )
+            failures += [NotMirrored(f"{failure.name} at {one.revision.name}", failure.why) for failure in failed]
+    return failures
 
 
 @dataclass(frozen=True)
-class _New:
+class _NewContents:
     """What a revision's locks hold that those before it don't; `at` is its place among the revisions."""
 
-    at: int
+    number: int
     revision: Revision
     executions: list[Execution]
     added: list[Content]
 
     def sources(self) -> list[Content]:
         """What no stage makes."""
-        return mirror.made_by_none(self.executions, self.added)
+        return mirror.source_contents(self.executions, self.added)
 
     def forget(self, registry: MirroredProject) -> None:
         """Let it be asked for again: another mirror may have made it up meanwhile."""
@@ -71,33 +73,36 @@ class _New:
             registry.forget(execution.outs, execution)
 
 
-def _batches(pipeline: Pipeline, revisions: list[Revision], left: list[NotMirrored]) -> Iterator[list[_New]]:
+def _batches(
+    pipeline: Pipeline, revisions: list[Revision], failures: list[NotMirrored]
+) -> Iterator[list[_NewContents]]:
     """What `revisions` hold, many at a time; those that DVC can't read are added to `left`."""
     seen: set[str | Content] = set()
-    remembered = LockCache(pipeline)
-    for start in range(0, len(revisions), AT_ONCE):
+    lock_cache = LockCache(pipeline)
+    for start in range(0, len(revisions), BATCH_SIZE):
         batch = []
-        for at, revision in enumerate(revisions[start : start + AT_ONCE], start=start + 1):
+        for at, revision in enumerate(revisions[start : start + BATCH_SIZE], start=start + 1):
             try:
-                locked, by_hand = remembered.read(revision.commit)
-            except WrongProject as error:
-                left.append(NotMirrored(revision.name, in_a_sentence(error)))
+                locked, added = lock_cache.read(revision.commit)
+            except ProjectError as error:
+                failures.append(NotMirrored(revision.name, error_reason(error)))
                 continue
-            new = [one for one in locked if one.key not in seen], [one for one in by_hand if one not in seen]
-            batch.append(_New(at, revision, *new))
-            seen |= {*(one.key for one in locked), *by_hand}
+            new = [one for one in locked if one.key not in seen], [one for one in added if one not in seen]
+            batch.append(_NewContents(at, revision, *new))
+            seen |= {*(one.key for one in locked), *added}
         yield batch
 
 
-def _is_whole(pipeline: Pipeline, registry: MirroredProject, new: _New) -> bool:
+def _is_mirrored(pipeline: Pipeline, registry: MirroredProject, new: _NewContents) -> bool:
     """Whether the registry holds all of it; says so without a question where all was loaded."""
     sources = (one for one in new.sources() if one.md5)
-    return not any(compare.of_content(pipeline, registry, one, prove=False) for one in sources) and all(
-        next(compare.of_execution(pipeline, registry, one, prove=False), None) is None for one in new.executions
+    return not any(compare.content_drifts(pipeline, registry, one, read_manifests=False) for one in sources) and all(
+        next(compare.execution_drifts(pipeline, registry, one, read_manifests=False), None) is None
+        for one in new.executions
     )
 
 
-def make_latest(
+def move_latest(
     pipeline: Pipeline, connection: RegistryConnection, registry: MirroredProject, executions: list[Execution]
 ) -> None:
     """Put the alias `latest` on what dvc.lock has now: an older version that was logged after it took it away."""
@@ -105,7 +110,7 @@ def make_latest(
     registry.forget(outs)  # what was known of their aliases is from before
     registry.load(outs)
     for out in outs:
-        version = registry.found(out)
+        version = registry.version_of(out)
         if version and "latest" not in version.aliases:
             artifact = public_api().artifact(f"{connection.path}/{version.name}")
             artifact.aliases = [*artifact.aliases, "latest"]

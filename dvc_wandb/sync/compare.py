@@ -17,8 +17,8 @@ from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.sync.mirrored_project import MirroredProject
 
-MIRROR = "dvc-wandb mirror"
-FEW = 5  # files that are named one by one
+MIRROR_COMMAND = "dvc-wandb mirror"
+MAX_NAMED = 5  # files that are named one by one
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Drift:
     where: str
     lock: str
     registry: str
-    mend: str = MIRROR
+    mend: str = MIRROR_COMMAND
 
     def __str__(self) -> str:
         return (
@@ -38,46 +38,48 @@ class Drift:
         )
 
 
-def load(registry: MirroredProject, executions: list[Execution], more: Iterable[Content] = ()) -> None:
+def load(registry: MirroredProject, executions: list[Execution], added: Iterable[Content] = ()) -> None:
     """Ask the registry for all that the comparison needs, at once."""
     contents = [content.versioned for one in executions for content in (*one.deps, *one.outs) if content.md5]
-    registry.load([*contents, *more], executions)
+    registry.load([*contents, *added], executions)
 
 
-def of_execution(pipeline: Pipeline, registry: MirroredProject, execution: Execution, prove: bool) -> Iterator[Drift]:
+def execution_drifts(
+    pipeline: Pipeline, registry: MirroredProject, execution: Execution, read_manifests: bool
+) -> Iterator[Drift]:
     """What differs in one execution's outs, edges and links; its dependencies' bytes are their makers' matter."""
     for out in execution.outs:
-        yield from of_content(pipeline, registry, out, prove, execution)
-    yield from _of_run(pipeline, registry, execution)
-    yield from _of_links(registry, execution)
+        yield from content_drifts(pipeline, registry, out, read_manifests, execution)
+    yield from _run_drifts(pipeline, registry, execution)
+    yield from _link_drifts(registry, execution)
 
 
-def of_content(
+def content_drifts(
     pipeline: Pipeline,
     registry: MirroredProject,
     content: Content,
-    prove: bool,
+    read_manifests: bool,
     execution: Execution | None = None,
 ) -> list[Drift]:
     """What differs between `content` and the version that should mirror it."""
-    version = registry.found(content)
-    side = f"{content.path} at {content.md5}"
+    version = registry.version_of(content)
+    lock_side = f"{content.path} at {content.md5}"
     if version is None:
-        return [Drift("no version", content.path, side, _what_is_there(registry, content, execution))]
+        return [Drift("no version", content.path, lock_side, _describe_missing_version(registry, content, execution))]
     if version.dvc.get("md5") != content.md5:
         holds = f"holds {version.dvc['md5']}" if "md5" in version.dvc else "its metadata don't name its md5"
-        there = f"{version.name} has the alias {content.alias}, but {holds}"
-        return [Drift("moved alias", content.path, side, there)]
+        actual = f"{version.name} has the alias {content.alias}, but {holds}"
+        return [Drift("moved alias", content.path, lock_side, actual)]
     expected = expected_files(pipeline, content)
-    if not prove and expected is not None and digest_of(expected) == version.digest:
+    if not read_manifests and expected is not None and digest_of(expected) == version.digest:
         return []
-    there = registry.files(version)
-    differing = _differing(content, expected, there, version)
-    if not differing:
+    actual = registry.files(version)
+    difference = _file_differences(content, expected, actual, version)
+    if not difference:
         return []
-    contradicts = digest_of(there) != version.digest  # a store that was changed behind the registry's back
-    mend = f"delete {version.name} in the registry, then {MIRROR}" if contradicts else MIRROR
-    return [Drift("other files", content.path, side, f"{version.name}: {differing}", mend)]
+    is_tampered = digest_of(actual) != version.digest  # a store that was changed behind the registry's back
+    command = f"delete {version.name} in the registry, then {MIRROR_COMMAND}" if is_tampered else MIRROR_COMMAND
+    return [Drift("other files", content.path, lock_side, f"{version.name}: {difference}", command)]
 
 
 def expected_files(pipeline: Pipeline, content: Content) -> dict[str, ManifestEntry] | None:
@@ -107,106 +109,106 @@ def folder_md5(files: dict[str, ManifestEntry]) -> str:
     return hashlib.md5(json.dumps(listed, sort_keys=True).encode()).hexdigest() + ".dir"
 
 
-def not_repeatable(registry: MirroredProject, execution: Execution) -> list[str]:
+def differing_runs(registry: MirroredProject, execution: Execution) -> list[str]:
     """Sentences on outs for which the same command, dependencies and parameters once gave other bytes."""
     now = {out.path: out.md5 for out in execution.outs}
-    found = []
-    for run in registry.given_the_same(execution):
+    sentences = []
+    for run in registry.runs_with_same_inputs(execution):
         other = {path: md5 for path, md5 in run.outs.items() if path in now and md5 != now[path]}
-        found += [f"{path} was {md5} in the run {run.id}, now it is {now[path]}" for path, md5 in other.items()]
-    return sorted(set(found))
+        sentences += [f"{path} was {md5} in the run {run.id}, now it is {now[path]}" for path, md5 in other.items()]
+    return sorted(set(sentences))
 
 
-def _differing(
-    content: Content, expected: dict[str, ManifestEntry] | None, there: dict[str, ManifestEntry], version: Version
+def _file_differences(
+    content: Content, expected: dict[str, ManifestEntry] | None, actual: dict[str, ManifestEntry], version: Version
 ) -> str:
     """How the files of a version differ from what dvc.lock has, in words; nothing where they don't."""
     if expected is None:  # only the md5 of the list is known here: DVC's own way from files to that md5
         if version.dvc.get("views"):
             return "the list of the folder's files is nowhere on this machine to hold its files against"
-        return "" if folder_md5(there) == content.md5 else f"its files give {folder_md5(there)}"
-    extra = {name: file for name, file in there.items() if name not in expected}
+        return "" if folder_md5(actual) == content.md5 else f"its files give {folder_md5(actual)}"
+    extra = {name: file for name, file in actual.items() if name not in expected}
     if extra and digest_of(extra) == version.dvc.get("views"):
         extra = {}
-    named = [
-        f"{name} is {there[name].md5} instead of {expected[name].md5}"
-        for name in sorted(expected.keys() & there.keys())
-        if expected[name] != there[name]
+    differences = [
+        f"{name} is {actual[name].md5} instead of {expected[name].md5}"
+        for name in sorted(expected.keys() & actual.keys())
+        if expected[name] != actual[name]
     ]
-    named += [f"{name} ({expected[name].md5}) is missing" for name in sorted(expected.keys() - there.keys())]
-    named += [f"{name} ({extra[name].md5}) is not in dvc.lock" for name in sorted(extra)]
-    return few(named)
+    differences += [f"{name} ({expected[name].md5}) is missing" for name in sorted(expected.keys() - actual.keys())]
+    differences += [f"{name} ({extra[name].md5}) is not in dvc.lock" for name in sorted(extra)]
+    return first_few(differences)
 
 
-def _of_run(pipeline: Pipeline, registry: MirroredProject, execution: Execution) -> list[Drift]:
+def _run_drifts(pipeline: Pipeline, registry: MirroredProject, execution: Execution) -> list[Drift]:
     """What the runs that stand for `execution` lack, and what they use that DVC doesn't know."""
-    side = f"{execution.stage}, execution {execution.key}"
+    lock_side = f"{execution.stage}, execution {execution.key}"
     runs = registry.runs(execution)
     if not runs:
-        return [Drift("no run", execution.stage, side, f"no run has the tag {execution.tag}")]
-    found = []
-    if all(missing := [_missing(registry, execution, run) for run in runs]):
-        run, lacking = min(zip(runs, missing, strict=True), key=lambda pair: len(pair[1]))
-        found += [
+        return [Drift("no run", execution.stage, lock_side, f"no run has the tag {execution.tag}")]
+    drifts = []
+    if all(missing_by_run := [_missing_edges(registry, execution, run) for run in runs]):
+        run, missing_edges = min(zip(runs, missing_by_run, strict=True), key=lambda pair: len(pair[1]))
+        drifts += [
             Drift("missing edge", execution.stage, f"{execution.stage} {verb} {path}", f"the run {run.id} doesn't")
-            for verb, path in lacking
+            for verb, path in missing_edges
         ]
     for run in runs:
         for name in unknown_inputs(pipeline, registry, execution, run):
-            there = f"the run {run.id} uses {name}"
-            found.append(Drift("extra input", execution.stage, f"{execution.stage} doesn't use {name}", there))
-    return found
+            registry_side = f"the run {run.id} uses {name}"
+            drifts.append(Drift("extra input", execution.stage, f"{execution.stage} doesn't use {name}", registry_side))
+    return drifts
 
 
-def _missing(registry: MirroredProject, execution: Execution, run: ExecutionRun) -> list[tuple[str, str]]:
+def _missing_edges(registry: MirroredProject, execution: Execution, run: ExecutionRun) -> list[tuple[str, str]]:
     """The edges of `execution` that `run` lacks, among contents that have a version."""
-    found = []
-    for verb, contents, known in (("uses", execution.deps, run.inputs), ("makes", execution.outs, run.outputs)):
+    edges = []
+    for verb, contents, mirrored in (("uses", execution.deps, run.inputs), ("makes", execution.outs, run.outputs)):
         for content in contents:
-            version = registry.found(content.versioned)
-            if version and version.id not in known and not _used_in_part(registry, content, known):
-                found.append((verb, content.path))
-    return found
+            version = registry.version_of(content.versioned)
+            if version and version.id not in mirrored and not _is_used_in_part(registry, content, mirrored):
+                edges.append((verb, content.path))
+    return edges
 
 
 def unknown_inputs(pipeline: Pipeline, registry: MirroredProject, execution: Execution, run: ExecutionRun) -> list[str]:
     """The versions that `run` uses and `execution` doesn't."""
-    versions = (registry.found(dep.versioned) for dep in execution.deps)
+    versions = (registry.version_of(dep.versioned) for dep in execution.deps)
     known = {version.id for version in versions if version}
     parts = [dep for dep in execution.deps if dep.folder_out]
     return sorted(
         name
-        for number, name in run.inputs.items()
-        if number not in known and not any(_used_in_part(registry, dep, {number: name}) for dep in parts)
+        for version_id, name in run.inputs.items()
+        if version_id not in known and not any(_is_used_in_part(registry, dep, {version_id: name}) for dep in parts)
     )
 
 
-def _used_in_part(registry: MirroredProject, content: Content, edges: dict[str, str]) -> bool:
+def _is_used_in_part(registry: MirroredProject, content: Content, edges: dict[str, str]) -> bool:
     """Whether a dependency on a part of a folder is met by another version of that folder, with the same part."""
     if content.folder_out is None:
         return False
     name = content.path.removeprefix(f"{content.folder_out.path}/")
-    for number, version in edges.items():
+    for version_id, version in edges.items():
         if version.rpartition(":")[0] == content.folder_out.artifact:
-            file = registry.files_of(number).get(name)
+            file = registry.files_of(version_id).get(name)
             if file and file.md5 == content.md5:
                 return True
     return False
 
 
-def _of_links(registry: MirroredProject, execution: Execution) -> list[Drift]:
+def _link_drifts(registry: MirroredProject, execution: Execution) -> list[Drift]:
     """The registered models that `meta.wandb.links` names and that lack the version."""
-    found = []
+    drifts = []
     for path, target in (execution.meta.get("links") or {}).items():
         dep = next((dep for dep in execution.deps if dep.path == path), None)
-        version = registry.found(dep) if dep else None
+        version = registry.version_of(dep) if dep else None
         if dep and version and not registry.has_alias(target, str(dep.md5), dep.alias):
-            there = f"{target} has no {version.name} with the alias {dep.alias}"
-            found.append(Drift("missing link", execution.stage, f"{path} is linked to {target}", there))
-    return found
+            registry_side = f"{target} has no {version.name} with the alias {dep.alias}"
+            drifts.append(Drift("missing link", execution.stage, f"{path} is linked to {target}", registry_side))
+    return drifts
 
 
-def _what_is_there(registry: MirroredProject, content: Content, execution: Execution | None) -> str:
+def _describe_missing_version(registry: MirroredProject, content: Content, execution: Execution | None) -> str:
     """What is known of a version that has no content alias."""
     nothing = f"{content.artifact} has no version with the alias {content.alias}"
     for run in registry.runs(execution) if execution else []:
@@ -220,7 +222,7 @@ def _base64(md5: str) -> str:
     return base64.b64encode(bytes.fromhex(md5)).decode()
 
 
-def few(named: list[str]) -> str:
+def first_few(names: list[str]) -> str:
     """The first of many, and how many more there are."""
-    more = f", and {len(named) - FEW} more" if len(named) > FEW else ""
-    return ", ".join(named[:FEW]) + more
+    more = f", and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
+    return ", ".join(names[:MAX_NAMED]) + more

@@ -12,7 +12,7 @@ from dvc_wandb.project.settings import tmp_folder
 
 
 @contextlib.contextmanager
-def alone(root: Path, work: str) -> Iterator[None]:
+def exclusive(root: Path, work: str) -> Iterator[None]:
     """No other process does the same `work` meanwhile; the kernel lets go however we end.
 
     Clones that share an embedded registry take turns, so do experiments in temporary folders: equal contents that are
@@ -20,7 +20,7 @@ def alone(root: Path, work: str) -> Iterator[None]:
     """
     from filelock import FileLock
 
-    store = local_server.store_of(root)
+    store = local_server.store_folder(root)
     folder = store if os.access(store, os.W_OK) else tmp_folder(root)
     with FileLock(folder / f"dvc-wandb-{work}.lock"):
         yield

@@ -14,12 +14,12 @@ from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 from dvc_wandb.client.versions import ManifestEntry
-from dvc_wandb.errors import LineageError
+from dvc_wandb.errors import DvcWandbError
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.sync import media
 from dvc_wandb.sync.compare import digest_of, expected_files, reference_name
-from dvc_wandb.sync.locks import alone
+from dvc_wandb.sync.locks import exclusive
 
 if TYPE_CHECKING:
     import wandb
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 def config(execution: Execution) -> dict[str, Any]:
     """The run's config: the stage's parameters, and what DVC knows of the execution under `dvc`."""
     nested: dict[str, Any] = {}
-    of_params = {key.partition(".")[0] for key in execution.params.get("params.yaml", {})}
+    top_level_keys = {key.partition(".")[0] for key in execution.params.get("params.yaml", {})}
     for file, values in execution.params.items():
         short = file.removesuffix(".yaml")
-        within = short if short not in {"dvc", *of_params} else file
+        prefix = short if short not in {"dvc", *top_level_keys} else file
         for key, value in values.items():
             at_top = file == "params.yaml" and key.partition(".")[0] != "dvc"
-            *parents, last = key.split(".") if at_top else [within, *key.split(".")]
+            *parents, last = key.split(".") if at_top else [prefix, *key.split(".")]
             inner = nested
             for parent in parents:
                 inner = inner.setdefault(parent, {})
@@ -48,7 +48,7 @@ def config(execution: Execution) -> dict[str, Any]:
     return {**nested, "dvc": facts}
 
 
-def described(execution: Execution) -> dict[str, Any]:
+def init_arguments(execution: Execution) -> dict[str, Any]:
     """What `wandb.init` is told of an execution: the run's name, job type, notes, group and config."""
     return {
         "name": execution.stage,
@@ -59,24 +59,24 @@ def described(execution: Execution) -> dict[str, Any]:
     }
 
 
-def use_inputs(run: wandb.Run, execution: Execution, known: Iterable[str] = ()) -> None:
+def use_inputs(run: wandb.Run, execution: Execution, skip: Iterable[str] = ()) -> None:
     """Declare the dependencies as the run's inputs, each found by its content alias; not those at the paths `known`."""
-    through = execution.meta.get("uses") or {}
+    collections = execution.meta.get("uses") or {}
     for dep in execution.deps:
-        if dep.path not in known:
-            run.use_artifact(f"{through.get(dep.path, dep.versioned.artifact)}:{dep.versioned.alias}")
+        if dep.path not in skip:
+            run.use_artifact(f"{collections.get(dep.path, dep.versioned.artifact)}:{dep.versioned.alias}")
 
 
 def log_outputs(run: wandb.Run, pipeline: Pipeline, execution: Execution) -> None:
     """Log the outputs, link and describe them; returns when the registry has them all."""
     log_contents(run, pipeline, execution.outs, execution.meta.get("views"))
     link(run, execution)
-    made = (media.summary, media.pictures, media.tables)
-    shown = {name: value for make in made for name, value in make(pipeline, execution).items()}
-    known = dict(run.summary)  # an interrupted mirror may have logged them
-    shown = {name: value for name, value in shown.items() if name not in known}
-    if shown:
-        run.log(shown)
+    makers = (media.summary, media.pictures, media.tables)
+    values = {name: value for make in makers for name, value in make(pipeline, execution).items()}
+    logged = dict(run.summary)  # an interrupted mirror may have logged them
+    values = {name: value for name, value in values.items() if name not in logged}
+    if values:
+        run.log(values)
     run.config.update(config(execution), allow_val_change=True)
 
 
@@ -85,7 +85,7 @@ def link(run: wandb.Run, execution: Execution) -> None:
     for path, target in (execution.meta.get("links") or {}).items():
         dep = next((dep for dep in execution.deps if dep.path == path), None)
         if dep is None:
-            raise LineageError(f"dvc.yaml: stage '{execution.stage}' links {path}, which is not among its deps.")
+            raise DvcWandbError(f"dvc.yaml: stage '{execution.stage}' links {path}, which is not among its deps.")
         version = run.use_artifact(f"{dep.artifact}:{dep.alias}")
         run.link_artifact(version, target, aliases=[dep.alias])
 
@@ -96,12 +96,12 @@ def mark_complete(run: wandb.Run, execution: Execution) -> None:
 
 
 def files_of(pipeline: Pipeline, content: Content) -> dict[str, Path]:
-    """The files of `content` by name; raises LineageError where bytes aren't at hand, or the SDK refuses a name."""
+    """The files of `content` by name; raises DvcWandbError where bytes aren't at hand, or the SDK refuses a name."""
     files = {} if content.kind == "reference" else pipeline.files(content)
     for name in files:
         on_windows = PureWindowsPath(name)
         if on_windows.anchor or ".." in on_windows.parts:
-            raise LineageError(
+            raise DvcWandbError(
                 f"in {content.path} is a file named {name!r}, and W&B takes none whose name would lead out of its "
                 "folder on Windows; give it another name"
             )
@@ -110,11 +110,11 @@ def files_of(pipeline: Pipeline, content: Content) -> dict[str, Path]:
 
 def log_contents(run: wandb.Run, pipeline: Pipeline, contents: Iterable[Content], views: str | None = None) -> None:
     """Log each of `contents` as a version under its content alias, all uploads at once, and wait for them."""
-    artifacts = [(_artifact(pipeline, content, views), content.alias) for content in contents if content.md5]
-    with alone(pipeline.root, "logs"):
-        wanted = [artifact.metadata for artifact, _ in artifacts]
+    artifacts = [(_make_artifact(pipeline, content, views), content.alias) for content in contents if content.md5]
+    with exclusive(pipeline.root, "logs"):
+        metadata_of_each = [artifact.metadata for artifact, _ in artifacts]
         logged = [run.log_artifact(artifact, aliases=[alias]) for artifact, alias in artifacts]
-        for artifact, metadata in zip(logged, wanted, strict=True):
+        for artifact, metadata in zip(logged, metadata_of_each, strict=True):
             artifact.wait()
             if (
                 artifact.metadata.get("dvc") != metadata["dvc"]
@@ -123,34 +123,34 @@ def log_contents(run: wandb.Run, pipeline: Pipeline, contents: Iterable[Content]
                 artifact.save()
 
 
-def _artifact(pipeline: Pipeline, content: Content, views: str | None) -> wandb.Artifact:
+def _make_artifact(pipeline: Pipeline, content: Content, views: str | None) -> wandb.Artifact:
     """The files of `content`, byte for byte under their own names, and beside them its views for people."""
     import wandb
 
     artifact = wandb.Artifact(content.artifact, content.type, description=content.desc or None)
-    said = {"path": content.path, "md5": content.md5}
+    metadata = {"path": content.path, "md5": content.md5}
     if content.kind == "reference":
-        _refer(artifact, content)
+        _add_reference(artifact, content)
     else:
         _add_files(artifact, pipeline, content)
         if views and content.kind == "out":
-            said["views"] = _add_views(artifact, pipeline, content, views)
-    artifact.metadata = {"dvc": said}
+            metadata["views"] = _add_views(artifact, pipeline, content, views)
+    artifact.metadata = {"dvc": metadata}
     return artifact
 
 
 def _add_files(artifact: wandb.Artifact, pipeline: Pipeline, content: Content) -> None:
-    """Add the files of `content`; raises LineageError where one isn't what dvc.lock says."""
+    """Add the files of `content`; raises DvcWandbError where one isn't what dvc.lock says."""
     files = files_of(pipeline, content)
     expected = expected_files(pipeline, content) or {}
     for name, path in files.items():
         entry = artifact.add_file(str(path), name, skip_cache=True, policy="immutable")
         if name not in expected or entry.digest != expected[name].digest:
-            called = content.path if len(files) == 1 else f"{content.path}/{name}"
-            raise pipeline.mismatch_error(content, called, path, expected[name].md5)
+            full_name = content.path if len(files) == 1 else f"{content.path}/{name}"
+            raise pipeline.mismatch_error(content, full_name, path, expected[name].md5)
 
 
-def _refer(artifact: wandb.Artifact, content: Content) -> None:
+def _add_reference(artifact: wandb.Artifact, content: Content) -> None:
     """Add what lies outside of the project by its address, with what dvc.lock knows of its content as the digest."""
     name = reference_name(content)
     (entry,) = artifact.add_reference("dvc:reference", name, checksum=False)  # an address that the SDK doesn't look at
@@ -160,8 +160,8 @@ def _refer(artifact: wandb.Artifact, content: Content) -> None:
 
 def _add_views(artifact: wandb.Artifact, pipeline: Pipeline, content: Content, views: str) -> str:
     """Add the tables and pictures that the function `views` makes; a digest that tells them from files of DVC's."""
-    own = set(artifact.manifest.entries)
-    for name, value in media.made_by(views, pipeline, pipeline.locate(content)).items():
+    files = set(artifact.manifest.entries)
+    for name, value in media.call_project_function(views, pipeline, pipeline.locate(content)).items():
         artifact.add(value, name)
     added = artifact.manifest.entries
-    return digest_of({name: ManifestEntry(str(entry.digest)) for name, entry in added.items() if name not in own})
+    return digest_of({name: ManifestEntry(str(entry.digest)) for name, entry in added.items() if name not in files})

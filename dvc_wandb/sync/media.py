@@ -12,27 +12,27 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from dvc_wandb.errors import LineageError, NotAtHand, in_a_sentence
+from dvc_wandb.errors import DvcWandbError, MissingContentError, error_reason
 from dvc_wandb.production.decision import read_decision
 from dvc_wandb.project import plot_definitions, plots
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.pipeline import Pipeline
 
 PICTURES = {".png", ".jpg", ".jpeg", ".gif"}
-MANY = 100  # pictures that a run shows at most; its artifacts hold them all
+MAX_PICTURES = 100  # pictures that a run shows at most; its artifacts hold them all
 STEPS = ("step", "epoch")  # a table whose first column is one of these is a history
 
 
 def summary(pipeline: Pipeline, execution: Execution) -> dict[str, Any]:
     """The metrics files of `execution` as one mapping, for the run's summary, and the sentence of its decision."""
-    found: dict[str, Any] = {}
+    metrics: dict[str, Any] = {}
     for out in execution.outs:
         if out.kind == "metrics":
-            place = pipeline.locate(out)
-            for file in sorted(place.rglob("*")) if place.is_dir() else [place]:
-                found |= _read_metrics(file) if file.is_file() else {}
+            path = pipeline.locate(out)
+            for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+                metrics |= _read_metrics(file) if file.is_file() else {}
     decision = read_decision(pipeline, execution).get("decision")
-    return found | {"decision": decision} if decision else found
+    return metrics | {"decision": decision} if decision else metrics
 
 
 def history(pipeline: Pipeline, execution: Execution) -> list[dict[str, Any]]:
@@ -40,31 +40,35 @@ def history(pipeline: Pipeline, execution: Execution) -> list[dict[str, Any]]:
 
     Tables of a folder are named after their files. What several tables say of one step is one row.
     """
-    read = [(out, name, _read_table(path)) for out, name, path in _plot_files(pipeline, execution)]
+    all_tables = [(out, name, _read_table(path)) for out, name, path in _plot_files(pipeline, execution)]
     tables = [
-        (out, name, first, rows) for out, name, rows in read if rows and (first := next(iter(rows[0]), "")) in STEPS
+        (out, name, first, rows)
+        for out, name, rows in all_tables
+        if rows and (first := next(iter(rows[0]), "")) in STEPS
     ]
-    used = Counter(_column(*table[:3], column) for table in tables for column in table[3][0] if column != table[2])
-    found: dict[tuple[Any, int], dict[str, Any]] = {}
+    table_counts = Counter(
+        _column(*table[:3], column) for table in tables for column in table[3][0] if column != table[2]
+    )
+    rows_by_step: dict[tuple[Any, int], dict[str, Any]] = {}
     for out, name, first, rows in tables:
-        times: Counter[Any] = Counter()  # a step may have several rows in one table
+        repeats: Counter[Any] = Counter()  # a step may have several rows in one table
         for row in rows:
             step = row.get(first) if isinstance(row.get(first), int | float) else repr(row.get(first))
-            told = found.setdefault((step, times[step]), {})
+            merged = rows_by_step.setdefault((step, repeats[step]), {})
             for column, value in row.items():
-                others = used[_column(out, name, first, column)] > 1
-                told[_column(out, name, first, column, others)] = value
-            times[step] += 1
-    numbered = not any(isinstance(step, str) for step, _ in found)
-    return [found[at] for at in (sorted(found) if numbered else found)]
+                is_shared = table_counts[_column(out, name, first, column)] > 1
+                merged[_column(out, name, first, column, is_shared)] = value
+            repeats[step] += 1
+    numbered = not any(isinstance(step, str) for step, _ in rows_by_step)
+    return [rows_by_step[at] for at in (sorted(rows_by_step) if numbered else rows_by_step)]
 
 
-def _column(out: Content, name: str, first: str, column: str, others: bool = False) -> str:
+def _column(out: Content, name: str, first: str, column: str, is_shared: bool = False) -> str:
     """What W&B knows a column as; where `others` would have the same name, one that tells where its table lies."""
-    if column == first or not (out.is_folder or others):
+    if column == first or not (out.is_folder or is_shared):
         return f"{first}/{column}"
     path = PurePosixPath(out.path, name) if out.is_folder else PurePosixPath(out.path)
-    table = (path if others else PurePosixPath(name)).with_suffix("")
+    table = (path if is_shared else PurePosixPath(name)).with_suffix("")
     return str(table if column == table.name else table / column)
 
 
@@ -72,26 +76,26 @@ def _plot_files(pipeline: Pipeline, execution: Execution) -> Iterator[tuple[Cont
     """The files of the plots of `execution`: the out, the file's name within it, and where it lies."""
     for out in execution.outs:
         if out.kind == "plots":
-            place = pipeline.locate(out)
+            root = pipeline.locate(out)
             for name in sorted(pipeline.files(out)):
-                yield out, name, place / name if out.is_folder else place
+                yield out, name, root / name if out.is_folder else root
 
 
 def pictures(pipeline: Pipeline, execution: Execution) -> dict[str, Any]:
     """The pictures and confusion matrices among the plots of `execution`, as W&B's media by name."""
     files = [one for one in _plot_files(pipeline, execution) if PurePosixPath(one[1]).suffix.lower() in PICTURES]
-    short = Counter(str(PurePosixPath(name).with_suffix("")) for _, name, _ in files)
-    found: dict[str, Any] = {}
-    if len(files) > MANY:
+    key_counts = Counter(str(PurePosixPath(name).with_suffix("")) for _, name, _ in files)
+    media: dict[str, Any] = {}
+    if len(files) > MAX_PICTURES:
         print(
-            f"{execution.stage}: its run shows {MANY} of {len(files)} pictures; the artifacts have them all.",
+            f"{execution.stage}: its run shows {MAX_PICTURES} of {len(files)} pictures; the artifacts have them all.",
             file=sys.stderr,
         )
-    for out, name, path in files[:MANY]:
+    for out, name, path in files[:MAX_PICTURES]:
         key = str(PurePosixPath(name).with_suffix(""))
-        if short[key] > 1:
+        if key_counts[key] > 1:
             key = f"{out.path}/{name}" if out.is_folder else out.path
-        found |= _picture(key, path)
+        media |= _picture(key, path)
     for name, plot in plot_definitions.read(pipeline).items():
         x, y = plot.get("x"), plot.get("y")
         if plot.get("template") != "confusion" or not isinstance(x, str) or not isinstance(y, dict):
@@ -100,47 +104,47 @@ def pictures(pipeline: Pipeline, execution: Execution) -> dict[str, Any]:
             for out in (out for out in execution.outs if out.path == path):
                 table = _read_table(pipeline.locate(out))
                 pairs = [(row[x], row[column]) for row in table if {x, column} <= row.keys()]
-                found |= {name: _confusion(*map(list, zip(*pairs, strict=True)))} if pairs else {}
-    return found
+                media |= {name: _confusion(*map(list, zip(*pairs, strict=True)))} if pairs else {}
+    return media
 
 
 def tables(pipeline: Pipeline, execution: Execution) -> dict[str, Any]:
     """The tables of what `execution` read and made, by name: from the function that `meta.wandb.tables` names.
 
     It is called with a function that finds a dependency or an output by its file's name. There are none where bytes are
-    gone; raises LineageError where the function fails.
+    gone; raises DvcWandbError where the function fails.
     """
 
-    def place(name: str) -> Path:
+    def locate(name: str) -> Path:
         return pipeline.locate(execution.find_content(name, "deps", "outs"))
 
-    named = execution.meta.get("tables")
+    function = execution.meta.get("tables")
     try:
-        return made_by(named, pipeline, place) if named else {}
-    except NotAtHand:
+        return call_project_function(function, pipeline, locate) if function else {}
+    except MissingContentError:
         return {}
 
 
-def made_by(named: str, pipeline: Pipeline, given: Any) -> dict[str, Any]:
+def call_project_function(reference: str, pipeline: Pipeline, argument: Any) -> dict[str, Any]:
     """What the project's own function `named` makes; nothing where today's can't show an old commit's data.
 
-    Raises LineageError where it fails, NotAtHand where the bytes that it asks for are gone.
+    Raises DvcWandbError where it fails, MissingContentError where the bytes that it asks for are gone.
     """
-    module, _, function = str(named).partition(":")
+    module, _, function_name = str(reference).partition(":")
     if str(pipeline.root) not in sys.path:  # at its end: no file of the project hides a package that is installed
         sys.path.append(str(pipeline.root))
     try:
-        made = getattr(importlib.import_module(module), function)(given)
-        if not isinstance(made, dict):
-            raise TypeError(f"it returns a {type(made).__name__}, not a dict of tables by their names")
-        return made
-    except NotAtHand:
+        result = getattr(importlib.import_module(module), function_name)(argument)
+        if not isinstance(result, dict):
+            raise TypeError(f"it returns a {type(result).__name__}, not a dict of tables by their names")
+        return result
+    except MissingContentError:
         raise
     except Exception as error:
         if pipeline.rev:
             return {}
-        raise LineageError(
-            f"the function '{named}', which `meta.wandb` names in dvc.yaml, failed: {in_a_sentence(error)}"
+        raise DvcWandbError(
+            f"the function '{reference}', which `meta.wandb` names in dvc.yaml, failed: {error_reason(error)}"
         ) from error
 
 

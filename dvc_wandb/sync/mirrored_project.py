@@ -23,19 +23,19 @@ class MirroredProject(RegistryProject):
         tags = (execution.tag, execution.inputs_tag) if execution else ()
         self.forget_named([content.version_name for content in contents], tags)
 
-    def found(self, content: Content) -> Version | None:
+    def version_of(self, content: Content) -> Version | None:
         """The version under the content alias of `content`, whatever it holds; None where there is none."""
         return self.version_named(content.version_name)
 
-    def version(self, content: Content) -> str | None:
+    def version_name(self, content: Content) -> str | None:
         """The name of the version that mirrors `content`, such as `mnist_model:v3`; None where there is none."""
-        found = self.found(content)
-        return found.name if found else None
+        version = self.version_of(content)
+        return version.name if version else None
 
     def runs(self, execution: Execution) -> list[ExecutionRun]:
         """The runs that hold all of `execution`."""
         return self.runs_tagged(execution.tag)
 
-    def given_the_same(self, execution: Execution) -> list[ExecutionRun]:
+    def runs_with_same_inputs(self, execution: Execution) -> list[ExecutionRun]:
         """The runs with the same command, dependencies and parameters."""
         return self.runs_tagged(execution.inputs_tag)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dvc_wandb.client.connection import RegistryConnection
 from dvc_wandb.client.versions import Version
-from dvc_wandb.errors import LineageError, in_a_sentence
+from dvc_wandb.errors import DvcWandbError, error_reason
 from dvc_wandb.production import alias, history, registry_state
 from dvc_wandb.project import cache
 from dvc_wandb.project.files import md5_of
@@ -33,7 +33,7 @@ class VerifyReport:
     notes: list[str] = field(default_factory=list)
 
 
-def everything(
+def compare_all(
     pipeline: Pipeline,
     connection: RegistryConnection,
     registry: MirroredProject,
@@ -43,39 +43,39 @@ def everything(
 ) -> VerifyReport:
     """Hold all of `executions`, and what was `added` by hand, against the registry."""
     report = VerifyReport(stages=len(executions))
-    if never := pipeline.never_run():
-        report.notes.append(f"dvc.lock has nothing of {compare.few(never)}; `dvc repro` fills it.")
+    if stages_never_run := pipeline.never_run():
+        report.notes.append(f"dvc.lock has nothing of {compare.first_few(stages_never_run)}; `dvc repro` fills it.")
     contents = _contents(executions, added)
     compare.load(registry, executions, contents)
-    registry.load_files(version for content in contents if (version := registry.found(content)))
-    made = {out for execution in executions for out in execution.outs}
+    registry.load_files(version for content in contents if (version := registry.version_of(content)))
+    outs = {out for execution in executions for out in execution.outs}
     for content in contents:
-        if content not in made:
-            report.drifts += compare.of_content(pipeline, registry, content, prove=True)
+        if content not in outs:
+            report.drifts += compare.content_drifts(pipeline, registry, content, read_manifests=True)
     for execution in executions:
         report.edges += len(execution.deps) + len(execution.outs)
         report.outs += len(execution.outs)
-        report.drifts += compare.of_execution(pipeline, registry, execution, prove=True)
-        report.drifts += _of_production(pipeline, connection, registry, execution)
-        report.notes += _not_repeatable(pipeline, registry, execution)
-        report.notes += _differing_histories(pipeline, connection, execution)
-    versions = {version: content for content in contents if (version := registry.found(content))}
+        report.drifts += compare.execution_drifts(pipeline, registry, execution, read_manifests=True)
+        report.drifts += _production_drifts(pipeline, connection, registry, execution)
+        report.notes += _nondeterminism_notes(pipeline, registry, execution)
+        report.notes += _history_notes(pipeline, connection, execution)
+    versions = {version: content for content in contents if (version := registry.version_of(content))}
     report.files = sum(len(registry.files(version)) for version in versions)
     if deep:
-        _look_deep(pipeline, registry, versions, report)
+        _verify_deep(pipeline, registry, versions, report)
     return report
 
 
 def _contents(executions: list[Execution], added: Iterable[Content]) -> list[Content]:
     """All that has a version of its own, each once."""
-    found = [one.versioned for execution in executions for one in (*execution.deps, *execution.outs)]
-    return [one for one in dict.fromkeys([*found, *added]) if one.md5]
+    contents = [one.versioned for execution in executions for one in (*execution.deps, *execution.outs)]
+    return [one for one in dict.fromkeys([*contents, *added]) if one.md5]
 
 
 # ---- production ----
 
 
-def _of_production(
+def _production_drifts(
     pipeline: Pipeline, connection: RegistryConnection, registry: MirroredProject, execution: Execution
 ) -> Iterator[Drift]:
     """The alias `production`, where the record in git doesn't have it."""
@@ -84,8 +84,8 @@ def _of_production(
         if production and registry.has_alias(production.registered_model, production.md5, alias.ALIAS):
             return
         holder = alias.production_md5(production) if production else None
-    except LineageError as error:
-        yield Drift("unreadable record", execution.stage, in_a_sentence(error), "not asked", "git checkout")
+    except DvcWandbError as error:
+        yield Drift("unreadable record", execution.stage, error_reason(error), "not asked", "git checkout")
         return
     if production and holder != production.md5:
         yield Drift(
@@ -99,7 +99,7 @@ def _of_production(
         )
 
 
-def _differing_histories(pipeline: Pipeline, connection: RegistryConnection, execution: Execution) -> list[str]:
+def _history_notes(pipeline: Pipeline, connection: RegistryConnection, execution: Execution) -> list[str]:
     """Where git and the registry's activity log tell different histories of production: it can't be mended."""
     model = alias.recorded_model(pipeline, execution)
     version = registry_state.find_version(model.registered_model) if model else None
@@ -114,21 +114,23 @@ def _differing_histories(pipeline: Pipeline, connection: RegistryConnection, exe
 # ---- stages that are not deterministic ----
 
 
-def _not_repeatable(pipeline: Pipeline, registry: MirroredProject, execution: Execution) -> list[str]:
+def _nondeterminism_notes(pipeline: Pipeline, registry: MirroredProject, execution: Execution) -> list[str]:
     """Where the same command, dependencies and parameters once gave other bytes, here or elsewhere."""
     if execution.has_persisted_out:  # it was not given the same: what it made before was another
         return []
-    once = dict.fromkeys([*compare.not_repeatable(registry, execution), *_in_run_cache(pipeline, execution)])
+    differences = dict.fromkeys(
+        [*compare.differing_runs(registry, execution), *_differing_cached_runs(pipeline, execution)]
+    )
     return [
-        f"{execution.stage} is not deterministic: what it was given was the same, what it made was not: {said}."
-        for said in once
+        f"{execution.stage} is not deterministic: what it was given was the same, what it made was not: {difference}."
+        for difference in differences
     ]
 
 
-def _in_run_cache(pipeline: Pipeline, execution: Execution) -> Iterator[str]:
+def _differing_cached_runs(pipeline: Pipeline, execution: Execution) -> Iterator[str]:
     """Other outs of the same execution that DVC's run cache knows."""
     now = {out.path: out.md5 for out in execution.outs}
-    for entry in cache.past_outs(pipeline, execution.stage):
+    for entry in cache.cached_runs(pipeline, execution.stage):
         for path, md5 in entry.items():
             if path in now and md5 != now[path]:
                 yield f"{path} was {md5} in an entry of DVC's run cache, now it is {now[path]}"
@@ -137,51 +139,53 @@ def _in_run_cache(pipeline: Pipeline, execution: Execution) -> Iterator[str]:
 # ---- deep ----
 
 
-def _look_deep(
+def _verify_deep(
     pipeline: Pipeline, registry: MirroredProject, versions: dict[Version, Content], report: VerifyReport
 ) -> None:
     """Download and hash every file of `versions`; hash every object of DVC's cache."""
     for version, content in versions.items():
-        report.drifts += _damaged(registry, version, content, report)
+        report.drifts += _damaged_files(registry, version, content, report)
     names: dict[str, list[str]] = {}
     for content in versions.values():
-        for name, md5 in _named(pipeline, content):
+        for name, md5 in _object_names(pipeline, content):
             names.setdefault(md5, []).append(name)
     for folder in sorted(path for path in cache.folder(pipeline).glob("??") if path.is_dir()):
         for path in sorted(folder.iterdir()):
             report.rehashed += 1
             md5 = (folder.name + path.name).removesuffix(".dir")
-            found = md5_of(path)
-            if found != md5:
-                report.drifts.append(_corrupted(path, md5, found, names.get(folder.name + path.name, [])))
+            actual = md5_of(path)
+            if actual != md5:
+                report.drifts.append(_corrupted_object(path, md5, actual, names.get(folder.name + path.name, [])))
 
 
-def _damaged(registry: MirroredProject, version: Version, content: Content, report: VerifyReport) -> Iterator[Drift]:
+def _damaged_files(
+    registry: MirroredProject, version: Version, content: Content, report: VerifyReport
+) -> Iterator[Drift]:
     """The files of `version` that the registry serves with other bytes than its manifest says."""
-    for name, (wanted, served) in registry.served(version).items():
+    for name, (expected, served) in registry.hash_served_files(version).items():
         report.downloaded += 1
-        if served != wanted:
+        if served != expected:
             yield Drift(
                 "damaged file",
                 content.path,
-                f"{name} at {wanted}",
+                f"{name} at {expected}",
                 f"{version.name} serves {served}",
                 f"delete {version.name} in the registry (and what `wandb-registry check` says is damaged), "
-                f"then {compare.MIRROR}",
+                f"then {compare.MIRROR_COMMAND}",
             )
 
 
-def _corrupted(path: Path, md5: str, found: str, names: list[str]) -> Drift:
+def _corrupted_object(path: Path, md5: str, actual: str, names: list[str]) -> Drift:
     return Drift(
         "corrupted DVC cache",
         ", ".join(names) or str(path),
-        f"{path} should have the md5 {md5}, it has {found}",
+        f"{path} should have the md5 {md5}, it has {actual}",
         "not asked",
         f"rm -f {path}, then `dvc pull`, `dvc commit` of an unchanged workspace, or `dvc repro`",
     )
 
 
-def _named(pipeline: Pipeline, content: Content) -> Iterator[tuple[str, str]]:
+def _object_names(pipeline: Pipeline, content: Content) -> Iterator[tuple[str, str]]:
     """The objects of DVC's cache that `content` consists of, with names for people."""
     yield content.path, str(content.md5)
     if content.is_folder and content.kind != "reference":

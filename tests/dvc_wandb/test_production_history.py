@@ -11,7 +11,7 @@ import pytest
 
 from dvc_wandb import production
 from dvc_wandb.client.connection import RegistryConnection
-from dvc_wandb.errors import RegistryAway
+from dvc_wandb.errors import RegistryUnavailableError
 from dvc_wandb.production import GATE, PERSON, Record, history, registry_state
 from dvc_wandb.production.registry_state import AliasMove
 from tests.dvc_wandb.conftest import project_in
@@ -134,6 +134,6 @@ def test_a_registry_that_fails_is_not_taken_for_one_without_a_log(
         if says is None:
             assert registry_state.alias_events(there, "local/model-registry/Best") is None
         else:  # who promoted was not held against who had been faster
-            with pytest.raises(RegistryAway, match=says):
+            with pytest.raises(RegistryUnavailableError, match=says):
                 registry_state.alias_events(there, "local/model-registry/Best")
         server.shutdown()

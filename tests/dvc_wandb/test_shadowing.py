@@ -33,7 +33,7 @@ FIT = """
 from dvc_wandb import tracked_run
 
 with tracked_run("fit", live=True) as run:
-    run.opened().log({"loss": 0.5})
+    run.wandb_run().log({"loss": 0.5})
     run.out("model.txt").write_text("a model")
 """
 SHOWN = """

@@ -86,7 +86,7 @@ class Shop(Clone):
     def make(self, *words: str, ok: bool = True, env: dict[str, str] | None = None) -> Done:
         return self.run(*MAKE, *words, ok=ok, env=env)
 
-    def lineage(self, *words: str, ok: bool = True) -> Done:
+    def dvc_wandb(self, *words: str, ok: bool = True) -> Done:
         return self.run("dvc-wandb", *words, ok=ok)
 
     def commit(self, message: str) -> str:

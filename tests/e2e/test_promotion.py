@@ -119,7 +119,7 @@ def test_the_decision_and_the_digits_on_which_the_two_disagree_are_shown(shop: S
     assert "reports/disagreements.png" in shop.run("dvc", "plots", "show", "--json").text
 
     run.delete()
-    shop.lineage("mirror")
+    shop.dvc_wandb("mirror")
     again = last_run(shop)
     assert again.id != run.id
     for key in ("decision_table", "disagreements_table"):
@@ -249,7 +249,7 @@ def test_a_click_is_seen_and_git_or_the_registry_gives_way(shop: Shop):
     shop.commit("A better model")
     shop.click(first)
 
-    seen = shop.lineage("verify", ok=False)
+    seen = shop.dvc_wandb("verify", ok=False)
     assert seen.code == 1
     assert "wrong production" in seen.text
     assert first in seen.text
@@ -260,7 +260,7 @@ def test_a_click_is_seen_and_git_or_the_registry_gives_way(shop: Shop):
     followed = shop.make("promote")
     assert f"production moved from {first[:8]}" in followed.text
     assert shop.held() == second
-    assert shop.lineage("verify").code == 0
+    assert shop.dvc_wandb("verify").code == 0
     assert "moved" not in shop.make("promote").text
     assert shop.git("status", "--porcelain") == ""
 
@@ -270,7 +270,7 @@ def test_a_click_is_seen_and_git_or_the_registry_gives_way(shop: Shop):
     assert shop.record["decided_by"] == "person"
     assert shop.record["reason"].startswith("moved in the registry by ")
     assert shop.settled()
-    assert "not deterministic" not in shop.lineage("verify").text  # it builds on the record that it keeps
+    assert "not deterministic" not in shop.dvc_wandb("verify").text  # it builds on the record that it keeps
 
 
 @pytest.mark.soak
@@ -310,7 +310,7 @@ def test_another_branch_an_experiment_and_a_pull_request_leave_the_alias_alone(s
     shop.run("dvc", "exp", "apply", "good")
     assert shop.record["model_md5"] == second
     assert shop.held() == first
-    mirrored = shop.lineage("mirror")
+    mirrored = shop.dvc_wandb("mirror")
     assert shop.held() == first
     assert f"production.json names {second[:8]}, but in the registry {first[:8]}" in mirrored.text
     shop.make("promote")
@@ -328,7 +328,7 @@ def test_get_brings_the_bytes_from_the_cache_or_the_registry(shop: Shop):
 
     def got(*words: str) -> str:
         target.unlink(missing_ok=True)
-        done = shop.lineage("get", *words, "-o", str(target))
+        done = shop.dvc_wandb("get", *words, "-o", str(target))
         assert "checked" in done.text
         return shop.run("md5sum", str(target)).text.split()[0]
 
@@ -348,7 +348,7 @@ def test_get_brings_the_bytes_from_the_cache_or_the_registry(shop: Shop):
         (("MNIST-dev:v99",), "no version or alias 'v99'"),
         (("other",), "production.json is about model-registry/MNIST-dev"),
     ):
-        done = shop.lineage("get", *words, "-o", str(target), ok=False)
+        done = shop.dvc_wandb("get", *words, "-o", str(target), ok=False)
         assert done.code == 1
         assert says in done.text
         assert "Traceback" not in done.text

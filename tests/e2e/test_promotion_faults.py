@@ -30,7 +30,7 @@ def shop(opened: Shop, tmp_path: Path) -> Iterator[Shop]:
     """The base in production, in a registry that knows no more."""
     opened.start_again()
     shop = Shop(opened.path, {**opened.env, "REGISTRY_DIR": str(tmp_path / "registry")}, base=opened.base)
-    shop.lineage("mirror")
+    shop.dvc_wandb("mirror")
     assert shop.held() == shop.record["model_md5"]
     yield shop
     shop.run("wandb-registry", "stop", ok=False)
@@ -52,7 +52,7 @@ def test_a_registry_that_is_away_costs_nothing_but_the_alias(shop: Shop):
     for words in (("VERSION=v0", "REASON=x"), ("FROM=registry",)):
         refused = shop.make("promote", *words, ok=False, env=NOBODY)
         assert "only the registry knows which model that is. Nothing was changed" in refused.text
-    later = shop.lineage("mirror")
+    later = shop.dvc_wandb("mirror")
     assert f"{TARGET} {second[:8]} is production now: a promotion that had stopped" in later.text
     assert shop.held() == second
 
@@ -99,7 +99,7 @@ def test_a_kill_between_the_record_and_the_alias_is_mended_by_the_next_command(s
     assert shop.held() == first
     if command == "mirror":  # knows what dvc.lock has: the stage has to end first
         shop.run("dvc", "repro", env=NOBODY)
-        done = shop.lineage("mirror")
+        done = shop.dvc_wandb("mirror")
         assert "a promotion that had stopped before the registry knew is complete" in done.text
     elif command == "promote":
         done = shop.make("promote")
@@ -122,7 +122,7 @@ def test_a_kill_after_the_alias_moved_is_mended_too(shop: Shop):
     assert f"{TARGET} {second[:8]} is production" in done.text
     assert shop.held() == shop.record["model_md5"] == second
     assert shop.settled()
-    assert "mirroring" not in shop.lineage("mirror").text
+    assert "mirroring" not in shop.dvc_wandb("mirror").text
 
 
 def test_a_kill_after_a_persons_decision_was_written_is_mended(shop: Shop):
@@ -239,7 +239,7 @@ def test_of_two_that_move_the_alias_in_the_same_moment_the_first_keeps_it(shop: 
     first = shop.model
     colleague.repro(BEST, env=NOBODY)
     colleague.git("checkout", "--quiet", "-b", "side")
-    colleague.lineage("mirror")
+    colleague.dvc_wandb("mirror")
     colleague.git("checkout", "--quiet", "main")
     late = """if True:
         from dvc_wandb.project.pipeline import Pipeline
@@ -329,7 +329,7 @@ def test_git_log_and_lineage_history_tell_the_same(shop: Shop):
     log = shop.git("log", "-p", "--reverse", "--format=%s", "--", "production.json")
     assert log.index("A better model") < log.index(f'+  "model_md5": "{second}"')
     assert log.index("Back to the first") < log.index('+  "reason": "customers complained"')
-    told = shop.lineage("history", "MNIST-dev")
+    told = shop.dvc_wandb("history", "MNIST-dev")
     assert "git and the registry's activity log tell the same story." in told.text
     facts = shop.json("dvc-wandb", "history", "MNIST-dev", "--json")
     assert facts["differences"] == []
@@ -345,22 +345,22 @@ def test_git_log_and_lineage_history_tell_the_same(shop: Shop):
     assert {line[2:].strip() for line in log.splitlines() if line.startswith('+  "model_md5"')} >= {
         f'"model_md5": "{md5}",' for md5 in (first, second)
     }
-    got = shop.lineage("get", "MNIST-dev", "--at", "2001-01-01", "-o", "x.h5", ok=False)
+    got = shop.dvc_wandb("get", "MNIST-dev", "--at", "2001-01-01", "-o", "x.h5", ok=False)
     assert "no model" in got.text
 
     # A clone that has the last commit alone, as CI makes it, said that there was no model before
     shallow = Shop(shop.path.parent / f"{shop.path.name}-shallow", shop.env)
     shop.git("clone", "--quiet", "--depth=1", f"file://{shop.path}", str(shallow.path))
     for words in (("rollback",), ("history", "MNIST-dev"), ("get", "MNIST-dev", "--at", "2001-01-01", "-o", "x.h5")):
-        assert "`git fetch --unshallow` brings the rest" in shallow.lineage(*words, ok=False).text
+        assert "`git fetch --unshallow` brings the rest" in shallow.dvc_wandb(*words, ok=False).text
 
     # A click that was taken back is in the registry's log and not in git
     shop.click(second)
     shop.make("promote")
     assert shop.held() == first
-    differing = shop.lineage("history", "MNIST-dev", ok=False)
+    differing = shop.dvc_wandb("history", "MNIST-dev", ok=False)
     assert differing.code == 1
     assert f"put production on {second[:8]}" in differing.text
     assert "of which git knows nothing" in differing.text
-    verified = shop.lineage("verify")
+    verified = shop.dvc_wandb("verify")
     assert f"put production on {second[:8]}" in verified.text

@@ -70,4 +70,4 @@ def test_a_reference_is_called_as_its_address_ends(address: str, name: str):
 
 @pytest.mark.parametrize(("count", "said"), [(1, "0"), (5, "0, 1, 2, 3, 4"), (7, "0, 1, 2, 3, 4, and 2 more")])
 def test_the_first_of_many_are_named(count: int, said: str):
-    assert compare.few([str(at) for at in range(count)]) == said
+    assert compare.first_few([str(at) for at in range(count)]) == said

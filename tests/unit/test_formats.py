@@ -63,7 +63,7 @@ def test_small_words():
 
 @given(st.text(max_size=60), st.integers(2, 60))
 def test_a_text_that_is_cut_for_a_terminal_takes_no_more_than_its_room(shown: str, room: int):
-    cut = graph_text.cut(shown, room)
+    cut = graph_text.truncate(shown, room)
     assert graph_text.width_of(cut) <= room
     assert cut.isprintable()
     if shown.isprintable() and graph_text.width_of(shown) <= room:
@@ -71,7 +71,7 @@ def test_a_text_that_is_cut_for_a_terminal_takes_no_more_than_its_room(shown: st
 
 
 def test_the_middle_is_what_is_left_out():
-    assert graph_text.cut("data/folder/file.csv", 11) == "data/…e.csv"
+    assert graph_text.truncate("data/folder/file.csv", 11) == "data/…e.csv"
 
 
 @pytest.mark.parametrize(("shown", "cells"), [("abc", 3), ("データ", 6), ("é", 1), ("e\u0301", 1)])

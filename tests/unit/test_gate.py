@@ -103,11 +103,11 @@ def test_a_persons_decision_stands_against_the_gate():
     assert record.replaces == "a" * 32
     assert set(record.only_by_person) == {"a" * 32, "c" * 32}
     for out in ("a" * 32, "c" * 32):
-        assert gate.is_settled(record, out).rule == "only_by_person"  # pyright: ignore[reportOptionalMemberAccess]
-    chosen = gate.is_settled(record, "b" * 32)
+        assert gate.person_verdict(record, out).rule == "only_by_person"  # pyright: ignore[reportOptionalMemberAccess]
+    chosen = gate.person_verdict(record, "b" * 32)
     assert chosen is not None
     assert chosen.passes
-    assert gate.is_settled(record, "d" * 32) is None
+    assert gate.person_verdict(record, "d" * 32) is None
     later = record.by_gate("d" * 32, "e" * 32, {}, "better")
     assert later.only_by_person == record.only_by_person
     assert later.by_person("a" * 32, "after all", None, "d" * 32).only_by_person == ("c" * 32, "d" * 32)

@@ -11,7 +11,7 @@ import pytest
 
 from dvc_wandb.client.connection import RegistryConnection
 from dvc_wandb.client.http_client import RegistryClient
-from dvc_wandb.errors import RegistryAway
+from dvc_wandb.errors import RegistryUnavailableError
 
 NO_SERVER = "is not a W&B server; check WANDB_BASE_URL"
 
@@ -56,7 +56,7 @@ def address(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 def test_what_is_no_answer(monkeypatch: pytest.MonkeyPatch, address: str, status: int, body: bytes, says: str):
     monkeypatch.setattr(Answer, "status", status)
     monkeypatch.setattr(Answer, "body", body)
-    with pytest.raises(RegistryAway) as raised:
+    with pytest.raises(RegistryUnavailableError) as raised:
         RegistryConnection(address, "local", "digits", embedded=False).check()
     assert str(raised.value).endswith(says)
     assert address in str(raised.value)
@@ -64,7 +64,7 @@ def test_what_is_no_answer(monkeypatch: pytest.MonkeyPatch, address: str, status
 
 def test_an_answer_that_is_cut_off(monkeypatch: pytest.MonkeyPatch, address: str):
     monkeypatch.setattr(Answer, "more", 100)
-    with pytest.raises(RegistryAway, match=r"doesn't answer \(.*100 more expected"):
+    with pytest.raises(RegistryUnavailableError, match=r"doesn't answer \(.*100 more expected"):
         RegistryClient(address).graphql("{ viewer { id } }")
 
 
@@ -77,7 +77,7 @@ def test_an_answer_that_is_cut_off(monkeypatch: pytest.MonkeyPatch, address: str
 )
 def test_where_nobody_is(monkeypatch: pytest.MonkeyPatch, url: str, says: str):
     monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
-    with pytest.raises(RegistryAway, match=says):
+    with pytest.raises(RegistryUnavailableError, match=says):
         RegistryClient(url).graphql("{ viewer { id } }")
 
 
@@ -85,5 +85,5 @@ def test_who_is_silent_is_asked_for_as_long_as_was_said(monkeypatch: pytest.Monk
     monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         client = RegistryClient(f"http://127.0.0.1:{silent.getsockname()[1]}")
-        with pytest.raises(RegistryAway, match=r"doesn't answer within 0\.2 seconds"):
-            client.get("/activity", within=0.2)
+        with pytest.raises(RegistryUnavailableError, match=r"doesn't answer within 0\.2 seconds"):
+            client.get("/activity", timeout=0.2)

@@ -15,10 +15,10 @@ class Drops:
         signal.raise_signal(signal.SIGINT)
 
 {before}
-interrupts.remember()
+interrupts.install_handler()
 Drops()
 try:
-    print(timeouts.result(timeouts.in_background(lambda: {work}), lambda: None))
+    print(timeouts.wait_for(timeouts.in_background(lambda: {work}), lambda: None))
 except KeyboardInterrupt:
     print("interrupted")
 """

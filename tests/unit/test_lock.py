@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dvc_wandb import content_alias
-from dvc_wandb.errors import LineageError
+from dvc_wandb.errors import DvcWandbError
 from tests.unit.executions import content, execution
 
 TRAIN = execution("train", "data train.py", "model.h5 history.csv", params={"params.yaml": {"epochs": 5}})
@@ -21,7 +21,7 @@ TRAIN = execution("train", "data train.py", "model.h5 history.csv", params={"par
 def test_a_content_alias_shows_the_md5(md5: str):
     assert content("data", md5).alias == f"dvc-{md5}"
     assert content_alias.parse(f"dvc-{md5}") == md5
-    assert content_alias.md5_among(["latest", f"dvc-{md5}"]) == md5
+    assert content_alias.find_md5(["latest", f"dvc-{md5}"]) == md5
 
 
 @given(st.text(min_size=1), st.text(min_size=1))
@@ -74,10 +74,10 @@ def test_what_only_describes_an_execution_changes_no_tag(changed: dict[str, Any]
 def test_a_file_is_found_by_its_name_among_deps_and_outs():
     stage = execution("train", "data/x.npz", "models/model.h5")
     assert stage.find_content("model.h5", "deps", "outs").path == "models/model.h5"
-    with pytest.raises(LineageError, match=r"no single 'model.h5' among the deps of stage 'train': data/x.npz"):
+    with pytest.raises(DvcWandbError, match=r"no single 'model.h5' among the deps of stage 'train': data/x.npz"):
         stage.find_content("model.h5", "deps")
 
 
 def test_a_name_that_two_files_have_is_refused():
-    with pytest.raises(LineageError, match="no single 'x'"):
+    with pytest.raises(DvcWandbError, match="no single 'x'"):
         execution("join", "a/x b/x").find_content("x", "deps")
