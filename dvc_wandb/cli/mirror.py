@@ -130,7 +130,7 @@ def _complete_promotions(
 
 
 def _is_promoted(pipeline: Pipeline, registry: MirroredProject, execution: Execution) -> bool:
-    """Whether the alias is seen to be where the record has it, without a question."""
+    """Whether the alias is on the version of the record, as far as is loaded already."""
     production = alias.recorded_model(pipeline, execution)
     return production is not None and registry.has_alias(production.registered_model, production.md5, alias.ALIAS)
 

@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def decide(stage: PromotingStage, arguments: argparse.Namespace, choose: Callable[[], Record]) -> int:
-    """Carry out a person's decision: `wanted` says what the record then is. Who comes second hears of the first."""
+    """Carry out a person's decision: `choose` makes the record. Of two at once, the second is refused."""
     if arguments.dry:
         return print_dry_run(stage, lambda: dry_run.try_record(stage, choose()))
     refuse_where_no_person_decides()

@@ -1,9 +1,9 @@
 """Keeps the alias `production` of a registered model where the record in git has it.
 
-The record (production.json) is an output of a stage that names it in `meta.wandb.promotes`. Git decides: the
-alias moves when that stage runs on one of the branches in the parameter that `meta.wandb.branches` names, or when a
-person asks; an experiment, another branch or a pull request records its decision and leaves the alias alone. By itself
-it moves only from the model that the recorded one replaces: another holder is somebody's decision.
+The record (production.json) is an output of the stage that names it in `meta.wandb.promotes`. The alias moves when that
+stage runs on a branch in the parameter that `meta.wandb.branches` names, or when a person runs a command. An
+experiment, another branch or a pull request records its decision and leaves the alias alone. By itself the alias moves
+only from the model that the recorded one replaces: any other version has it by somebody's decision.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ BACKFILL_HINT = "`dvc-wandb mirror --all-commits` fills the registry with what g
 
 @dataclass(frozen=True)
 class RecordedModel:
-    """What the record says is in production: a model by its md5, in a registered model."""
+    """The model in production by the record: its md5 and its registered model."""
 
     record: Record
     md5: str
@@ -46,7 +46,7 @@ class RecordedModel:
 
 
 def recorded_model(pipeline: Pipeline, execution: Execution) -> RecordedModel | None:
-    """The record that `execution` keeps; None where it keeps none, or where nothing is in production."""
+    """The model in the record that `execution` writes; None if it writes none, or nothing is in production."""
     path = execution.meta.get("promotes")
     if not path:
         return None
@@ -64,7 +64,7 @@ def model_of(record: Record) -> RecordedModel | None:
 
 
 def candidate_md5(pipeline: Pipeline, target: str) -> str | None:
-    """The model that the pipeline links to `target`, as it lies in the workspace; None where no stage does."""
+    """The md5 of the model in the workspace that a stage links to `target`; None if no stage does."""
     for execution in pipeline.locked():
         for path, linked in (execution.meta.get("links") or {}).items():
             if linked == target:
@@ -78,7 +78,7 @@ def candidate_md5(pipeline: Pipeline, target: str) -> str | None:
 
 
 def why_forbidden() -> str | None:
-    """Why production can't be changed from here, whoever asks; None where it can."""
+    """Why nobody may change production from here; None if one may."""
     if os.environ.get("DVC_EXP_NAME") or os.environ.get("DVC_EXP_BASELINE_REV"):
         return f"this is the experiment {os.environ.get('DVC_EXP_NAME', '')}".rstrip()
     if os.environ.get("GITHUB_EVENT_NAME", "").startswith("pull_request"):
@@ -87,7 +87,7 @@ def why_forbidden() -> str | None:
 
 
 def why_not_automatic(pipeline: Pipeline, execution: Execution) -> str | None:
-    """Why a run here doesn't move the alias by itself; None where it does."""
+    """Why a run here doesn't move the alias by itself; None if it does."""
     if reason := why_forbidden():
         return reason
     name = execution.meta.get("branches", "")
@@ -113,10 +113,10 @@ def production_md5(model: RecordedModel) -> str | None:
 def move_alias(
     connection: RegistryConnection, execution: Execution, model: RecordedModel, current: ModelVersion | None
 ) -> ModelVersion:
-    """Move the alias from the `current` version to the recorded one, after putting it on the record itself.
+    """Move the alias from the `current` version to the recorded one. The record's own version gets it first.
 
-    Returns the version that has it then: another one where somebody else moved it first, which keeps it. Raises
-    DvcWandbError where the registry doesn't hold the recorded version.
+    Returns the version that has it then; that is another one if somebody else moved it first. Raises DvcWandbError if
+    the registry lacks the recorded version.
     """
     api = public_api()
     if not api.artifact_exists(model.version):
@@ -148,7 +148,7 @@ def move_alias(
 def _return_alias(
     api: Any, connection: RegistryConnection, execution: Execution, target: str, winner: ModelVersion
 ) -> None:
-    """Give the alias back to the version that had it first, and to its record."""
+    """Give the alias back to the version that got it first, and to its record."""
     if promoted := registry_state.promoting_record(connection, execution, winner):
         record_version, _ = promoted
         record = f"{registry_state.record_collection(connection, execution)}:{record_version}"
@@ -157,7 +157,7 @@ def _return_alias(
 
 
 def _add_alias_to_record(api: Any, name: str, renew: bool) -> None:
-    """Put the alias on a record; `anew` also where it has it: the order of the log's events tells it from a click."""
+    """Put the alias on a record; with `renew` again, since the log's order of events tells a promotion from a click."""
     if not api.artifact_exists(name):
         return
     record = api.artifact(name)
@@ -183,9 +183,9 @@ def may_move_from(
 ) -> bool:
     """Whether the alias may move by itself from the `current` version to the recorded one.
 
-    From nowhere, or from the model that the gate compared with, or that a person replaced. Not where the gate let
-    everything be, nor where the alias has followed this record before, unless the stage has `decided` so again:
-    then somebody moved it since.
+    It may if no version has it, or the one that the gate compared with or a person replaced. It may not if the gate
+    changed nothing, or if the alias followed this record before: then somebody has moved it since. With
+    `record_changed` the stage has decided again, so the latter doesn't count.
     """
     if current is None or current.md5 == model.md5:
         return True
@@ -200,9 +200,9 @@ def may_move_from(
 def follow_record(
     pipeline: Pipeline, execution: Execution, connection: RegistryConnection, record_changed: bool = False
 ) -> str | None:
-    """Make the registry agree with the record where that is allowed; one sentence on what came of it.
+    """Make the registry agree with the record, if that is allowed. Returns a sentence on the result.
 
-    `decided` says that the record changed while the stage ran.
+    `record_changed` says that it changed while the stage ran.
     """
     model = recorded_model(pipeline, execution)
     if model is None:
@@ -222,10 +222,10 @@ def follow_record(
 def complete_promotion(
     pipeline: Pipeline, execution: Execution, connection: RegistryConnection, unfinished: bool = False
 ) -> str | None:
-    """Set the alias where no version has it; a sentence where another version than the recorded one does.
+    """Set the alias if no version has it. Returns a sentence if another version than the recorded one has it.
 
-    That may be a person's click, so it is reported and left: `promote` decides. After an `unfinished` run of the stage,
-    which stopped before it moved the alias or while the registry was away, this makes it up.
+    That may be a person's click, so it stays: `promote` decides. If the run of the stage is `unfinished`, since it
+    stopped or had no registry, this moves the alias as the run would have.
     """
     model = recorded_model(pipeline, execution)
     if model is None or why_not_automatic(pipeline, execution):
@@ -243,7 +243,7 @@ def complete_promotion(
 
 
 def drift_message(execution: Execution, model: RecordedModel, current: ModelVersion | None) -> str:
-    """That the two sides differ, and the two ways out."""
+    """The sentence that the two sides differ, with the two ways out."""
     return (
         f"{execution.meta['promotes']} names {model.md5[:8]}, but in the registry {current or 'nothing'} is {ALIAS} of "
         f"{model.registered_model}: `dvc-wandb promote` makes the registry follow git, `dvc-wandb promote --from "

@@ -42,7 +42,7 @@ class Record:
     def by_person(self, model_md5: str, reason: str, last_record: Record | None, candidate: str | None) -> Record:
         """The record once a person has.
 
-        `known` is what was recorded of that model earlier, `instead_of` the model that the pipeline made last.
+        `last_record` is the last record of that model, `candidate` the model that the pipeline made last.
         """
         excluded = dict.fromkeys([*self.only_by_person, self.model_md5, candidate])
         return Record(

@@ -1,4 +1,4 @@
-"""Artifact names: those of the `artifacts:` sections, else made from paths. Two paths never share one."""
+"""The names of artifacts: from the `artifacts:` sections, else made from paths. Two paths never share a name."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import re
 from pathlib import PurePosixPath
 from typing import Any
 
-Section = dict[str, dict[str, Any]]  # the `artifacts:` section of one dvc.yaml: name → what it says
+Section = dict[str, dict[str, Any]]  # the `artifacts:` section of one dvc.yaml: name → entry
 
 MAX_LENGTH = 128  # characters of a name that W&B takes
-RESERVED = {"job": "", "run_table": "run-", "code": "source-"}  # W&B's own types, and what its names of them begin with
+RESERVED = {"job": "", "run_table": "run-", "code": "source-"}  # W&B's own types, and the prefixes of their names
 
 
 class ArtifactNames:
@@ -38,7 +38,7 @@ class ArtifactNames:
         self._taken = frozenset(taken)
 
     def name_of(self, path: str) -> str:
-        """The artifact that mirrors `path`."""
+        """The name of the artifact that mirrors `path`."""
         if path in self._declared_names:
             return self._declared_names[path]
         name = artifact_name(path)
@@ -52,7 +52,7 @@ class ArtifactNames:
         return f"dvc-{kind}" if reserved else kind
 
     def declaration_of(self, path: str) -> dict[str, Any]:
-        """What an `artifacts:` section says of `path`."""
+        """The entry for `path` in an `artifacts:` section."""
         return self._declarations.get(path, {})
 
 

@@ -1,4 +1,4 @@
-"""DVC's cache, and its run cache: objects by md5, what a stage ever made, and a stage's outputs brought back."""
+"""DVC's cache and run cache: objects by md5, earlier runs of a stage, and how to restore its outputs."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from dvc_wandb.project.pipeline import Pipeline
 
 
 def folder(pipeline: Pipeline) -> Path:
-    """The folder of DVC's cache, objects below it by their md5."""
+    """The folder of DVC's cache."""
     return Path(pipeline.dvc.repo.cache.local.path)
 
 
 def object_path(pipeline: Pipeline, md5: str) -> Path:
-    """Where the cache keeps the bytes of `md5`, whether they are there or not."""
+    """The path of the object `md5` in the cache, whether it exists or not."""
     return Path(pipeline.dvc.repo.cache.local.oid_to_path(md5))
 
 
 def unshared_objects(pipeline: Pipeline, contents: Iterable[Content]) -> dict[str, Path]:
-    """The objects of the cache that hold the files of `contents`, by md5, where nothing else writes to them.
+    """The objects of the cache with the files of `contents`, by md5.
 
-    None where the workspace's files are links to them.
+    None of them if the workspace's files are links to them: a user may write to these.
     """
     if {"hardlink", "symlink"} & set(pipeline.dvc.repo.cache.local.cache_types):
         return {}
@@ -35,7 +35,7 @@ def unshared_objects(pipeline: Pipeline, contents: Iterable[Content]) -> dict[st
 
 
 def cached_runs(pipeline: Pipeline, stage: str) -> Iterator[dict[str, str]]:
-    """What the run cache knows that the command, dependencies and parameters in dvc.lock ever made: md5s by path."""
+    """The runs in DVC's run cache with the command, dependencies and parameters of dvc.lock: md5s of outs by path."""
     import yaml
     from dvc.stage.cache import _get_cache_hash
     from dvc.stage.serialize import to_single_stage_lockfile
@@ -51,15 +51,15 @@ def cached_runs(pipeline: Pipeline, stage: str) -> Iterator[dict[str, str]]:
 
 
 def restore_outs(pipeline: Pipeline, stage: str) -> None:
-    """Bring the outputs of `stage` back as dvc.lock has them, as far as DVC's cache or git hold them.
+    """Restore the outputs of `stage` as dvc.lock has them, as far as DVC's cache or git have them.
 
-    DVC removes them before it runs a stage; one that refuses its input would leave the workspace without.
+    DVC removes them before it runs a stage. A stage that refuses its input would leave the workspace without.
     """
     for out, content in pipeline.locked_outs(stage):
         if out.persist or not out.hash_info or workspace_md5(out) == out.hash_info.value:
             continue
         if out.use_cache and is_cached(out):
             out.checkout(force=True)
-        elif not out.use_cache:  # git keeps it, and the run cache a copy
+        elif not out.use_cache:  # it is in git
             with contextlib.suppress(MissingContentError):
                 copy_to(pipeline.root, content, pipeline.files(content))

@@ -1,4 +1,4 @@
-"""DVC's own view of a project: stages, dependencies and outputs are DVC's objects here, as no other module sees them.
+"""Reads a project with DVC's Python API. Only here and in files.py and cache.py are stages and outs DVC's objects.
 
 DVC itself reads dvc.yaml and dvc.lock (templating, foreach, .dvcignore are its own).
 """
@@ -20,8 +20,8 @@ from dvc_wandb.project.artifact_names import Section
 class DvcProject:
     """A project in the workspace at `root`, or at the commit `rev`, read from `scm` where that is open already.
 
-    A stage goes by its name, with the path of its file in front unless that is the root's dvc.yaml; an entry, which is
-    a dependency or an output, by its path in the project. Raises ProjectError where DVC can't read the project.
+    A stage's address is its name, after the path of its dvc.yaml unless that is the root's. An entry is a dependency or
+    an output; it is known by its path in the project. Raises ProjectError if DVC can't read the project.
     """
 
     def __init__(self, root: Path, rev: str | None = None, scm: Any = None) -> None:
@@ -33,7 +33,7 @@ class DvcProject:
             self._base = Path(self.repo.root_dir)
             self.stages: dict[str, Any] = {self.address(stage): stage for stage in self.repo.index.stages}
             self.artifact_sections = self._artifact_sections()
-        except (DvcException, TypeError) as error:  # DVC's own TypeError for a value that its templates can't hold
+        except (DvcException, TypeError) as error:  # DVC raises TypeError for some values in templates
             reason = first_line(error)
             hint = " Templates in dvc.yaml take their values from params.yaml." if "Could not find" in reason else ""
             where = f" at the commit {rev[:10]}" if rev else ""
@@ -44,7 +44,7 @@ class DvcProject:
 
     @property
     def commit(self) -> str | None:
-        """The commit that the project is read at; None without git."""
+        """The commit of the project; None without git."""
         from dvc.scm import Git
 
         try:
@@ -80,23 +80,23 @@ class DvcProject:
         return networkx.dfs_postorder_nodes(self.repo.index.graph)
 
     def address(self, stage: Any) -> str:
-        """The stage's name. DVC's own `addressing` depends on the folder that one stands in; this one doesn't."""
+        """The stage's address. Unlike DVC's `addressing` it doesn't depend on the current folder."""
         file = Path(stage.path).relative_to(self._base).as_posix()
         name = getattr(stage, "name", None)
         return file if name is None else name if file == "dvc.yaml" else f"{file}:{name}"
 
     def path(self, entry: Any) -> str:
-        """The entry's path in the project, or the address of what lies outside of it."""
+        """The entry's path in the project, or its URL outside."""
         if entry.is_in_repo:
             return self.relative(entry.fs_path)
         return _external_url(entry, self.root, self._base)
 
     def relative(self, path: str) -> str:
-        """An absolute path as it is seen from the project's root."""
+        """An absolute path, relative to the project's root."""
         return Path(path).relative_to(self._base).as_posix()
 
     def folder_out(self, path: str) -> Any:
-        """The folder output that `path` is a part of; None where it is none's part."""
+        """The folder output that `path` is in; None if it is in none."""
         if path in self.outs or "://" in path:
             return None
         return next((self.outs[str(p)] for p in Path(path).parents if str(p) in self.outs), None)
@@ -107,13 +107,13 @@ class DvcProject:
         return out is None or not executes(out.stage)
 
     def is_locked(self, stage: Any) -> bool:
-        """Whether dvc.lock has an entry for all of the stage; a .dvc file is its own lock."""
+        """Whether dvc.lock has the stage with all of its outputs; a .dvc file is its own lock."""
         if any(lock_hash(out) is None for out in stage.outs):
             return False
         return not hasattr(stage, "name") or stage.name in self._lock(stage)
 
     def locked_command(self, stage: Any) -> str | list[str]:
-        """The command as dvc.lock has it; DVC's object for the stage has dvc.yaml's."""
+        """The command in dvc.lock; DVC's object has the one in dvc.yaml."""
         return self._lock(stage)[stage.name]["cmd"] if hasattr(stage, "name") else stage.cmd
 
     def _lock(self, stage: Any) -> dict[str, Any]:
@@ -136,12 +136,12 @@ class DvcProject:
 
 
 def executes(stage: Any) -> bool:
-    """Whether `stage` is more than a file that was added by hand: it has a command, or imports."""
+    """Whether `stage` has a command or is an import; else it is a file added with `dvc add`."""
     return bool(stage.cmd or stage.deps)
 
 
 def lock_hash(entry: Any) -> str | None:
-    """What the lock knows of an entry's content: an md5, an etag, the commit of an import; None where it has none."""
+    """The entry's hash in the lock: an md5, an etag, the commit of an import; None if there is none."""
     repo = getattr(entry, "def_repo", None)
     value = repo.get("rev_lock") if repo else entry.hash_info.value if getattr(entry, "hash_info", None) else None
     if value is None and getattr(entry, "info", None):  # a database or a dataset
@@ -152,12 +152,12 @@ def lock_hash(entry: Any) -> str | None:
 
 
 def workspace_md5(entry: Any) -> str | None:
-    """The md5 of what lies there now, by DVC's own state where nothing changed; None where nothing does."""
+    """The md5 of the entry in the workspace, from DVC's state if nothing changed; None if it doesn't exist."""
     return entry.get_hash().value if entry.exists else None
 
 
 def is_cached(out: Any) -> bool:
-    """Whether DVC's cache holds the output as the lock has it; of a folder, its list of files."""
+    """Whether DVC's cache has the output of the lock; for a folder, its list of files."""
     return bool(out.hash_info) and out.local_cache.exists(out.hash_info.value)
 
 
@@ -176,7 +176,7 @@ def workspace_params(stage: str, dep: Any) -> dict[str, Any]:
 
 
 def _open_repo(root: Path, rev: str | None, scm: Any) -> Any:
-    """DVC's Repo; a commit is read straight from git's objects."""
+    """DVC's Repo; a commit is read from git's objects, without a checkout."""
     from dvc.fs import GitFileSystem
     from dvc.repo import Repo
     from dvc.scm import SCM
@@ -189,7 +189,7 @@ def _open_repo(root: Path, rev: str | None, scm: Any) -> Any:
 
 
 def _external_url(entry: Any, root: Path, base: Path) -> str:
-    """The address of what lies outside of the project at `root`, which DVC reads at `base`."""
+    """The URL of an entry outside of the project at `root`, which DVC reads at `base`."""
     repo = getattr(entry, "def_repo", None)
     if repo:  # as pip writes it: git+URL#path; the commit is the content
         url = repo["url"] if urlsplit(repo["url"]).scheme else f"file:{repo['url']}"

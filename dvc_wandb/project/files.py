@@ -1,6 +1,6 @@
-"""Where the bytes of a project's contents lie, each at the md5 that dvc.lock has.
+"""Finds the files of a project's contents at the md5s of dvc.lock.
 
-In the workspace (or the git revision that the project is read at), else in DVC's cache, else in a DVC remote.
+In the workspace (or at the git revision of the project), else in DVC's cache, else in a DVC remote.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ NOT_IN_REMOTE = "DVC's remote lacks it"
 
 
 class FileLocator:
-    """The files of a project's contents. `entries` are DVC's own objects by path."""
+    """Finds the files of contents. `entries` are DVC's objects by path."""
 
     def __init__(self, repo: Any, entries: dict[str, Any]) -> None:
         self._repo = repo
@@ -31,13 +31,13 @@ class FileLocator:
         self._paths: dict[Content, Path | None] = {}
 
     def listing(self, content: Content) -> dict[str, str] | None:
-        """The md5 of each file of `content` by name; None where a folder's list is nowhere on this machine."""
+        """The md5 of each file of `content` by name; None if this machine lacks a folder's list of files."""
         if content not in self._listings and (read := self._read_listing(content)) is not None:
             self._listings[content] = read
         return self._listings.get(content)
 
     def snapshot(self, content: Content) -> None:
-        """Keep the bytes as they lie there now, as hard links where the file system has them."""
+        """Keep the bytes of the workspace as they are now: as hard links if possible, else as copies."""
         target = temporary_folders.folder(Path(self._repo.tmp_dir)) / Path(content.path).name
         links = {name: target / name if content.is_folder else target for name in self.files(content)}
         for name, path in self.files(content).items():
@@ -58,7 +58,7 @@ class FileLocator:
         return _hash_folder(entry) if entry is not None and workspace_md5(entry) == content.md5 else None
 
     def files(self, content: Content) -> dict[str, Path]:
-        """Where each file of `content` lies, by name; raises MissingContentError."""
+        """The path of each file of `content`, by name. Raises MissingContentError."""
         if content not in self._located:
             root = self._workspace_path(content)
             self._located[content] = (
@@ -69,22 +69,22 @@ class FileLocator:
         return self._located[content]
 
     def locate(self, content: Content) -> Path:
-        """Where `content` lies as a whole, under its own name; raises MissingContentError."""
+        """The path of `content` as a whole, under its own name. Raises MissingContentError."""
         return self._workspace_path(content) or self._link_from_cache(content)
 
     def mismatch_error(self, content: Content, name: str, path: Path, md5: str) -> DvcWandbError:
-        """What to say of a file of `content` whose bytes in `path` haven't the md5 that dvc.lock has."""
+        """The error for a file of `content` whose bytes in `path` don't have the md5 of dvc.lock."""
         if self._entries[content.path].hash_name == "md5-dos2unix" and b"\r\n" in path.read_bytes():
             return LegacyMd5Error(name, md5)
         return CorruptedContentError(name, path, md5)
 
     def _object_path(self, content: Content, md5: str) -> Path:
-        """Where DVC's cache keeps a file of `content`, whether it is there or not."""
-        entry = self._entries.get(content.path)  # none for a path of another commit, which this one lacks
+        """The path of a file of `content` in DVC's cache, whether it exists or not."""
+        entry = self._entries.get(content.path)  # None if only another commit has the path
         return Path((self._repo.cache.local if entry is None else entry.local_cache).oid_to_path(md5))
 
     def _workspace_path(self, content: Content) -> Path | None:
-        """Where `content` lies in the workspace or the git revision, if it is as dvc.lock has it."""
+        """The path of `content` in the workspace or the git revision; None if it differs from dvc.lock."""
         if content not in self._paths:
             entry = self._entries[content.path]
             self._paths[content] = _path_on_disk(entry) if workspace_md5(entry) == content.md5 else None
@@ -118,7 +118,7 @@ class FileLocator:
         return files
 
     def _pull(self, entry: Any, content: Content) -> str:
-        """Ask DVC's remote, or where an import is from, for `content`; the reason if that doesn't bring all of it."""
+        """Pull `content` from DVC's remote or an import's source. Returns why something may still be missing."""
         from dvc_data.hashfile.hash_info import HashInfo
 
         remote = entry.remote or self._repo.config["core"].get("remote")
@@ -130,18 +130,18 @@ class FileLocator:
             self._repo.cloud.pull([HashInfo(entry.hash_name, content.md5)], remote=remote)
             files = (self.listing(content) or {}).values()
             self._repo.cloud.pull([HashInfo(entry.hash_name, md5) for md5 in files], remote=remote)
-        except Exception as error:  # DVC's own, or what the remote's client has
+        except Exception as error:  # of DVC, or of the remote's client
             return f"DVC's remote can't be read: {first_line(error)}"
         return NOT_IN_REMOTE
 
     def _is_versioned(self, remote: str) -> bool:
-        """Whether a remote keeps files under their own names, and is asked for them by their versions."""
+        """Whether a remote keeps files under their own names and finds them by version."""
         data_remote = self._repo.cloud.get_remote(remote)
         return data_remote.fs.version_aware or data_remote.worktree
 
     @cached_property
     def _fetch_failure(self) -> str:
-        """Why DVC's cache lacks something still after DVC fetched all, which takes it a second for each alone."""
+        """Fetch everything once: DVC needs a second for each file alone. Returns why something may still be missing."""
         try:
             self._repo.fetch()
         except Exception as error:
@@ -150,7 +150,7 @@ class FileLocator:
 
 
 def copy_to(root: Path, content: Content, files: dict[str, Path]) -> None:
-    """Copy the `files` of `content`, by name, to where it lies in a project at `root`."""
+    """Copy the `files` of `content`, by name, to its path in a project at `root`."""
     for name, path in files.items():
         target = root / content.path / name if content.is_folder else root / content.path
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -158,7 +158,7 @@ def copy_to(root: Path, content: Content, files: dict[str, Path]) -> None:
 
 
 def _path_on_disk(entry: Any) -> Path:
-    """The path of what lies in the workspace; what a git revision has is written to a temporary folder."""
+    """The entry's path in the workspace; from a git revision it is written to a temporary folder."""
     from dvc.fs import GitFileSystem
 
     if not isinstance(entry.fs, GitFileSystem):
@@ -169,7 +169,7 @@ def _path_on_disk(entry: Any) -> Path:
 
 
 def _hash_folder(entry: Any) -> dict[str, str]:
-    """The md5 of each file of a folder that lies there, by name."""
+    """The md5 of each file of a folder in the workspace, by name."""
     from dvc_data.hashfile.build import build
 
     _, _, tree = build(

@@ -1,4 +1,4 @@
-"""What this package asks git itself, where DVC's own view of the repository doesn't tell it."""
+"""Runs git commands, for what DVC's API doesn't tell."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dvc_wandb.errors import ProjectError
 
 
 def output_or_none(folder: Path, *arguments: str) -> str | None:
-    """What git prints in `folder`; None where it refuses: there is no repository, no such commit, no git."""
+    """The output of git in `folder`; None if it fails: no repository, no such commit, no git."""
     process = _run(folder, arguments)
     return None if process is None or process.returncode else process.stdout.rstrip("\n")
 
 
 def output(folder: Path, *arguments: str, failure: str) -> str:
-    """What git prints in `folder`; raises ProjectError with `failing` and git's own reason where it refuses."""
+    """The output of git in `folder`. If it fails, raises ProjectError with `failure` and git's reason."""
     process = _run(folder, arguments)
     if process is None:
         raise ProjectError(f"{failure}: there is no program called git here. Install it.")

@@ -1,4 +1,4 @@
-"""What dvc.lock says, as frozen facts: contents at an md5, and executions that read and made them."""
+"""The entries of dvc.lock as frozen dataclasses: contents at an md5, and executions that read and made them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from dvc_wandb.errors import DvcWandbError
 class Content:
     """A file or folder at one md5, and the artifact that mirrors it.
 
-    `path` is relative to the project, or the address of what lies outside of it (`kind` reference).
-    `md5` is as dvc.lock has it: a folder's ends in `.dir`, a reference may have an etag; None where nothing is there.
-    `kind` is what DVC makes of it: out, metrics, plots, reference, or source for what no stage makes.
-    `folder_out` is the folder out that holds a dependency on a part of it, and whose version mirrors it.
+    `path` is relative to the project, or the URL of something outside of it (`kind` reference).
+    `md5` is that of dvc.lock: a folder's ends in `.dir`, a reference may have an etag; None if it doesn't exist.
+    `kind` is out, metrics, plots, reference, or source for what no stage makes.
+    `folder_out` is set for a dependency on a part of a folder out: the version of that folder mirrors it.
     """
 
     path: str
@@ -35,12 +35,12 @@ class Content:
 
     @property
     def version_name(self) -> str:
-        """What the registry knows its version as: `COLLECTION:ALIAS`."""
+        """The name of its version in the registry: `COLLECTION:ALIAS`."""
         return f"{self.artifact}:{self.alias}"
 
     @property
     def versioned(self) -> Content:
-        """What has a version of its own in the registry: this, or the folder around it."""
+        """The content with a version of its own: this one, or the folder around it."""
         return self.folder_out or self
 
     @property
@@ -52,7 +52,7 @@ class Content:
 class Execution:
     """One stage at the md5s of its dependencies and outputs: an entry of dvc.lock.
 
-    With `has_persisted_out` it keeps an output from run to run (`persist: true`), and may build on what it made before.
+    With `has_persisted_out` it keeps an output from run to run (`persist: true`): its earlier output may be an input.
     """
 
     stage: str
@@ -67,17 +67,17 @@ class Execution:
 
     @property
     def key(self) -> str:
-        """Names this execution by its content: equal for equal commands, parameters and md5s."""
+        """A digest of command, parameters and md5s."""
         return content_alias.digest([*self._inputs, [(out.path, out.md5) for out in self.outs]])
 
     @property
     def tag(self) -> str:
-        """The tag of the runs that hold all of this execution."""
+        """The tag of the runs that mirror all of this execution."""
         return content_alias.execution_tag(self.key)
 
     @property
     def inputs_tag(self) -> str:
-        """The tag of the runs that were given what this one was: they should have made the same bytes."""
+        """The tag of the runs with the same inputs: their outputs should be the same too."""
         return content_alias.inputs_tag(content_alias.digest([*self._inputs, sorted(out.path for out in self.outs)]))
 
     @property
@@ -88,7 +88,7 @@ class Execution:
         return next(out for out in self.outs if out.path == path)
 
     def find_content(self, name: str, *fields: str) -> Content:
-        """The content whose file name is `name`, `among` its deps, its outs or both; raises DvcWandbError."""
+        """The content whose file name is `name`, in `fields`: deps, outs or both. Raises DvcWandbError."""
         contents: list[Content] = [one for field_name in fields for one in getattr(self, field_name)]
         matches = [one for one in contents if PurePath(one.path).name == name]
         if len(matches) != 1:

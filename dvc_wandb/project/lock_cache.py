@@ -1,4 +1,4 @@
-"""What the locks of a commit hold, read with DVC once: a commit never changes, and DVC needs some 20 ms to read one."""
+"""Caches the contents of past commits' locks: a commit never changes, and DVC needs some 20 ms to read one."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.settings import tmp_folder
 
-LockedContents = tuple[list[Execution], list[Content]]  # the executions, and what was added by hand
+LockedContents = tuple[list[Execution], list[Content]]  # executions, and contents added with `dvc add`
 
 
 class LockCache:
-    """The facts of a project's commits, kept in a file each in `.dvc/tmp`; one that can't be kept is read again."""
+    """One file per commit in `.dvc/tmp`. A commit whose file can't be written is read again."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
 
     def read(self, commit: str) -> LockedContents:
-        """What the locks of `commit` hold. Raises ProjectError where DVC can't read it."""
+        """The contents of the locks of `commit`. Raises ProjectError if DVC can't read it."""
         try:
             return pickle.loads((self._folder / commit).read_bytes())
-        except Exception:  # not there, or cut short by a full disk: pickle has an error for every byte
+        except Exception:  # missing, or cut short by a full disk: pickle then raises anything
             pipeline = self._pipeline.at(commit)
             contents = pipeline.locked(), pipeline.added()
         with contextlib.suppress(OSError):
@@ -38,7 +38,7 @@ class LockCache:
 
     @cached_property
     def _folder(self) -> Path:
-        """A folder of what this code and this DVC read; what others did is of no use any more."""
+        """The folder for this version of the code and of DVC. Removes those of others."""
         folder = tmp_folder(self._pipeline.root) / "dvc-wandb-locks" / _reader_id(self._pipeline.root)
         with contextlib.suppress(OSError):
             for other in set(folder.parent.glob("*")) - {folder}:
@@ -48,7 +48,7 @@ class LockCache:
 
 
 def _reader_id(root: Path) -> str:
-    """Names what the facts depend on beside the commit: the code that reads it, DVC, and where the project lies."""
+    """A digest of what the contents depend on besides the commit: our code, DVC's version, the project's path."""
     from dvc import __version__
 
     code = (file.read_bytes() for file in sorted(Path(__file__).parent.glob("*.py")))

@@ -1,4 +1,4 @@
-"""What the locks of past commits hold, commit by commit, for `show --commits` and `why`."""
+"""The locks of past commits, for `show --commits` and `why`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dvc_wandb.project.pipeline import Pipeline
 
 @dataclass(frozen=True)
 class Commit:
-    """A commit and what its locks hold; `sha` is empty for a workspace whose lock isn't committed."""
+    """A commit with its locked executions and added files; `sha` is "" for the workspace."""
 
     sha: str
     date: str
@@ -29,7 +29,7 @@ class Commit:
 def commits(pipeline: Pipeline) -> Iterator[Commit]:
     """The commits up to HEAD that changed a lock, oldest first, then the workspace.
 
-    One that DVC can't read is left out. Without git there is the workspace alone.
+    Leaves out those that DVC can't read. Without git it is the workspace alone.
     """
     if pipeline.commit:
         descriptions = revisions.describe_commits(pipeline.root, "HEAD")

@@ -1,4 +1,4 @@
-"""What DVC's metrics files of a project hold."""
+"""Reads the metrics files of a project."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dvc_wandb.project.pipeline import Pipeline
 
 
 def read(pipeline: Pipeline) -> dict[str, dict[str, Any]]:
-    """The metrics by file and dotted name; files that can't be read are left out."""
+    """The metrics by file and dotted name; leaves out files that can't be read."""
     from dvc.utils.flatten import flatten
 
     revisions: Any = pipeline.dvc.repo.metrics.show()

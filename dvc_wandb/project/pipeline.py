@@ -1,6 +1,6 @@
-"""A DVC project, in the workspace or at a git revision: what its stages read and write, and the md5s of it all.
+"""A DVC project, in the workspace or at a git revision: its stages, their deps and outs, and the md5s.
 
-No W&B here: names of artifacts are derived, never looked up.
+Names of artifacts are derived from it, never looked up in a registry.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from dvc_wandb.project.lock import Content, Execution
 
 
 class Pipeline:
-    """The stages of a DVC project as executions of contents, in the order in which data flows."""
+    """The stages of a DVC project as executions, upstream first."""
 
     def __init__(self, root: Path, rev: str | None = None, scm: Any = None) -> None:
         """The workspace at `root`, or the commit `rev`, read from `scm` where that is open already.
 
-        Raises ProjectError where DVC can't read the project.
+        Raises ProjectError if DVC can't read the project.
         """
         self.root, self.rev = root, rev
         self.dvc = DvcProject(root, rev, scm)
@@ -42,15 +42,15 @@ class Pipeline:
 
     @property
     def commit(self) -> str | None:
-        """The commit that the project is read at; None without git."""
+        """The commit of the project; None without git."""
         return self.dvc.commit
 
     # ---- stages ----
 
     def locked(self, *targets: str) -> list[Execution]:
-        """The executions that dvc.lock holds, up to `targets` (all without one), upstream first.
+        """The executions in dvc.lock, upstream first: all, or those up to `targets`.
 
-        A target is a stage, or an output. Imports count as executions; files that were added by hand don't.
+        A target is a stage or an output. Imports count as executions; files added with `dvc add` don't.
         """
         selected = self.dvc.upstream_of(targets) if targets else set(self.dvc.stages)
         return [
@@ -60,11 +60,11 @@ class Pipeline:
         ]
 
     def workspace_execution(self, stage: str) -> Execution:
-        """The stage as it would run now: dependencies and outputs hashed as they lie in the workspace."""
+        """The stage in the workspace, its dependencies and outputs hashed now."""
         return self._execution(self.dvc.stage(stage), in_workspace=True)
 
     def never_run(self) -> list[str]:
-        """The stages that dvc.lock has nothing of."""
+        """The stages that are not in dvc.lock."""
         return [name for name, stage in self.dvc.stages.items() if executes(stage) and not self.dvc.is_locked(stage)]
 
     def stages_with_meta(self, key: str) -> list[str]:
@@ -79,7 +79,7 @@ class Pipeline:
     def downstream_is_outdated(self, execution: Execution) -> bool:
         """Whether a stage that reads an output of `execution` has to run again.
 
-        It was locked with other bytes, or never, or outputs of its own are nowhere to be had.
+        It was locked with other bytes, or never, or its own outputs are missing.
         """
         outs = {out.path: out.md5 for out in execution.outs}
         for stage in self.dvc.stages.values():
@@ -93,55 +93,55 @@ class Pipeline:
     # ---- contents ----
 
     def sources(self) -> list[Content]:
-        """What the stages read and none of them makes, as it lies in the workspace."""
+        """The dependencies in the workspace that no stage makes."""
         return [
             self._content(dep, in_workspace=True) for dep in self.dvc.deps() if self.dvc.is_source(self.dvc.path(dep))
         ]
 
     def added(self) -> list[Content]:
-        """What was put under DVC's care by hand, with `dvc add`, read by a stage or not."""
+        """The files added with `dvc add`, whether a stage reads them or not."""
         outs = (out for stage in self.dvc.stages.values() if not executes(stage) for out in stage.outs)
         return [self._content(out, in_workspace=False) for out in outs if out.hash_info.value]
 
     def locked_outs(self, stage: str) -> list[tuple[Any, Content]]:
-        """DVC's own objects for the outputs of `stage`, each with its content as dvc.lock has it."""
+        """DVC's objects for the outputs of `stage`, each with its content in dvc.lock."""
         return [(out, self._content(out, in_workspace=False)) for out in self.dvc.stage(stage).outs]
 
     # ---- bytes ----
 
     def locate(self, content: Content) -> Path:
-        """Where the bytes of `content` lie as a whole. Raises MissingContentError where nothing has them at its md5."""
+        """The path of `content` as a whole. Raises MissingContentError if nothing has it at its md5."""
         return self._files.locate(content)
 
     def files(self, content: Content) -> dict[str, Path]:
-        """The files of `content` by the names that DVC knows them by; raises MissingContentError."""
+        """The files of `content` by DVC's names. Raises MissingContentError."""
         try:
             return self._files.files(content)
         except MissingContentError:
             if self.rev or self.commit is None:
                 raise
-            return self.at(self.commit).files(content)  # code that was changed since it ran is in git as it was
+            return self.at(self.commit).files(content)  # changed code is in git as it was
 
     def listing(self, content: Content) -> dict[str, str] | None:
-        """The md5 of each file of `content` by name; None where a folder's list is nowhere on this machine."""
+        """The md5 of each file of `content` by name; None if this machine lacks a folder's list of files."""
         return self._files.listing(content)
 
     def snapshot(self, contents: Iterable[Content]) -> None:
-        """Keep the bytes of `contents` as they lie in the workspace now, whatever DVC does there meanwhile.
+        """Keep the bytes of `contents` as they are in the workspace now, whatever DVC does there later.
 
-        As hard links where the file system has them; `locate` finds them until this process ends.
+        As hard links if possible, else as copies. `locate` finds them until this process ends.
         """
         for content in contents:
             self._files.snapshot(content)
 
     def mismatch_error(self, content: Content, name: str, path: Path, md5: str) -> DvcWandbError:
-        """What to say of a file of `content` whose bytes haven't the md5 that dvc.lock has."""
+        """The error for a file of `content` whose bytes don't have the md5 of dvc.lock."""
         return self._files.mismatch_error(content, name, path, md5)
 
     # ---- from DVC's objects ----
 
     def _execution(self, stage: Any, in_workspace: bool) -> Execution:
-        """A stage as it lies in the workspace, or as dvc.lock has it."""
+        """A stage as it is in the workspace, or in dvc.lock."""
         address = self.dvc.address(stage)
         meta = (stage.meta or {}).get("wandb") or {}
         deps = [dep for dep in stage.deps if dep.hash_name != "params"]
@@ -166,7 +166,7 @@ class Pipeline:
         return command if isinstance(command, str) else "\n".join(command)
 
     def _content(self, entry: Any, in_workspace: bool) -> Content:
-        """A dependency or output as it lies in the workspace, or as dvc.lock has it."""
+        """A dependency or output as it is in the workspace, or in dvc.lock."""
         path = self.dvc.path(entry)
         folder_out = self.dvc.folder_out(path)
         kind = self._kind(entry, path)

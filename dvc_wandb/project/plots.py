@@ -1,4 +1,4 @@
-"""DVC's plots as facts to draw: curves, confusion matrices, pictures. Read at the md5s of dvc.lock."""
+"""Reads DVC's plots, at the md5s of dvc.lock: curves, confusion matrices, pictures."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ Plot = Curves | Confusion | Picture
 
 
 def read(pipeline: Pipeline) -> list[Plot]:
-    """The plots of `pipeline`, as it defines them, else one a file; what isn't at hand is left out."""
+    """The plots of `pipeline`: as defined, else one per file. Leaves out those with missing bytes."""
     outs = {out.path: out for execution in pipeline.locked() for out in execution.outs}
     definitions = plot_definitions.read(pipeline)
     defined = {path for name, definition in definitions.items() for path in _files(name, definition)}

@@ -1,4 +1,4 @@
-"""What is known of a project before DVC reads it: where it is, its settings, its name. Costs no import of DVC."""
+"""What we know of a project without DVC: its root, settings and name. Doesn't import DVC."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dvc_wandb.project import git
 
 
 def project_root() -> Path:
-    """The folder of the DVC project that we stand in, found without DVC; raises ProjectError outside of one."""
+    """The root of the DVC project around the current folder. Raises ProjectError if there is none."""
     here = Path.cwd()
     for folder in (here, *here.parents):
         if (folder / ".dvc").is_dir():
@@ -21,14 +21,14 @@ def project_root() -> Path:
 
 
 def tmp_folder(root: Path) -> Path:
-    """Where the processes of a project keep what they tell each other; an experiment's is its repository's."""
+    """The folder for files that processes share; an experiment uses that of its repository."""
     folder = Path(os.environ.get("DVC_ROOT") or root) / ".dvc" / "tmp"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
 def setting(root: Path, key: str) -> Any:
-    """The value of `key` in params.yaml, dotted; None where it isn't."""
+    """The value of the dotted `key` in params.yaml; None if there is none."""
     import yaml
 
     try:
@@ -48,7 +48,7 @@ def project_name(root: Path) -> str:
 
 
 def _repository_name(root: Path) -> str:
-    """What the repository is called where it was cloned from, else its folder; the same in every clone.
+    """The name of the repository on its remote, so it is the same in every clone; else its folder's name.
 
     An experiment in a temporary folder belongs to the repository in DVC_ROOT.
     """

@@ -1,4 +1,4 @@
-"""What a DVC project would have to say so that its lineage is kept in full: lines for its files. Changes nothing."""
+"""Suggests lines for a project's files, so that its lineage is complete. Changes nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ IGNORED = (".registry/", "wandb/")  # the embedded registry's data; what the SDK
 
 @dataclass(frozen=True)
 class Suggestion:
-    """Lines for a file, and why; a command to run where `file` is empty. Nothing breaks without what is `optional`."""
+    """Lines for a file, and why; if `file` is "", a command to run. Nothing breaks without an `optional` one."""
 
     file: str
     lines: list[str]
@@ -25,7 +25,7 @@ class Suggestion:
 
 
 def for_folder(folder: Path) -> Iterator[Suggestion]:
-    """What comes before everything else, in a folder that is no DVC project yet."""
+    """What a folder needs that is no DVC project yet."""
     if not git.output_or_none(folder, "rev-parse", "--git-dir"):
         yield Suggestion("", ["git init"], "commits are what lineage is told by", optional=False)
     yield Suggestion("", ["dvc init", "dvc stage add …"], "there is no .dvc folder here or above", optional=False)
@@ -78,5 +78,5 @@ def _artifact_sections(locked: list[Execution]) -> Iterator[Suggestion]:
 
 
 def _name(out: Content) -> str:
-    """As DVC wants names of artifacts: letters, digits, hyphens and underscores."""
+    """The artifact's name in the characters that DVC allows: letters, digits, hyphens and underscores."""
     return (out.artifact.rpartition("--")[0] or out.artifact).replace(".", "_")

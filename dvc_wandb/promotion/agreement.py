@@ -1,4 +1,4 @@
-"""Makes the registry agree with the record, unless somebody else promoted meanwhile; and finds out who did."""
+"""Makes the registry agree with the record, unless somebody else has promoted meanwhile."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 def require_registry(stage: PromotingStage, work: Callable[[], T]) -> T:
-    """What `work` finds out in the registry before anything is changed; raises DvcWandbError where that is away."""
+    """What `work` finds in the registry before anything changes. Raises DvcWandbError if it is unavailable."""
     try:
         return stage.query_registry(work)
     except RegistryUnavailableError as error:
@@ -32,7 +32,7 @@ def require_registry(stage: PromotingStage, work: Callable[[], T]) -> T:
 
 
 def update_registry(stage: PromotingStage, work: Callable[[], T]) -> T:
-    """What `work` returns, which makes the registry agree; raises DvcWandbError with what either side has then."""
+    """What `work` returns, which changes the registry. If that fails, raises DvcWandbError on both sides' state."""
     from wandb.errors import Error
 
     try:
@@ -47,9 +47,9 @@ def update_registry(stage: PromotingStage, work: Callable[[], T]) -> T:
 
 
 def apply_record(stage: PromotingStage, may_move_from: Callable[[ModelVersion], bool]) -> ModelVersion | None:
-    """Move the alias to where the record has it, if it `may_move_from` where it is, and print what is in production.
+    """Move the alias to the version of the record, if it `may_move_from` the current one. Print what is in production.
 
-    Returns the version that has the alias where it may not, or where somebody else moved it first: that one keeps it.
+    Returns the version that keeps the alias: because it may not move, or because somebody else moved it first.
     """
     pipeline, connection = Pipeline(stage.root), stage.connect()
     execution = stage.execution(pipeline)
@@ -78,7 +78,7 @@ def apply_record(stage: PromotingStage, may_move_from: Callable[[ModelVersion], 
 
 
 def current_version(stage: PromotingStage) -> ModelVersion | None:
-    """The version that has the alias; None also while the registry is away."""
+    """The version that has the alias; None also if the registry is unavailable."""
     record = stage.record()
     if record is None:
         return None
@@ -89,9 +89,9 @@ def current_version(stage: PromotingStage) -> ModelVersion | None:
 
 
 def clicked_version(stage: PromotingStage) -> ModelVersion | None:
-    """The version that a person made production in the registry by hand, so that no record there tells of it.
+    """The version that has the alias by a click: no record in the registry names it. None also if it is unavailable.
 
-    A person who runs the gate has the registry follow git. None also while the registry is away.
+    Whoever runs the gate means that the registry follows git, so the alias may move from that version.
     """
     current = current_version(stage)
     try:
@@ -102,21 +102,21 @@ def clicked_version(stage: PromotingStage) -> ModelVersion | None:
 
 
 def promoting_record(stage: PromotingStage, version: ModelVersion) -> Record | None:
-    """The record by which it became production in the registry: maybe another clone's, which git will bring."""
+    """The record by which `version` got the alias; it may be another clone's, not pulled yet."""
     execution = Pipeline(stage.root).workspace_execution(stage.name)
     promoted = registry_state.promoting_record(stage.connect(), execution, version)
     return promoted[1] if promoted else None
 
 
 def describe(stage: PromotingStage, version: ModelVersion) -> str:
-    """A version, and who moved the alias there, when and why: so that nobody's decision is undone unseen."""
+    """A version, and who moved the alias there, when and why."""
     moves, record = registry_state.alias_moves(stage.connect(), version), promoting_record(stage, version)
     by = f", put there by {moves[-1].by} at {moves[-1].at:%Y-%m-%d %H:%M}" if moves else ""
     return f"{version}{by}{f' ({record.reason})' if record and record.reason else ''}"
 
 
 def describe_conflict(stage: PromotingStage, other: ModelVersion | None) -> str:
-    """The sentence on the `other` version that somebody promoted; "" where nobody did."""
+    """The sentence on the `other` version that somebody promoted; "" without one."""
     if other is None:
         return ""
     record = promoting_record(stage, other)
@@ -129,8 +129,8 @@ def describe_conflict(stage: PromotingStage, other: ModelVersion | None) -> str:
 def was_chosen_over(stage: PromotingStage, record: Record | None, current: ModelVersion) -> bool:
     """Whether `record` was chosen over the `current` version in the registry.
 
-    By git's history, unless that doesn't know that it was taken back since; or directly, by a decision of which the
-    registry has not heard yet.
+    Git's history decides, unless the record was taken back since and git doesn't know. Or the record itself replaces
+    that version, and the registry doesn't know yet.
     """
     if record is None or record.model_md5 is None:
         return False
@@ -141,9 +141,9 @@ def was_chosen_over(stage: PromotingStage, record: Record | None, current: Model
 
 
 def take_over(stage: PromotingStage, before: Record | None, own_record: Record | None, other: ModelVersion) -> Record:
-    """The record of who promoted the `other` version, from the registry if possible; `mine` was decided on `before`.
+    """The record by which somebody promoted the `other` version. `own_record` is what the gate made of `before`.
 
-    Raises DvcWandbError where mine is a person's decision: nobody knows which of the two is meant.
+    Raises DvcWandbError if `own_record` is a person's decision: nobody knows which of the two is meant.
     """
     assert own_record is not None, "a gate that promoted has a record"
     if own_record == before and own_record.decided_by == production.PERSON and not _was_followed(stage, own_record):
@@ -163,7 +163,7 @@ def take_over(stage: PromotingStage, before: Record | None, own_record: Record |
 
 
 def _was_taken_back(stage: PromotingStage, record: Record, current_record: Record | None) -> bool:
-    """Whether the registry followed `record`, then an earlier one again, as after a revert that git has not here."""
+    """Whether the registry followed `record`, then an earlier one again: after a revert that isn't pulled yet."""
     if current_record == record or history.is_later(stage.root, stage.record_path, current_record, record):
         return False
     return _was_followed(stage, record)
@@ -178,7 +178,7 @@ def _was_followed(stage: PromotingStage, record: Record) -> bool:
 
 
 def required_record(stage: PromotingStage) -> Record:
-    """The record as it is; raises DvcWandbError where there is none yet."""
+    """The record. Raises DvcWandbError if there is none yet."""
     record = stage.record()
     if record is None:
         raise DvcWandbError(f"there is no {stage.record_path} yet; `dvc repro {stage.name}` makes it.")

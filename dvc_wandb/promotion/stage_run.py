@@ -14,7 +14,7 @@ from dvc_wandb.recorder import client
 
 
 def repro(stage: PromotingStage, single_item: bool = False, silent: bool = False) -> None:
-    """Run the stage where something changed; `alone`, without those before it, where all that it reads is there.
+    """Run the stage if something changed; with `single_item` not its upstream stages, if all its deps exist.
 
     Raises DvcWandbError where DVC fails.
     """

@@ -1,6 +1,7 @@
-"""Mirrors stages in W&B while DVC goes on with the next one: a process beside each `dvc repro`.
+"""Mirrors stages in W&B while DVC runs the next one: one process, the recorder, beside each `dvc repro`.
 
-line.py is a stage's way to it, __main__.py the process, recording.py what it does for one stage. The SDK's calls are
-made one after the other in one thread, in the order in which stages began and ended. A stage needn't wait for them,
-save the last one: when it returns, all that the stages made is in the registry.
+tracked_run.py is what a stage script uses, client.py its connection to the recorder. __main__.py is the recorder's
+process, session.py what it keeps between stages, stage_run.py what it does for one stage. One thread makes all calls of
+the SDK, in the order in which stages begin and end. Only the last stage waits for them: when it returns, the registry
+has all outputs.
 """

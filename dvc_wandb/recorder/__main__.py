@@ -20,7 +20,7 @@ from dvc_wandb.recorder import client
 from dvc_wandb.recorder.session import RecorderSession
 from dvc_wandb.recorder.stage_run import StageRun
 
-IDLE_LIMIT = 600.0  # seconds that a recorder waits for another stage of a process that goes on without any
+IDLE_LIMIT = 600.0  # seconds without a stage, while the process that started it goes on
 
 
 def main() -> None:
@@ -39,11 +39,11 @@ def main() -> None:
         session.end()
         endpoint_file.unlink(missing_ok=True)
         if session.unresponsive:
-            os._exit(0)  # the SDK would wait for its registry
+            os._exit(0)  # the SDK would wait for the registry
 
 
 class RecorderServer(threading.Thread):
-    """Takes the calls of stages, each in a thread of its own."""
+    """Serves the stages that connect, each in its own thread."""
 
     def __init__(self, listener: Listener, session: RecorderSession) -> None:
         super().__init__(daemon=True)
@@ -53,7 +53,7 @@ class RecorderServer(threading.Thread):
 
     @property
     def busy(self) -> bool:
-        """Whether a stage is on the line."""
+        """Whether a stage is connected."""
         self._clients = {client_thread for client_thread in self._clients if client_thread.is_alive()}
         return bool(self._clients)
 
@@ -65,7 +65,7 @@ class RecorderServer(threading.Thread):
         while True:
             try:
                 client_thread = threading.Thread(target=self._serve, args=(self._listener.accept(),), daemon=True)
-            except Exception:  # a stranger on the port, or a stage that was killed while it called
+            except Exception:  # another program, or a stage that was killed while it connected
                 time.sleep(0.01)
                 continue
             self._clients.add(client_thread)
@@ -92,7 +92,7 @@ class RecorderServer(threading.Thread):
 
 
 def _write_endpoint(endpoint_file: Path, endpoint: dict[str, Any]) -> None:
-    """The card appears whole, for its owner alone."""
+    """Write port and key to a file for its owner alone; by a rename, so that nobody reads a part of it."""
     me = psutil.Process()
     endpoint_file.parent.mkdir(parents=True, exist_ok=True)
     temporary = endpoint_file.with_suffix(".new")

@@ -1,8 +1,8 @@
-"""The way from a stage to its recorder: found, or started when this is the first stage.
+"""A stage's connection to the recorder. The first stage starts the recorder.
 
-There is one recorder for each process that runs stages: a `dvc repro`, an experiment's worker, or a stage script that
-was started by hand. It keeps DVC and the SDK loaded from stage to stage (the rest of this folder is what it does).
-A card in .dvc/tmp names its port and key; it is gone once all that it was given is in the registry.
+Each process that runs stages has one recorder: a `dvc repro`, an experiment's worker, or a script started by hand. The
+recorder keeps DVC and the SDK loaded from stage to stage. Its port and key are in a file in .dvc/tmp. It removes the
+file when the registry has everything.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from typing import Any
 from dvc_wandb.errors import DvcWandbError, RecorderExitedError
 
 SHELLS = {"sh", "dash", "bash", "zsh", "fish", "ksh"}
-START_TIMEOUT = 30.0  # seconds until a new recorder answers
-NOTICE_AFTER = 1.0  # seconds of silent waiting for the recorders of earlier commands
+START_TIMEOUT = 30.0  # seconds
+NOTICE_AFTER = 1.0  # seconds without a message while we wait for the recorders of earlier commands
 
 
 class RecorderClient:
-    """A stage's line to its recorder. Questions may come from several threads; they are answered in turn."""
+    """Remote calls to the recorder. Threads may share it; their calls are made one after the other."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -40,7 +40,7 @@ class RecorderClient:
             try:
                 self._connection.send((self._last_request, method, arguments))
                 request, failed, result = 0, False, None
-                while request != self._last_request:  # an interrupted question leaves its answer behind
+                while request != self._last_request:  # skip the result of an interrupted call
                     request, failed, result = self._connection.recv()
             except (OSError, EOFError):
                 raise RecorderExitedError(log_file(self._root).relative_to(self._root)) from None
@@ -66,7 +66,7 @@ class RecorderClient:
         return connection
 
     def _start(self, pid: int) -> subprocess.Popen[bytes]:
-        """In a session of its own, with no hold on the terminal: neither Ctrl-C nor a CI step's end concerns it."""
+        """Start the recorder in its own session: neither Ctrl-C nor the end of a CI step stops it."""
         log_file(self._root).parent.mkdir(parents=True, exist_ok=True)
         with log_file(self._root).open("wb") as errors:
             return subprocess.Popen(
@@ -81,13 +81,13 @@ class RecorderClient:
 
 
 def _import_path() -> list[str]:
-    """Where a process of ours finds this package: never by the folder that it is started in, which is the user's."""
+    """The import path of our processes: without the current folder, whose files are the user's."""
     package_root = str(Path(__file__).parents[2])
     return list(filter(None, [package_root, os.environ.get("PYTHONPATH")]))
 
 
 def wait_until_idle(root: Path) -> None:
-    """Wait until the recorders of this project have handed on what earlier stages gave them."""
+    """Wait until the recorders of this project have mirrored all stages so far."""
     started, noticed = time.monotonic(), False
     while any(map(is_running, endpoint_files(root))):
         if not noticed and time.monotonic() - started > NOTICE_AFTER:
@@ -97,22 +97,22 @@ def wait_until_idle(root: Path) -> None:
 
 
 def endpoint_file(root: Path, pid: int) -> Path:
-    """Where the recorder of the process `pid` says how it is reached."""
+    """The file with the port and key of the recorder for the process `pid`."""
     return root / ".dvc" / "tmp" / f"recorder-{pid}.json"
 
 
 def endpoint_files(root: Path) -> list[Path]:
-    """The cards of all recorders of a project, also of those that were killed."""
+    """The endpoint files of all recorders of a project, killed ones included."""
     return list(root.glob(".dvc/tmp/recorder-*.json"))
 
 
 def log_file(root: Path) -> Path:
-    """What the last recorder had to say to those who mend it."""
+    """The log of the last recorder, for debugging."""
     return root / ".dvc" / "tmp" / "recorder.log"
 
 
 def _connect(path: Path) -> Connection | None:
-    """A line to the recorder of a card; None where there is none, or none that answers."""
+    """A connection to the recorder at an endpoint; None if there is none, or it doesn't answer."""
     try:
         endpoint = json.loads(path.read_text())
         return Client(("127.0.0.1", endpoint["port"]), authkey=bytes.fromhex(endpoint["key"]))
@@ -121,7 +121,7 @@ def _connect(path: Path) -> Connection | None:
 
 
 def is_running(path: Path) -> bool:
-    """Whether the recorder of a card still works; the card of one that was killed is removed."""
+    """Whether the recorder of an endpoint is alive. Removes the endpoint file of a killed one."""
     import psutil
 
     try:
@@ -137,7 +137,7 @@ def is_running(path: Path) -> bool:
 
 
 def _runner_pid() -> int:
-    """The process that runs the stages: DVC's, where it started this one through a shell or without; else this one."""
+    """The process that runs the stages: DVC's, if it started this one, through a shell or without; else this one."""
     if not os.environ.get("DVC_STAGE"):
         return os.getpid()
     import psutil

@@ -1,4 +1,4 @@
-"""What a stage prints, kept for the run's logs while it goes to the terminal."""
+"""Copies what a stage prints, for the run's logs."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import sys
 from types import TracebackType
 from typing import Any, TextIO
 
-LIMIT = 2**20  # characters; the beginning is kept
+LIMIT = 2**20  # characters; the rest is dropped
 
 
 class ConsoleCopy:
-    """Within the block, `text` grows by what Python code writes to stdout and stderr."""
+    """Within the block, collects in `text` what Python code writes to stdout and stderr."""
 
     def __init__(self) -> None:
         self._parts: list[str] = []
@@ -34,7 +34,7 @@ class ConsoleCopy:
 
 
 class _Tee:
-    """A text stream that also hands on what is written to it."""
+    """A text stream that also passes what is written to `append`."""
 
     def __init__(self, stream: TextIO, append: Any) -> None:
         self._stream, self._append = stream, append

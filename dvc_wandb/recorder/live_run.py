@@ -1,4 +1,4 @@
-"""A run in the stage's own process, for callbacks that log while the stage works; the recorder goes on in it later."""
+"""A run in the stage's own process, for callbacks that log while the stage works. The recorder later resumes it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class LiveRun:
-    """Opened beside the stage's first steps, in a thread."""
+    """A run that opens in a thread while the stage takes its first steps."""
 
     def __init__(self, root: Path, recorder: RecorderClient, execution: Execution) -> None:
         self._root, self._recorder, self._execution = root, recorder, execution
@@ -26,7 +26,7 @@ class LiveRun:
         self._failure: str | None = None
 
     def wandb_run(self) -> wandb.Run:
-        """The run; one that goes nowhere while the registry is away."""
+        """The run; a disabled one if the registry is unavailable."""
         run = self._result(self._opening)
         if run is None:
             import wandb
@@ -41,14 +41,14 @@ class LiveRun:
         return run
 
     def close(self, exit_code: int) -> tuple[str | None, str | None]:
-        """End the run here: its id where the recorder can go on in it, else the reason why it can't."""
+        """Finish the run here. Returns its id if the recorder can resume it, else the reason why not."""
         run = self._result(self._opening)
         if run is not None:
             self._result(timeouts.in_background(partial(self._finish, run, exit_code)))
         return (None, self._failure) if run is None or self._failure else (run.id, None)
 
     def _result(self, future: Future[Any]) -> Any:
-        """What `work` gives; None where it fails: whatever the registry or the SDK may raise, the stage goes on."""
+        """The result of `future`; None if it fails. Whatever the registry or the SDK raises, the stage goes on."""
         try:
             return None if self._failure else timeouts.wait_for(future, lambda: self._recorder.call("check_registry"))
         except Exception as error:
@@ -66,5 +66,5 @@ class LiveRun:
         return connection.open_run(registry, **log_run.init_arguments(self._execution))
 
     def _finish(self, run: wandb.Run, exit_code: int) -> None:
-        self._recorder.call("connection")  # which brings a registry back that went away since
+        self._recorder.call("connection")  # restarts the embedded registry if it has stopped
         run.finish(exit_code=exit_code)

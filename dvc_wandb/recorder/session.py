@@ -1,4 +1,4 @@
-"""What outlives a stage in its recorder: the project as DVC knows it, the registry, and the one thread for the SDK."""
+"""What a recorder keeps between stages: DVC's project, the connection, and the thread for the SDK."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from dvc_wandb.project.lock import Execution
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.settings import project_name
 
-Message = tuple[str, bool]  # a line for the terminal, and whether it tells of a failure
+Message = tuple[str, bool]  # a line for the terminal, and whether it reports a failure
 
-RECONNECT_AFTER = 30.0  # seconds; one that lets each stage wait for an answer would hold up the pipeline
-OPTIONS_OF_ALL = {"-q", "--quiet", "-v", "--verbose", "-f", "--force"}  # options that leave no stage out
+RECONNECT_AFTER = 30.0  # seconds; to try it in each stage would slow the pipeline down
+OPTIONS_OF_ALL = {"-q", "--quiet", "-v", "--verbose", "-f", "--force"}  # options with which DVC still runs all stages
 
 
 class RecorderSession:
-    """For the stages of the process `runner` in the project `root`; used from several threads."""
+    """The session for the stages of the process `runner` in the project `root`. Threads may share it."""
 
     def __init__(self, root: Path, runner: int) -> None:
         self.root = root
@@ -35,7 +35,7 @@ class RecorderSession:
         self._connect_error: RegistryUnavailableError | None = None
         self._last_attempt = 0.0
         self.unresponsive: RegistryUnavailableError | None = None
-        self._unreported: list[str] = []  # stages whose outputs were handed over, and of which nothing was said yet
+        self._unreported: list[str] = []  # stages with outputs to mirror, whose outcome was not reported yet
         self.submit(self.get_connection)  # while DVC reads the project
         self._loaded = threading.Event()
         self._pipeline: Pipeline | DvcWandbError | None = None
@@ -43,21 +43,21 @@ class RecorderSession:
         self._messages: list[Message] = []
 
     def submit(self, work: Any, *arguments: Any) -> Future[Any]:
-        """Have the SDK's thread do `work` once it has done all before it."""
+        """Queue `work` for the SDK's thread."""
         return self._worker.submit(work, *arguments)
 
     def result(self, future: Future[Any]) -> Any:
-        """What the SDK's thread made of `work`; raises RegistryUnavailableError where the registry no longer answers.
+        """The result of `future`. Raises RegistryUnavailableError if the registry stops answering.
 
-        The SDK goes on asking for minutes then, and its thread has time for no stage that comes after.
+        The SDK then retries for minutes, and its thread is lost for the stages that follow.
         """
         if self.unresponsive:
             raise self.unresponsive
         return timeouts.wait_for(future, self.check_registry)
 
     def check_registry(self) -> None:
-        """Raises RegistryUnavailableError where the registry that was found doesn't answer any more."""
-        if self._connection is None:  # being looked for
+        """Raises RegistryUnavailableError if the registry has stopped answering."""
+        if self._connection is None:  # still connecting
             return
         try:
             self.get_connection().check()
@@ -68,7 +68,7 @@ class RecorderSession:
             raise
 
     def load(self) -> None:
-        """Have DVC read the project, for `pipeline`."""
+        """Read the project with DVC, for `pipeline`."""
         try:
             self._pipeline = Pipeline(self.root)
         except DvcWandbError as error:
@@ -77,14 +77,14 @@ class RecorderSession:
 
     @property
     def pipeline(self) -> Pipeline:
-        """The project as it was when the first stage began; raises DvcWandbError where DVC can't read it."""
+        """The project as it was when the first stage began. Raises DvcWandbError if DVC can't read it."""
         self._loaded.wait()
         if not isinstance(self._pipeline, Pipeline):
             raise DvcWandbError(str(self._pipeline))
         return self._pipeline
 
     def get_connection(self) -> RegistryConnection:
-        """The registry, found once and brought back where it went away; raises RegistryUnavailableError."""
+        """The connection, made once. Restarts a stopped embedded registry. Raises RegistryUnavailableError."""
         with self._connecting:
             if self.unresponsive:
                 raise self.unresponsive
@@ -104,18 +104,18 @@ class RecorderSession:
             raise
 
     def downstream_will_run(self, finished: Execution) -> bool:
-        """Whether DVC is sure to go on with a stage that reads what `finished` made."""
+        """Whether DVC will certainly run a stage that reads an output of `finished`."""
         return self._runs_whole_pipeline and self.pipeline.downstream_is_outdated(finished)
 
     def expect_outcome(self, stage: str) -> None:
-        """What becomes of the outputs of `stage` will be told."""
+        """Note that the outcome for the outputs of `stage` is to be reported."""
         if self.unresponsive:
             self.add_message(self._not_mirrored(stage), failed=True)
         else:
             self._unreported.append(stage)
 
     def report_outcome(self, stage: str, line: str, failed: bool = False) -> None:
-        """Say what became of the outputs of `stage`, once."""
+        """Report the outcome for the outputs of `stage`, once."""
         if stage in self._unreported:
             self._unreported.remove(stage)
             self.add_message(line, failed)
@@ -128,18 +128,18 @@ class RecorderSession:
         self._messages.append((line, failed))
 
     def take_messages(self) -> list[Message]:
-        """What there is to say to the person at the terminal, once."""
+        """The messages for the terminal since the last call."""
         messages, self._messages = self._messages, []
         return messages
 
     def end(self) -> None:
-        """Return when all that was asked for is done, as far as it can be."""
+        """Wait for all queued work, unless the registry has stopped answering."""
         if self.unresponsive is None:
             self._worker.shutdown(wait=True)
 
 
 def _runs_whole_pipeline(pid: int) -> bool:
-    """Whether the process is a `dvc repro` or `dvc exp run` of everything: one that names a stage may stop after it."""
+    """Whether the process is a `dvc repro` or `dvc exp run` of all stages, not only up to a named one."""
     try:
         command = psutil.Process(pid).cmdline()
     except psutil.Error:

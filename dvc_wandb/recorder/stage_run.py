@@ -1,4 +1,4 @@
-"""What the recorder does for one stage: its W&B run, from the stage's first question to its last."""
+"""The W&B run of one stage, from the stage's first call to its last."""
 
 from __future__ import annotations
 
@@ -19,13 +19,11 @@ from dvc_wandb.sync.mirrored_project import MirroredProject
 if TYPE_CHECKING:
     import wandb
 
-LiveRunResult = (
-    tuple[str | None, str | None] | None
-)  # a run that the stage had open itself: its id, or why there is none
+LiveRunResult = tuple[str | None, str | None] | None  # the id of the stage's live run, or why there is none
 
 
 class StageRun:
-    """One stage's run. The methods `on_…` answer what the stage asks."""
+    """One stage's run. The stage calls the methods `on_…`."""
 
     def __init__(self, session: RecorderSession) -> None:
         self._session = session
@@ -36,7 +34,7 @@ class StageRun:
         self._ended = self._failed = False
 
     def on_begin(self, stage: str, live: bool, pid: int, program: str) -> Execution:
-        """What DVC knows of the stage. Its run is opened meanwhile, unless it is live in the stage itself."""
+        """The stage as DVC knows it. Opens the run in the background, unless the stage has a live one."""
         execution = self._session.pipeline.workspace_execution(stage)
         for dep in execution.deps:
             if dep.md5 is None:
@@ -54,21 +52,21 @@ class StageRun:
         self._session.check_registry()
 
     def on_use_model(self, content: Content) -> str | None:
-        """Where the model lies as the registry served it; None while the registry is away."""
+        """The path of the model as downloaded from the registry; None if the registry is unavailable."""
         try:
             return self._session.result(self._session.submit(self._attempt, self._use_model, content))
         except RegistryUnavailableError:
             return None
 
     def on_find_model(self, target: str, md5: str) -> str | None:
-        """Where a model of the past lies; None where nothing has its bytes."""
+        """The path of an earlier model; None if its bytes are nowhere."""
         try:
             return self._session.result(self._session.submit(self._find_model, target, md5))
-        except RegistryUnavailableError:  # what lies here needs no registry
+        except RegistryUnavailableError:  # the workspace or DVC's cache may have it
             return self._find_model(target, md5)
 
     def on_complete(self, console: str, live: LiveRunResult) -> list[Message]:
-        """Log the outputs, and end the run; waits for it where no other stage is going to."""
+        """Log the outputs and finish the run. Waits for that if no other stage follows."""
         pipeline, stage = self._session.pipeline, self._stage
         for out in self._started.outs:
             if not (self._session.root / out.path).exists():
@@ -79,12 +77,12 @@ class StageRun:
         self._session.expect_outcome(stage)
         done = self._session.submit(self._complete, finished, console, live)
         if not self._session.downstream_will_run(finished):
-            with contextlib.suppress(RegistryUnavailableError):  # which was told
+            with contextlib.suppress(RegistryUnavailableError):  # already reported
                 self._session.result(done)
         return self._session.take_messages()
 
     def on_abandon(self, console: str, live: LiveRunResult) -> list[Message]:
-        """End the run as failed, and bring the stage's earlier outputs back."""
+        """Finish the run as failed, and restore the stage's earlier outputs."""
         self._ended = self._failed = True
         if self._execution is not None:
             self._restore()
@@ -93,7 +91,7 @@ class StageRun:
         return self._session.take_messages()
 
     def on_disconnect(self) -> None:
-        """The stage's process is gone; without a word where it was killed."""
+        """Finish the run as failed if the stage was killed."""
         if not self._ended and self._execution is not None:
             self._session.submit(self._close, "", None, 1)
 
@@ -109,7 +107,7 @@ class StageRun:
     def _restore(self) -> None:
         try:
             cache.restore_outs(self._session.pipeline, self._stage)
-        except Exception as error:  # the stage's own failure is what the user has to see
+        except Exception as error:  # the user has to see the stage's own failure
             self._session.add_message(
                 f"{self._stage}: its earlier outputs are in DVC's cache; `dvc checkout` brings them back "
                 f"(here that failed: {first_line(error)}).",
@@ -117,7 +115,7 @@ class StageRun:
             )
 
     def _attempt(self, work: Any, *arguments: Any) -> Any:
-        """Whatever the registry or the SDK may raise, the stage goes on; the first reason is remembered."""
+        """What `work` returns; None if it fails. Whatever it raises, the stage goes on; keeps the first reason."""
         if self._failure is None:
             try:
                 return work(*arguments)
@@ -126,7 +124,7 @@ class StageRun:
         return None
 
     def _open(self, live: str | None = None) -> None:
-        """Open the run, or go on in the one that the stage had open itself; its inputs are declared."""
+        """Open the run, or resume the stage's live one, and declare its inputs."""
         run = self._run = connection.open_run(
             self._session.get_connection(),
             reinit="create_new",
@@ -137,13 +135,13 @@ class StageRun:
         self._use_inputs(run)
 
     def _use_inputs(self, run: wandb.Run) -> None:
-        """Declare the inputs; those that the registry lacks are mirrored first."""
+        """Declare the inputs. Mirrors first those that the registry lacks."""
         from wandb.errors import CommError
 
         try:
             log_run.use_inputs(run, self._started)
         except (CommError, ValueError):
-            if self._failed:  # which needn't wait for it
+            if self._failed:  # a failed run needs no complete inputs
                 return
             pipeline, registry_connection = Pipeline(self._session.root), self._session.get_connection()
             makers = sorted({maker for dep in self._started.deps if (maker := pipeline.maker(dep))})
@@ -161,7 +159,7 @@ class StageRun:
     def _find_model(self, target: str, md5: str) -> str | None:
         try:
             return str(fetch.find_model(self._session.pipeline, target, md5, self._session.get_connection))
-        except Exception:  # the stage says what it means that it's gone
+        except Exception:  # the stage decides what to do without it
             return None
 
     def _complete(self, finished: Execution, console: str, live: LiveRunResult) -> None:
@@ -177,7 +175,7 @@ class StageRun:
             self._session.add_message(f"{self._stage}: {production_note}")
 
     def _log(self, finished: Execution, live: LiveRunResult) -> str | None:
-        """Bring all that the stage made into its run; what became of production, in words."""
+        """Log the outputs in the run; a sentence on production, if the stage promotes."""
         registry = self._session.get_connection()
         self._resume(live)
         assert self._run is not None
@@ -196,7 +194,7 @@ class StageRun:
             self._open(id)
 
     def _close(self, console: str, live: LiveRunResult, exit_code: int) -> None:
-        """End the run where there is one."""
+        """Finish the run, if there is one."""
         self._attempt(self._resume, live)
         if self._run is None:
             return

@@ -1,7 +1,7 @@
 """A DVC stage as a W&B run: `with tracked_run("train") as run:` around the work of a stage script.
 
-The stage's inputs, outputs and parameters come from dvc.yaml. A recorder beside the stage opens the run and logs
-its outputs, while DVC goes on with the next stage. A registry that is away costs one line, never the stage.
+The stage's inputs, outputs and parameters come from dvc.yaml. The recorder, a process beside the stage, opens the run
+and logs the outputs, while DVC runs the next stage. Without a registry the stage prints one line and goes on.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def tracked_run(stage: str, live: bool = False) -> Iterator[TrackedRun]:
-    """The run of `stage`; what a user can cause ends in one sentence on stderr and exit status 1.
+    """The run of `stage`. An error that a user can cause ends it with one sentence on stderr and exit status 1.
 
     A `live` run is open in this process while the stage works, for callbacks: `run.wandb_run()` waits for it.
     """
@@ -53,13 +53,13 @@ def tracked_run(stage: str, live: bool = False) -> Iterator[TrackedRun]:
     except KeyboardInterrupt:
         print(f"{stage}: interrupted; its earlier outputs are as they were.", file=sys.stderr)
         raise SystemExit(130) from None
-    except OSError as error:  # a folder that can't be written: the error names the file; a full disk: it doesn't
+    except OSError as error:  # for a full disk the error names no file
         what = f"{error.strerror or error} ({error.filename or Path.cwd()})"
         raise SystemExit(f"{stage}: {what}. DVC kept what it had; mend that and run it again.") from None
 
 
 class TrackedRun:
-    """What a stage script sees of its stage: parameters, inputs, outputs and the W&B run."""
+    """A stage script's view of its stage: parameters, inputs, outputs and the W&B run."""
 
     def __init__(self, stage: str, live: bool) -> None:
         self._stage = stage
@@ -76,7 +76,7 @@ class TrackedRun:
         request = ("begin", self._stage, live, os.getpid(), _program())
         try:
             return self._recorder.call(*request)
-        except RecorderExitedError:  # killed before it knew of this stage: another one starts afresh
+        except RecorderExitedError:  # killed before this stage began: start another one
             self._recorder.close()
             self._recorder = RecorderClient(self._root)
             return self._recorder.call(*request)
@@ -86,7 +86,7 @@ class TrackedRun:
         return self._execution.params.get(file, {})
 
     def wandb_run(self) -> wandb.Run:
-        """Wait for the live W&B run that callbacks write to; one that goes nowhere while the registry is away."""
+        """Wait for the live W&B run, and return it; a disabled one if the registry is unavailable."""
         if self._live is None:
             raise DvcWandbError(f'tracked_run("{self._stage}", live=True) opens a run that callbacks can write to.')
         return self._live.wandb_run()
@@ -96,7 +96,7 @@ class TrackedRun:
         return self._root / self._execution.find_content(name, "deps").path
 
     def out(self, name: str) -> Path:
-        """The output whose file name is `name`; its folder is made."""
+        """The output whose file name is `name`. Makes its folder."""
         path = self._root / self._execution.find_content(name, "outs").path
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
@@ -111,7 +111,7 @@ class TrackedRun:
         return self._execution.find_content(name, "deps").md5 or ""
 
     def use_model(self, name: str) -> Path:
-        """The dependency `name` as the registry serves it, checked to be the same bytes; else the local file."""
+        """The dependency `name`, downloaded from the registry and compared with the local file; else the local file."""
         content = self._execution.find_content(name, "deps")
         local = self._root / content.path
         try:
@@ -125,9 +125,9 @@ class TrackedRun:
         return Path(served)
 
     def find_model(self, target: str, md5: str) -> Path | None:
-        """The model of the registered model `target` with this md5, which no dependency holds any more.
+        """An earlier version of the registered model `target`, by its md5.
 
-        From the workspace, DVC's cache or the registry, checked; None where nothing has it.
+        From the workspace, DVC's cache or the registry, and checked. None if nothing has it.
         """
         try:
             path = self._recorder.call("find_model", target, md5)
@@ -136,7 +136,7 @@ class TrackedRun:
         return Path(path) if path else None
 
     def complete(self, console: str) -> None:
-        """Hand the outputs over to be logged; says in one line where they are, or that they are not mirrored."""
+        """Have the outputs logged. Prints one line: where they are, or why they are not mirrored."""
         try:
             self._end("complete", console, 0)
         except RecorderExitedError as error:
@@ -144,7 +144,7 @@ class TrackedRun:
         self._recorder.close()
 
     def abandon(self, console: str) -> None:
-        """End the run of a stage that failed, and leave its earlier outputs as they were."""
+        """Finish the run of a failed stage, and restore its earlier outputs."""
         try:
             self._end("abandon", console, 1)
         except DvcWandbError:  # the stage's own failure is what the user has to see
@@ -158,7 +158,7 @@ class TrackedRun:
 
 
 def _restore_outs(root: Path, stage: str) -> None:
-    """Restore the outputs that DVC removed before it started a stage that can't begin."""
+    """Restore the outputs that DVC removed, if the stage can't begin."""
     try:
         cache.restore_outs(Pipeline(root), stage)
     except ProjectError:  # which DVC would have seen before
@@ -169,7 +169,7 @@ def _restore_outs(root: Path, stage: str) -> None:
 
 
 def _program() -> str:
-    """How this process was started, as W&B names it: `-m stages.train`."""
+    """The program, as W&B shows it: `-m stages.train`."""
     main = sys.modules["__main__"]
     spec = getattr(main, "__spec__", None)
     return f"-m {spec.name}" if spec else getattr(main, "__file__", "") or sys.argv[0]

@@ -21,7 +21,7 @@ def key_of(content: Content) -> Key:
 
 
 class Graph:
-    """Executions, the contents that they read and make, and contents `more` that nobody reads.
+    """Executions, the contents that they read and make, and the `added` contents.
 
     Where several executions made the same bytes, the last one given counts as the maker.
     """

@@ -1,4 +1,4 @@
-"""Draws a graph with the names of both sides: as text, Mermaid, facts for JSON. `svg.py` draws it as a picture."""
+"""Draws a graph with the names of both sides: as text, Mermaid, facts for JSON. graph_svg.py draws it as a picture."""
 
 from __future__ import annotations
 
@@ -126,12 +126,12 @@ def _readers_note(graph: Graph, out: Content) -> str:
 
 
 def width_of(shown: str) -> int:
-    """How many columns of a terminal a text takes, as `cut` shows it."""
+    """How many columns of a terminal a text takes, as `truncate` shows it."""
     return wcwidth.wcswidth(_printable(shown))
 
 
 def truncate(shown: str, width: int) -> str:
-    """The text on one line, its middle left out where it takes more than `room` columns."""
+    """The text on one line, without its middle if it takes more than `width` columns."""
     shown = _printable(shown)
     if width_of(shown) <= width:
         return shown
@@ -149,7 +149,7 @@ def _printable(shown: str) -> str:
 
 
 def pad(shown: str, width: int) -> str:
-    """The text with blanks after it, so that it takes `room` columns."""
+    """The text with blanks after it, so that it takes `width` columns."""
     return shown + " " * (width - width_of(shown))
 
 

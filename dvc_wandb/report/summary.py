@@ -19,7 +19,7 @@ class OutRow:
 
 
 def rows(registry: MirroredProject, executions: list[Execution]) -> list[OutRow]:
-    """One row an output, `version` None where the registry lacks it."""
+    """One row per output; its version is None if the registry lacks it."""
     return [
         OutRow(execution.stage, out.path, out.md5 or "", registry.version_name(out))
         for execution in executions

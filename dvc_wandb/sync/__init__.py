@@ -1,1 +1,1 @@
-"""Both sides: compares dvc.lock with the registry, logs what is missing there, proves the two equal."""
+"""Both sides: compares dvc.lock with the registry, logs what the registry lacks, proves the two equal."""

@@ -1,4 +1,4 @@
-"""Makes the registry agree with the locks of the past: each execution as its run, at the first commit that has it."""
+"""Mirrors the locks of past commits: each execution as a run, at the first commit that has it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dvc_wandb.sync.locks import exclusive
 from dvc_wandb.sync.mirror import NotMirrored
 from dvc_wandb.sync.mirrored_project import MirroredProject
 
-BATCH_SIZE = 100  # revisions that the registry is asked for together
+BATCH_SIZE = 100  # revisions per query
 
 
 def mirror_revisions(
@@ -27,9 +27,9 @@ def mirror_revisions(
     revisions: list[Revision],
     runs: mirror.RunCounter,
 ) -> list[NotMirrored]:
-    """Mirror what the locks of `revisions` hold, in their order; an execution belongs to the first that has it.
+    """Mirror the locks of `revisions`, in their order. An execution belongs to the first revision that has it.
 
-    The registry is asked for many revisions at once, and only one that it lacks something of is opened with DVC.
+    Queries the registry for many revisions at once, and opens with DVC only those that it lacks something of.
     """
     with exclusive(pipeline.root, "mirror"):
         mirror.finish_killed_run(pipeline, connection)
@@ -55,7 +55,7 @@ def mirror_revisions(
 
 @dataclass(frozen=True)
 class _NewContents:
-    """What a revision's locks hold that those before it don't; `at` is its place among the revisions."""
+    """What a revision's locks have that earlier ones lack; `number` counts the revisions from 1."""
 
     number: int
     revision: Revision
@@ -63,11 +63,11 @@ class _NewContents:
     added: list[Content]
 
     def sources(self) -> list[Content]:
-        """What no stage makes."""
+        """The contents that no stage makes."""
         return mirror.source_contents(self.executions, self.added)
 
     def forget(self, registry: MirroredProject) -> None:
-        """Let it be asked for again: another mirror may have made it up meanwhile."""
+        """Drop it all from the cache: another process may have mirrored it since."""
         registry.forget(self.sources())
         for execution in self.executions:
             registry.forget(execution.outs, execution)
@@ -76,7 +76,7 @@ class _NewContents:
 def _batches(
     pipeline: Pipeline, revisions: list[Revision], failures: list[NotMirrored]
 ) -> Iterator[list[_NewContents]]:
-    """What `revisions` hold, many at a time; those that DVC can't read are added to `left`."""
+    """The new contents of `revisions`, in batches. Adds those that DVC can't read to `failures`."""
     seen: set[str | Content] = set()
     lock_cache = LockCache(pipeline)
     for start in range(0, len(revisions), BATCH_SIZE):
@@ -94,7 +94,7 @@ def _batches(
 
 
 def _is_mirrored(pipeline: Pipeline, registry: MirroredProject, new: _NewContents) -> bool:
-    """Whether the registry holds all of it; says so without a question where all was loaded."""
+    """Whether the registry has all of it; needs no query if all was loaded."""
     sources = (one for one in new.sources() if one.md5)
     return not any(compare.content_drifts(pipeline, registry, one, read_manifests=False) for one in sources) and all(
         next(compare.execution_drifts(pipeline, registry, one, read_manifests=False), None) is None
@@ -105,9 +105,9 @@ def _is_mirrored(pipeline: Pipeline, registry: MirroredProject, new: _NewContent
 def move_latest(
     pipeline: Pipeline, connection: RegistryConnection, registry: MirroredProject, executions: list[Execution]
 ) -> None:
-    """Put the alias `latest` on what dvc.lock has now: an older version that was logged after it took it away."""
+    """Put the alias `latest` on the outs of today's dvc.lock: older versions, logged later, took it."""
     outs = [out for execution in executions for out in execution.outs]
-    registry.forget(outs)  # what was known of their aliases is from before
+    registry.forget(outs)  # their aliases have changed
     registry.load(outs)
     for out in outs:
         version = registry.version_of(out)

@@ -1,7 +1,7 @@
-"""Holds dvc.lock against the registry: every out's files and md5s, every edge, every link. Changes nothing.
+"""Compares dvc.lock with the registry: the files and md5s of every out, every edge, every link. Changes nothing.
 
-`mirror` asks the same questions to find what it has to make up; `prove` says whether the manifests are read even where
-a version's digest tells what it holds.
+`verify` reports the differences, `mirror` mends them. With `read_manifests`, as `verify` does, a version's manifest is
+read even if its digest is right.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.sync.mirrored_project import MirroredProject
 
 MIRROR_COMMAND = "dvc-wandb mirror"
-MAX_NAMED = 5  # files that are named one by one
+MAX_NAMED = 5  # names in a sentence
 
 
 @dataclass(frozen=True)
 class Drift:
-    """One difference: what it is, what either side says, and the command that mends it."""
+    """One difference: what it is, what each side has, and the command that mends it."""
 
     what: str
     where: str
@@ -39,7 +39,7 @@ class Drift:
 
 
 def load(registry: MirroredProject, executions: list[Execution], added: Iterable[Content] = ()) -> None:
-    """Ask the registry for all that the comparison needs, at once."""
+    """Load all that the comparison needs from the registry, at once."""
     contents = [content.versioned for one in executions for content in (*one.deps, *one.outs) if content.md5]
     registry.load([*contents, *added], executions)
 
@@ -47,7 +47,7 @@ def load(registry: MirroredProject, executions: list[Execution], added: Iterable
 def execution_drifts(
     pipeline: Pipeline, registry: MirroredProject, execution: Execution, read_manifests: bool
 ) -> Iterator[Drift]:
-    """What differs in one execution's outs, edges and links; its dependencies' bytes are their makers' matter."""
+    """The differences in an execution's outs, edges and links. Its deps are compared as outs of other stages."""
     for out in execution.outs:
         yield from content_drifts(pipeline, registry, out, read_manifests, execution)
     yield from _run_drifts(pipeline, registry, execution)
@@ -61,7 +61,7 @@ def content_drifts(
     read_manifests: bool,
     execution: Execution | None = None,
 ) -> list[Drift]:
-    """What differs between `content` and the version that should mirror it."""
+    """The differences between `content` and the version that mirrors it."""
     version = registry.version_of(content)
     lock_side = f"{content.path} at {content.md5}"
     if version is None:
@@ -77,13 +77,13 @@ def content_drifts(
     difference = _file_differences(content, expected, actual, version)
     if not difference:
         return []
-    is_tampered = digest_of(actual) != version.digest  # a store that was changed behind the registry's back
+    is_tampered = digest_of(actual) != version.digest  # somebody changed the store itself
     command = f"delete {version.name} in the registry, then {MIRROR_COMMAND}" if is_tampered else MIRROR_COMMAND
     return [Drift("other files", content.path, lock_side, f"{version.name}: {difference}", command)]
 
 
 def expected_files(pipeline: Pipeline, content: Content) -> dict[str, ManifestEntry] | None:
-    """The manifest that a version of `content` has beside its views; None where no list of a folder is at hand."""
+    """The manifest of a version of `content`, without views; None if a folder's list of files is nowhere."""
     if content.kind == "reference":
         return {reference_name(content): ManifestEntry(str(content.md5), content.path)}
     listing = pipeline.listing(content)
@@ -96,7 +96,7 @@ def reference_name(content: Content) -> str:
 
 
 def digest_of(files: dict[str, ManifestEntry]) -> str:
-    """The digest that W&B gives to a version with these files."""
+    """W&B's digest of a version with these files."""
     md5 = hashlib.md5(b"wandb-artifact-manifest-v1\n")
     for name in sorted(files):
         md5.update(f"{name}:{files[name].digest}\n".encode())
@@ -104,13 +104,13 @@ def digest_of(files: dict[str, ManifestEntry]) -> str:
 
 
 def folder_md5(files: dict[str, ManifestEntry]) -> str:
-    """The md5 that DVC gives to a folder with these files."""
+    """DVC's md5 of a folder with these files."""
     listed = [{"md5": file.md5, "relpath": name} for name, file in sorted(files.items())]
     return hashlib.md5(json.dumps(listed, sort_keys=True).encode()).hexdigest() + ".dir"
 
 
 def differing_runs(registry: MirroredProject, execution: Execution) -> list[str]:
-    """Sentences on outs for which the same command, dependencies and parameters once gave other bytes."""
+    """Sentences on outs that had other bytes in a run with the same command, dependencies and parameters."""
     now = {out.path: out.md5 for out in execution.outs}
     sentences = []
     for run in registry.runs_with_same_inputs(execution):
@@ -122,8 +122,8 @@ def differing_runs(registry: MirroredProject, execution: Execution) -> list[str]
 def _file_differences(
     content: Content, expected: dict[str, ManifestEntry] | None, actual: dict[str, ManifestEntry], version: Version
 ) -> str:
-    """How the files of a version differ from what dvc.lock has, in words; nothing where they don't."""
-    if expected is None:  # only the md5 of the list is known here: DVC's own way from files to that md5
+    """How the files of a version differ from dvc.lock, in words; "" if they don't."""
+    if expected is None:  # the list of files is nowhere, so compare its md5
         if version.dvc.get("views"):
             return "the list of the folder's files is nowhere on this machine to hold its files against"
         return "" if folder_md5(actual) == content.md5 else f"its files give {folder_md5(actual)}"
@@ -141,7 +141,7 @@ def _file_differences(
 
 
 def _run_drifts(pipeline: Pipeline, registry: MirroredProject, execution: Execution) -> list[Drift]:
-    """What the runs that stand for `execution` lack, and what they use that DVC doesn't know."""
+    """What the runs of `execution` lack, and the inputs that DVC doesn't know."""
     lock_side = f"{execution.stage}, execution {execution.key}"
     runs = registry.runs(execution)
     if not runs:
@@ -161,7 +161,7 @@ def _run_drifts(pipeline: Pipeline, registry: MirroredProject, execution: Execut
 
 
 def _missing_edges(registry: MirroredProject, execution: Execution, run: ExecutionRun) -> list[tuple[str, str]]:
-    """The edges of `execution` that `run` lacks, among contents that have a version."""
+    """The edges of `execution` that `run` lacks, among contents with a version."""
     edges = []
     for verb, contents, mirrored in (("uses", execution.deps, run.inputs), ("makes", execution.outs, run.outputs)):
         for content in contents:
@@ -184,7 +184,7 @@ def unknown_inputs(pipeline: Pipeline, registry: MirroredProject, execution: Exe
 
 
 def _is_used_in_part(registry: MirroredProject, content: Content, edges: dict[str, str]) -> bool:
-    """Whether a dependency on a part of a folder is met by another version of that folder, with the same part."""
+    """Whether the run uses another version of the folder, with the same part."""
     if content.folder_out is None:
         return False
     name = content.path.removeprefix(f"{content.folder_out.path}/")
@@ -197,7 +197,7 @@ def _is_used_in_part(registry: MirroredProject, content: Content, edges: dict[st
 
 
 def _link_drifts(registry: MirroredProject, execution: Execution) -> list[Drift]:
-    """The registered models that `meta.wandb.links` names and that lack the version."""
+    """The registered models in `meta.wandb.links` that lack the version."""
     drifts = []
     for path, target in (execution.meta.get("links") or {}).items():
         dep = next((dep for dep in execution.deps if dep.path == path), None)
@@ -209,7 +209,7 @@ def _link_drifts(registry: MirroredProject, execution: Execution) -> list[Drift]
 
 
 def _describe_missing_version(registry: MirroredProject, content: Content, execution: Execution | None) -> str:
-    """What is known of a version that has no content alias."""
+    """That no version has the content alias, and which one has lost it, if that is known."""
     nothing = f"{content.artifact} has no version with the alias {content.alias}"
     for run in registry.runs(execution) if execution else []:
         for name in run.outputs.values():
@@ -223,6 +223,6 @@ def _base64(md5: str) -> str:
 
 
 def first_few(names: list[str]) -> str:
-    """The first of many, and how many more there are."""
+    """The first few names, and how many more there are."""
     more = f", and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
     return ", ".join(names[:MAX_NAMED]) + more

@@ -1,4 +1,4 @@
-"""The bytes of a model by their md5: from the workspace, DVC's cache or the registry; never others."""
+"""Finds a model by its md5: in the workspace, DVC's cache or the registry."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from dvc_wandb.project.pipeline import Pipeline
 
 
 def find_model(pipeline: Pipeline, target: str, md5: str, connect: Callable[[], Any]) -> Path:
-    """Where a file with this md5 lies; downloaded from the registered model `target` where DVC doesn't have it.
+    """The path of a file with this md5. Downloads it from the registered model `target` if DVC doesn't have it.
 
-    `connect` makes the SDK ready. Raises DvcWandbError where nothing has these bytes.
+    `connect` prepares the SDK. Raises DvcWandbError if nothing has these bytes.
     """
     outs = (pipeline.root / out.path for execution in pipeline.locked() for out in execution.outs if out.md5 == md5)
     for path in (*outs, cache.object_path(pipeline, md5)):
@@ -33,7 +33,7 @@ def find_model(pipeline: Pipeline, target: str, md5: str, connect: Callable[[], 
 
 
 def _download(target: str, md5: str) -> Path:
-    """The file of the version that mirrors it, checked."""
+    """Download the file from the version with this content, and check it."""
     api, name = public_api(), f"{target}:{content_alias.make(md5)}"
     if not api.artifact_exists(name):
         raise DvcWandbError(f"the registry has no version of {target} with these bytes")

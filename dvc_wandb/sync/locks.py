@@ -1,4 +1,4 @@
-"""One process at a time, of all that share a registry on this machine or a project."""
+"""File locks between the processes that share a project, or an embedded registry."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from dvc_wandb.project.settings import tmp_folder
 
 @contextlib.contextmanager
 def exclusive(root: Path, work: str) -> Iterator[None]:
-    """No other process does the same `work` meanwhile; the kernel lets go however we end.
+    """Hold the lock for `work`. The kernel releases it however the process ends.
 
-    Clones that share an embedded registry take turns, so do experiments in temporary folders: equal contents that are
-    logged at one time would become two versions.
+    Clones that share an embedded registry use one lock, and so do experiments in temporary folders: two processes that
+    log equal contents at the same time would make two versions.
     """
     from filelock import FileLock
 

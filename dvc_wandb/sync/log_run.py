@@ -1,9 +1,9 @@
-"""Writes one stage execution into an open W&B run: the same for a stage that runs and for one made up later.
+"""Writes an execution to an open W&B run: for a stage that runs now, and for one that is mirrored later.
 
     dependencies → use_artifact      outputs → log_artifact      registered models → link_artifact
 
-A run that holds all of its execution carries the tag `dvc-<key>`: set last, so that what was interrupted is
-seen and made up.
+A run that mirrors all of its execution has the tag `dvc-<key>`. The tag is set last, so `mirror` sees an interrupted
+run and completes it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def config(execution: Execution) -> dict[str, Any]:
-    """The run's config: the stage's parameters, and what DVC knows of the execution under `dvc`."""
+    """The run's config: the stage's parameters, and under `dvc` its command, dependencies and outputs."""
     nested: dict[str, Any] = {}
     top_level_keys = {key.partition(".")[0] for key in execution.params.get("params.yaml", {})}
     for file, values in execution.params.items():
@@ -49,7 +49,7 @@ def config(execution: Execution) -> dict[str, Any]:
 
 
 def init_arguments(execution: Execution) -> dict[str, Any]:
-    """What `wandb.init` is told of an execution: the run's name, job type, notes, group and config."""
+    """The arguments of `wandb.init` for an execution: name, job type, notes, group and config."""
     return {
         "name": execution.stage,
         "job_type": execution.job_type,
@@ -60,7 +60,7 @@ def init_arguments(execution: Execution) -> dict[str, Any]:
 
 
 def use_inputs(run: wandb.Run, execution: Execution, skip: Iterable[str] = ()) -> None:
-    """Declare the dependencies as the run's inputs, each found by its content alias; not those at the paths `known`."""
+    """Declare the dependencies as the run's inputs, each by its content alias, without the paths in `skip`."""
     collections = execution.meta.get("uses") or {}
     for dep in execution.deps:
         if dep.path not in skip:
@@ -68,12 +68,12 @@ def use_inputs(run: wandb.Run, execution: Execution, skip: Iterable[str] = ()) -
 
 
 def log_outputs(run: wandb.Run, pipeline: Pipeline, execution: Execution) -> None:
-    """Log the outputs, link and describe them; returns when the registry has them all."""
+    """Log the outputs, links, metrics and media. Returns when the registry has them all."""
     log_contents(run, pipeline, execution.outs, execution.meta.get("views"))
     link(run, execution)
     makers = (media.summary, media.pictures, media.tables)
     values = {name: value for make in makers for name, value in make(pipeline, execution).items()}
-    logged = dict(run.summary)  # an interrupted mirror may have logged them
+    logged = dict(run.summary)  # by an interrupted mirror
     values = {name: value for name, value in values.items() if name not in logged}
     if values:
         run.log(values)
@@ -81,7 +81,7 @@ def log_outputs(run: wandb.Run, pipeline: Pipeline, execution: Execution) -> Non
 
 
 def link(run: wandb.Run, execution: Execution) -> None:
-    """Link dependencies to the registered models that `meta.wandb.links` names."""
+    """Link dependencies to the registered models in `meta.wandb.links`."""
     for path, target in (execution.meta.get("links") or {}).items():
         dep = next((dep for dep in execution.deps if dep.path == path), None)
         if dep is None:
@@ -91,12 +91,12 @@ def link(run: wandb.Run, execution: Execution) -> None:
 
 
 def mark_complete(run: wandb.Run, execution: Execution) -> None:
-    """Say that the run holds all of `execution`."""
+    """Tag the run: it mirrors all of `execution`."""
     run.tags = tuple(dict.fromkeys([*(run.tags or ()), execution.inputs_tag, execution.tag]))
 
 
 def files_of(pipeline: Pipeline, content: Content) -> dict[str, Path]:
-    """The files of `content` by name; raises DvcWandbError where bytes aren't at hand, or the SDK refuses a name."""
+    """The files of `content` by name. Raises DvcWandbError if bytes are missing, or the SDK refuses a name."""
     files = {} if content.kind == "reference" else pipeline.files(content)
     for name in files:
         on_windows = PureWindowsPath(name)
@@ -109,7 +109,7 @@ def files_of(pipeline: Pipeline, content: Content) -> dict[str, Path]:
 
 
 def log_contents(run: wandb.Run, pipeline: Pipeline, contents: Iterable[Content], views: str | None = None) -> None:
-    """Log each of `contents` as a version under its content alias, all uploads at once, and wait for them."""
+    """Log each of `contents` as a version with its content alias. Uploads them together, and waits."""
     artifacts = [(_make_artifact(pipeline, content, views), content.alias) for content in contents if content.md5]
     with exclusive(pipeline.root, "logs"):
         metadata_of_each = [artifact.metadata for artifact, _ in artifacts]
@@ -124,7 +124,7 @@ def log_contents(run: wandb.Run, pipeline: Pipeline, contents: Iterable[Content]
 
 
 def _make_artifact(pipeline: Pipeline, content: Content, views: str | None) -> wandb.Artifact:
-    """The files of `content`, byte for byte under their own names, and beside them its views for people."""
+    """An artifact with the files of `content`, byte for byte, and its views."""
     import wandb
 
     artifact = wandb.Artifact(content.artifact, content.type, description=content.desc or None)
@@ -140,7 +140,7 @@ def _make_artifact(pipeline: Pipeline, content: Content, views: str | None) -> w
 
 
 def _add_files(artifact: wandb.Artifact, pipeline: Pipeline, content: Content) -> None:
-    """Add the files of `content`; raises DvcWandbError where one isn't what dvc.lock says."""
+    """Add the files of `content`. Raises DvcWandbError if one doesn't have the md5 of dvc.lock."""
     files = files_of(pipeline, content)
     expected = expected_files(pipeline, content) or {}
     for name, path in files.items():
@@ -151,15 +151,15 @@ def _add_files(artifact: wandb.Artifact, pipeline: Pipeline, content: Content) -
 
 
 def _add_reference(artifact: wandb.Artifact, content: Content) -> None:
-    """Add what lies outside of the project by its address, with what dvc.lock knows of its content as the digest."""
+    """Add a reference to what is outside of the project; its digest is what dvc.lock has."""
     name = reference_name(content)
-    (entry,) = artifact.add_reference("dvc:reference", name, checksum=False)  # an address that the SDK doesn't look at
+    (entry,) = artifact.add_reference("dvc:reference", name, checksum=False)  # a URL of which the SDK makes no request
     artifact.remove(entry)
     artifact.manifest.add_entry(entry.model_copy(update={"ref": content.path, "digest": str(content.md5)}))
 
 
 def _add_views(artifact: wandb.Artifact, pipeline: Pipeline, content: Content, views: str) -> str:
-    """Add the tables and pictures that the function `views` makes; a digest that tells them from files of DVC's."""
+    """Add the tables and pictures that the function `views` makes. Returns a digest of them."""
     files = set(artifact.manifest.entries)
     for name, value in media.call_project_function(views, pipeline, pipeline.locate(content)).items():
         artifact.add(value, name)

@@ -1,6 +1,6 @@
-"""What W&B shows of DVC's metrics and plots: the same numbers, curves and pictures on both sides.
+"""DVC's metrics and plots as W&B's summary, history, pictures and tables.
 
-A file that can't be read as one is mirrored like every other, and shown as nothing more.
+A file that can't be read as one of these is mirrored all the same, and not shown.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.pipeline import Pipeline
 
 PICTURES = {".png", ".jpg", ".jpeg", ".gif"}
-MAX_PICTURES = 100  # pictures that a run shows at most; its artifacts hold them all
+MAX_PICTURES = 100  # pictures in a run; its artifacts have them all
 STEPS = ("step", "epoch")  # a table whose first column is one of these is a history
 
 
@@ -36,9 +36,9 @@ def summary(pipeline: Pipeline, execution: Execution) -> dict[str, Any]:
 
 
 def history(pipeline: Pipeline, execution: Execution) -> list[dict[str, Any]]:
-    """The rows of the plots that hold a training's history, named as W&B's Keras callback names them.
+    """The rows of a training's history, with the names of W&B's Keras callback.
 
-    Tables of a folder are named after their files. What several tables say of one step is one row.
+    In a folder, a table's columns are named after its file. All tables' values of one step are one row.
     """
     all_tables = [(out, name, _read_table(path)) for out, name, path in _plot_files(pipeline, execution)]
     tables = [
@@ -64,7 +64,7 @@ def history(pipeline: Pipeline, execution: Execution) -> list[dict[str, Any]]:
 
 
 def _column(out: Content, name: str, first: str, column: str, is_shared: bool = False) -> str:
-    """What W&B knows a column as; where `others` would have the same name, one that tells where its table lies."""
+    """The name of a column in W&B. With `is_shared` it has the table's path: other tables have the same column."""
     if column == first or not (out.is_folder or is_shared):
         return f"{first}/{column}"
     path = PurePosixPath(out.path, name) if out.is_folder else PurePosixPath(out.path)
@@ -73,7 +73,7 @@ def _column(out: Content, name: str, first: str, column: str, is_shared: bool = 
 
 
 def _plot_files(pipeline: Pipeline, execution: Execution) -> Iterator[tuple[Content, str, Path]]:
-    """The files of the plots of `execution`: the out, the file's name within it, and where it lies."""
+    """The plots of `execution`: the out, the file's name in it, and its path."""
     for out in execution.outs:
         if out.kind == "plots":
             root = pipeline.locate(out)
@@ -109,10 +109,9 @@ def pictures(pipeline: Pipeline, execution: Execution) -> dict[str, Any]:
 
 
 def tables(pipeline: Pipeline, execution: Execution) -> dict[str, Any]:
-    """The tables of what `execution` read and made, by name: from the function that `meta.wandb.tables` names.
+    """The tables that the function in `meta.wandb.tables` makes, by name; none if bytes are missing.
 
-    It is called with a function that finds a dependency or an output by its file's name. There are none where bytes are
-    gone; raises DvcWandbError where the function fails.
+    Its argument is a function that finds a dependency or an output by file name. Raises DvcWandbError if it fails.
     """
 
     def locate(name: str) -> Path:
@@ -126,12 +125,12 @@ def tables(pipeline: Pipeline, execution: Execution) -> dict[str, Any]:
 
 
 def call_project_function(reference: str, pipeline: Pipeline, argument: Any) -> dict[str, Any]:
-    """What the project's own function `named` makes; nothing where today's can't show an old commit's data.
+    """What the project's function `reference`, MODULE:NAME, returns; {} if it fails with the data of an old commit.
 
-    Raises DvcWandbError where it fails, MissingContentError where the bytes that it asks for are gone.
+    Raises DvcWandbError if it fails, MissingContentError if bytes are missing.
     """
     module, _, function_name = str(reference).partition(":")
-    if str(pipeline.root) not in sys.path:  # at its end: no file of the project hides a package that is installed
+    if str(pipeline.root) not in sys.path:  # at the end, so that no file of the project hides an installed package
         sys.path.append(str(pipeline.root))
     try:
         result = getattr(importlib.import_module(module), function_name)(argument)

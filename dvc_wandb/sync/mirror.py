@@ -1,8 +1,8 @@
-"""Makes the registry agree with dvc.lock: for stages that DVC never ran here, or ran while it was away.
+"""Makes the registry agree with dvc.lock: for stages that ran elsewhere, or without the registry.
 
-Idempotent: what is there is left alone. A run made here has an id made from its execution's content, so that an
-interrupted mirror goes on in the same run. A run that lacks something is gone on with; one that uses what DVC doesn't
-know no longer stands for the execution, and another is made.
+Idempotent: leaves alone what is there. A run's id is made from its execution's content, so an interrupted mirror
+resumes the same run. A run that lacks something is completed. A run with an input that DVC doesn't know loses its tag,
+and another run is made.
 """
 
 from __future__ import annotations
@@ -31,8 +31,7 @@ from dvc_wandb.sync.mirrored_project import MirroredProject
 if TYPE_CHECKING:
     import wandb
 
-# A run that is made up says nothing of the machine that made it up: its packages, its load and its terminal are not
-# those of the execution.
+# Record nothing of this machine: its packages, load and terminal are not those of the execution.
 RUN_SETTINGS: dict[str, Any] = {
     "console": "off",
     "disable_git": True,
@@ -43,12 +42,12 @@ RUN_SETTINGS: dict[str, Any] = {
 }
 
 
-MAX_RUNS = 50  # that the SDK's helper process may hold on to
+MAX_RUNS = 50  # after which the SDK's service process is restarted
 
 
 @dataclass(frozen=True)
 class NotMirrored:
-    """A stage or a source that could not be mirrored, and why."""
+    """A stage or a source that could not be mirrored, and why not."""
 
     name: str
     why: str
@@ -56,12 +55,12 @@ class NotMirrored:
 
 @dataclass
 class RunCounter:
-    """The runs that a process makes one after the other. The SDK's helper process keeps some 4 MB of each."""
+    """Counts the runs of this process. The SDK's service process keeps some 4 MB of each."""
 
     count: int = 0
 
     def increment(self) -> None:
-        """Start the helper anew after some runs; none may be open."""
+        """Count a run. Restarts the service process after some; no run may be open."""
         self.count += 1
         if self.count >= MAX_RUNS:
             import wandb
@@ -94,9 +93,9 @@ def mirror_executions(
             print(f"mirroring {execution.stage} … ({at} of {len(executions)})", file=sys.stderr, flush=True)
             try:
                 _mirror_execution(pipeline, connection, registry, execution, experiment)
-            except RegistryUnavailableError:  # no run can be opened: the same holds for every other
+            except RegistryUnavailableError:  # the other stages would fail too
                 raise
-            except Exception as error:  # one stage that can't be mirrored is no reason to leave the others
+            except Exception as error:  # go on with the other stages
                 connection.check()
                 failures.append(NotMirrored(execution.stage, error_reason(error)))
             registry.forget(execution.outs, execution)
@@ -109,7 +108,7 @@ def mirror_executions(
 
 
 def source_contents(executions: list[Execution], added: Iterable[Content]) -> list[Content]:
-    """What `executions` read and none of them makes, and what was `added` by hand."""
+    """The dependencies of `executions` that none of them makes, and the `added` files."""
     outs = {out for execution in executions for out in execution.outs}
     deps = (dep.versioned for execution in executions for dep in execution.deps)
     return [*(one for one in deps if one not in outs), *added]
@@ -118,7 +117,7 @@ def source_contents(executions: list[Execution], added: Iterable[Content]) -> li
 def mirror_sources(
     pipeline: Pipeline, connection: RegistryConnection, registry: MirroredProject, contents: Iterable[Content]
 ) -> list[NotMirrored]:
-    """Log those of `contents` that no stage makes (code, files added by hand), so that every edge has two ends."""
+    """Log `contents` that no stage makes: code, and files added by hand. So every edge has two ends."""
     with exclusive(pipeline.root, "mirror"):
         finish_killed_run(pipeline, connection)
         return _mirror_sources(pipeline, connection, registry, contents)
@@ -147,9 +146,9 @@ def _mirror_sources(
 def _log_sources(
     pipeline: Pipeline, connection: RegistryConnection, sources: list[Content], batch: list[Content]
 ) -> list[NotMirrored]:
-    """Log `sources` in the run of the `batch` that they are from, which is the same when an interrupted mirror goes on.
+    """Log `sources` in one run, whose id is made from their `batch`, so an interrupted mirror resumes it.
 
-    Where that fails, in a run each, so that one which can't be logged is alone in it.
+    If that fails, log each in its own run, so that only the one which can't be logged fails.
     """
     names = "".join(sorted(f"{source.path}:{source.md5}\n" for source in batch))
     key = hashlib.md5(names.encode()).hexdigest()[:16]
@@ -173,9 +172,9 @@ def _mirror_execution(
     execution: Execution,
     experiment: str | None,
 ) -> None:
-    """Make one run hold all of `execution`: one that does in part, else a new one.
+    """Mirror all of `execution` in one run: complete an existing one, or create a new one.
 
-    Raises DvcWandbError, once the rest is mirrored, where bytes are nowhere to be had.
+    If bytes are missing, mirrors the rest, then raises DvcWandbError.
     """
     complete = []
     for run in registry.runs(execution):
@@ -195,7 +194,7 @@ def _mirror_execution(
 def _available_part(
     pipeline: Pipeline, registry: MirroredProject, execution: Execution
 ) -> tuple[Execution, list[DvcWandbError]]:
-    """What of `execution` can be mirrored (outs whose bytes are somewhere, deps that have a version), and what not."""
+    """The part of `execution` that can be mirrored: outs with bytes, deps with a version. And errors for the rest."""
     errors: list[DvcWandbError] = []
     outs = []
     for out in execution.outs:
@@ -209,7 +208,7 @@ def _available_part(
     if not errors:
         return execution, errors
     links = {path: to for path, to in execution.meta.get("links", {}).items() if path in {dep.path for dep in deps}}
-    meta = {**execution.meta, "links": links, "tables": None}  # a table is of all that it needs, or there is none
+    meta = {**execution.meta, "links": links, "tables": None}  # a table needs all of its data
     return replace(execution, outs=tuple(outs), deps=tuple(deps), meta=meta), errors
 
 
@@ -221,7 +220,7 @@ def _create_run(
     available: Execution,
     experiment: str | None,
 ) -> None:
-    """Make a run for `execution` with what is `at_hand` of it."""
+    """Create a run for `execution` with the `available` part of it."""
     used_ids = {one.id for one in registry.runs_with_same_inputs(execution)}
     name = f"{_slug(execution.stage)[:90]}-{execution.key}"
     run_id = next(one for one in (name, *(f"{name}-{n}" for n in range(2, 100))) if one not in used_ids)
@@ -229,7 +228,7 @@ def _create_run(
     with _run(pipeline, connection, run_id, pipeline.commit, **arguments) as run:
         log_run.use_inputs(run, available)
         rows = media.history(pipeline, available)
-        for row in rows[run.step :]:  # an interrupted mirror has logged the first ones
+        for row in rows[run.step :]:  # an interrupted mirror logged the first ones
             run.log(row)
         log_run.log_outputs(run, pipeline, available)
         if available == execution:
@@ -245,7 +244,7 @@ def _complete_run(
     available: Execution,
     existing: ExecutionRun,
 ) -> None:
-    """Give a run what it lacks of an execution, as far as it is `at_hand`."""
+    """Add to a run what it lacks of the `available` part of an execution."""
     drifted = [
         out
         for out in available.outs
@@ -262,7 +261,7 @@ def _complete_run(
 
 
 def _remove_tag(connection: RegistryConnection, existing: ExecutionRun, execution: Execution) -> None:
-    """Take the tag off a run that uses what DVC doesn't know: it no longer stands for `execution`."""
+    """Remove the tag of `execution` from a run with an input that DVC doesn't know."""
     run = public_api().run(f"{connection.path}/{existing.id}")
     run.tags = [name for name in run.tags if name != execution.tag]  # pyright: ignore[reportAttributeAccessIssue]
     run.update()
@@ -272,9 +271,9 @@ def _remove_tag(connection: RegistryConnection, existing: ExecutionRun, executio
 def _run(
     pipeline: Pipeline, connection: RegistryConnection, run_id: str, commit: str | None = None, **arguments: Any
 ) -> Iterator[wandb.Run]:
-    """A run of its own beside the one that a stage may have open; an interrupted one is gone on with.
+    """Open a run, beside the one that a stage may have open. Resumes an interrupted one.
 
-    Without a `commit` it keeps the one that it was made at.
+    Without a `commit` it keeps the one it has.
     """
     settings = {**RUN_SETTINGS, **({"git_commit": commit} if commit else {})}
     open_run_file = _open_run_file(pipeline, connection)
@@ -292,12 +291,12 @@ def _run(
 
 
 def finish_killed_run(pipeline: Pipeline, connection: RegistryConnection) -> None:
-    """Finish the run that a killed mirror left open. What it holds may be whole: nothing else would come back to it."""
+    """Finish the run that a killed mirror left open. If it is complete, nothing else would resume it."""
     open_run_file = _open_run_file(pipeline, connection)
     if not open_run_file.exists():
         return
     start_sdk()
-    with contextlib.suppress(ValueError):  # killed before there was a project
+    with contextlib.suppress(ValueError):  # killed before the project existed
         if any(
             run.state != "finished" for run in public_api().runs(connection.path, {"name": open_run_file.read_text()})
         ):
@@ -307,7 +306,7 @@ def finish_killed_run(pipeline: Pipeline, connection: RegistryConnection) -> Non
 
 
 def _open_run_file(pipeline: Pipeline, connection: RegistryConnection) -> Path:
-    """The file that names the run which a mirror has open, while it has."""
+    """The file with the id of the run that a mirror has open."""
     project_digest = hashlib.md5(connection.project_url.encode()).hexdigest()[:8]
     return tmp_folder(pipeline.root) / f"mirror-{project_digest}.run"
 

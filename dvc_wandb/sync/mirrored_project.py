@@ -1,4 +1,4 @@
-"""What the registry holds of a pipeline, looked up by the contents and executions of its locks."""
+"""Finds versions and runs by the contents and executions of dvc.lock."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from dvc_wandb.project.lock import Content, Execution
 
 
 class MirroredProject(RegistryProject):
-    """One project of the registry, in DVC's terms: content aliases name versions, the executions' tags name runs."""
+    """One project of the registry, in DVC's terms."""
 
     def load(self, contents: Iterable[Content], executions: Iterable[Execution] = ()) -> None:
-        """Ask for all of these at once; what is known already is not asked for."""
+        """Load all of these at once, save those that are cached."""
         self.load_named(
             [content.version_name for content in contents],
             [tag for execution in executions for tag in (execution.tag, execution.inputs_tag)],
         )
 
     def forget(self, contents: Iterable[Content], execution: Execution | None = None) -> None:
-        """These were changed just now: ask again next time."""
+        """Drop these from the cache: they have changed."""
         tags = (execution.tag, execution.inputs_tag) if execution else ()
         self.forget_named([content.version_name for content in contents], tags)
 
     def version_of(self, content: Content) -> Version | None:
-        """The version under the content alias of `content`, whatever it holds; None where there is none."""
+        """The version with the content alias of `content`; None if there is none."""
         return self.version_named(content.version_name)
 
     def version_name(self, content: Content) -> str | None:
-        """The name of the version that mirrors `content`, such as `mnist_model:v3`; None where there is none."""
+        """The name of that version, such as `mnist_model:v3`; None if there is none."""
         version = self.version_of(content)
         return version.name if version else None
 
     def runs(self, execution: Execution) -> list[ExecutionRun]:
-        """The runs that hold all of `execution`."""
+        """The runs that mirror all of `execution`."""
         return self.runs_tagged(execution.tag)
 
     def runs_with_same_inputs(self, execution: Execution) -> list[ExecutionRun]:

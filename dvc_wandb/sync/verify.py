@@ -21,7 +21,7 @@ from dvc_wandb.sync.mirrored_project import MirroredProject
 
 @dataclass
 class VerifyReport:
-    """What was compared, and what differs. `notes` are no differences between the two sides."""
+    """What was compared, and what differs. `notes` don't count as differences."""
 
     stages: int = 0
     edges: int = 0
@@ -41,7 +41,7 @@ def compare_all(
     added: Iterable[Content] = (),
     deep: bool = False,
 ) -> VerifyReport:
-    """Hold all of `executions`, and what was `added` by hand, against the registry."""
+    """Compare all of `executions` and the `added` files with the registry."""
     report = VerifyReport(stages=len(executions))
     if stages_never_run := pipeline.never_run():
         report.notes.append(f"dvc.lock has nothing of {compare.first_few(stages_never_run)}; `dvc repro` fills it.")
@@ -67,7 +67,7 @@ def compare_all(
 
 
 def _contents(executions: list[Execution], added: Iterable[Content]) -> list[Content]:
-    """All that has a version of its own, each once."""
+    """All contents with a version of their own, each once."""
     contents = [one.versioned for execution in executions for one in (*execution.deps, *execution.outs)]
     return [one for one in dict.fromkeys([*contents, *added]) if one.md5]
 
@@ -78,7 +78,7 @@ def _contents(executions: list[Execution], added: Iterable[Content]) -> list[Con
 def _production_drifts(
     pipeline: Pipeline, connection: RegistryConnection, registry: MirroredProject, execution: Execution
 ) -> Iterator[Drift]:
-    """The alias `production`, where the record in git doesn't have it."""
+    """The alias `production`, if it isn't on the version that the record in git names."""
     try:
         production = alias.recorded_model(pipeline, execution)
         if production and registry.has_alias(production.registered_model, production.md5, alias.ALIAS):
@@ -100,7 +100,7 @@ def _production_drifts(
 
 
 def _history_notes(pipeline: Pipeline, connection: RegistryConnection, execution: Execution) -> list[str]:
-    """Where git and the registry's activity log tell different histories of production: it can't be mended."""
+    """Notes on differences between git's history of production and the registry's activity log. Nothing mends these."""
     model = alias.recorded_model(pipeline, execution)
     version = registry_state.find_version(model.registered_model) if model else None
     moves = registry_state.alias_moves(connection, version) if version else None
@@ -115,8 +115,8 @@ def _history_notes(pipeline: Pipeline, connection: RegistryConnection, execution
 
 
 def _nondeterminism_notes(pipeline: Pipeline, registry: MirroredProject, execution: Execution) -> list[str]:
-    """Where the same command, dependencies and parameters once gave other bytes, here or elsewhere."""
-    if execution.has_persisted_out:  # it was not given the same: what it made before was another
+    """Notes on outs that once had other bytes from the same command, dependencies and parameters."""
+    if execution.has_persisted_out:  # its earlier output is an input too
         return []
     differences = dict.fromkeys(
         [*compare.differing_runs(registry, execution), *_differing_cached_runs(pipeline, execution)]
@@ -128,7 +128,7 @@ def _nondeterminism_notes(pipeline: Pipeline, registry: MirroredProject, executi
 
 
 def _differing_cached_runs(pipeline: Pipeline, execution: Execution) -> Iterator[str]:
-    """Other outs of the same execution that DVC's run cache knows."""
+    """Other bytes of the same outs in DVC's run cache."""
     now = {out.path: out.md5 for out in execution.outs}
     for entry in cache.cached_runs(pipeline, execution.stage):
         for path, md5 in entry.items():
@@ -142,7 +142,7 @@ def _differing_cached_runs(pipeline: Pipeline, execution: Execution) -> Iterator
 def _verify_deep(
     pipeline: Pipeline, registry: MirroredProject, versions: dict[Version, Content], report: VerifyReport
 ) -> None:
-    """Download and hash every file of `versions`; hash every object of DVC's cache."""
+    """Download and hash every file of `versions`, and hash every object of DVC's cache."""
     for version, content in versions.items():
         report.drifts += _damaged_files(registry, version, content, report)
     names: dict[str, list[str]] = {}
@@ -161,7 +161,7 @@ def _verify_deep(
 def _damaged_files(
     registry: MirroredProject, version: Version, content: Content, report: VerifyReport
 ) -> Iterator[Drift]:
-    """The files of `version` that the registry serves with other bytes than its manifest says."""
+    """The files of `version` whose served bytes don't have the md5 of its manifest."""
     for name, (expected, served) in registry.hash_served_files(version).items():
         report.downloaded += 1
         if served != expected:
@@ -186,7 +186,7 @@ def _corrupted_object(path: Path, md5: str, actual: str, names: list[str]) -> Dr
 
 
 def _object_names(pipeline: Pipeline, content: Content) -> Iterator[tuple[str, str]]:
-    """The objects of DVC's cache that `content` consists of, with names for people."""
+    """The objects of DVC's cache that `content` consists of: (readable name, md5)."""
     yield content.path, str(content.md5)
     if content.is_folder and content.kind != "reference":
         for name, md5 in (pipeline.listing(content) or {}).items():
