@@ -1,4 +1,4 @@
-"""The door: a one-time address or a key lets in, nothing else does; who may only look changes nothing."""
+"""Signing in: a one-time address or a key lets in, nothing else does; who may only look changes nothing."""
 
 from __future__ import annotations
 

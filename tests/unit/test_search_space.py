@@ -15,7 +15,7 @@ from wandb_registry.errors import BadInput, NotSupported
 from wandb_registry.model.sweeps import search_space
 
 
-def space(method: str = "grid", **parameters: Any) -> search_space.Space:
+def space(method: str = "grid", **parameters: Any) -> search_space.SearchSpace:
     return search_space.read(yaml.dump({"method": method, "parameters": parameters}))
 
 

@@ -71,11 +71,11 @@ def _action(group, name: str, text: str, run) -> argparse.ArgumentParser:
 def _in_store(folder: Path, options: argparse.Namespace, run) -> None:
     """Runs an action in one transaction on the store's records. What it says is said when that is on disk."""
     store = open_store(folder)
-    said = io.StringIO()
-    with closing(store.db), store.db.write() as db, redirect_stdout(said):
+    output = io.StringIO()
+    with closing(store.db), store.db.write() as db, redirect_stdout(output):
         run(db, users.OPERATOR, options)
         keep_key(db, folder)
-    print(said.getvalue(), end="")
+    print(output.getvalue(), end="")
 
 
 def _user_add(db: Connection, viewer: Viewer, options: argparse.Namespace) -> None:

@@ -36,10 +36,10 @@ class Connection(sqlite3.Connection):
 
     def row(self, sql: str, **parameters: Any) -> dict[str, Any]:
         """The one row that must be there, such as that of `returning *`."""
-        found = self.one(sql, **parameters)
-        if found is None:
+        row = self.one(sql, **parameters)
+        if row is None:
             raise LookupError(sql)
-        return found
+        return row
 
 
 class Database:
@@ -93,15 +93,15 @@ class Database:
     def _migrate(self, scripts: dict[int, Path]) -> None:
         """Runs the scripts that the store lacks, each in a transaction: another process may be doing the same."""
         latest = max(scripts)
-        while (found := self._writer.value("pragma user_version")) < latest:
+        while (version := self._writer.value("pragma user_version")) < latest:
             with self.write() as db:
-                if db.value("pragma user_version") == found:
-                    for statement in _statements(scripts[found + 1].read_text()):
+                if db.value("pragma user_version") == version:
+                    for statement in _statements(scripts[version + 1].read_text()):
                         db.execute(statement)
-                    db.execute(f"pragma user_version = {found + 1:d}")
-        if found > latest:
+                    db.execute(f"pragma user_version = {version + 1:d}")
+        if version > latest:
             raise RegistryError(
-                f"The store was written by a newer registry (its schema is {found}, this one knows {latest}). "
+                f"The store was written by a newer registry (its schema is {version}, this one knows {latest}). "
                 "Update this checkout, or choose another folder with REGISTRY_DIR."
             )
 

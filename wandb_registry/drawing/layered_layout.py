@@ -129,10 +129,10 @@ def _lower_sources(layer_of: list[int], edges: list[Edge]) -> None:
 
 
 def _successors(count: int, edges: list[Edge]) -> Neighbours:
-    found: Neighbours = [[] for _ in range(count)]
+    neighbours: Neighbours = [[] for _ in range(count)]
     for tail, head in edges:
-        found[tail].append(head)
-    return found
+        neighbours[tail].append(head)
+    return neighbours
 
 
 def _with_lanes(layer_of: list[int], edges: list[Edge]) -> tuple[list[list[int]], dict[Edge, list[int]]]:

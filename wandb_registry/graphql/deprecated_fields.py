@@ -32,14 +32,17 @@ def resolve_artifact_files(row, info, names=None, first=None, after=None):
 @artifact_type.field("artifact")
 def resolve_artifact_of_type(row, info, name):
     db = info.context.db
-    found = artifacts.named(db, {"id": row["project_id"]}, name) if info.context.may_read(row["project_id"]) else None
-    return artifacts.by_id(db, found[1]["artifact_id"]) if found and found[0]["type_id"] == row["id"] else None
+    named = artifacts.named(db, {"id": row["project_id"]}, name) if info.context.may_read(row["project_id"]) else None
+    if named is None:
+        return None
+    collection, membership = named
+    return artifacts.by_id(db, membership["artifact_id"]) if collection["type_id"] == row["id"] else None
 
 
 @artifact_type.field("artifactSequence")
 def resolve_sequence_of_type(row, info, name):
-    found = resolve_collection_of_type(row, info, name)
-    return found if found and found["kind"] == "SEQUENCE" else None
+    collection = resolve_collection_of_type(row, info, name)
+    return collection if collection and collection["kind"] == "SEQUENCE" else None
 
 
 @mutation.field("createArtifactType")

@@ -62,7 +62,7 @@ LARGEST_DOCUMENT = 20_000  # tokens; the SDK's longest has about 1,000
 class PreparedRequest:
     """A document that the schema can answer."""
 
-    answer: Callable[[Context, dict[str, Any]], dict[str, Any]]
+    execute: Callable[[Context, dict[str, Any]], dict[str, Any]]
     changes: bool
     root_fields: frozenset[str]
 
@@ -93,7 +93,7 @@ class Executor:
         try:
             with database.write() if prepared.changes else database.read() as db:
                 return ExecutionResult(
-                    {"data": prepared.answer(Context(viewer, db, self.store, base_url, prepared.changes), variables)}
+                    {"data": prepared.execute(Context(viewer, db, self.store, base_url, prepared.changes), variables)}
                 )
         except Exception as failure:
             error = _readable(failure)
@@ -112,34 +112,36 @@ class Executor:
             reason = errors[0].message if errors else "one operation a request is expected."
             raise BadInput(f"'{name}' is not supported by this registry: {reason}")
         names = limits.check(document)
-        asks_of_schema = not names.isdisjoint(limits.OF_SCHEMA)
+        is_introspection = not names.isdisjoint(limits.OF_SCHEMA)
         return PreparedRequest(
-            answer=self._describe(document) if asks_of_schema else Plan(self.schema, document, operations[0]).answer,
+            execute=self._introspection(document)
+            if is_introspection
+            else Plan(self.schema, document, operations[0]).execute,
             changes=operations[0].operation is OperationType.MUTATION,
             root_fields=names,
         )
 
-    def _describe(self, document: DocumentNode) -> Callable[[Context, dict[str, Any]], dict[str, Any]]:
+    def _introspection(self, document: DocumentNode) -> Callable[[Context, dict[str, Any]], dict[str, Any]]:
         """What older clients ask first: which types and fields there are."""
 
-        def answer(context: Context, variables: dict[str, Any]) -> dict[str, Any]:
+        def execute(context: Context, variables: dict[str, Any]) -> dict[str, Any]:
             result: Any = execute_sync(self.schema, document, context_value=context, variable_values=variables)
             if result.errors:
                 raise result.errors[0]
             return result.data
 
-        return answer
+        return execute
 
 
 def make_schema() -> GraphQLSchema:
     """The schema with its resolvers; a root field that nobody answers says so instead of answering null."""
     definitions = (Path(__file__).parent / "schema.graphql").read_text()
     schema = binding.bind(definitions, [fields for module in MODULES for fields in module.FIELDS])
-    answered = {(fields.type_name, name) for module in MODULES for fields in module.FIELDS for name in fields.resolvers}
+    resolved = {(fields.type_name, name) for module in MODULES for fields in module.FIELDS for name in fields.resolvers}
     schema.type_map["ArtifactCollection"].resolve_type = collections.type_name  # type: ignore[attr-defined]
     for root in filter(None, (schema.query_type, schema.mutation_type)):
         for name, field in root.fields.items():
-            if (root.name, name) not in answered:
+            if (root.name, name) not in resolved:
                 field.resolve = _refusal(name)
     return schema
 

@@ -49,8 +49,8 @@ def _linked(info, given: dict):
     if given.get("artifact_id"):
         number = ids.decode(given["artifact_id"], "Artifact")
     else:
-        found = artifacts.of_client_id(info.context.db, given.get("client_id"))
-        number = found["id"] if found else 0
+        artifact = artifacts.of_client_id(info.context.db, given.get("client_id"))
+        number = artifact["id"] if artifact else 0
     return access.artifact(info.context.db, info.context.viewer, number, Role.VIEWER)
 
 

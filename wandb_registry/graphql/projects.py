@@ -22,10 +22,10 @@ def resolve_project(_, info, name=None, entity_name=None):
 @query.field("models")
 def resolve_projects(_, info, entity_name=None, first=None, after=None):
     context = info.context
-    found = access.find_entity(context.db, context.viewer, entity_name)
-    if found is None:
+    entity = access.find_entity(context.db, context.viewer, entity_name)
+    if entity is None:
         return paging.of_list([])
-    return paging.connection(first, after, lambda limit, offset: projects.page(context.db, found["id"], limit, offset))
+    return paging.connection(first, after, lambda limit, offset: projects.page(context.db, entity["id"], limit, offset))
 
 
 @project.field("id")
@@ -98,17 +98,17 @@ def resolve_run_count(row, info, filters=None):
 @project.field("artifact")
 def resolve_artifact(row, info, name, enable_tracking=None):
     db = info.context.db
-    found = artifacts.named(db, row, name)
-    if found:
-        return artifacts.by_id(db, found[1]["artifact_id"])
+    if named := artifacts.named(db, row, name):
+        _, membership = named
+        return artifacts.by_id(db, membership["artifact_id"])
     collection = collections.find(db, row["id"], name.partition(":")[0])
     return artifacts.newest_of_any_state(db, collection["id"]) if collection else None
 
 
 @project.field("artifactCollectionMembership")
 def resolve_membership(row, info, name):
-    found = artifacts.named(info.context.db, row, name)
-    return found[1] if found else None
+    _, membership = artifacts.named(info.context.db, row, name) or (None, None)
+    return membership
 
 
 @project.field("artifactCollection")

@@ -28,8 +28,8 @@ def resolve_registries(row, info, filters=None, first=None, after=None, order=No
 def resolve_collections(
     row, info, project_filters=None, filters=None, collection_types=None, first=None, after=None, order=None
 ):
-    found = [registry["id"] for registry in _registries(row, info, project_filters)]
-    rows = registry_search.collections(info.context.db, found, filters, order, kinds=collection_types)
+    registry_ids = [registry["id"] for registry in _registries(row, info, project_filters)]
+    rows = registry_search.collections(info.context.db, registry_ids, filters, order, kinds=collection_types)
     return paging.of_list(rows, first, after)
 
 
@@ -37,8 +37,8 @@ def resolve_collections(
 def resolve_memberships(
     row, info, project_filters=None, collection_filters=None, filters=None, first=None, after=None, order=None
 ):
-    found = [registry["id"] for registry in _registries(row, info, project_filters)]
-    collections = registry_search.collections(info.context.db, found, collection_filters, None)
+    registry_ids = [registry["id"] for registry in _registries(row, info, project_filters)]
+    collections = registry_search.collections(info.context.db, registry_ids, collection_filters, None)
     rows = registry_search.versions(info.context.db, [row["id"] for row in collections], filters, order)
     return paging.of_list(rows, first, after)
 
@@ -83,9 +83,9 @@ def resolve_protected_aliases(row, info):
 @mutation.field("updateProtectedAliases")
 def update_protected_aliases(_, info, input):
     db, viewer = info.context.db, info.context.viewer
-    found = access.project(db, viewer, input["entity_name"], input["project_name"], Role.ADMIN)
-    protected_aliases.replace(db, viewer, found, input["aliases"])
-    return {"project": found}
+    changed = access.project(db, viewer, input["entity_name"], input["project_name"], Role.ADMIN)
+    protected_aliases.replace(db, viewer, changed, input["aliases"])
+    return {"project": changed}
 
 
 # ---- members ----
@@ -103,8 +103,8 @@ def resolve_member_id(row, info):
 
 @project.field("teamMembers")
 def resolve_team_members(row, info):
-    found = members.teams(info.context.db, row["id"])
-    return [{"team": team, "role": {"name": team["role"]}} for team in found]
+    rows = members.teams(info.context.db, row["id"])
+    return [{"team": team, "role": {"name": team["role"]}} for team in rows]
 
 
 @mutation.field("createProjectMembers")

@@ -75,8 +75,10 @@ def resolve_agents(row, info):
 
 @sweep.field("agent")
 def resolve_agent(row, info, agent_name):
-    found = (agent for agent in sweeps.agents(info.context.db, row) if ids.encode("Agent", agent["id"]) == agent_name)
-    return next(found, None)
+    matching = (
+        agent for agent in sweeps.agents(info.context.db, row) if ids.encode("Agent", agent["id"]) == agent_name
+    )
+    return next(matching, None)
 
 
 @agent.field("id")

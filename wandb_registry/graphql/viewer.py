@@ -52,8 +52,8 @@ def resolve_server_info(_, info):
 
 @query.field("users")
 def resolve_users(_, info, query=None, first=None, after=None):
-    found = users.search(info.context.db, info.context.viewer, query or "")
-    return paging.of_list(found, first, after)
+    rows = users.search(info.context.db, info.context.viewer, query or "")
+    return paging.of_list(rows, first, after)
 
 
 @query.field("clientIDMapping")
@@ -97,8 +97,8 @@ def resolve_user_teams(row, info):
 @user.field("organizations")
 def resolve_user_organizations(row, info):
     db, viewer = info.context.db, info.context.viewer
-    found = registries.organizations_of_user(db, row["id"])
-    return [organization for organization in found if access.shares_organization(db, viewer, organization["id"])]
+    rows = registries.organizations_of_user(db, row["id"])
+    return [organization for organization in rows if access.shares_organization(db, viewer, organization["id"])]
 
 
 @user.field("apiKeys")
@@ -124,8 +124,8 @@ def resolve_key_name(row, info):
 @query.field("entity")
 def resolve_entity(_, info, name=None):
     """A name that the account belongs to; any other is answered as one that is free to take, whether it is or not."""
-    found = access.find_entity(info.context.db, info.context.viewer, name)
-    return found or {"id": 0, "name": name or "", "kind": "unknown", "organization_id": None}
+    row = access.find_entity(info.context.db, info.context.viewer, name)
+    return row or {"id": 0, "name": name or "", "kind": "unknown", "organization_id": None}
 
 
 @entity.field("id")

@@ -21,7 +21,7 @@ MOST = 1000  # events in one answer
 
 
 def routes(store: Store) -> list[Route]:
-    async def door(request: Request) -> Response:
+    async def endpoint(request: Request) -> Response:
         viewer = await run_in_threadpool(viewer_of_request, request, store)
         after = request.query_params.get("after", "0")
         if not after.isascii() or not after.isdecimal() or len(after) > 18:
@@ -34,11 +34,11 @@ def routes(store: Store) -> list[Route]:
             collection = collections.find(db, project["id"], address["collection"])
             if collection is None:
                 raise NotFound(f"There is no '{address['collection']}' in {address['entity']}/{address['project']}.")
-            found = activity_log.in_collection(db, collection["id"], after, MOST)
-            for event in found:  # the version and its run may be of projects that the account may not see
-                for key, told in (("source", ("source",)), ("run", ("run", "git_commit"))):
+            events = activity_log.in_collection(db, collection["id"], after, MOST)
+            for event in events:  # the version and its run may be of projects that the account may not see
+                for key, hidden_keys in (("source", ("source",)), ("run", ("run", "git_commit"))):
                     if not event[key] or access.find_project(db, viewer, *event[key].split("/")[:2]) is None:
-                        event |= dict.fromkeys(told)
-        return {"events": found, "more": len(found) == MOST}
+                        event |= dict.fromkeys(hidden_keys)
+        return {"events": events, "more": len(events) == MOST}
 
-    return [Route("/activity/{entity}/{project}/{collection}", door)]
+    return [Route("/activity/{entity}/{project}/{collection}", endpoint)]

@@ -29,12 +29,12 @@ def viewer_of_request(request: Request, store: Store) -> Viewer:
 
 def viewer_of_session(request: Request, store: Store) -> Viewer | None:
     """The account of the browser's session, if it has one."""
-    found = _session(request, store)
-    if found is None:
+    session_id = _session(request, store)
+    if session_id is None:
         return None
-    user, since, _ = found.split("-")
+    user, since, _ = session_id.split("-")
     with store.db.read() as db:
-        return None if users.is_ended(db, found) else users.viewer_since(db, int(user), int(since))
+        return None if users.is_ended(db, session_id) else users.viewer_since(db, int(user), int(since))
 
 
 def cookie(request: Request) -> str:
@@ -49,10 +49,10 @@ def session(store: Store, viewer: Viewer) -> str:
 
 def sign_out(request: Request, store: Store) -> None:
     """Ends the browser's session: whoever has kept its cookie is signed out as well."""
-    found = _session(request, store)
-    if found is not None:
+    session_id = _session(request, store)
+    if session_id is not None:
         with store.db.write() as db:
-            users.end_session(db, found, SESSION_SECONDS)
+            users.end_session(db, session_id, SESSION_SECONDS)
 
 
 def form_token(request: Request, store: Store) -> str:

@@ -90,14 +90,14 @@ def find_entity(db: Connection, viewer: Viewer, name: str | None) -> Row | None:
 
 def entity(db: Connection, viewer: Viewer, name: str | None, need: Role) -> Row:
     """The entity to do something in, or a refusal."""
-    found = find_entity(db, viewer, name)
-    if found is None:
+    entity = find_entity(db, viewer, name)
+    if entity is None:
         raise NotFound(f"Entity '{name}' was not found, or '{viewer.username}' doesn't belong to it.")
-    if entity_role(db, viewer, found["id"]) < need:
+    if entity_role(db, viewer, entity["id"]) < need:
         raise Forbidden(
-            f"'{viewer.username}' may not do this in '{found['name']}': it takes the role {need.name.lower()}."
+            f"'{viewer.username}' may not do this in '{entity['name']}': it takes the role {need.name.lower()}."
         )
-    return found
+    return entity
 
 
 def entities_of(db: Connection, viewer: Viewer) -> list[str]:
@@ -150,19 +150,19 @@ def find_project(db: Connection, viewer: Viewer, entity_name: str | None, name: 
 
 def project(db: Connection, viewer: Viewer, entity_name: str | None, name: str | None, need: Role) -> Row:
     """The project to do something in, or a refusal."""
-    found = find_project(db, viewer, entity_name, name)
-    if found is None:
+    project = find_project(db, viewer, entity_name, name)
+    if project is None:
         where = entity_name or viewer.default_entity
         raise NotFound(f"Project '{name}' of '{where}' was not found, or '{viewer.username}' may not see it.")
-    return _at_least(db, viewer, found, need)
+    return _at_least(db, viewer, project, need)
 
 
 def project_by_id(db: Connection, viewer: Viewer, number: int, need: Role) -> Row:
     """The project to do something with, by its id."""
-    found = db.one(PROJECT, id=number)
-    if found is None or not project_role(db, viewer, found):
+    project = db.one(PROJECT, id=number)
+    if project is None or not project_role(db, viewer, project):
         raise NotFound(f"The project was not found, or '{viewer.username}' may not see it.")
-    return _at_least(db, viewer, found, need)
+    return _at_least(db, viewer, project, need)
 
 
 def readable(db: Connection, viewer: Viewer, project_id: int) -> bool:
@@ -211,10 +211,10 @@ def run(
     db: Connection, viewer: Viewer, entity_name: str | None, project_name: str | None, name: str, need: Role
 ) -> Row:
     """The run to do something with, by its address."""
-    found = find_run(db, project(db, viewer, entity_name, project_name, need), name)
-    if found is None:
+    run = find_run(db, project(db, viewer, entity_name, project_name, need), name)
+    if run is None:
         raise NotFound(f"Run '{name}' was not found in '{entity_name or viewer.default_entity}/{project_name}'.")
-    return found
+    return run
 
 
 def run_by_id(db: Connection, viewer: Viewer, number: int, need: Role) -> Row:
@@ -236,10 +236,10 @@ def find_artifact(db: Connection, viewer: Viewer, number: int) -> Row | None:
 
 def artifact(db: Connection, viewer: Viewer, number: int, need: Role) -> Row:
     """A version. To read it, a role in any project that it is linked to will do; to change it, only one in its own."""
-    found = find_artifact(db, viewer, number)
-    if found is None:
+    artifact = find_artifact(db, viewer, number)
+    if artifact is None:
         raise NotFound("The artifact was not found, or you may not see it.")
-    return found if need == Role.VIEWER else _in_project(db, viewer, found, "artifact", need)
+    return artifact if need == Role.VIEWER else _in_project(db, viewer, artifact, "artifact", need)
 
 
 def _in_project(db: Connection, viewer: Viewer, row: Row | None, what: str, need: Role) -> Row:

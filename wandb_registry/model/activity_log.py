@@ -173,10 +173,10 @@ select name, after
 
 def named(db: Connection, name: str) -> list[Row]:
     """What happened to a collection, registry or member, by its name or its address, also under earlier names."""
-    found = db.all(NAMED, name=name)
-    if not found:
+    events = db.all(NAMED, name=name)
+    if not events:
         raise NotFound(f"The log tells of nothing named '{name}'.")
-    return found
+    return events
 
 
 def in_collection(db: Connection, collection_id: int, after: int, limit: int) -> list[Row]:
@@ -221,35 +221,35 @@ def faults(db: Connection, known: str | None = None) -> list[str]:
     Whoever can write all of a store, its secret too, or brings back a whole older one, leaves no trace in it: the hash
     of an event that is `known` from elsewhere shows that.
     """
-    found, previous, expected = [], FIRST, 1
+    faults, previous, expected = [], FIRST, 1
     held: dict[tuple[int, str], str] = {}
     for event in db.execute("select * from event order by id"):
         if event["id"] != expected:
-            found.append(f"Activity log: events {expected} to {event['id'] - 1} are missing.")
+            faults.append(f"Activity log: events {expected} to {event['id'] - 1} are missing.")
         elif hash_of(previous, event) != event["hash"]:
-            found.append(f"Activity log: event {event['id']} was changed.")
+            faults.append(f"Activity log: event {event['id']} was changed.")
         previous, expected = event["hash"], event["id"] + 1
         if event["action"] == "alias" and event["collection_id"]:
             held[event["collection_id"], event["name"]] = event["after"]
     last = db.value("select seq from sqlite_sequence where name = 'event'") or 0
     if expected <= last:
-        found.append(f"Activity log: events {expected} to {last} are missing.")
+        faults.append(f"Activity log: events {expected} to {last} are missing.")
     if known not in (None, FIRST) and not db.value(HOLDS, hash=known):
-        found.append(
+        faults.append(
             f"Activity log: it holds no event {known}. It was made anew by hand, or the store is an older one."
         )
     if not _is_sealed(db):
-        found.append(
+        faults.append(
             f"Activity log: it doesn't end with event {expected - 1} as it is here. Events were changed or removed by "
             "hand, or the store's file 'secret' is another one."
         )
-    found += [f"{row['path']}:{row['version']}: the log doesn't tell where it comes from." for row in db.all(UNTOLD)]
+    faults += [f"{row['path']}:{row['version']}: the log doesn't tell where it comes from." for row in db.all(UNTOLD)]
     now = {(row["collection_id"], row["name"]): row["version"] for row in db.all(HELD_NOW)}
     for key in sorted(held.keys() | now.keys()):
         if held.get(key) != now.get(key):
             path = db.value(PATH, collection=key[0]) or f"collection {key[0]}"
-            found.append(
+            faults.append(
                 f"{path}: alias '{key[1]}' is on {now.get(key) or 'nothing'}, "
                 f"and the log says {held.get(key) or 'nothing'}."
             )
-    return found
+    return faults

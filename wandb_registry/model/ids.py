@@ -22,9 +22,9 @@ def from_hex(text: str, kind: str) -> int:
 def decode(text: str, *kinds: str) -> int:
     """The number inside an id of one of these kinds."""
     try:
-        found, _, number = base64.b64decode(text, validate=True).decode("ascii").partition(":")
+        kind, _, number = base64.b64decode(text, validate=True).decode("ascii").partition(":")
     except ValueError:
-        found, number = "", ""
-    if found not in kinds or not number.isdigit() or len(number) > 18:
+        kind, number = "", ""
+    if kind not in kinds or not number.isdigit() or len(number) > 18:
         raise BadInput(f"'{text}' is not an id of kind {' or '.join(kinds)}.")
     return int(number)

@@ -38,11 +38,11 @@ def share(store: Path, contents: Iterable[tuple[str, Path]]) -> SharedBytes:
     blobs, incoming = store / "blobs", store / "incoming"
     if not blobs.is_dir() or not incoming.is_dir():
         return SharedBytes()
-    found = [(blobs / md5[:2] / md5[2:], path) for md5, path in contents if _can_share(blobs, md5, path)]
-    found = [(blob, path) for blob, path in found if _md5_of(path) == blob.parent.name + blob.name]
-    fsync_all([path for _, path in found], incoming)  # the store's own were on disk before they were acknowledged
+    pairs = [(blobs / md5[:2] / md5[2:], path) for md5, path in contents if _can_share(blobs, md5, path)]
+    pairs = [(blob, path) for blob, path in pairs if _md5_of(path) == blob.parent.name + blob.name]
+    fsync_all([path for _, path in pairs], incoming)  # the store's own were on disk before they were acknowledged
     done = SharedBytes()
-    for blob, path in found:
+    for blob, path in pairs:
         with contextlib.suppress(OSError):  # taken away meanwhile, or links to it are not allowed: two copies, then
             _replace(blob, path, incoming / secrets.token_hex(16))
             done.contents += 1

@@ -77,10 +77,10 @@ class Table:
         if sought.sort is not None:
             key = f"c{sought.sort:d}"  # SQLite puts null below all else: last, either way
             order = f"{key} desc, id desc" if sought.descending else f"{key} is null, {key}, id"
-        found = self._db.execute(
+        cursor = self._db.execute(
             f"select * from cell where {where} order by {order} limit ? offset ?", [*values, limit, offset]
         )
-        return [(row[0], list(row[1:])) for row in found]
+        return [(row[0], list(row[1:])) for row in cursor]
 
     def csv(self, sought: TableQuery) -> Iterator[str]:
         """All rows that are sought, under a line of names; arrays are left out, pictures are paths."""
@@ -160,8 +160,8 @@ def _fill(db: sqlite3.Connection, columns: list[Column], data: list[list[Any]]) 
             db.execute(f"create index up_{name} on cell ({name} is null, {name}, id)")
             db.execute(f"create index down_{name} on cell ({name}, id)")
             grouped = f"select {name}, count(*) from cell where {name} is not null group by 1 order by 1 limit ?"
-            found = db.execute(grouped, [FEW + 1]).fetchall()
-            counts = found if len(found) <= FEW < len(data) else []
+            pairs = db.execute(grouped, [FEW + 1]).fetchall()
+            counts = pairs if len(pairs) <= FEW < len(data) else []
         about.append(asdict(column) | {"counts": counts})
     db.execute("create table about (about text)")
     db.execute("insert into about values (?)", [json.dumps(about)])
@@ -210,6 +210,6 @@ def _cell(value: Any) -> Any:
 
 def _prune(folder: Path) -> None:
     """Removes the databases that were made longest ago, and what a crash left."""
-    found = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in found[KEPT:]:
+    paths = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in paths[KEPT:]:
         path.unlink(missing_ok=True)

@@ -48,18 +48,18 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def value(found: Any) -> str:
+def value(value: Any) -> str:
     """A metric, a parameter or any other value, in one line."""
-    if isinstance(found, bool) or found is None:
-        return {True: "true", False: "false", None: "–"}[found]
-    if isinstance(found, int):
-        return f"{found:,}".replace("-", "−") if abs(found) >= 10**4 else f"{found}".replace("-", "−")
-    if isinstance(found, float):
-        return _decimal(found)
-    if isinstance(found, str):
-        return found
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "–"}[value]
+    if isinstance(value, int):
+        return f"{value:,}".replace("-", "−") if abs(value) >= 10**4 else f"{value}".replace("-", "−")
+    if isinstance(value, float):
+        return _decimal(value)
+    if isinstance(value, str):
+        return value
     try:
-        return json.dumps(found, ensure_ascii=False)
+        return json.dumps(value, ensure_ascii=False)
     except RecursionError:
         return "(too deep to be shown)"
 

@@ -5,7 +5,7 @@ from starlette.routing import Route
 from wandb_registry.web.endpoints import Endpoints
 from wandb_registry.web.live_updates import LiveUpdates
 from wandb_registry.web.pages import artifacts, home, keys, lineage, models, run, run_comparison, runs
-from wandb_registry.web.pages.session import Session
+from wandb_registry.web.pages.session import SessionEndpoints
 from wandb_registry.web.rendering import static_file
 
 VERSION = "/{entity}/{project}/artifacts/{type}/{collection}/{version}"
@@ -13,7 +13,7 @@ METHODS = ["GET", "POST"]
 
 
 def routes(endpoints: Endpoints, live: LiveUpdates) -> list[Route]:
-    session = Session(endpoints)
+    session = SessionEndpoints(endpoints)
     page = endpoints.page
     return [
         Route("/", page(home.home)),

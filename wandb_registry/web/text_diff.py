@@ -28,9 +28,9 @@ def between(blobs: Blobs, path: str, before: Row | None, after: Row | None) -> T
     texts = [_lines(blobs, entry) for entry in (before, after)]
     if texts[0] is None or texts[1] is None:
         return TextDiff(path, [], "Only texts of up to 128 kB and 3,000 lines are compared line by line.")
-    told = list(difflib.unified_diff(texts[0], texts[1], lineterm="", n=3))[2:]  # without its two lines of names
-    found = [("@", line.strip("@ ")) if line.startswith("@@") else (line[0], line[1:]) for line in told]
-    return TextDiff(path, found[:MOST], "" if found else "Only line ends differ.", len(found) > MOST)
+    diff = list(difflib.unified_diff(texts[0], texts[1], lineterm="", n=3))[2:]  # without its two lines of names
+    lines = [("@", line.strip("@ ")) if line.startswith("@@") else (line[0], line[1:]) for line in diff]
+    return TextDiff(path, lines[:MOST], "" if lines else "Only line ends differ.", len(lines) > MOST)
 
 
 def _lines(blobs: Blobs, entry: Row | None) -> list[str] | None:

@@ -42,7 +42,7 @@ from wandb_registry.graphql.engine import limits
 from wandb_registry.graphql.engine.context import Context
 
 Reader = Callable[[Any, "ResolveInfo"], Any]  # from a row to what the answer holds of it
-MOST_CHOICES = 50  # whose readers are kept; the SDK's documents have four at most
+MOST_READERS = 50  # that a plan keeps; the SDK's documents need four at most
 PASSED_THROUGH = {"String": str, "Boolean": bool, "Int": int, "Int64": int}  # values of these types need no conversion
 
 
@@ -76,23 +76,23 @@ class Plan:
         self._schema, self._operation = schema, operation
         fragments = (node for node in document.definitions if isinstance(node, FragmentDefinitionNode))
         self._fragments = {node.name.value: node for node in fragments}
-        self._choices = _variables_of_directives(document)
+        self._directive_variables = _variables_in_directives(document)
         self._readers: dict[tuple, Reader] = {}
 
-    def answer(self, context: Context, given: dict[str, Any]) -> dict[str, Any]:
+    def execute(self, context: Context, variable_values: dict[str, Any]) -> dict[str, Any]:
         """The data of the answer; raises GraphQLError for wrong variables, and what the resolvers raise."""
-        variables = get_variable_values(self._schema, self._operation.variable_definitions or (), given)
+        variables = get_variable_values(self._schema, self._operation.variable_definitions or (), variable_values)
         if isinstance(variables, list):
             raise variables[0]
-        # a field that @skip leaves out isn't there at all: such documents have a reader for each choice
-        choice = tuple(variables.coerced.get(name) for name in self._choices)
-        read = self._readers.get(choice)
+        # a field that @skip leaves out isn't in the answer at all, so each combination of these values has its reader
+        directive_values = tuple(variables.coerced.get(name) for name in self._directive_variables)
+        read = self._readers.get(directive_values)
         if read is None:
-            if len(self._readers) >= MOST_CHOICES:
+            if len(self._readers) >= MOST_READERS:
                 self._readers.clear()
             root = self._schema.get_root_type(self._operation.operation)
             assert root is not None, "validated"
-            read = self._readers[choice] = _Compiler(self._schema, self._fragments, variables).object(
+            read = self._readers[directive_values] = _Compiler(self._schema, self._fragments, variables).object(
                 root, [self._operation.selection_set]
             )
         return read(None, ResolveInfo(context, variables))
@@ -185,15 +185,15 @@ class _Compiler:
         return lambda row, info: None if row is None else readers[type_of(row, info, kind)](row, info)
 
 
-def _variables_of_directives(document: DocumentNode) -> list[str]:
+def _variables_in_directives(document: DocumentNode) -> list[str]:
     """The variables on which it depends whether a field is selected."""
-    found: set[str] = set()
+    names: set[str] = set()
 
     class Collect(Visitor):
         def enter_directive(self, node: Any, *_: Any) -> None:
-            found.update(
+            names.update(
                 argument.value.name.value for argument in node.arguments if isinstance(argument.value, VariableNode)
             )
 
     visit(document, Collect())
-    return sorted(found)
+    return sorted(names)

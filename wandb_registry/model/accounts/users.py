@@ -46,10 +46,10 @@ REMOVE_USER = (
 
 def sign_in(db: Connection, key: str) -> Viewer:
     """The account of a key."""
-    found = _of_key(db, key)
-    if found is None:
+    account = _of_key(db, key)
+    if account is None:
         raise NotSignedIn("No account of this registry has this API key. Check WANDB_API_KEY and WANDB_BASE_URL.")
-    return as_viewer(found)
+    return as_viewer(account)
 
 
 def is_key(db: Connection, key: str) -> bool:
@@ -59,8 +59,8 @@ def is_key(db: Connection, key: str) -> bool:
 
 def _of_key(db: Connection, key: str) -> Row | None:
     hashed = _hash(key)
-    found = db.one(ACCOUNT_OF_KEY, hash=hashed)
-    return found if found and hmac.compare_digest(found["hash"], hashed) else None
+    account = db.one(ACCOUNT_OF_KEY, hash=hashed)
+    return account if account and hmac.compare_digest(account["hash"], hashed) else None
 
 
 def as_viewer(account: Row) -> Viewer:

@@ -21,10 +21,10 @@ def find(db: Connection, project_id: int, name: str) -> Row | None:
 def writable(db: Connection, viewer: Viewer, entity_name: str, project_name: str, name: str) -> Row:
     """The collection to change, by its address, or a refusal."""
     project = access.project(db, viewer, entity_name, project_name, Role.MEMBER)
-    found = find(db, project["id"], name)
-    if found is None:
+    collection = find(db, project["id"], name)
+    if collection is None:
         raise NotFound(f"Collection '{name}' was not found in '{entity_name}/{project_name}'.")
-    return found
+    return collection
 
 
 def by_id(db: Connection, number: int) -> Row:
@@ -49,10 +49,10 @@ def ensure(db: Connection, project: Row, name: str, type_name: str, kind: str, c
         )
     if collection["kind"] != kind:
         raise Conflict(f"'{name}' is already {KINDS[collection['kind']]} in this project. Choose another name.")
-    found = type_of(db, collection)["name"]
-    if found != type_name:
+    existing_type = type_of(db, collection)["name"]
+    if existing_type != type_name:
         raise Conflict(
-            f"Artifact {name} already exists with type '{found}'; cannot create another with type '{type_name}'"
+            f"Artifact {name} already exists with type '{existing_type}'; cannot create another with type '{type_name}'"
         )
     return collection
 
@@ -62,9 +62,9 @@ def ensure(db: Connection, project: Row, name: str, type_name: str, kind: str, c
 
 def ensure_type(db: Connection, project: Row, name: str) -> Row:
     """The project's artifact type of this name; a registry may refuse types that it wasn't made for."""
-    found = find_type(db, project["id"], name)
-    if found:
-        return found
+    existing = find_type(db, project["id"], name)
+    if existing:
+        return existing
     if not project["allow_all_types"]:
         raise BadInput(f"'{project['name']}' doesn't take artifacts of type '{name}'.")
     return db.row(

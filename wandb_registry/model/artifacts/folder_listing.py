@@ -56,18 +56,18 @@ def entry(db: Connection, artifact_id: int, path: str) -> Row | None:
 
 def folders(db: Connection, artifact_id: int, inside: str = "") -> list[Folder]:
     """The folders right in a folder ('' or 'media/'). Goes from one to the next without reading what lies in them."""
-    found: list[Folder] = []
+    folders: list[Folder] = []
     place = {"artifact": artifact_id, "end": inside + END, "from": len(inside) + 1}
     start = inside
-    while len(found) < MOST_FOLDERS:
+    while len(folders) < MOST_FOLDERS:
         path = db.value(NEXT_NESTED, start=start, **place)
         if path is None:
             break
         name = inside + path[len(inside) :].partition("/")[0] + "/"
         within = db.row(WITHIN, artifact=artifact_id, start=name, end=name + END)
-        found.append(Folder(name, within["files"], within["size"]))
+        folders.append(Folder(name, within["files"], within["size"]))
         start = name + END
-    return found
+    return folders
 
 
 def count_files(db: Connection, artifact_id: int, inside: str, folders: list[Folder]) -> int:
@@ -78,19 +78,19 @@ def count_files(db: Connection, artifact_id: int, inside: str, folders: list[Fol
 
 def files(db: Connection, artifact_id: int, inside: str, folders: list[Folder], limit: int, offset: int) -> list[Row]:
     """The files right in a folder: those before, between and behind its folders, in the order of paths."""
-    found: list[Row] = []
+    page: list[Row] = []
     starts = [inside, *(folder.path + END for folder in folders)]
     ends = [*(folder.path for folder in folders), inside + END]
     for start, end in zip(starts, ends, strict=True):
         rows = db.all(BETWEEN, artifact=artifact_id, start=start, end=end, limit=limit, offset=offset)
-        found += rows[: limit - len(found)]
-        if len(found) == limit:
+        page += rows[: limit - len(page)]
+        if len(page) == limit:
             break
         if offset and not rows:
             offset -= db.row(WITHIN, artifact=artifact_id, start=start, end=end)["files"]
         else:
             offset = 0
-    return found
+    return page
 
 
 def named(db: Connection, artifact_id: int, text: str, limit: int, offset: int) -> list[Row]:

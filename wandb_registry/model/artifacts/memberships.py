@@ -154,10 +154,10 @@ def in_production(db: Connection, artifact_id: int, collection_id: int | None = 
 
 def refuse_in_production(db: Connection, artifact_id: int, collection_id: int | None = None) -> None:
     """Refuses to take away what is in production by a request that doesn't name it."""
-    if found := in_production(db, artifact_id, collection_id):
+    if holder := in_production(db, artifact_id, collection_id):
         raise Conflict(
-            f"'{found['version']}' is '{found['alias']}'. Take this alias from it first, or delete the version itself "
-            "with delete_aliases=True."
+            f"'{holder['version']}' is '{holder['alias']}'. Take this alias from it first, or delete the version "
+            "itself with delete_aliases=True."
         )
 
 

@@ -64,10 +64,10 @@ def membership_of_deleted(db: Connection, collection_id: int, name: str) -> Row 
 def refuse_if_referred(db: Connection, collection_ids: list[int]) -> None:
     """Refuses to remove these collections while a version of another one refers to files of theirs."""
     for row in db.all(IN_COLLECTIONS, collections=json.dumps(collection_ids)):
-        found = _referring(db, row["id"], collection_ids)
-        if found:
+        referring = _referring(db, row["id"], collection_ids)
+        if referring:
             raise Conflict(
-                f"'{found}' refers to files in what would be deleted. Delete that version first, or delete the "
+                f"'{referring}' refers to files in what would be deleted. Delete that version first, or delete the "
                 "versions here one by one: the files that are referred to are kept then."
             )
 

@@ -15,7 +15,7 @@ def of_artifact(db: Connection, artifact_id: int) -> list[Row]:
 
 def of_artifacts(db: Connection, artifact_ids: list[int]) -> dict[int, list[Row]]:
     """The tags of each of these versions that has any."""
-    found: dict[int, list[Row]] = {}
+    by_artifact: dict[int, list[Row]] = {}
     for row in db.all(
         """
         select id, name, artifact_id
@@ -25,8 +25,8 @@ def of_artifacts(db: Connection, artifact_ids: list[int]) -> dict[int, list[Row]
         """,
         artifacts=json.dumps(artifact_ids),
     ):
-        found.setdefault(row["artifact_id"], []).append(row)
-    return found
+        by_artifact.setdefault(row["artifact_id"], []).append(row)
+    return by_artifact
 
 
 def add_to_artifact(db: Connection, artifact_id: int, tags: list[str]) -> None:

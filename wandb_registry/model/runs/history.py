@@ -11,7 +11,7 @@ from wandb_registry.model.nested_keys import within
 from wandb_registry.model.runs.runs import loads
 
 Row = dict[str, Any]
-PLAIN_LINE = re.compile(r"(?P<error>ERROR )?(?P<at>\d{4}-\d\d-\d\dT[\d:.]+Z?) (?P<said>.*)", re.DOTALL)
+PLAIN_LINE = re.compile(r"(?P<error>ERROR )?(?P<at>\d{4}-\d\d-\d\dT[\d:.]+Z?) (?P<content>.*)", re.DOTALL)
 NO_END = 2**62  # above any step
 
 END = "select max(number) + 1 from stream_line where run_id = :run and stream = :stream"
@@ -57,8 +57,8 @@ def thinned_with(db: Connection, run: Row, key: str, samples: int) -> list[dict[
 
 def newest_with(db: Connection, run: Row, key: str, limit: int, offset: int) -> list[dict[str, Any]]:
     """A page of the history rows that mention a key, the newest first."""
-    found = db.all(NEWEST_WITH, run=run["id"], limit=limit, offset=offset, **_needles(key))
-    return [row for row in (loads(row["body"]) for row in found) if isinstance(within(row, key), dict)]
+    lines = db.all(NEWEST_WITH, run=run["id"], limit=limit, offset=offset, **_needles(key))
+    return [row for row in (loads(row["body"]) for row in lines) if isinstance(within(row, key), dict)]
 
 
 def _needles(key: str) -> dict[str, str]:
@@ -120,12 +120,12 @@ def rows_with(db: Connection, run: Row, spec: Any) -> list[dict[str, Any]]:
     first, last = spec.get("minStep") or 0, spec.get("maxStep")
     # a page of older SDKs, which take the row at maxStep as the first of the next one
     end = NO_END if last is None else last if last - first == samples else last + 1
-    found = []
+    rows = []
     for body in lines_between(db, run, first, end, None):
         row = loads(body)
         if all(within(row, key) is not None for key in wanted):
-            found.append({key: finite(within(row, key)) for key in wanted} if wanted else finite(row))
-    return sampled(found, samples if end - first > (samples or 0) else None)
+            rows.append({key: finite(within(row, key)) for key in wanted} if wanted else finite(row))
+    return sampled(rows, samples if end - first > (samples or 0) else None)
 
 
 def _is_spec(spec: Any) -> bool:
@@ -178,12 +178,12 @@ def _console_line(number: int, body: str) -> Row:
     except (ValueError, RecursionError):
         line = None
     if isinstance(line, dict) and "content" in line:
-        said, at, level, label = line["content"], line.get("ts"), line.get("level"), line.get("label")
+        content, at, level, label = line["content"], line.get("ts"), line.get("level"), line.get("label")
     elif plain := PLAIN_LINE.fullmatch(body):
-        said, at, level, label = plain["said"], plain["at"], "error" if plain["error"] else None, None
+        content, at, level, label = plain["content"], plain["at"], "error" if plain["error"] else None, None
     else:
-        said, at, level, label = body, None, None, None
-    return {"number": number, "timestamp": at, "level": level, "label": label, "line": said}
+        content, at, level, label = body, None, None, None
+    return {"number": number, "timestamp": at, "level": level, "label": label, "line": content}
 
 
 def sampled(items: list, samples: int | None) -> list:

@@ -88,12 +88,12 @@ def _sweep(db: Connection, run: Row, name: str | None) -> int | None:
     """The number of the sweep of the run's project that a run says it belongs to."""
     if not name:
         return None
-    found = db.value(
+    sweep_id = db.value(
         "select id from sweep where project_id = :project and name = :name", project=run["project_id"], name=name
     )
-    if found is None:
+    if sweep_id is None:
         raise NotFound(f"Sweep '{name}' was not found in the run's project.")
-    return found
+    return sweep_id
 
 
 def _values(given: dict[str, Any]) -> dict[str, Any]:
@@ -202,9 +202,9 @@ def delete(db: Connection, viewer: Viewer, number: int, with_artifacts: bool) ->
 
     To delete a run again changes nothing.
     """
-    gone = db.one("select * from deleted_run where id = :id", id=number)
-    if gone:
-        access.project_by_id(db, viewer, gone["project_id"], Role.MEMBER)
+    deleted_run = db.one("select * from deleted_run where id = :id", id=number)
+    if deleted_run:
+        access.project_by_id(db, viewer, deleted_run["project_id"], Role.MEMBER)
         return
     run = access.run_by_id(db, viewer, number, Role.MEMBER)
     if with_artifacts:

@@ -38,7 +38,7 @@ class Not:
 
 
 @dataclass(frozen=True)
-class OnField:
+class FieldCondition:
     """The field of this dotted name meets a condition."""
 
     name: str
@@ -66,7 +66,7 @@ class AnyElement:
     of_fields: bool
 
 
-Condition = And | Or | Not | OnField | Operator | AnyElement
+Condition = And | Or | Not | FieldCondition | Operator | AnyElement
 
 
 def parse(text: str | None) -> Condition:
@@ -112,7 +112,7 @@ class _Parser:
             return Not(self.filter(value, depth))
         if key.startswith("$"):
             raise _unknown(key)
-        return OnField(key, self._condition(value, depth))
+        return FieldCondition(key, self._condition(value, depth))
 
     def _condition(self, value: Any, depth: int) -> Condition:
         """What is asked of one value: operators, or the value that it must equal."""

@@ -74,12 +74,12 @@ def modulus(operand: Any) -> tuple[int, int]:
 def types(operand: Any) -> tuple[str, ...]:
     """The types that `$type` names, by name or by number, one or a list."""
     named = operand if isinstance(operand, list) else [operand]
-    found: list[Any] = [TYPES.get(kind, kind) if isinstance(kind, int) else kind for kind in named]
-    strange = [kind for kind in found if kind not in (*TYPES.values(), "number")]
-    if strange or not found:
+    names: list[Any] = [TYPES.get(kind, kind) if isinstance(kind, int) else kind for kind in named]
+    strange = [kind for kind in names if kind not in (*TYPES.values(), "number")]
+    if strange or not names:
         known = ", ".join((*TYPES.values(), "number"))
         raise BadInput(f"$type takes types that JSON has: {known}. '{strange[0] if strange else operand}' is none.")
-    return (*found, *(NUMBERS if "number" in found else ()))
+    return (*names, *(NUMBERS if "number" in names else ()))
 
 
 def _whole(number: Any) -> int | None:

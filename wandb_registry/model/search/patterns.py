@@ -14,7 +14,7 @@ VERBOSE = re.compile(r"(\\.|\[\^?\]?(?:\\.|[^\]\\])*\])|\s+|#[^\n]*", re.DOTALL)
 def with_options(pattern: str, options: str) -> str:
     """The pattern with MongoDB's options in it: i, m and s are RE2's own flags, x is applied here."""
     if "x" in options:
-        pattern = VERBOSE.sub(lambda found: found[1] or "", pattern)
+        pattern = VERBOSE.sub(lambda match: match[1] or "", pattern)
     flags = "".join(sorted(set(options) - {"x"}))
     return f"(?{flags}){pattern}" if flags else pattern
 

@@ -17,7 +17,7 @@ from wandb_registry.db.connection import Connection
 from wandb_registry.errors import BadInput
 from wandb_registry.model import ids
 from wandb_registry.model.search import filters, operands, patterns
-from wandb_registry.model.search.filters import And, AnyElement, Condition, Not, OnField, Operator, Or
+from wandb_registry.model.search.filters import And, AnyElement, Condition, FieldCondition, Not, Operator, Or
 
 Row = dict[str, Any]
 Bind = Callable[[Any], str]
@@ -105,7 +105,7 @@ class Query:
 
     def _fields(self, condition: Condition, named: Callable[[str], Field]) -> str:
         """SQL for conditions on fields; `named` finds them."""
-        if isinstance(condition, OnField):
+        if isinstance(condition, FieldCondition):
             return self._value(condition.condition, named(condition.name))
         return self._joined(condition, partial(self._fields, named=named))
 

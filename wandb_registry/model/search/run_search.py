@@ -82,8 +82,8 @@ def page(
     by = _order(query, order or OLDEST_FIRST)
     if together:
         by = f"{query.order(together)}, {by}"
-    found = " ".join((IDS, "and", query.condition, "order by", by, "limit :limit offset :offset"))
-    rows = query.rows(db, found, project=project_id, silence=SILENCE, limit=limit, offset=offset)
+    sql = " ".join((IDS, "and", query.condition, "order by", by, "limit :limit offset :offset"))
+    rows = query.rows(db, sql, project=project_id, silence=SILENCE, limit=limit, offset=offset)
     # whole rows only for this page: sorting thousands of them would carry each one's config along
     return [db.row("select * from run where id = :id", id=row["id"]) for row in rows]
 
@@ -98,8 +98,8 @@ def tally(db: Connection, project_id: int, wanted: str | None, field: str) -> di
     """How many of a project's runs that pass the filter have each value of a field."""
     query = Query(wanted, _field)
     value = query.field(field).value
-    found = f"select {value} as value, count(*) as runs from run where run.project_id = :project"
-    rows = query.rows(db, " ".join((found, "and", query.condition, "group by 1")), project=project_id, silence=SILENCE)
+    sql = f"select {value} as value, count(*) as runs from run where run.project_id = :project"
+    rows = query.rows(db, " ".join((sql, "and", query.condition, "group by 1")), project=project_id, silence=SILENCE)
     return {row["value"]: row["runs"] for row in rows}
 
 

@@ -33,7 +33,7 @@ class Parameter:
 
 
 @dataclass(frozen=True)
-class Space:
+class SearchSpace:
     """A sweep's configuration, read. Nested parameters lie flat, by their path."""
 
     config: dict[str, Any]
@@ -54,17 +54,17 @@ class Space:
 
     def values(self, number: int) -> dict[str, Any]:
         """The parameters of a trial. A grid's last parameter changes fastest."""
-        found: dict[Path, Any] = {}
+        by_path: dict[Path, Any] = {}
         for path, parameter in reversed(self.parameters.items()):
             if self.method == "random":
-                found[path] = _drawn(path, parameter)
+                by_path[path] = _drawn(path, parameter)
             else:
                 number, place = divmod(number, parameter.count or 1)
-                found[path] = parameter.nth(place)
-        return _nested({path: found[path] for path in self.parameters})
+                by_path[path] = parameter.nth(place)
+        return _nested({path: by_path[path] for path in self.parameters})
 
 
-def read(text: str) -> Space:
+def read(text: str) -> SearchSpace:
     """The space that YAML describes.
 
     Raises:
@@ -83,7 +83,7 @@ def read(text: str) -> Space:
     cap = config.get("run_cap")
     if cap is not None and (not isinstance(cap, int) or cap < 1):
         raise BadInput(f"'run_cap' is a number of runs from 1 on, not {cap!r}.")
-    space = Space(config, dict(_parameters((), config["parameters"])))
+    space = SearchSpace(config, dict(_parameters((), config["parameters"])))
     endless = [".".join(path) for path, parameter in space.parameters.items() if parameter.count is None]
     if method == "grid" and endless:
         raise BadInput(f"A grid can't go through all values of '{endless[0]}': give its 'values', or use 'random'.")

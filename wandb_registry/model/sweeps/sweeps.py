@@ -10,7 +10,7 @@ from wandb_registry.errors import BadInput, NotFound
 from wandb_registry.model import access, projects
 from wandb_registry.model.access import Role, Viewer
 from wandb_registry.model.sweeps import search_space
-from wandb_registry.model.sweeps.search_space import Space
+from wandb_registry.model.sweeps.search_space import SearchSpace
 
 Row = dict[str, Any]
 STATES = ("RUNNING", "PAUSED", "FINISHED", "CANCELED")
@@ -44,7 +44,7 @@ def upsert(db: Connection, viewer: Viewer, number: int | None, given: dict[str, 
     return db.row(UPDATE, id=sweep["id"], **values)
 
 
-def _insert(db: Connection, viewer: Viewer, given: dict[str, Any], space: Space) -> Row:
+def _insert(db: Connection, viewer: Viewer, given: dict[str, Any], space: SearchSpace) -> Row:
     project = projects.ensure(db, viewer, given.get("entity_name"), given.get("project_name"))
     return db.row(
         """

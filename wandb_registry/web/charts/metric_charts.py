@@ -156,12 +156,12 @@ def _points(rows: list[Row], name: str, axis: str) -> tuple[Points, int]:
 
 def smoothed(values: list[float], weight: float) -> list[float]:
     """An exponential moving average without a bias towards its start, as TensorBoard and W&B draw it."""
-    mean, seen, found = 0.0, 0.0, []
+    mean, seen, averages = 0.0, 0.0, []
     for value in values:
         mean = mean * weight + (1 - weight) * value
         seen = seen * weight + (1 - weight)
-        found.append(mean / seen)
-    return found
+        averages.append(mean / seen)
+    return averages
 
 
 def metric_chart(

@@ -26,7 +26,7 @@ MARGIN = 2  # so that the strokes of the outermost boxes are seen whole
 
 
 @dataclass
-class Graph:
+class LineageGraph:
     """The nodes and edges that were reached, and whether there are more."""
 
     nodes: list[Node] = field(default_factory=list)
@@ -58,9 +58,9 @@ def project_lineage(request: PageRequest) -> Page:
     return _page(request, project, graph, None, {"name": project["name"], "steps": [], "directions": []})
 
 
-def reachable(request: PageRequest, starts: list[Node], directions: tuple[bool, ...], depth: int) -> Graph:
+def reachable(request: PageRequest, starts: list[Node], directions: tuple[bool, ...], depth: int) -> LineageGraph:
     """What some nodes lead to in so many steps, upstream, downstream, or both; only what may be seen."""
-    graph, known = Graph(list(starts)), set(starts)
+    graph, known = LineageGraph(list(starts)), set(starts)
     for upstream in directions:
         here = starts
         for _ in range(depth):
@@ -114,7 +114,7 @@ def _lineage_of(request: PageRequest, project: Row, start: Node, name: str, addr
     return _page(request, project, reachable(request, [start], DIRECTIONS[direction], depth), start, shown)
 
 
-def _page(request: PageRequest, project: Row, graph: Graph, start: Node | None, shown: Row) -> Page:
+def _page(request: PageRequest, project: Row, graph: LineageGraph, start: Node | None, shown: Row) -> Page:
     """The page of a graph; `start` is the node that it is about, if it is one."""
     cards = _cards(request, graph.nodes)
     nodes, edges = _stack_alike_runs(graph, cards, start)
@@ -178,7 +178,7 @@ def _cards(request: PageRequest, nodes: list[Node]) -> dict[Node, Row]:
     return cards
 
 
-def _stack_alike_runs(graph: Graph, cards: dict[Node, Row], start: Node | None) -> tuple[list[Node], list[Edge]]:
+def _stack_alike_runs(graph: LineageGraph, cards: dict[Node, Row], start: Node | None) -> tuple[list[Node], list[Edge]]:
     """Runs that used the same versions for the same job and made nothing that is shown become one node."""
     nodes = [node for node in graph.nodes if node in cards]
     inputs: dict[Node, set[Node]] = {}

@@ -23,7 +23,7 @@ from wandb_registry.web.endpoints import THEME_COOKIE, Endpoints, read_form
 YEAR = 365 * 24 * 3600
 
 
-class Session:
+class SessionEndpoints:
     """The endpoints of sign-in, of one store."""
 
     def __init__(self, endpoints: Endpoints):
