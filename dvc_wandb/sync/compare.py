@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -105,8 +104,11 @@ def digest_of(files: dict[str, ManifestEntry]) -> str:
 
 def folder_md5(files: dict[str, ManifestEntry]) -> str:
     """DVC's md5 of a folder with these files."""
-    listed = [{"md5": file.md5, "relpath": name} for name, file in sorted(files.items())]
-    return hashlib.md5(json.dumps(listed, sort_keys=True).encode()).hexdigest() + ".dir"
+    from dvc_data.hashfile.tree import Tree
+
+    tree = Tree.from_list([{"md5": file.md5, "relpath": name} for name, file in files.items()], hash_name="md5")
+    tree.digest()
+    return str(tree.oid)
 
 
 def differing_runs(registry: MirroredProject, execution: Execution) -> list[str]:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 
 import pytest
 import wandb
-from dvc_data.hashfile.hash_info import HashInfo
-from dvc_data.hashfile.meta import Meta
-from dvc_data.hashfile.tree import Tree
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,14 +36,13 @@ def test_a_versions_digest_is_the_one_that_the_sdk_gives_it(files: dict[str, byt
     assert compare.digest_of(entries(files)) == artifact.manifest.digest()
 
 
-@given(FOLDERS)
-def test_a_folders_md5_is_the_one_that_dvc_gives_it(files: dict[str, bytes]):
-    tree = Tree()
-    for name, body in files.items():
-        tree.add(tuple(name.split("/")), Meta(), HashInfo("md5", hashlib.md5(body).hexdigest()))
-    tree.digest()
-    assert tree.hash_info is not None
-    assert compare.folder_md5(entries(files)) == tree.hash_info.value
+def test_a_folders_md5_is_that_of_dvcs_list_of_its_files():
+    listed = [
+        {"md5": hashlib.md5(b"one").hexdigest(), "relpath": "a b.txt"},
+        {"md5": hashlib.md5(b"two").hexdigest(), "relpath": "é/c"},
+    ]
+    md5 = hashlib.md5(json.dumps(listed).encode()).hexdigest()
+    assert compare.folder_md5(entries({"é/c": b"two", "a b.txt": b"one"})) == f"{md5}.dir"
 
 
 @given(FOLDERS, st.randoms())
