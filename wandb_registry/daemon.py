@@ -1,8 +1,8 @@
-"""Finds, starts and stops the server of a store. Only the standard library, so that a stage can import it at no cost.
+"""Finds, starts and stops the server of a store. It uses the standard library alone, so a stage imports it quickly.
 
-Whoever starts a server binds its port and takes the store's lock first, then hands both over: an address is never
-given out before connections to it are accepted (they wait in the queue while the server imports itself), and the
-kernel lets go of both when the server ends, however it ends.
+The process that starts a server takes the store's lock and listens on the port, then passes both to the server as open
+descriptors. So the port accepts connections before anybody learns its address: they wait in the queue while the server
+imports its modules. The kernel frees the lock and the port when the server ends, however it ends.
 """
 
 import errno
@@ -36,7 +36,7 @@ class Server:
 
 
 def ensure(store: Path, wait: bool = True) -> Server:
-    """The running server of this store, started if need be. Safe from many processes at once.
+    """Returns the running server of this store, and starts it if there is none. Many processes may call it at once.
 
     `wait=False` returns as soon as the address is known: the first request then waits for the server, not the caller.
     Raises DaemonError where no server can be started.
@@ -60,7 +60,7 @@ def ensure(store: Path, wait: bool = True) -> Server:
 
 
 def find(store: Path) -> Server | None:
-    """The running server of this store, if it has one."""
+    """The running server of this store; None if there is none."""
     store = Path(store).absolute()
     info = read_server_info(store) if is_served(store) else None
     if info is None:
@@ -72,7 +72,7 @@ def find(store: Path) -> Server | None:
 
 
 def stop(store: Path) -> bool:
-    """Ends the server of this store and waits for its end. False if none was running."""
+    """Ends the server of this store and waits for its end. False if none was running. Raises DaemonError."""
     store = Path(store).absolute()
     server = find(store)
     if server is None:
@@ -95,7 +95,10 @@ def stop(store: Path) -> bool:
 
 
 def login_url(store: Path) -> str | None:
-    """An address that opens the registry in a browser and signs in, once; None if no server is running."""
+    """An address that opens the registry in a browser and signs in, once; None if no server is running.
+
+    Raises DaemonError if the server gives no address.
+    """
     server = find(store)
     if server is None:
         return None
@@ -130,11 +133,11 @@ def _start(store: Path) -> Server:
             )
         try:
             url = write_server_info(store, "127.0.0.1", listener.port, process.pid)
-        except OSError:  # a full disk: nobody could find it, or stop it
+        except OSError:  # such as a full disk: without server.json nobody can find or stop the server
             process.kill()
             process.wait()
             raise
-        process.returncode = 0  # it outlives us on purpose: nobody shall wait for it or warn about it
+        process.returncode = 0  # the server outlives this process on purpose: Popen shall not warn about that
     finally:
         listener.socket.close()
         os.close(listener.lock)
@@ -143,7 +146,7 @@ def _start(store: Path) -> Server:
 
 def _wait_for_answer(store: Path, server: Server) -> None:
     deadline = time.monotonic() + START_SECONDS
-    while is_served(store):  # asked first: the port of a server that died may be another's, which answers
+    while is_served(store):  # asked first: once the server has died, another program may answer at its port
         if _answers(server):
             return
         if time.monotonic() > deadline:
@@ -167,5 +170,5 @@ def _answers(server: Server) -> bool:
 
 
 def _open(request: urllib.request.Request, seconds: float) -> HTTPResponse:
-    """Without any proxy of the environment: the server is on this machine."""
+    """Opens a request, past any proxy that the environment names: the server is on this machine."""
     return urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=seconds)

@@ -1,7 +1,8 @@
 """What a server holds while it serves a store: the store's lock and a listening socket.
 
-The locks are flock's own and not those of filelock: a starter hands its lock to the server as an open descriptor, with
-no moment between them, and those who look whether a store is served share a lock and so don't see each other.
+The locks are plain flock and not those of the library filelock, for two reasons. The process that starts a server
+passes its lock on as an open descriptor, so that the lock is never free in between. And `is_served` tries a shared
+lock, so that processes which ask at the same time don't take each other for the server.
 """
 
 import fcntl
@@ -17,9 +18,9 @@ from pathlib import Path
 from wandb_registry.store_folder import DaemonError
 
 FIRST_PORTS = range(8090, 8100)
-UNREAD_MS = 180_000  # that an answer may wait for a client to read on
-LOCK_ATTEMPTS = 10  # `is_served` holds the lock for a moment
-BACKLOG = 256  # connections that wait while the server imports itself
+UNREAD_MS = 180_000  # how long a response may wait for a client that reads no further
+LOCK_ATTEMPTS = 10  # another process's `is_served` may hold the lock for a moment
+BACKLOG = 256  # connections that may wait while the server imports its modules
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Listener:
 
 @dataclass(frozen=True)
 class ServerInfo:
-    """What the store's file server.json says of its server."""
+    """The content of the store's file server.json."""
 
     url: str
     port: int
@@ -76,7 +77,7 @@ def is_served(store: Path) -> bool:
 
 
 def write_server_info(store: Path, host: str, port: int, pid: int) -> str:
-    """Writes down where the store is served, and returns the URL. The next server tries the same port first."""
+    """Writes server.json and returns the server's URL. The next server tries the same port first."""
     shown = "127.0.0.1" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
     info = ServerInfo(f"http://{shown}:{port}", port, pid)
     temporary = store / f"server.json.{os.getpid()}"
@@ -97,9 +98,9 @@ def read_server_info(store: Path) -> ServerInfo | None:
 
 
 def start_lock(store: Path, wait: bool) -> int | None:
-    """The lock of whoever starts or ends the server of this store, as an open descriptor.
+    """Takes the lock that only one process has which starts or ends the server. Returns it as an open descriptor.
 
-    None if another process has it and we don't wait.
+    With `wait=False` returns None if another process has it.
     """
     descriptor = os.open(store / "start.lock", os.O_RDWR | os.O_CREAT, 0o600)
     if _lock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB)):
@@ -110,7 +111,7 @@ def start_lock(store: Path, wait: bool) -> int | None:
 
 @contextmanager
 def starting(store: Path) -> Iterator[None]:
-    """No other process starts or ends the server of this store meanwhile."""
+    """Keeps other processes from starting or ending the server of this store."""
     descriptor = start_lock(store, wait=True)
     try:
         yield
@@ -120,7 +121,7 @@ def starting(store: Path) -> Iterator[None]:
 
 
 def _lock(descriptor: int, operation: int) -> bool:
-    """Whether flock gave the lock."""
+    """Asks flock for a lock; False if another process has it and the operation doesn't wait."""
     try:
         fcntl.flock(descriptor, operation)
         return True
@@ -141,10 +142,10 @@ def _bind(store: Path, host: str, port: int | None) -> socket.socket:
     for candidate in [_last_port(store), *FIRST_PORTS, 0] if port is None else [port]:
         listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # inherited by what it accepts; asyncio sets it only on sockets that it made itself, and an answer that goes
-        # out in two pieces would wait 40 ms for the client's acknowledgement
+        # Accepted connections inherit it; asyncio sets it only on sockets that it makes itself. Without it a response
+        # that goes out in two pieces waits 40 ms for the client's acknowledgement.
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if hasattr(socket, "TCP_USER_TIMEOUT"):  # else what waits for a client that never reads keeps its socket
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # else a client that never reads keeps its connection
             listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_MS)
         try:
             listening.bind((host, candidate))

@@ -1,5 +1,6 @@
-"""The commands of `wandb-registry` that work on a store, a module each kind: what keeps its accounts, what looks
-after it. They work beside a running server.
+"""The command line `wandb-registry`. `main.py` starts and stops servers; the other modules work on a store's records.
+
+All commands work while a server runs.
 """
 
 import argparse
@@ -11,7 +12,7 @@ from typing import Any
 def command(
     commands: Any, name: str, text: str, run: Callable[[Path, argparse.Namespace], int | None]
 ) -> argparse.ArgumentParser:
-    """Adds a command that `run` does with the store's folder and the options; its help is its description too."""
+    """Adds a command. `run` takes the store's folder and the options, and returns the exit status (None for 0)."""
     parser = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
     parser.set_defaults(run=run)
     return parser

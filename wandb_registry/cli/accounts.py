@@ -1,4 +1,4 @@
-"""The commands that keep accounts: users, organizations and teams of a store, also while its server runs."""
+"""The commands `user`, `org` and `team`, which manage the accounts of a store."""
 
 import argparse
 import io
@@ -69,7 +69,7 @@ def _action(group, name: str, text: str, run) -> argparse.ArgumentParser:
 
 
 def _in_store(folder: Path, options: argparse.Namespace, run) -> None:
-    """Runs an action in one transaction on the store's records. What it says is said when that is on disk."""
+    """Runs an action in one transaction. Its output is printed after the commit, when the change is on disk."""
     store = open_store(folder)
     output = io.StringIO()
     with closing(store.db), store.db.write() as db, redirect_stdout(output):

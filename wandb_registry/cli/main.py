@@ -1,4 +1,4 @@
-"""wandb-registry: serve a store, and keep its accounts."""
+"""The command line's parser, errors and exit status, and the commands `serve`, `stop` and `open-url`."""
 
 import argparse
 import os
@@ -13,7 +13,7 @@ from wandb_registry.errors import RegistryError, from_system
 from wandb_registry.store_folder import DaemonError, default_store, prepare
 
 IDLE_VARIABLE = "REGISTRY_IDLE_SECONDS"
-IDLE_SECONDS = 900  # of a server that a stage started; one in the foreground stays
+IDLE_SECONDS = 900  # after which a server that a stage started exits; one in the foreground stays
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -37,7 +37,7 @@ def _say(sentence: str) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line; each part's --help says what it does."""
+    """The parser of all commands; each option's help says what it does."""
     top = argparse.ArgumentParser(
         prog="wandb-registry",
         description="A W&B-compatible registry for one machine. Its data lies in the folder that REGISTRY_DIR names, "

@@ -1,4 +1,4 @@
-"""The commands that look after a store: its log, its proof, its clearing, its copies, its protected aliases."""
+"""The commands `log`, `check`, `gc`, `backup` and `protect`, which look after a store."""
 
 import argparse
 import json
@@ -75,10 +75,10 @@ def _print(as_json: bool, row: dict) -> None:
     elif "action" not in row:
         print(f"{row['collection']}:{row['version']}  {row['alias']}")
     else:
-        behind = (
+        origin = (
             f"  ({', '.join(filter(None, (row['source'], row['run'], row['git_commit'])))})" if row["source"] else ""
         )
-        print(f"{row['at']}  {row['who']}  {_sentence(row)}{behind}")
+        print(f"{row['at']}  {row['who']}  {_sentence(row)}{origin}")
 
 
 def _sentence(event: dict) -> str:
@@ -97,7 +97,7 @@ def _hours(text: str) -> float:
 
 
 def _utc(text: str) -> str:
-    """A time as the log writes it; without a zone it is UTC, and a day, hour or minute means its end."""
+    """A time in the log's format. Without a zone it is UTC; a day, an hour or a minute means its last millisecond."""
     try:
         time = datetime.fromisoformat(text)
         digits = sum(map(str.isdigit, ZONE.sub("", text)))

@@ -1,1 +1,1 @@
-"""GraphQL: turns the SDK's documents into calls of the model, and rows into answers. No SQL and no rules here."""
+"""GraphQL: turns the SDK's documents into calls of the model, and rows into responses. No SQL and no rules here."""

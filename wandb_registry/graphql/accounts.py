@@ -13,7 +13,7 @@ FIELDS = (mutation,)
 
 @mutation.field("generateApiKey")
 def generate_key(_, info, input):
-    """Another key for the account that asks. This answer is the only one that shows it."""
+    """Makes an API key for the viewer. Only this response shows the whole key."""
     key = users.new_key()
     made = users.add_key(info.context.db, info.context.viewer.user_id, key, input.get("description"))
     return {"api_key": made | {"shown_once": key}}
@@ -30,7 +30,7 @@ def delete_key(_, info, input):
 
 @mutation.field("updateUser")
 def update_user(_, info, input):
-    """Changes one's own account: the entity that runs go to which name none."""
+    """Changes the viewer's default entity, to which runs go that name none."""
     db, viewer = info.context.db, info.context.viewer
     if not input.get("default_entity"):
         raise BadInput("Only the default entity of an account can be changed.")
@@ -41,7 +41,7 @@ def update_user(_, info, input):
 
 @mutation.field("createUser")
 def create_user(_, info, input):
-    """A new account that is named and found by its e-mail address. Its first key comes from the command line."""
+    """Makes an account, named after its e-mail address. Its first key comes from the command line."""
     viewer = info.context.viewer
     if not viewer.admin:
         raise Forbidden(f"'{viewer.username}' is not an admin of this registry, so it can't make accounts.")
@@ -52,7 +52,7 @@ def create_user(_, info, input):
 
 @mutation.field("createServiceAccount")
 def create_service_account(_, info, input):
-    """A machine's account in a team. Its first key comes from the command line."""
+    """Makes a machine's account in a team. Its first key comes from the command line."""
     db = info.context.db
     team = teams.needs_admin(db, info.context.viewer, input["entity_name"])
     name = f"{team['name']}-{names.slug(input['description'], 'service')}"

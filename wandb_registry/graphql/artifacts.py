@@ -112,7 +112,7 @@ def _aliases(context, ids):
 
 
 def _number_alias(membership: dict) -> dict:
-    """The number of a version as if it were an alias: a listing of links learns it in no other way."""
+    """The version's number in the form of an alias: the SDK's listing of links gets the number in no other way."""
     number = memberships.version(membership)
     return {"id": -membership["id"], "name": number, "collection_id": membership["collection_id"]}
 
@@ -175,7 +175,7 @@ def resolve_files_by_entries(
 
 @artifact.field("currentManifest")
 def resolve_manifest(row, info):
-    deleted = row["state"] == "DELETED"  # and its files kept, if versions refer to them
+    deleted = row["state"] == "DELETED"  # its files are kept while other versions refer to them
     if row["state"] == "PENDING" or (deleted and not manifests.count(info.context.db, row["id"], None)):
         return None
     path = f"/storage/artifacts/{row['id']}/wandb_manifest.json"
@@ -188,7 +188,7 @@ def resolve_manifest_id(row, info):
     return ids.encode("ArtifactManifest", row["id"])
 
 
-# A file is an entry of an artifact, or a file of a run: the one has a path, the other a name.
+# The type File is an entry of an artifact, which has a path, or a file of a run, which has a name.
 
 
 @file.field("id")

@@ -93,7 +93,7 @@ def resolve_artifacts(row, info, filters=None, first=None, after=None, order=Non
     db = info.context.db
     if not _open(row, info):
         return paging.of_list([])
-    if filters in (None, "", "{}") and not order:  # a page is all that needs to be read
+    if filters in (None, "", "{}") and not order:  # only this page needs to be read
         page = paging.connection(
             first,
             after,
@@ -178,7 +178,7 @@ def drop_tags(_, info, input):
 
 
 def _open(row, info) -> bool:
-    """Whether the viewer may list the project. Through a link one sees a version, but nothing beside it."""
+    """Whether the viewer may read the project. A link to a version shows nothing else of the version's project."""
     return info.context.may_read(row["project_id"])
 
 

@@ -1,4 +1,4 @@
-"""What only SDKs before 0.31 ask for: the same things under earlier names."""
+"""Fields that only SDKs before 0.31 ask for: earlier names of others."""
 
 from wandb_registry.graphql.artifacts import resolve_files
 from wandb_registry.graphql.collections import resolve_collection_of_type

@@ -1,6 +1,6 @@
 """Runs GraphQL requests. The SDK sends the same texts over and over, so each is parsed and validated once.
 
-A mutation is one transaction: what its answer says is on disk, and after an error it is as if it never was.
+A mutation is one transaction: when its response is sent, the change is on disk; after an error nothing has changed.
 """
 
 import logging
@@ -60,7 +60,7 @@ LARGEST_DOCUMENT = 20_000  # tokens; the SDK's longest has about 1,000
 
 @dataclass(frozen=True)
 class PreparedRequest:
-    """A document that the schema can answer."""
+    """A valid document, ready to execute with any variables."""
 
     execute: Callable[[Context, dict[str, Any]], dict[str, Any]]
     changes: bool
@@ -69,12 +69,14 @@ class PreparedRequest:
 
 @dataclass(frozen=True)
 class ExecutionResult:
+    """A response: the body's JSON, and the HTTP status."""
+
     body: dict[str, Any]
     status: int = 200
 
 
 class Executor:
-    """Answers requests on one store."""
+    """Executes requests on one store."""
 
     def __init__(self, store: Store):
         self.store = store
@@ -82,7 +84,10 @@ class Executor:
         self.prepare = lru_cache(maxsize=1000)(self._prepare)
 
     def run(self, viewer: Viewer, request: Any, base_url: str, plain_errors: bool) -> ExecutionResult:
-        """Answers a request body. With `plain_errors` refusals have status 200: the SDK's pipeline shows those best."""
+        """Executes a request body. Raises BadInput if it is none.
+
+        With `plain_errors` a refusal has status 200, which the SDK reports best.
+        """
         if not isinstance(request, dict) or not isinstance(request.get("query"), str):
             raise BadInput("A GraphQL request is a JSON object with the text of a 'query'.")
         variables = request.get("variables") or {}
@@ -122,7 +127,7 @@ class Executor:
         )
 
     def _introspection(self, document: DocumentNode) -> Callable[[Context, dict[str, Any]], dict[str, Any]]:
-        """What older clients ask first: which types and fields there are."""
+        """Executes an introspection of the schema, with which older SDKs begin."""
 
         def execute(context: Context, variables: dict[str, Any]) -> dict[str, Any]:
             result: Any = execute_sync(self.schema, document, context_value=context, variable_values=variables)
@@ -134,7 +139,7 @@ class Executor:
 
 
 def make_schema() -> GraphQLSchema:
-    """The schema with its resolvers; a root field that nobody answers says so instead of answering null."""
+    """The schema with its resolvers. A root field without one raises NotSupported instead of returning null."""
     definitions = (Path(__file__).parent / "schema.graphql").read_text()
     schema = binding.bind(definitions, [fields for module in MODULES for fields in module.FIELDS])
     resolved = {(fields.type_name, name) for module in MODULES for fields in module.FIELDS for name in fields.resolvers}
@@ -147,7 +152,7 @@ def make_schema() -> GraphQLSchema:
 
 
 def error_body(*errors: RegistryError) -> dict[str, Any]:
-    """Errors as GraphQL and the SDK spell them."""
+    """Errors in the form that GraphQL and the SDK expect."""
     return {
         "data": None,
         "errors": [{"message": str(error), "extensions": {"code": error.code}} for error in errors],

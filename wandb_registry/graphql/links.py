@@ -1,4 +1,4 @@
-"""Aliases and links: what makes a version `production`, and what makes it a registered model."""
+"""The mutations of aliases and links: they make a version `production`, or a registered model."""
 
 from wandb_registry.errors import BadInput
 from wandb_registry.graphql.engine.binding import Fields

@@ -1,4 +1,4 @@
-"""Projects, and the way into what lies in them."""
+"""Projects, and their fields that lead to runs and artifacts."""
 
 from wandb_registry.graphql.engine import paging
 from wandb_registry.graphql.engine.binding import Fields

@@ -172,7 +172,7 @@ def create_invite(_, info, input):
 
 @mutation.field("deleteInvite")
 def delete_invite(_, info, input):
-    """Takes a member out of a team: that is what the SDK means by it."""
+    """Removes a member from a team: for this the SDK uses the mutation."""
     db, viewer = info.context.db, info.context.viewer
     team = teams.needs_admin(db, viewer, input.get("entity_name") or "")
     user = users.by_id(db, ids.decode(input.get("id") or "", "User", "Invite"))

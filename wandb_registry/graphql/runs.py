@@ -254,7 +254,7 @@ def create_run_files(_, info, input):
 
 @mutation.field("markRunFilesUploaded")
 def mark_run_files_uploaded(_, info, input):
-    """A file counts as here when its bytes are: there is nothing to mark."""
+    """Changes nothing: a file is recorded when its bytes are uploaded."""
     names = (input["entity_name"], input["project_name"], input["run_name"])
     access.run(info.context.db, info.context.viewer, *names, Role.MEMBER)
     return {"success": True}
@@ -280,7 +280,7 @@ def notify(_, info, input):
         input["run_name"],
         Role.MEMBER,
     )
-    return {"success": True}  # there is nobody to send it to: alerts are accepted and dropped
+    return {"success": True}  # alerts are accepted and dropped: there is no channel to send them to
 
 
 def upload_address(info, run_id: int, name: str) -> str:

@@ -1,4 +1,4 @@
-"""Sweeps and their agents. A sweep that searches on the client's side (`wandb.controller`) is left out."""
+"""Sweeps and their agents. A search by the client (`wandb.controller`) is not supported."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The upload of a version: its manifests and its files, each to an address of its own."""
+"""The mutations that upload a version. They give out an address for each manifest and each file."""
 
 from wandb_registry.errors import BadInput
 from wandb_registry.graphql.engine.binding import Fields
@@ -25,13 +25,13 @@ def create_manifest(_, info, input):
 def update_manifest(_, info, input):
     manifest = manifests.find(info.context.db, ids.decode(input["artifact_manifest_id"], "ArtifactManifest"))
     _pending(info, ids.encode("Artifact", manifest["artifact_id"] if manifest else 0))
-    assert manifest  # else that was refused, in the words for one that can't be seen
+    assert manifest  # _pending has refused an unknown one
     return {"artifact_manifest": _with_address(info, manifests.announce(info.context.db, manifest, input["digest"]))}
 
 
 @mutation.field("createArtifactFiles")
 def create_files(_, info, input):
-    """One node for each file asked about, in that order: the SDK goes by position."""
+    """Returns one node for each requested file, in the same order: the SDK matches them by position."""
     seen: dict[str, dict] = {}
     return {"files": {"edges": [{"node": _upload(info, file, seen)} for file in input["artifact_files"]]}}
 
@@ -66,7 +66,7 @@ def _upload(info, file: dict, seen: dict[str, dict]) -> dict:
     )
     return {
         "name": file["name"],
-        "display_name": file["name"],  # by which older SDKs tell the answers apart
+        "display_name": file["name"],  # by which older SDKs match nodes and files
         "storage_path": f"wandb_artifacts/{md5}",
         "upload_url": address,
         "upload_headers": [],

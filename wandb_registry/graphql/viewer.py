@@ -1,4 +1,4 @@
-"""Who asks, what this server can do, and the entities, users and organizations that the account belongs to."""
+"""The viewer, the server's features, and the entities, users and organizations that the viewer belongs to."""
 
 from wandb_registry.graphql.engine import paging
 from wandb_registry.graphql.engine.binding import Fields
@@ -15,7 +15,7 @@ member = Fields("Member")
 organization = Fields("Organization")
 FIELDS = (query, user, api_key, entity, member, organization)
 
-# What the SDK may rely on. It asks once a process, and falls back where a name is missing.
+# Features that the SDK may use. It asks for them once a process, and does without those that are missing.
 FEATURES = (
     "ARTIFACT_TAGS",
     "CLIENT_IDS",
@@ -89,7 +89,7 @@ def resolve_user_flags(row, info):
 
 @user.field("teams")
 def resolve_user_teams(row, info):
-    own = access.entity_by_id(info.context.db, row["entity_id"])  # counts as a team of one
+    own = access.entity_by_id(info.context.db, row["entity_id"])  # a user's own entity counts as a team
     known = [team for team in teams.teams_of(info.context.db, row["id"]) if _belongs_to(team, info)]
     return paging.of_list([own, *known])
 
@@ -114,7 +114,7 @@ def resolve_key_id(row, info):
 
 @api_key.field("name")
 def resolve_key_name(row, info):
-    """A key's first characters; the whole key in the answer that makes it."""
+    """A key's first characters; the whole key in the response to the mutation that makes it."""
     return row.get("shown_once") or row["hint"]
 
 
@@ -123,7 +123,7 @@ def resolve_key_name(row, info):
 
 @query.field("entity")
 def resolve_entity(_, info, name=None):
-    """A name that the account belongs to; any other is answered as one that is free to take, whether it is or not."""
+    """An entity that the viewer belongs to. For any other name the response is the same, taken or free."""
     row = access.find_entity(info.context.db, info.context.viewer, name)
     return row or {"id": 0, "name": name or "", "kind": "unknown", "organization_id": None}
 
@@ -190,7 +190,7 @@ def resolve_members(row, info):
 
 
 def _belongs_to(entity, info) -> bool:
-    """Whether the account that asks belongs to an entity, which others may have led it to."""
+    """Whether the viewer belongs to an entity, which fields of other users may lead to."""
     return access.entity_role(info.context.db, info.context.viewer, entity["id"]) > Role.NONE
 
 

@@ -1,1 +1,1 @@
-"""HTTP endpoints and what every request passes: authentication, limits, uploads and downloads."""
+"""HTTP endpoints for the SDK, and what all requests pass: authentication, limits and security headers."""

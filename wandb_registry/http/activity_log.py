@@ -1,6 +1,6 @@
-"""The activity log of a collection as JSON, for tools that tell a model's history. W&B's own servers have no such door.
+"""The activity log of a collection as JSON, for tools that show a model's history. W&B's servers have no such endpoint.
 
-Whoever may see the project may read it; to anyone else it isn't there.
+Whoever may read the project may read it. For anyone else it doesn't exist.
 """
 
 from typing import Any
@@ -35,7 +35,7 @@ def routes(store: Store) -> list[Route]:
             if collection is None:
                 raise NotFound(f"There is no '{address['collection']}' in {address['entity']}/{address['project']}.")
             events = activity_log.in_collection(db, collection["id"], after, MOST)
-            for event in events:  # the version and its run may be of projects that the account may not see
+            for event in events:  # its version and run may belong to projects that the viewer may not see
                 for key, hidden_keys in (("source", ("source",)), ("run", ("run", "git_commit"))):
                     if not event[key] or access.find_project(db, viewer, *event[key].split("/")[:2]) is None:
                         event |= dict.fromkeys(hidden_keys)

@@ -1,4 +1,4 @@
-"""Tells which account a request comes from: a key, as the SDK sends it, or a browser's session."""
+"""Finds the account that sends a request, by the API key that the SDK sends or by a browser's session."""
 
 import base64
 import hmac
@@ -12,12 +12,12 @@ from wandb_registry.model.access import Viewer
 from wandb_registry.model.accounts import users
 from wandb_registry.store import Store
 
-SESSION = "SESSION-2"  # the second form: cookies of the first sign nobody in
+SESSION = "SESSION-2"  # with the version of the cookie's format: older cookies are refused
 SESSION_SECONDS = 30 * 24 * 3600
 
 
 def viewer_of_request(request: Request, store: Store) -> Viewer:
-    """The account of the request's API key."""
+    """The account of the request's API key. Raises NotSignedIn."""
     key = _key(request)
     if key is None:
         raise NotSignedIn(
@@ -28,7 +28,7 @@ def viewer_of_request(request: Request, store: Store) -> Viewer:
 
 
 def viewer_of_session(request: Request, store: Store) -> Viewer | None:
-    """The account of the browser's session, if it has one."""
+    """The account of the browser's session; None if it isn't signed in."""
     session_id = _session(request, store)
     if session_id is None:
         return None
@@ -43,12 +43,12 @@ def cookie(request: Request) -> str:
 
 
 def session(store: Store, viewer: Viewer) -> str:
-    """The cookie's value for this account."""
+    """The cookie's value for a new session of this account."""
     return store.signer.seal(SESSION, f"{viewer.user_id}-{time.time_ns()}-{secrets.token_hex(8)}", SESSION_SECONDS)
 
 
 def sign_out(request: Request, store: Store) -> None:
-    """Ends the browser's session: whoever has kept its cookie is signed out as well."""
+    """Ends the browser's session. A copy of its cookie is worthless from then on."""
     session_id = _session(request, store)
     if session_id is not None:
         with store.db.write() as db:
@@ -56,7 +56,7 @@ def sign_out(request: Request, store: Store) -> None:
 
 
 def form_token(request: Request, store: Store) -> str:
-    """What each form of a session carries: another site can make a browser send a form, but not this with it."""
+    """The CSRF token of a session's forms. Another site can make a browser send a form, but doesn't know this token."""
     return store.signer.mark("FORM", request.cookies.get(cookie(request), ""))
 
 
@@ -65,12 +65,13 @@ def is_own_form(request: Request, store: Store, token: str) -> bool:
 
 
 def _session(request: Request, store: Store) -> str | None:
-    """The session that the cookie names, as USER-BEGINNING-NUMBER, if this store gave it out."""
+    """The session in the cookie, as USER-START-RANDOM; None unless this store signed it."""
     sealed = request.cookies.get(cookie(request))
     return store.signer.open(SESSION, sealed) if sealed else None
 
 
 def _key(request: Request) -> str | None:
+    """The API key: a bearer token, or the password of basic authentication, which the SDK uses."""
     scheme, _, value = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return value

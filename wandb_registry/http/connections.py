@@ -1,6 +1,6 @@
-"""Connections of clients, with limits on the head of a request, so that slow or endless clients can't keep others out.
+"""Connections of clients. Limits on the head of a request keep slow or endless clients from blocking others.
 
-The middleware limits what comes behind the head.
+The middleware limits the body of a request.
 """
 
 import asyncio
@@ -9,13 +9,16 @@ import resource
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_TIMEOUT = 30.0  # seconds
-LARGEST_HEAD = 128 * 2**10
-MOST_FILES = 2**16
-MOST_IDLE = 2048
+LARGEST_HEAD = 128 * 2**10  # bytes
+MOST_FILES = 2**16  # that the process may open
+MOST_IDLE = 2048  # connections without a request
 
 
 class IdleConnections:
-    """The connections of one server that no request occupies. Above `most`, the oldest is closed."""
+    """The connections of one server that wait for a request. Each is closed after HEAD_TIMEOUT.
+
+    If there are more than `most`, the one that has waited longest is closed.
+    """
 
     def __init__(self, most: int):
         self.most = most
@@ -75,12 +78,12 @@ class ClientConnection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self.cycle.response_complete and not self.transport.is_closing():  # else the next one is under way
+        if self.cycle.response_complete and not self.transport.is_closing():  # else the next request has begun
             self.idle.add(self)
 
 
 def connection_class() -> type[ClientConnection]:
-    """The class of one server's connections. They take three quarters of the files that the process may open."""
+    """The class of one server's connections. They may use three quarters of the files that the process may open."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most_files = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, hard))

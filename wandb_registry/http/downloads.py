@@ -1,4 +1,4 @@
-"""Responses with contents of the store. A content that the disk has damaged is never served whole."""
+"""Responses with contents of the store. One that doesn't have its md5 any more is never sent whole."""
 
 import hashlib
 import os
@@ -13,10 +13,10 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 from wandb_registry.errors import DamagedContent, NotFound
 from wandb_registry.storage.blobs import Blobs, md5_of
 
-SMALL = 256 * 2**10  # bytes that are read and sent in one go
+SMALL = 256 * 2**10  # bytes of a content that is read and sent at once
 CHUNK = 2**20
 ANY_BYTES = "application/octet-stream"
-SIGNATURES = (  # offset, bytes, media type: of pictures, sounds and films, in which nothing can run
+SIGNATURES = (  # offset, bytes and media type of formats that can hold no script
     (0, b"\x89PNG\r\n\x1a\n", "image/png"),
     (0, b"\xff\xd8\xff", "image/jpeg"),
     (0, b"GIF87a", "image/gif"),
@@ -39,16 +39,20 @@ class BlobDownloads:
 
     def __init__(self, blobs: Blobs):
         self.blobs = blobs
-        self._verified: dict[str, tuple[int, ...]] = {}  # md5 of a large file: its state when it was read
+        self._verified: dict[str, tuple[int, ...]] = {}  # by md5: inode, size and time of a file that was checked
 
     async def response(self, request: Request, md5: str, name: str, inline: bool = False) -> Response:
-        """The whole content, or the range that is asked for. `inline` shows media, and makes no page of the rest."""
+        """Sends the whole content, or the range that the request names.
+
+        With `inline` browsers show pictures, sounds and films; all else is a download.
+        Raises NotFound, or DamagedContent if the bytes don't have the md5.
+        """
         path = self.blobs.path(md5)
         try:
             file = path.open("rb")
         except FileNotFoundError:
             raise NotFound(f"The content of '{name}' is not in the store.") from None
-        # else an uploaded HTML file would run as a page of this origin
+        # a download by default: shown inline, an uploaded HTML file would run as a page of this origin
         headers = attachment(name)
         media_type = ANY_BYTES
         if inline and (known_type := _media_type(file)):
@@ -68,7 +72,7 @@ class BlobDownloads:
         return FileResponse(path, media_type=media_type, headers=headers)
 
     def _verify(self, file: BufferedReader, md5: str, name: str) -> None:
-        """Reads the whole file for its md5, unless it did since the last change: a range has no md5 of its own."""
+        """Checks the md5 of the whole file, since a range has none. Checks again only after a change."""
         stat = os.fstat(file.fileno())
         state = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
         if self._verified.get(md5) != state:

@@ -1,7 +1,7 @@
-"""The endpoints for files: uploads and downloads.
+"""The endpoints that upload and download files.
 
-The SDK sends no key with most of them, so the addresses that GraphQL gives out carry their own permission. An upload is
-checked against the md5 in its address, and acknowledged when it is on disk.
+The SDK sends no key to most of them, so the addresses that GraphQL gives out are signed. An upload is checked against
+the md5 in its address, and acknowledged when it is on disk.
 """
 
 import hashlib
@@ -26,9 +26,9 @@ from wandb_registry.storage.blobs import BlobWriter, check_md5
 from wandb_registry.storage.group_commit import UploadCommitter
 from wandb_registry.store import Store
 
-LARGEST_MANIFEST = 512 * 2**20
-CHUNK = 2**20
-SMALL = 2**20  # bytes of an upload that stays in memory until it is committed
+LARGEST_MANIFEST = 512 * 2**20  # bytes
+CHUNK = 2**20  # bytes that are written at once
+SMALL = 2**20  # bytes of an upload that stays in memory until its commit
 
 
 def routes(store: Store) -> list[Route]:
@@ -93,7 +93,7 @@ class FileEndpoints:
         return Response()
 
     async def put_run_file(self, request: Request) -> Response:
-        """A file of a run, new or instead of the one by this name."""
+        """A file of a run. It replaces an earlier one of the same name."""
         self._check_signature(request)
         run, name = request.path_params["run"], request.path_params["name"]
         await self._receive(request, name, lambda db, md5, size: run_files.put(db, run, name, md5, size))

@@ -1,4 +1,4 @@
-"""file_stream: what a run sends while it runs. model/runs/file_stream.py stores it."""
+"""The endpoint file_stream, to which a run sends its lines while it runs. model/runs/file_stream.py stores them."""
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -13,7 +13,7 @@ from wandb_registry.model.access import Role, Viewer
 from wandb_registry.model.runs import file_stream
 from wandb_registry.store import Store
 
-LARGEST = 64 * 2**20
+LARGEST = 64 * 2**20  # bytes of a request
 
 
 def routes(store: Store) -> list[Route]:

@@ -1,4 +1,4 @@
-"""What every request passes: checks of host and origin, timeouts, security headers; and the responses to errors."""
+"""The middleware of all requests: checks host and origin, limits times, adds security headers. And error responses."""
 
 import asyncio
 import logging
@@ -17,7 +17,7 @@ from wandb_registry.errors import Forbidden, InternalError, NotFound, RegistryEr
 
 log = logging.getLogger("wandb_registry")
 TIMEOUT = 120.0  # seconds that a client may take to send the next PROGRESS bytes, or to read the next chunk
-PROGRESS = 64 * 2**10  # that is half a KiB a second: the slowest line is faster
+PROGRESS = 64 * 2**10  # half a KiB a second, less than the slowest network
 LOOPBACK_NAMES = {"127.0.0.1", "localhost", "::1"}
 SECURITY_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -44,7 +44,7 @@ class RequestTracker:
 
 
 class SecurityMiddleware:
-    """Refuses requests that a foreign web page makes a browser send here, and limits the time of all others."""
+    """Refuses requests that a foreign web page makes a browser send here. Limits the time of all others."""
 
     def __init__(self, app: ASGIApp, tracker: RequestTracker, loopback: bool, timeout: float = TIMEOUT):
         self.app, self.tracker, self.loopback, self.timeout = app, tracker, loopback, timeout
@@ -81,7 +81,7 @@ class SecurityMiddleware:
 
 
 def _split(address: str) -> SplitResult:
-    """The parts of an address; empty parts of a text that is none."""
+    """The parts of an address. They are empty if the text is no address."""
     try:
         return urlsplit(address)
     except ValueError:
@@ -150,7 +150,7 @@ async def _registry_error(_request: Request, error: Exception) -> Response:
 
 
 async def _client_disconnected(_request: Request, _error: Exception) -> Response:
-    return Response(status_code=400)  # nobody reads it
+    return Response(status_code=400)  # nobody is left to read it
 
 
 async def http_error(request: Request, error: Exception) -> Response:

@@ -1,4 +1,4 @@
-"""Request bodies, within limits."""
+"""Reads request bodies within limits."""
 
 import gzip
 import io
@@ -11,7 +11,7 @@ from wandb_registry.errors import BadInput, TooLarge
 
 
 async def whole_body(request: Request, largest: int) -> bytes:
-    """The body, unpacked if it is gzip. Raises TooLarge above `largest` bytes, packed or unpacked."""
+    """The body, unpacked if it is gzip. Raises TooLarge above `largest` bytes, packed or unpacked, and BadInput."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
@@ -29,6 +29,7 @@ async def whole_body(request: Request, largest: int) -> bytes:
 
 
 async def json_body(request: Request, largest: int) -> Any:
+    """The body as JSON. Raises as `whole_body`, and BadInput for anything but JSON."""
     try:
         return json.loads(await whole_body(request, largest))
     except (ValueError, RecursionError):

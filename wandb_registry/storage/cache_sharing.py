@@ -1,8 +1,9 @@
-"""One copy on disk of what a store and another content-addressed folder, such as DVC's cache, both hold.
+"""Shares disk blocks between a store and another content-addressed folder, such as DVC's cache.
 
-Where the file system can clone (btrfs, XFS), a content becomes a clone of the other side's; elsewhere both become
-names of one inode. That is safe as neither side writes to a content again: each only adds and removes names. Only the
-standard library, so that a client can import it; it needs no server, and does no harm to one that runs, or to `gc`.
+Where the file system can clone (btrfs, XFS), the store's file becomes a clone of the other folder's; elsewhere it
+becomes a hard link to it. Both are safe, because neither side writes to a content again: each only adds and removes
+names. The module uses the standard library alone, so that a client can import it. It needs no server, and disturbs
+neither a running one nor `gc`.
 """
 
 import contextlib
@@ -23,27 +24,28 @@ READ_ONLY = 0o444
 
 @dataclass
 class SharedBytes:
-    """What was brought together just now."""
+    """How many contents `share` has shared, and their bytes."""
 
     contents: int = 0
     bytes: int = 0
 
 
 def share(store: Path, contents: Iterable[tuple[str, Path]]) -> SharedBytes:
-    """Let the store's contents share their bytes with files elsewhere, given with their md5s, where that is safe.
+    """Makes the store's contents share blocks with other files, given as (md5, path), where that is safe.
 
-    Left alone: what the store lacks, what lies on another file system or belongs to another user, what may still be
-    written to (not read-only, or with a further name, such as one in somebody's workspace), and what hasn't its md5.
+    It skips a file whose content the store lacks, that lies on another file system or belongs to another user, whose
+    bytes don't have the md5, or that may still be written to: because it isn't read-only, or has a second name, such as
+    one in a workspace.
     """
     blobs, incoming = store / "blobs", store / "incoming"
     if not blobs.is_dir() or not incoming.is_dir():
         return SharedBytes()
     pairs = [(blobs / md5[:2] / md5[2:], path) for md5, path in contents if _can_share(blobs, md5, path)]
     pairs = [(blob, path) for blob, path in pairs if _md5_of(path) == blob.parent.name + blob.name]
-    fsync_all([path for _, path in pairs], incoming)  # the store's own were on disk before they were acknowledged
+    fsync_all([path for _, path in pairs], incoming)  # the store's own files are on disk already
     done = SharedBytes()
     for blob, path in pairs:
-        with contextlib.suppress(OSError):  # taken away meanwhile, or links to it are not allowed: two copies, then
+        with contextlib.suppress(OSError):  # removed meanwhile, or links are not allowed: both copies stay
             _replace(blob, path, incoming / secrets.token_hex(16))
             done.contents += 1
             done.bytes += path.stat().st_size
@@ -57,7 +59,7 @@ def _can_share(blobs: Path, md5: str, path: Path) -> bool:
         return False
     return (
         ours.st_dev == theirs.st_dev
-        and not _are_one(ours, theirs)
+        and not _already_shared(ours, theirs)
         and theirs.st_size > 0
         and theirs.st_nlink == 1
         and stat.S_ISREG(theirs.st_mode)
@@ -65,25 +67,25 @@ def _can_share(blobs: Path, md5: str, path: Path) -> bool:
     )
 
 
-def _are_one(ours: os.stat_result, theirs: os.stat_result) -> bool:
-    """Whether they are one already; a clone is known by the time of the file that it was made from."""
+def _already_shared(ours: os.stat_result, theirs: os.stat_result) -> bool:
+    """Whether both share their blocks: one inode, or a clone, which has the size and time of its source."""
     same_time = (ours.st_mtime_ns, ours.st_size) == (theirs.st_mtime_ns, theirs.st_size)
     return ours.st_ino == theirs.st_ino or same_time
 
 
 def _replace(blob: Path, path: Path, aside: Path) -> None:
-    """Put a clone of `path`, or the file itself under another name, in the place of `blob`, at once."""
+    """Replaces `blob` by a clone of `path` or a hard link to it, in one step."""
     try:
         if not _clone(path, aside):
             os.link(path, aside)
-        os.lstat(blob)  # a content that `gc` took away meanwhile stays away
+        os.lstat(blob)  # raises if `gc` has removed the content meanwhile
         aside.replace(blob)
     finally:
-        aside.unlink(missing_ok=True)  # a rename between two names of one file leaves both
+        aside.unlink(missing_ok=True)  # a rename from one name of a file to another leaves both
 
 
 def _clone(source: Path, target: Path) -> bool:
-    """Whether the file system could make `target` share the blocks of `source`."""
+    """Makes `target` a clone of `source`. False if the file system can't."""
     with source.open("rb") as from_file, target.open("xb") as to_file:
         try:
             fcntl.ioctl(to_file.fileno(), FICLONE, from_file.fileno())

@@ -1,6 +1,6 @@
-"""Capabilities: addresses and cookies that carry their own permission.
+"""Signs addresses and cookies, so that they carry their own permission.
 
-The SDK moves files without sending its key, so the address itself must say who may do what, and until when.
+The SDK uploads and downloads files without sending its key, so the address itself says what is allowed, and until when.
 Nobody can make or change one without the store's secret.
 """
 
@@ -18,30 +18,30 @@ class Signer:
     secret: bytes
 
     def address(self, verb: str, path: str, seconds: int) -> str:
-        """The path with an expiry and a signature; valid for this verb alone."""
+        """The path with an expiry and a signature, valid for this verb alone and for so many seconds."""
         expires = int(time.time()) + seconds
         return f"{quote(path)}?expires={expires}&signature={self._signature(verb, path, expires)}"
 
     def allows(self, verb: str, path: str, expires: str, signature: str) -> bool:
-        """Whether this store signed exactly this, and the time isn't over."""
+        """Whether this store signed exactly this, and it hasn't expired."""
         if not expires.isascii() or not expires.isdigit() or int(expires) < time.time():
             return False
         expected = self._signature(verb, path, int(expires))
         return hmac.compare_digest(expected.encode(), signature.encode())
 
     def seal(self, verb: str, subject: str, seconds: int) -> str:
-        """The subject as a cookie value that `open` gives back."""
+        """The subject as a signed cookie value, valid for so many seconds. `open` returns the subject."""
         expires = int(time.time()) + seconds
         return f"{subject}.{expires}.{self._signature(verb, subject, expires)}"
 
     def open(self, verb: str, sealed: str) -> str | None:
-        """What was sealed, or None if this store didn't seal it or the time is over."""
+        """The subject that `seal` was given; None if this store didn't seal it, or it has expired."""
         subject, _, rest = sealed.partition(".")
         expires, _, signature = rest.partition(".")
         return subject if self.allows(verb, subject, expires, signature) else None
 
     def mark(self, verb: str, text: str) -> str:
-        """What only this store can say of a text, and always says the same."""
+        """The store's signature of a text. It is always the same, and never expires."""
         return self._signature(verb, text, 0)
 
     def _signature(self, verb: str, path: str, expires: int) -> str:

@@ -1,7 +1,7 @@
-"""W&B Tables that can be paged: a table's JSON, read once, becomes a small database that is sorted and filtered.
+"""W&B Tables as small SQLite databases, so that pages can sort, filter and page them without reading their JSON again.
 
-The databases lie in the store's folder `tables` by the md5 of what they were made from. They can be removed at any
-time: each is made again when it is asked for.
+The databases lie in the store's folder `tables`, named by the md5 of the table's JSON. They are a cache: each is made
+when a page first asks for it, and can be removed at any time.
 """
 
 import contextlib
@@ -23,27 +23,28 @@ KEPT = 50  # databases
 MOST_COLUMNS = 200
 FEW = 12  # distinct values that are offered as filters
 LONGEST = 500  # characters of a cell
-VERSION = 4
-EXPORTED = 1000  # rows that are read at once for a CSV
-SORTED = ("number", "text", "boolean")  # kinds that can be sorted, and filtered by where they have few values
+VERSION = 4  # of the databases' schema
+EXPORTED = 1000  # rows of a CSV that are read at once
+SORTED = ("number", "text", "boolean")  # kinds that pages sort by, and filter by if there are few values
 
 
 @dataclass(frozen=True)
 class Column:
-    """`kind` is number, text, boolean, picture, array (its values lie in a file beside), other, or mixed: several.
+    """A column of a table.
 
-    `shape` is that of an array, such as 28×28×1, where the table tells it.
+    `kind` is number, text, boolean, picture, array (the values lie in another file), other, or mixed for several kinds.
+    `shape` is that of each array, such as 28×28×1, if the table names it.
     """
 
     name: str
     kind: str
     shape: str
-    counts: list[tuple[Any, int]]  # of each value, where there are few
+    counts: list[tuple[Any, int]]  # (value, rows) of each value, if there are at most FEW
 
 
 @dataclass(frozen=True)
 class TableQuery:
-    """Which rows, in which order: columns by their numbers, values as they are written."""
+    """Which rows, in which order. Columns are numbered from 0; `equal` holds (column, value as text)."""
 
     sort: int | None = None
     descending: bool = False
@@ -55,7 +56,7 @@ class Table:
     """One table, opened for reading."""
 
     def __init__(self, path: Path):
-        # one thread at a time uses it, but while a CSV is sent not always the same
+        # one thread uses it at a time, but several may take turns while a CSV is sent
         self._db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, check_same_thread=False)
         about = json.loads(self._db.execute("select about from about").fetchone()[0])
         self.columns = [Column(**one | {"counts": [tuple(pair) for pair in one["counts"]]}) for one in about]
@@ -66,41 +67,41 @@ class Table:
     def __exit__(self, *_: object) -> None:
         self._db.close()
 
-    def count(self, sought: TableQuery) -> int:
-        where, values = self._where(sought)
+    def count(self, query: TableQuery) -> int:
+        where, values = self._where(query)
         return self._db.execute(f"select count(*) from cell where {where}", values).fetchone()[0]
 
-    def rows(self, sought: TableQuery, limit: int, offset: int) -> list[tuple[int, list[Any]]]:
+    def rows(self, query: TableQuery, limit: int, offset: int) -> list[tuple[int, list[Any]]]:
         """(number, cells) of a page of rows; a picture's cell is its path."""
-        where, values = self._where(sought)
+        where, values = self._where(query)
         order = "id"
-        if sought.sort is not None:
-            key = f"c{sought.sort:d}"  # SQLite puts null below all else: last, either way
-            order = f"{key} desc, id desc" if sought.descending else f"{key} is null, {key}, id"
+        if query.sort is not None:
+            key = f"c{query.sort:d}"  # SQLite sorts null below all else; here it comes last in both directions
+            order = f"{key} desc, id desc" if query.descending else f"{key} is null, {key}, id"
         cursor = self._db.execute(
             f"select * from cell where {where} order by {order} limit ? offset ?", [*values, limit, offset]
         )
         return [(row[0], list(row[1:])) for row in cursor]
 
-    def csv(self, sought: TableQuery) -> Iterator[str]:
-        """All rows that are sought, under a line of names; arrays are left out, pictures are paths."""
+    def csv(self, query: TableQuery) -> Iterator[str]:
+        """The matching rows as CSV with a header line. Columns of arrays are left out; a picture is its path."""
         kept = [at for at, column in enumerate(self.columns) if column.kind != "array"]
         yield _line([self.columns[at].name for at in kept])
         offset = 0
-        while rows := self.rows(sought, EXPORTED, offset):
+        while rows := self.rows(query, EXPORTED, offset):
             yield "".join(_line([cells[at] for at in kept]) for _, cells in rows)
             offset += EXPORTED
 
-    def _where(self, sought: TableQuery) -> tuple[str, list[Any]]:
-        """SQL made of column numbers alone; every value is bound."""
+    def _where(self, query: TableQuery) -> tuple[str, list[Any]]:
+        """The `where` clause and its parameters. Its text holds column numbers alone; every value is bound."""
         parts, values = ["true"], []
-        for column, value in sought.equal:
+        for column, value in query.equal:
             parts.append(f"cast(c{column:d} as text) = ?")
             values.append(value)
-        if sought.contains:
+        if query.contains:
             texts = [at for at, column in enumerate(self.columns) if column.kind in (*SORTED, "mixed", "other")]
             parts.append(f"({' or '.join(f'instr(lower(c{at:d}), lower(?)) > 0' for at in texts) or 'false'})")
-            values += [sought.contains] * len(texts)
+            values += [query.contains] * len(texts)
         return " and ".join(parts), values
 
 
@@ -111,7 +112,10 @@ def _line(cells: list[Any]) -> str:
 
 
 def open_table(folder: Path, content: Path, md5: str) -> Table:
-    """The table of a content; raises BadInput where that is no table, or too large to be shown."""
+    """Opens the table with this content and md5; makes its database first if there is none.
+
+    Raises BadInput for a file that is no table, or one that is too large.
+    """
     path = folder / "tables" / f"{md5}-{VERSION}.db"
     if not path.exists():
         _make(path, content)
@@ -147,12 +151,12 @@ def _make(path: Path, content: Path) -> None:
 def _fill(db: sqlite3.Connection, columns: list[Column], data: list[list[Any]]) -> None:
     names = [f"c{at}" for at in range(len(columns))]
     db.execute("pragma journal_mode = off")
-    db.execute("pragma synchronous = off")  # made anew if it is lost
+    db.execute("pragma synchronous = off")  # needn't survive a crash: it can be made again
     db.execute("begin")
     db.execute(f"create table cell (id integer primary key, {', '.join(names)})")
-    places = ", ".join("?" * (len(names) + 1))
+    placeholders = ", ".join("?" * (len(names) + 1))
     rows = ((number, *map(_cell, row)) for number, row in enumerate(data, 1))
-    db.executemany(f"insert into cell values ({places})", rows)
+    db.executemany(f"insert into cell values ({placeholders})", rows)
     about = []
     for name, column in zip(names, columns, strict=True):
         counts: list[Any] = []
@@ -169,7 +173,7 @@ def _fill(db: sqlite3.Connection, columns: list[Column], data: list[list[Any]]) 
 
 
 def _shapes(column_types: Any) -> dict[str, str]:
-    """The columns whose values the SDK wrote to a file of arrays instead, with the shape of each value."""
+    """The shapes of those columns whose values the SDK wrote to a separate file of arrays."""
     try:
         types = {name: kind.get("params") or {} for name, kind in column_types["params"]["type_map"].items()}
         return {
@@ -182,7 +186,7 @@ def _shapes(column_types: Any) -> dict[str, str]:
 
 
 def _kind(values: Iterator[Any]) -> str:
-    """What all values of a column are; missing ones are anything."""
+    """The kind of a column's values. Missing values are of any kind."""
     kinds = {_kind_of(value) for value in values if value is not None}
     return kinds.pop() if len(kinds) == 1 else "mixed" if kinds else "other"
 
@@ -198,7 +202,7 @@ def _kind_of(value: Any) -> str:
 
 
 def _cell(value: Any) -> Any:
-    """What a cell is sorted and shown by."""
+    """The value that a page shows and sorts by."""
     if value is None or (isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 2**63):
         return value
     if isinstance(value, str):
@@ -209,7 +213,7 @@ def _cell(value: Any) -> Any:
 
 
 def _prune(folder: Path) -> None:
-    """Removes the databases that were made longest ago, and what a crash left."""
+    """Keeps the newest KEPT files: removes older databases, and in time what a crash left."""
     paths = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
     for path in paths[KEPT:]:
         path.unlink(missing_ok=True)

@@ -1,1 +1,1 @@
-"""Pages for people. They read the model as GraphQL does, and obey the same access rules."""
+"""Pages for browsers. They read the model, as GraphQL does, and obey the same access rules."""

@@ -1,4 +1,4 @@
-"""The activity log in words: who did what, when, and through which run."""
+"""Words for events of the activity log: who did what, when, and through which run."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +14,7 @@ REMOVALS = ("delete", "unlink", "delete collection")
 
 @dataclass(frozen=True)
 class ActivityLine:
-    """A sentence such as 'mika moved production from v1 to v2', in its parts, with the collection that it is about."""
+    """The parts of a sentence such as 'mika moved production from v1 to v2', and the collection that it is about."""
 
     icon: str
     who: str
@@ -24,12 +24,12 @@ class ActivityLine:
     address: str
     collection: str
     at: str
-    run: tuple[str, str] | None  # that made the version: its name and address
+    run: tuple[str, str] | None  # name and address of the run that made the version
     commit: str | None  # of that run
 
 
 def activity_line(request: PageRequest, event: Row) -> ActivityLine:
-    """What a page shows of an event; a run that may not be seen is left out."""
+    """The line that a page shows for an event. It omits a run that the viewer may not see."""
     verb, subject, details = _sentence(event)
     version = event["after"] if event["action"] == "alias" else event["name"]
     project = {"entity_name": event["entity_name"], "name": event["project_name"]}

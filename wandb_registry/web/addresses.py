@@ -1,4 +1,4 @@
-"""The address of everything that has a page: those that the SDK prints, and those within the registry."""
+"""The addresses of pages: those that the SDK prints, and the registry's own."""
 
 from functools import lru_cache
 from typing import Any
@@ -9,11 +9,11 @@ MODEL_REGISTRY = "model-registry"
 
 
 def join(*parts: str) -> str:
-    """An address of names, whatever characters they hold."""
+    """A path of names, each quoted."""
     return "".join(f"/{_quoted(part)}" for part in parts)
 
 
-@lru_cache(4096)  # a page holds hundreds of addresses of few names
+@lru_cache(4096)  # a page has hundreds of addresses with few names
 def _quoted(part: str) -> str:
     return quote(part, safe="")
 
@@ -44,7 +44,7 @@ def registered(entity: str, project_name: str, name: str, number: str | None = N
 
 
 def page_of_collection(collection_row: Row, project_row: Row, type_name: str) -> str:
-    """A registered model's page is among the registered models, any other collection's in its project."""
+    """The page of a collection: that of a registered model, or one in the collection's project."""
     entity, name = project_row["entity_name"], project_row["name"]
     if collection_row["kind"] == "PORTFOLIO":
         return registered(entity, name, collection_row["name"])
@@ -52,7 +52,7 @@ def page_of_collection(collection_row: Row, project_row: Row, type_name: str) ->
 
 
 def page_of_version(collection_row: Row, project_row: Row, type_name: str, number: str) -> str:
-    """As `page_of_collection`, of one of its versions."""
+    """The page of a version, which lies beneath `page_of_collection`."""
     entity, name = project_row["entity_name"], project_row["name"]
     if collection_row["kind"] == "PORTFOLIO":
         return registered(entity, name, collection_row["name"], number)
@@ -60,7 +60,7 @@ def page_of_version(collection_row: Row, project_row: Row, type_name: str, numbe
 
 
 def comparison(collection_row: Row, project_row: Row, type_name: str, before: str, after: str) -> str:
-    """Two versions of a collection side by side."""
+    """The page that compares two versions of a collection."""
     page = page_of_collection(collection_row, project_row, type_name)
     query = urlencode({"from": before, "to": after})
     return f"{page}&view=compare&{query}" if collection_row["kind"] == "PORTFOLIO" else f"{page}/compare?{query}"
@@ -72,6 +72,6 @@ def file(base: str, path: str) -> str:
 
 
 def with_query(path: str, query: dict[str, Any]) -> str:
-    """An address with a query, without what is empty in it."""
+    """A path with a query. Empty parameters are left out."""
     filled = {key: value for key, value in query.items() if value not in (None, "", [])}
     return f"{path}?{urlencode(filled, doseq=True)}" if filled else path

@@ -1,4 +1,4 @@
-"""Console lines as a person would have seen them: colours of the terminal, without its other commands."""
+"""Console lines as a terminal shows them: with its colours, and without its other escape sequences."""
 
 import re
 
@@ -10,7 +10,7 @@ Spans = list[tuple[str, str]]
 
 
 def styled_spans(line: str) -> Spans:
-    """(classes, text) of each piece of a line. What a progress bar wrote over is gone, as on a screen."""
+    """The pieces of a line as (CSS classes, text). What a progress bar has overwritten is left out, as on a screen."""
     line = line[:LONGEST_LINE].rstrip("\r").rpartition("\r")[2]
     if "\x1b" not in line:
         return [("", line)]
@@ -20,7 +20,7 @@ def styled_spans(line: str) -> Spans:
         _add(spans, color, bold, line[end : escape.start()])
         end = escape.end()
         if escape[2] == "m":
-            color, bold = _after(escape[1], color, bold)
+            color, bold = _style_after(escape[1], color, bold)
     _add(spans, color, bold, line[end:])
     return spans
 
@@ -35,8 +35,8 @@ def _add(spans: Spans, color: str, bold: bool, text: str) -> None:
         spans.append((classes, text))
 
 
-def _after(codes: str, color: str, bold: bool) -> tuple[str, bool]:
-    """Colour and weight after a sequence such as `1;31`; colours beyond the terminal's own eight are left out."""
+def _style_after(codes: str, color: str, bold: bool) -> tuple[str, bool]:
+    """Colour and weight after a sequence such as `1;31`; only the terminal's eight basic colours are kept."""
     numbers = iter(int(code) if code else 0 for code in re.split("[;:]", codes[:60]))
     for number in numbers:
         if number == 0:

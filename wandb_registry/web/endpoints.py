@@ -1,4 +1,4 @@
-"""Endpoints of views: sign-in, one moment of the records, the check of forms, and errors as pages."""
+"""Makes endpoints of views: checks the session and the form's token, opens a transaction, shows errors as pages."""
 
 import logging
 import secrets
@@ -24,18 +24,18 @@ from wandb_registry.web.views import Export, FormHandler, Page, PageRequest, Red
 log = logging.getLogger("wandb_registry")
 LARGEST_FORM = 2**16
 THEME_COOKIE = "registry_theme"
-MESSAGE_COOKIE = "registry_said"  # one sentence for the next page, on what the last form did
+MESSAGE_COOKIE = "registry_message"  # a sentence for the next page about what the last form did
 
 
 class Endpoints:
-    """Makes endpoints of views for one store."""
+    """The endpoints of one store's views."""
 
     def __init__(self, store: Store):
         self.store = store
         self.downloads = BlobDownloads(store.blobs)
 
     def page(self, view: View, handler: FormHandler | None = None) -> Callable:
-        """An endpoint that shows a view, and posts its forms to a handler. Who isn't signed in is asked to."""
+        """An endpoint that shows a view and gives posted forms to `handler`. It asks strangers to sign in."""
 
         async def endpoint(request: Request) -> Response:
             form = await read_form(request) if request.method == "POST" else None
@@ -97,7 +97,7 @@ class Endpoints:
         return PageRequest(db, viewer, self.store, request.path_params, request.query_params, _address(request), **more)
 
     def html(self, request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
-        """A page in its frame: theme, account, the token of its forms, and what the last form did."""
+        """Renders a page with its frame: theme, account, CSRF token, and the message of the last form."""
         theme = request.cookies.get(THEME_COOKIE)
         frame = {
             "theme": theme if theme in ("light", "dark") else None,
@@ -113,7 +113,7 @@ class Endpoints:
 
     def error_page(self, request: Request, viewer: Viewer | None, error: Exception) -> Response:
         number = secrets.token_hex(3)
-        path = _address(request).partition("?")[0]  # quoted, so that nothing in it can act on a terminal
+        path = _address(request).partition("?")[0]  # quoted, so that no escape sequence in it reaches a terminal
         if isinstance(error, RegistryError):
             log.warning("%s %.300s refused, request %s: %.300r", request.method, path, number, str(error))
         else:
@@ -123,7 +123,7 @@ class Endpoints:
         return self.html(request, "error.html", error.status, **values)
 
     async def not_found(self, request: Request, error: Exception) -> Response:
-        """For addresses that mean nothing: a page for people, a plain error for everything else."""
+        """The response at an unknown address: a page for browsers, JSON for other clients."""
         if "text/html" not in request.headers.get("accept", ""):
             return await middleware.http_error(request, error)
         viewer = await run_in_threadpool(viewer_of_session, request, self.store)
@@ -131,13 +131,13 @@ class Endpoints:
 
 
 async def read_form(request: Request) -> dict[str, str]:
-    """The fields of a form, each once; of several by one name, the last."""
+    """The fields of a form. Of several with the same name the last one counts."""
     body = await whole_body(request, LARGEST_FORM)
     return dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
 
 
 def _sign_in_first(request: Request) -> Response:
-    """To the sign-in page, and from there back to where the person wanted to go."""
+    """Redirects to the sign-in page, which leads back to this address."""
     wanted = _address(request) if request.method == "GET" else "/"
     return RedirectResponse("/login" if wanted == "/" else f"/login?{urlencode({'next': wanted})}", 303)
 

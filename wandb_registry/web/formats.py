@@ -9,7 +9,7 @@ UNITS = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 
 
 def when(text: str | None) -> str:
-    """A time as people say it: 22 Nov 16:46. The whole time stands in the element's `datetime` and `title`."""
+    """A short time: 22 Nov 16:46. Templates put the whole time into the attributes `datetime` and `title`."""
     if not text:
         return "–"
     time = datetime.fromisoformat(text)
@@ -17,6 +17,7 @@ def when(text: str | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
+    """'1h 02m', '2m 05s' or '7s'."""
     if seconds is None:
         return "–"
     minutes, rest = divmod(round(seconds), 60)
@@ -27,7 +28,7 @@ def duration(seconds: float | None) -> str:
 
 
 def size(number: int) -> str:
-    """Bytes in kB, MB or GB, with one decimal where it tells something."""
+    """Bytes in kB, MB or GB, with one decimal below 10."""
     for unit, name in UNITS:
         if number >= unit:
             value = number / unit
@@ -73,13 +74,13 @@ def _decimal(number: float) -> str:
 
 
 def difference(number: float) -> str:
-    """With its sign: +0.0057, −0.0214."""
+    """A number with its sign: +0.0057, −0.0214."""
     text = value(number)
     return text if number < 0 else f"+{text}"
 
 
 def short(digest: str, characters: int = 8) -> str:
-    """The beginning of a digest; that it names a folder stays visible."""
+    """The beginning of a digest. A folder's suffix, `.dir`, stays visible."""
     head, dot, tail = digest.partition(".")
     return digest if len(head) <= characters + 2 else f"{head[:characters]}…{dot}{tail}"
 

@@ -1,7 +1,7 @@
-"""Tells open pages that the records changed, so that what goes on grows on them without being loaded anew.
+"""Tells open pages that records have changed, so that pages of running runs update themselves.
 
-One stream of server-sent events for each page that shows something under way. An event says only that there is
-something to ask for: what it is, the page asks as its reader, so that nothing is told to whom it doesn't concern.
+Each such page keeps one stream of server-sent events open. An event carries no data. The page then asks for its own
+content in its reader's session, so nobody learns what they may not see.
 """
 
 import asyncio
@@ -16,12 +16,12 @@ from wandb_registry.http.authentication import viewer_of_session
 from wandb_registry.store import Store
 
 PAUSE = 1.0  # seconds between two events, however much is written
-QUIET = 20  # pauses after which there is an event all the same: a run that has gone silent has crashed
+QUIET = 20  # pauses without a change after which an event is sent anyway: a silent run may count as crashed by now
 HEADERS = {"cache-control": "no-store"}
 
 
 class LiveUpdates:
-    """The streams of one store, which end when its server does."""
+    """The streams of one store. They end when `ending()` says that the server stops."""
 
     def __init__(self, store: Store, ending: Callable[[], bool]):
         self.store, self.ending = store, ending
@@ -32,7 +32,7 @@ class LiveUpdates:
         return StreamingResponse(self._events(request), media_type="text/event-stream", headers=HEADERS)
 
     async def _events(self, request: Request) -> AsyncIterator[str]:
-        """The first event comes at once: whoever comes back asks for what was missed."""
+        """The first event is sent at once, so that a page which reconnects asks for what it has missed."""
         yield "retry: 1000\n"
         seen, quiet = -1, 0
         while not self.ending():

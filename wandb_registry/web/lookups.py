@@ -1,6 +1,6 @@
-"""What an address names, and what several pages show of versions and runs: names, addresses, what DVC calls them.
+"""Finds what an address names, and adds names and addresses to the versions and runs that pages list.
 
-What the account may not see is not found, as if it weren't there.
+What the viewer may not see raises NotFound, as if it didn't exist. The messages name what exists instead.
 """
 
 import json
@@ -23,7 +23,7 @@ MOST_ALIASES = 8
 
 
 def find_project(request: PageRequest) -> Row:
-    """Raises NotFound, which names other projects of the entity."""
+    """The project of the address. Raises NotFound, which names other projects of the entity."""
     entity, name = request.path["entity"], request.path["project"]
     project = access.find_project(request.db, request.viewer, entity, name)
     if project is None:
@@ -48,7 +48,7 @@ def find_run(request: PageRequest) -> tuple[Row, Row]:
 
 
 def find_collection(request: PageRequest) -> tuple[Row, Row]:
-    """The project and the collection; the type in the address is not looked at, as in the SDK. Raises NotFound."""
+    """The project and the collection. The type in the address is ignored, as the SDK does. Raises NotFound."""
     project = find_project(request)
     collection = collections.find(request.db, project["id"], request.path["collection"])
     if collection is None:
@@ -59,7 +59,7 @@ def find_collection(request: PageRequest) -> tuple[Row, Row]:
 
 
 def find_membership(request: PageRequest, collection: Row, alias: str) -> Row:
-    """The membership that an alias or v3 means. Raises NotFound, which names the newest version and the aliases."""
+    """The membership that an alias or number means. Raises NotFound, which names the newest version and the aliases."""
     membership = memberships.find(request.db, collection["id"], alias)
     if membership is not None:
         return membership
@@ -72,7 +72,7 @@ def find_membership(request: PageRequest, collection: Row, alias: str) -> Row:
 
 
 def alternatives(names: list[str]) -> str:
-    """What an error says of what is there instead."""
+    """The end of an error's message: what exists instead; '' if nothing does."""
     if not names:
         return ""
     others = " and others" if len(names) > MOST_ALTERNATIVES else ""
@@ -97,8 +97,8 @@ def project_counts(request: PageRequest, project: Row) -> dict[str, int]:
 
 
 def visible_versions(request: PageRequest, artifacts: list[Row]) -> list[Row]:
-    """The versions that may be seen, each with `name` (mnist_model:v3), `type` and `address`."""
-    project_by_id = cache(lambda number: projects.by_id(request.db, number))  # many versions share these
+    """The versions that the viewer may see, each with `name` (mnist_model:v3), `type` and `address`."""
+    project_by_id = cache(lambda number: projects.by_id(request.db, number))  # versions share these
     type_by_id = cache(lambda number: collections.type_of(request.db, {"type_id": number})["name"])
     versions = []
     for artifact in access.visible(request.db, request.viewer, artifacts):
@@ -111,7 +111,7 @@ def visible_versions(request: PageRequest, artifacts: list[Row]) -> list[Row]:
 
 
 def visible_runs(request: PageRequest, runs: list[Row]) -> list[Row]:
-    """The runs that may be seen, each with its `address`."""
+    """The runs that the viewer may see, each with its `address`."""
     by_id = {run["project_id"]: projects.by_id(request.db, run["project_id"]) for run in runs}
     return [
         run | {"address": addresses.run(project["entity_name"], project["name"], run["name"])}
@@ -133,7 +133,7 @@ def alias_names(request: PageRequest, membership_id: int) -> list[str]:
 
 
 def aliases_of_artifacts(request: PageRequest, ids: list[int]) -> dict[int, list[str]]:
-    """The aliases of versions in all collections that may be seen."""
+    """The aliases of each version, in all collections that the viewer may see."""
     rows = access.visible(request.db, request.viewer, memberships.of_artifacts(request.db, ids))
     held = memberships.aliases_of(request.db, [row["id"] for row in rows])
     names: dict[int, list[str]] = {}
@@ -143,18 +143,18 @@ def aliases_of_artifacts(request: PageRequest, ids: list[int]) -> dict[int, list
 
 
 def with_dvc_names(request: PageRequest, versions: list[Row]) -> list[Row]:
-    """Versions with what DVC calls each, as `dvc`: its path, md5, or both; '' where DVC doesn't know it."""
+    """The versions, each with `dvc`: its path in DVC, its md5, or both; '' if DVC doesn't have it."""
     aliases = aliases_of_artifacts(request, [row["id"] for row in versions])
     return [row | {"dvc": dvc_name(row, aliases.get(row["id"], []))} for row in versions]
 
 
 def content_md5(aliases: list[str]) -> str:
-    """DVC's md5 of a version's bytes, by the alias of its content; '' where it has none."""
+    """DVC's md5 of a version's content, from its alias; '' if it has none."""
     return next((dvc_md5.md5_of_alias(name) for name in aliases if dvc_md5.is_content_alias(name)), "")
 
 
 def dvc_name(artifact: Row, aliases: list[str]) -> str:
-    """DVC's name of a version's bytes: its path and the beginning of its md5."""
+    """A version's path in DVC and the beginning of its md5."""
     metadata = json.loads(artifact["metadata"] or "{}") if artifact.get("metadata") else {}
     dvc = metadata.get("dvc") if isinstance(metadata, dict) else None
     path = dvc.get("path") if isinstance(dvc, dict) else None

@@ -1,11 +1,11 @@
-"""Lists on several pages: which rows are shown, and the addresses of the others."""
+"""Lists of several pages: the rows of one page, and the addresses of the others."""
 
 from dataclasses import dataclass
 
 from wandb_registry.web import addresses
 from wandb_registry.web.views import PageRequest
 
-AROUND = 2  # numbers beside the current one
+AROUND = 2  # page numbers on each side of the current one
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Pager:
 
     @property
     def links(self) -> list[tuple[int, str | None]]:
-        """The first, the last and those around the current page; a gap is (0, None)."""
+        """(number, address) of the first page, the last, and those around the current one. A gap is (0, None)."""
         around = range(self.number - AROUND, self.number + AROUND + 1)
         shown = sorted({1, self.page_count, *(number for number in around if 1 <= number <= self.page_count)})
         links: list[tuple[int, str | None]] = []
@@ -63,7 +63,7 @@ class Pager:
 
 
 def paginate(request: PageRequest, total: int, size: int, parameter: str = "page", default: int = 1) -> Pager:
-    """The page that the address asks for; the last one, if it asks for more than there are."""
+    """The page that the address names. A number that is too large means the last page."""
     text = request.query.get(parameter, "1")
     wanted = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 1
     last = max(1, -(-total // size))

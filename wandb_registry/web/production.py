@@ -1,7 +1,7 @@
 """Whether git and the registry agree on what is in production.
 
-Git's side is the record `production.json` beside the store, which the pipeline keeps. The alias of the content ties it
-to a version. A record that can't be read is as none: no page may fail for it.
+Git's side is the record `production.json` beside the store's folder, which the pipeline writes. The content's alias
+leads from the record to a version. A record that can't be read counts as missing, so that no page fails because of it.
 """
 
 import json
@@ -21,7 +21,7 @@ ALIAS = "production"
 
 @dataclass(frozen=True)
 class ProductionSides:
-    """The model in production by its md5, and the version that it is in git's record and by the registry's alias."""
+    """The model in production by git's record: its md5 and version; and the version that has the alias `production`."""
 
     md5: str
     reason: str
@@ -34,7 +34,7 @@ class ProductionSides:
 
 
 def production_sides(request: PageRequest, project: Row, collection: Row) -> ProductionSides | None:
-    """Both sides of a registered model; None if git's record is about another one, or there is none."""
+    """Both sides for a registered model; None if git's record is missing or about another model."""
     record = _read_record(request.store)
     name, md5 = record.get("registered_model"), record.get("model_md5")
     if name not in _recorded_names(project, collection) or not isinstance(md5, str) or not md5:
@@ -50,7 +50,7 @@ def production_sides(request: PageRequest, project: Row, collection: Row) -> Pro
 
 
 def _recorded_names(project: Row, collection: Row) -> list[str]:
-    """What a record may call a registered model: without an entity it means the team that runs go to."""
+    """The names that a record may use for a registered model. One without an entity means the default team's."""
     name = f"{project['name']}/{collection['name']}"
     return [f"{project['entity_name']}/{name}"] + ([name] if project["entity_name"] == TEAM else [])
 

@@ -1,6 +1,6 @@
-"""Jinja with the filters and tests of all templates, and the static files.
+"""Renders templates with Jinja, and serves the static files.
 
-Everything is read at start, so that the server outlives the folder it was started from.
+All files are read at start, so that the server keeps working if its folder is removed.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ def render(template: str, values: dict[str, Any]) -> str:
 
 @cache
 def _environment():
-    """Jinja, imported at the first page: stages never look at one."""
+    """Jinja, imported when the first page is shown: a server that only serves stages never needs it."""
     from jinja2 import DictLoader, Environment, StrictUndefined
 
     environment = Environment(
@@ -42,7 +42,7 @@ def _environment():
 
 
 def asset(name: str) -> str:
-    """The address of a static file. It changes with the file, so browsers may keep it for good."""
+    """The address of a static file. It changes with the file, so browsers may cache it forever."""
     return f"/static/{name}?v={HASHES[name]}"
 
 

@@ -1,4 +1,4 @@
-"""Each address that a person or the SDK's printed links may open, and the view that answers it."""
+"""The routes of all pages, those of the links that the SDK prints among them, and their views."""
 
 from starlette.routing import Route
 

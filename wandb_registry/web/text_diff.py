@@ -15,7 +15,10 @@ MOST = 400  # lines that are shown
 
 @dataclass(frozen=True)
 class TextDiff:
-    """Lines as (mark, text): '+' added, '-' removed, ' ' around them, '@' where others are left out; or why not."""
+    """The lines of a diff as (mark, text); `why` says why there are none, `cut` that there are more than MOST.
+
+    Marks are '+' added, '-' removed, ' ' unchanged, '@' lines left out.
+    """
 
     path: str
     lines: list[tuple[str, str]]
@@ -24,11 +27,11 @@ class TextDiff:
 
 
 def between(blobs: Blobs, path: str, before: Row | None, after: Row | None) -> TextDiff:
-    """The difference of two entries of one path; a missing one counts as empty."""
+    """The diff of two entries of one path. A missing entry counts as an empty file. Raises DamagedContent."""
     texts = [_lines(blobs, entry) for entry in (before, after)]
     if texts[0] is None or texts[1] is None:
         return TextDiff(path, [], "Only texts of up to 128 kB and 3,000 lines are compared line by line.")
-    diff = list(difflib.unified_diff(texts[0], texts[1], lineterm="", n=3))[2:]  # without its two lines of names
+    diff = list(difflib.unified_diff(texts[0], texts[1], lineterm="", n=3))[2:]  # without the names of the files
     lines = [("@", line.strip("@ ")) if line.startswith("@@") else (line[0], line[1:]) for line in diff]
     return TextDiff(path, lines[:MOST], "" if lines else "Only line ends differ.", len(lines) > MOST)
 

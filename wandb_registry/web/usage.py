@@ -1,4 +1,4 @@
-"""Code to copy: how a version is used in a run, without one, and through DVC."""
+"""Code to copy: how to use a version in a run, without a run, and through DVC."""
 
 import json
 import shlex
@@ -20,7 +20,7 @@ class Snippet:
 def usage_snippets(
     request: PageRequest, project: Row, collection: Row, type_name: str, version: str, artifact: Row
 ) -> list[Snippet]:
-    """Python for the SDK; a command where DVC has the file too."""
+    """Python for the SDK, and a command for DVC if it has the file."""
     name = json.dumps(f"{project['entity_name']}/{project['name']}/{collection['name']}:{version}", ensure_ascii=False)
     own = projects.by_id(request.db, artifact["project_id"])
     shown = own if access.project_role(request.db, request.viewer, own) else project

@@ -1,7 +1,7 @@
-"""What a page's view is given and what it answers.
+"""The types of views and form handlers: what they get and what they return.
 
-A view reads the records as of one moment. A form handler runs in a write transaction; what it refuses is shown on the
-page that posted the form, with what was typed.
+A view runs in a read transaction, a form handler in a write transaction. If the handler refuses a form, the page that
+posted it shows the error beside the form, with what was typed.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ from wandb_registry.store import Store
 
 @dataclass(frozen=True)
 class RefusedForm:
-    """What a form asked for and why it was refused; the page shows both beside the form."""
+    """A form that a handler has refused: its error and its fields, which the page shows again."""
 
     sentence: str
     status: int
@@ -26,7 +26,7 @@ class RefusedForm:
 
 @dataclass(frozen=True)
 class PageRequest:
-    """A request of somebody who is signed in, with the database of its transaction."""
+    """A request of a signed-in viewer, with a connection in its transaction."""
 
     db: Connection
     viewer: Viewer
@@ -49,7 +49,7 @@ class Page:
 
 @dataclass(frozen=True)
 class Redirect:
-    """Where to go on, and a sentence on what was done for the page there."""
+    """An address to go to, and a sentence about what was done, which the page there shows."""
 
     address: str
     message: str = ""
@@ -57,7 +57,7 @@ class Redirect:
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A stored content. Media are shown and played; all else is a download, so that nothing uploaded runs as a page."""
+    """A stored content. Browsers show media; anything else is a download, so that no uploaded file runs as a page."""
 
     md5: str
     name: str
@@ -65,7 +65,7 @@ class StoredFile:
 
 @dataclass(frozen=True)
 class Export:
-    """A text that is made while it is sent, to be saved as a file."""
+    """A text for a file to save, made while it is sent."""
 
     parts: Iterator[str]
     name: str

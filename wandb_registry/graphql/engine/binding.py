@@ -1,6 +1,6 @@
-"""Ties Python functions to the fields of the schema.
+"""Binds Python functions to the fields of the schema, as their resolvers.
 
-Names are camelCase on the wire and snake_case here. A field without a function reads its row: the key of its name.
+Names are camelCase in GraphQL and snake_case here. A field without a resolver reads the key of its name from its row.
 """
 
 import re
@@ -22,7 +22,7 @@ class Fields:
     resolvers: dict[str, Resolver] = field(default_factory=dict)
 
     def field(self, name: str) -> Callable[[Resolver], Resolver]:
-        """Marks the function that answers this field, called as (row, info, **arguments)."""
+        """Registers the resolver of a field, called as (row, info, **arguments)."""
 
         def mark(resolver: Resolver) -> Resolver:
             self.resolvers[name] = resolver

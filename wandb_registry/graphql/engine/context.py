@@ -1,4 +1,4 @@
-"""What a resolver finds in `info.context`: the viewer, the records as of one moment, and the store."""
+"""What resolvers get as `info.context`: the viewer, a database connection in one transaction, and the store."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,10 +13,10 @@ from wandb_registry.store import Store
 @dataclass(frozen=True)
 class Context:
     viewer: Viewer
-    db: Connection  # in a mutation: the one transaction that it is
+    db: Connection  # in a mutation, in a write transaction
     store: Store
-    base_url: str  # as the client addressed us, so that it can reach the addresses we give out
-    changes: bool  # a mutation: what was read before may have changed since
+    base_url: str  # by which the client reached us, and so can reach the addresses that we give out
+    changes: bool  # whether it is a mutation, after which a value that was read before may be outdated
     _read: dict[tuple[Callable, int], Any] = field(default_factory=dict)
 
     def address(self, verb: str, path: str, seconds: int) -> str:
@@ -24,7 +24,7 @@ class Context:
         return self.base_url + self.store.signer.address(verb, path, seconds)
 
     def once(self, read: Callable[[Connection, int], Any], number: int) -> Any:
-        """What `read` returns for an id. A query reads it once, as the rows of a listing share much."""
+        """What `read` returns for an id. A query reads it once, since rows of a listing share values."""
         if self.changes:
             return read(self.db, number)
         key = (read, number)

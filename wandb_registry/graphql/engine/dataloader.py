@@ -1,4 +1,4 @@
-"""A data loader: what a field needs for each row of a listing is read for all rows in one query, not in one a row."""
+"""A data loader: reads what a field needs for all rows of a listing in one SQL query, instead of one query per row."""
 
 from collections.abc import Callable
 from typing import Any

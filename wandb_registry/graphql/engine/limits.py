@@ -1,4 +1,4 @@
-"""How much one GraphQL request may ask: enough for any question of the SDK, too little to keep the server busy."""
+"""Limits of one GraphQL request: high enough for all requests of the SDK, too low to keep the server busy."""
 
 from dataclasses import dataclass
 
@@ -18,18 +18,18 @@ MOST_OBJECTS_OF_CHANGE = 100_000  # nobody else can write meanwhile; 10,000 file
 
 @dataclass(frozen=True)
 class SelectionSize:
-    """How much a selection asks for."""
+    """The size of a selection, with its fragments."""
 
     depth: int
-    width: int  # fields side by side
-    names: frozenset[str]  # of those
+    width: int  # fields at the first level
+    names: frozenset[str]  # of the fields at the first level
     fields: int
 
 
 def check(document: DocumentNode) -> frozenset[str]:
-    """Refuses a valid document that nests too deeply, or asks too much, also by way of fragments.
+    """Returns the names of a valid document's root fields. Raises BadInput if it is too deep or too large.
 
-    Answers the names of the fields that it asks for first.
+    A fragment counts wherever it is spread.
     """
     fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
     known: dict[str, SelectionSize] = {}

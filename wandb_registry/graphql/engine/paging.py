@@ -1,4 +1,4 @@
-"""Pages of a list, in the shape that all connections of the schema share. Cursors are opaque to clients."""
+"""Pages of a list as GraphQL connections, after the Relay specification. Cursors are opaque to clients."""
 
 import base64
 from collections.abc import Callable
@@ -13,7 +13,10 @@ LARGEST_PAGE = 10_000
 def connection(
     first: int | None, after: str | None, fetch: Callable[[int, int], Rows], count: Callable[[], int] | None = None
 ) -> dict[str, Any]:
-    """The page that begins behind `after`. `fetch(limit, offset)` gives rows; `count()` is asked only if selected."""
+    """The page of `first` rows after the cursor `after`. Raises BadInput for a wrong size or cursor.
+
+    `fetch(limit, offset)` returns rows. `count()` is called only if the request selects totalCount.
+    """
     offset = _offset(after) if after else 0
     size = LARGEST_PAGE if first is None else min(first, LARGEST_PAGE)
     if size < 0:
@@ -28,7 +31,7 @@ def connection(
 
 
 def of_list(rows: Rows, first: int | None = None, after: str | None = None) -> dict[str, Any]:
-    """A page of rows that are all at hand."""
+    """A page of a list that is in memory."""
     return connection(first, after, lambda limit, offset: rows[offset : offset + limit], lambda: len(rows))
 
 

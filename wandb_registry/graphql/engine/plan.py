@@ -1,9 +1,11 @@
-"""GraphQL documents as Python functions: what to read for each field is found out once, not once a row.
+"""Compiles GraphQL documents to Python functions, so that fields are looked up once a document and not once a row.
 
-A listing of 100 versions has some 800 fields; graphql-core looks each of them up anew, which takes ten times as long as
-the records do. Parsing, validation, variables and arguments stay its work. It follows the specification's "Executing
-Selection Sets" (https://spec.graphql.org/October2021/#sec-Executing-Selection-Sets) with one simplification: here an
-error anywhere is the answer to the whole request, so nothing has to be answered in part.
+A listing of 100 versions has some 800 fields. graphql-core looks each of them up again, which takes ten times as long
+as reading the records. It still parses, validates, and reads variables and arguments.
+
+The module follows the specification's "Executing Selection Sets"
+(https://spec.graphql.org/October2021/#sec-Executing-Selection-Sets), with one simplification: an error in any field
+fails the whole request, so there are no partial responses.
 """
 
 from collections.abc import Callable, Iterator
@@ -41,13 +43,13 @@ from wandb_registry.errors import BadInput
 from wandb_registry.graphql.engine import limits
 from wandb_registry.graphql.engine.context import Context
 
-Reader = Callable[[Any, "ResolveInfo"], Any]  # from a row to what the answer holds of it
+Reader = Callable[[Any, "ResolveInfo"], Any]  # from a row to its part of the response
 MOST_READERS = 50  # that a plan keeps; the SDK's documents need four at most
 PASSED_THROUGH = {"String": str, "Boolean": bool, "Int": int, "Int64": int}  # values of these types need no conversion
 
 
 class ResolveInfo:
-    """What resolvers get as `info`: the context of the request. It also keeps the arguments of each field."""
+    """What resolvers get as `info`: the request's context. It also caches the arguments of each field."""
 
     def __init__(self, context: Context, variables: Any):
         self.context = context
@@ -57,7 +59,7 @@ class ResolveInfo:
         self._most = limits.MOST_OBJECTS_OF_CHANGE if context.changes else limits.MOST_OBJECTS
 
     def count_object(self) -> None:
-        """Refuses an answer without end: lists within lists multiply."""
+        """Counts an object of the response. Raises BadInput above the limit: lists within lists multiply."""
         self._objects += 1
         if self._objects > self._most:
             raise BadInput(f"The answer would hold more than {self._most} objects. Ask for smaller pages.")
@@ -70,7 +72,7 @@ class ResolveInfo:
 
 
 class Plan:
-    """How one document is answered. It may be used from several threads."""
+    """Executes one document. Several threads may use it at once."""
 
     def __init__(self, schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode):
         self._schema, self._operation = schema, operation
@@ -80,11 +82,11 @@ class Plan:
         self._readers: dict[tuple, Reader] = {}
 
     def execute(self, context: Context, variable_values: dict[str, Any]) -> dict[str, Any]:
-        """The data of the answer; raises GraphQLError for wrong variables, and what the resolvers raise."""
+        """The data of the response. Raises GraphQLError for wrong variables, and what the resolvers raise."""
         variables = get_variable_values(self._schema, self._operation.variable_definitions or (), variable_values)
         if isinstance(variables, list):
             raise variables[0]
-        # a field that @skip leaves out isn't in the answer at all, so each combination of these values has its reader
+        # @skip and @include choose the fields of a response, so each combination of their variables has its reader
         directive_values = tuple(variables.coerced.get(name) for name in self._directive_variables)
         read = self._readers.get(directive_values)
         if read is None:
@@ -99,7 +101,7 @@ class Plan:
 
 
 class _Compiler:
-    """Makes readers for one choice of the variables that directives depend on."""
+    """Makes readers for one combination of the values that @skip and @include depend on."""
 
     def __init__(self, schema: GraphQLSchema, fragments: dict[str, FragmentDefinitionNode], variables: Any):
         self._schema, self._fragments, self._variables = schema, fragments, variables
@@ -119,9 +121,9 @@ class _Compiler:
         return read
 
     def _fields(self, kind: GraphQLObjectType, selection_set: SelectionSetNode) -> Iterator[FieldNode]:
-        """The fields that are selected of this type, those of fragments among them."""
+        """The fields that a selection names for this type, directly or by fragments."""
         for node in selection_set.selections:
-            if not self._wanted(node):
+            if not self._is_included(node):
                 continue
             if isinstance(node, FieldNode):
                 yield node
@@ -131,7 +133,7 @@ class _Compiler:
             if self._applies(fragment, kind):
                 yield from self._fields(kind, fragment.selection_set)
 
-    def _wanted(self, node: Any) -> bool:
+    def _is_included(self, node: Any) -> bool:
         skip = get_directive_values(GraphQLSkipDirective, node, self._variables)
         include = get_directive_values(GraphQLIncludeDirective, node, self._variables)
         return not (skip and skip["if"]) and (not include or include["if"])
@@ -155,9 +157,9 @@ class _Compiler:
         return lambda row, info: complete(resolve(row, info), info)
 
     def _complete(self, kind: GraphQLOutputType, selected: list[SelectionSetNode], field_name: str) -> Reader:
-        """Turns what a resolver answers into what the client gets."""
+        """The reader that turns a resolver's result into the response's value: CompleteValue in the specification."""
         if is_non_null_type(kind):
-            return self._never_null(self._complete(kind.of_type, selected, field_name), field_name)
+            return self._non_null(self._complete(kind.of_type, selected, field_name), field_name)
         if is_leaf_type(kind):
             same, convert = PASSED_THROUGH.get(kind.name), kind.coerce_output_value
             return lambda value, _info: value if value is None or type(value) is same else convert(value)
@@ -167,9 +169,9 @@ class _Compiler:
         if is_object_type(kind):
             read = self.object(kind, selected)
             return lambda row, info: None if row is None else read(row, info)
-        return self._of_its_type(kind, selected)
+        return self._abstract(kind, selected)
 
-    def _never_null(self, complete: Reader, field_name: str) -> Reader:
+    def _non_null(self, complete: Reader, field_name: str) -> Reader:
         def read(value: Any, info: ResolveInfo) -> Any:
             completed = complete(value, info)
             if completed is None:
@@ -178,15 +180,15 @@ class _Compiler:
 
         return read
 
-    def _of_its_type(self, kind: Any, selected: list[SelectionSetNode]) -> Reader:
-        """Reads an interface or a union: each row says which of its types it is."""
+    def _abstract(self, kind: Any, selected: list[SelectionSetNode]) -> Reader:
+        """Reads an interface or a union: each row tells its object type."""
         readers = {one.name: self.object(one, selected) for one in self._schema.get_possible_types(kind)}
         type_of = kind.resolve_type or (lambda row, _info, _kind: row["__typename"])
         return lambda row, info: None if row is None else readers[type_of(row, info, kind)](row, info)
 
 
 def _variables_in_directives(document: DocumentNode) -> list[str]:
-    """The variables on which it depends whether a field is selected."""
+    """The names of the variables in @skip and @include."""
     names: set[str] = set()
 
     class Collect(Visitor):

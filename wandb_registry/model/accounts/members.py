@@ -8,7 +8,7 @@ from wandb_registry.model import access, activity_log
 from wandb_registry.model.access import Viewer
 
 Row = dict[str, Any]
-FIRST_ROLE = "member"
+FIRST_ROLE = "member"  # of a member who is added without a role
 
 USERS = """
 select account.id, account.username, account.username as name, account.email, project_member.role
@@ -37,29 +37,31 @@ DROP_TEAM = "delete from project_team where project_id = :project and entity_id 
 
 
 def users(db: Connection, project_id: int) -> list[Row]:
+    """The users who have a role of their own in a project, by name, each with `role`."""
     return db.all(USERS, project=project_id)
 
 
 def teams(db: Connection, project_id: int) -> list[Row]:
+    """The teams that have a role in a project, by name, each with `role`."""
     return db.all(TEAMS, project=project_id)
 
 
 def set_user(db: Connection, viewer: Viewer, project: Row, user_id: int, role: str | None) -> None:
-    """Gives a user a role in the project; None takes the user out of it."""
+    """Sets a user's role in the project; None removes the user. Raises NotFound, or BadInput for an unknown role."""
     user = db.one("select id, username as name from account where id = :id and deleted_at is null", id=user_id)
     held = {row["id"]: row["role"] for row in users(db, project["id"])}
     _set(db, viewer, project, user, held, role, (SET_USER, DROP_USER))
 
 
 def set_team(db: Connection, viewer: Viewer, project: Row, team_id: int, role: str | None) -> None:
-    """Gives all members of a team a role in the project; None takes the team out of it."""
+    """Sets the role of all members of a team in the project; None removes the team. Raises as `set_user`."""
     team = db.one("select id, name from entity where id = :id and kind = 'team'", id=team_id)
     held = {row["id"]: row["role"] for row in teams(db, project["id"])}
     _set(db, viewer, project, team, held, role, (SET_TEAM, DROP_TEAM))
 
 
 def add(db: Connection, viewer: Viewer, project: Row, user_ids: list[int], team_ids: list[int]) -> None:
-    """Adds members; those who are members already keep their role."""
+    """Adds users and teams by their ids, with FIRST_ROLE. Those who are members already keep their role."""
     known_users = {row["id"] for row in users(db, project["id"])}
     known_teams = {row["id"] for row in teams(db, project["id"])}
     for number in user_ids:
@@ -86,4 +88,5 @@ def _set(
 
 
 def path(project: Row) -> str:
+    """ENTITY/PROJECT: how the activity log names a project."""
     return f"{project['entity_name']}/{project['name']}"

@@ -33,10 +33,10 @@ REMOVE_MEMBER = (
 
 
 def make_first(db: Connection, key: str) -> None:
-    """The person who runs the registry: a user with a team in an organization that has the core registry."""
+    """Fills a new store: the operator's account with this API key, an organization, a team, the core registry."""
     if db.value("select count(*) from user"):
         return
-    activity_log.seal_end(db)  # of a new store's log, which is empty
+    activity_log.seal_end(db)  # a new log is empty, and sealed as such
     name = names.slug(_login_name(), "me")
     taken = {TEAM, ORGANIZATION}
     user = users.add_user(db, users.OPERATOR, f"{name}-user" if name in taken else name, key, admin=True)
@@ -65,7 +65,7 @@ def _login_name() -> str:
 
 
 def add_organization(db: Connection, viewer: Viewer, name: str, admin: str) -> Row:
-    """An organization, its entity for registries, and its first admin."""
+    """Makes an organization with an entity for its registries. Raises Conflict if the name is taken."""
     user = users.user_named(db, admin)
     if db.one("select 1 from organization where name = :name", name=names.entity(name)):
         raise Conflict(f"There is an organization '{name}' already.")
@@ -105,7 +105,7 @@ def organization_named(db: Connection, name: str) -> Row:
 
 
 def remove_organization(db: Connection, viewer: Viewer, name: str) -> None:
-    """Removes an organization and its teams, unless there is anything in them."""
+    """Removes an organization and its teams. Raises Conflict if their projects hold runs or artifacts."""
     organization = organization_named(db, name)
     if name == ORGANIZATION:
         raise Conflict(f"'{name}' is the registry's own organization: its team '{TEAM}' is where runs go by default.")
@@ -127,6 +127,7 @@ def remove_organization(db: Connection, viewer: Viewer, name: str) -> None:
 
 
 def organizations(db: Connection) -> list[Row]:
+    """All organizations by name; `members` is a text such as 'ada admin, ben member'."""
     return db.all(
         """
         select organization.name, group_concat(entity.name || ' ' || member.role, ', ') as members
@@ -165,7 +166,7 @@ def _role_in(db: Connection, organization_id: int, user_id: int) -> str | None:
 
 
 def add_team(db: Connection, viewer: Viewer, name: str, organization: str, member: str) -> Row:
-    """The team with this member as its admin; made if need be. Whoever joins a team joins its organization."""
+    """Makes the user an admin of the team, and makes the team if there is none. Raises Conflict for a taken name."""
     owner = organization_named(db, organization)
     user = users.user_named(db, member)
     team = db.one("select * from entity where name = :name", name=name)
@@ -179,6 +180,7 @@ def add_team(db: Connection, viewer: Viewer, name: str, organization: str, membe
 
 
 def teams(db: Connection) -> list[Row]:
+    """All teams by name; `members` is a text of their users' names."""
     return db.all(
         """
         select team.name, organization.name as organization, group_concat(own.name, ', ') as members
@@ -209,7 +211,7 @@ def teams_of(db: Connection, user_id: int) -> list[Row]:
 
 
 def members_of(db: Connection, entity_id: int) -> list[Row]:
-    """The members of a team, as `api.team` shows them. The SDK takes the last for one that it has just made."""
+    """A team's members as `api.team` reads them, oldest first: the SDK takes the last one for the one it just made."""
     return db.all(
         """
         select account.id, account.username, account.username as name, account.email, account.admin,
@@ -226,7 +228,7 @@ def members_of(db: Connection, entity_id: int) -> list[Row]:
 
 
 def add_service_account(db: Connection, viewer: Viewer, name: str, key: str | None, team: str) -> Row:
-    """An account for a machine, which logs to this team."""
+    """Makes an account for a machine. Its runs go to this team if they name no entity."""
     owner = team_named(db, team)
     user = users.add_user(db, viewer, name, key, service=True)
     set_team_role(db, viewer, owner, user, "member")
@@ -235,7 +237,10 @@ def add_service_account(db: Connection, viewer: Viewer, name: str, key: str | No
 
 
 def create_team(db: Connection, viewer: Viewer, name: str, admin: str | None) -> Row:
-    """A new team in an organization of which the viewer is an admin: the default entity's, else the newest."""
+    """Makes a team in the viewer's organization. Raises Conflict for a taken name, BadInput if there is none.
+
+    Of several that the viewer is an admin of, it is that of the default entity, else the newest.
+    """
     if db.one("select 1 from entity where name = :name", name=names.entity(name)):
         raise Conflict(f"The name '{name}' is taken.")
     organization = db.one(OWN_ORGANIZATION, user=viewer.user_id)
@@ -259,7 +264,7 @@ INVITED = "select * from account where deleted_at is null and (username = :name 
 
 
 def invite(db: Connection, viewer: Viewer, team: Row, name: str | None, email: str | None, admin: bool) -> Row:
-    """Puts a user into a team, at once: accounts of one registry needn't accept."""
+    """Adds a user to a team. It happens at once: users of one registry needn't accept."""
     user = db.one(INVITED, name=name, email=email)
     if user is None:
         raise NotFound(f"There is no user '{name or email}'.")
@@ -270,7 +275,7 @@ def invite(db: Connection, viewer: Viewer, team: Row, name: str | None, email: s
 
 
 def set_team_role(db: Connection, viewer: Viewer, team: Row, user: Row, role: str | None) -> None:
-    """Gives a user a role in a team, and so a place in its organization; None takes the user out of the team."""
+    """Sets a user's role in a team and adds the user to its organization; None removes the user from the team."""
     before = db.value(
         "select role from team_member where entity_id = :team and user_id = :user", team=team["id"], user=user["id"]
     )
@@ -295,5 +300,5 @@ def set_team_role(db: Connection, viewer: Viewer, team: Row, user: Row, role: st
 
 
 def needs_admin(db: Connection, viewer: Viewer, name: str) -> Row:
-    """A team whose members the account may change."""
+    """A team whose members the viewer may change. Raises NotFound or Forbidden."""
     return access.entity(db, viewer, name, Role.ADMIN)

@@ -45,7 +45,7 @@ REMOVE_USER = (
 
 
 def sign_in(db: Connection, key: str) -> Viewer:
-    """The account of a key."""
+    """The account of an API key. Raises NotSignedIn if there is none."""
     account = _of_key(db, key)
     if account is None:
         raise NotSignedIn("No account of this registry has this API key. Check WANDB_API_KEY and WANDB_BASE_URL.")
@@ -53,7 +53,7 @@ def sign_in(db: Connection, key: str) -> Viewer:
 
 
 def is_key(db: Connection, key: str) -> bool:
-    """Whether any account has it."""
+    """Whether any account has this key."""
     return _of_key(db, key) is not None
 
 
@@ -68,7 +68,7 @@ def as_viewer(account: Row) -> Viewer:
 
 
 def viewer_since(db: Connection, user_id: int, since: int) -> Viewer | None:
-    """The account of a session that began then (in nanoseconds since 1970), if both still are."""
+    """The account of a session that began at `since` (ns since 1970); None if either has ended."""
     account = db.one(ACCOUNT_OF_SESSION, id=user_id, since=since)
     return as_viewer(account) if account else None
 
@@ -78,7 +78,7 @@ def new_key() -> str:
 
 
 def add_key(db: Connection, user_id: int, key: str, description: str | None = None) -> Row:
-    """Gives the account this key, of which only the hash is kept."""
+    """Adds an API key, of which only the hash is stored. Raises BadInput if malformed, Conflict if taken."""
     if len(key) < SHORTEST_KEY or not key.isascii() or not key.isprintable() or " " in key:
         raise BadInput(
             f"An API key has at least {SHORTEST_KEY} printable characters and no space; this one has {len(key)}."
@@ -99,7 +99,7 @@ def add_key(db: Connection, user_id: int, key: str, description: str | None = No
 
 
 def revoke_key(db: Connection, user: Row, start: str) -> str:
-    """Ends the one key of a user that begins so. Answers its hint."""
+    """Removes the key that `start` names: its first HINT characters, or all. Returns the hint. Raises BadInput."""
     keys = [key for key in keys_of(db, user["id"]) if start == key["hint"] or _hash(start) == key["hash"]]
     if len(keys) != 1:
         raise BadInput(
@@ -111,7 +111,7 @@ def revoke_key(db: Connection, user: Row, start: str) -> str:
 
 
 def remove_key(db: Connection, user_id: int, number: int) -> bool:
-    """Ends one key of an account, if it has it, and all that the account's keys have signed in."""
+    """Removes a key of an account and ends the account's sessions. False if it has no such key."""
     sql = "delete from api_key where id = :id and user_id = :user returning id"
     if db.one(sql, id=number, user=user_id) is None:
         return False
@@ -132,7 +132,7 @@ def new_login_token(db: Connection, user_id: int) -> str:
 
 
 def use_login_token(db: Connection, token: str) -> Viewer | None:
-    """Whom the token signs in; it is spent thereby."""
+    """The account that a login token signs in, which uses it up; None if it is unknown, used or expired."""
     spent = db.one(
         "delete from login_token where hash = :hash and expires_at >= :now returning user_id",
         hash=_hash(token),
@@ -142,7 +142,7 @@ def use_login_token(db: Connection, token: str) -> Viewer | None:
 
 
 def end_session(db: Connection, session: str, seconds: int) -> None:
-    """Makes a session worthless that would have lasted so long at most."""
+    """Ends a session, and remembers that for `seconds`: the longest that its cookie is valid."""
     now = int(time.time())
     db.execute("delete from ended_session where expires_at < :now", {"now": now})
     db.execute(
@@ -152,6 +152,7 @@ def end_session(db: Connection, session: str, seconds: int) -> None:
 
 
 def is_ended(db: Connection, session: str) -> bool:
+    """Whether somebody has signed out of this session."""
     return db.one("select 1 from ended_session where hash = :hash", hash=_hash(session)) is not None
 
 
@@ -171,7 +172,10 @@ def add_user(
     service: bool = False,
     email: str | None = None,
 ) -> Row:
-    """A user with a personal entity of the same name. A service account is for a machine, not a person."""
+    """Makes a user with a personal entity of the same name. Raises Conflict if the name is taken.
+
+    A service account is for a machine, not a person.
+    """
     entity = add_entity(db, name, "user", None)
     user = db.row(
         "insert into user (entity_id, email, admin, service) values (:entity, :email, :admin, :service) returning id",
@@ -189,7 +193,10 @@ def add_user(
 
 
 def remove_user(db: Connection, viewer: Viewer, name: str) -> None:
-    """Ends the account: no keys, no memberships. The name stays taken, since runs and versions name it."""
+    """Removes the keys and memberships of an account and marks it as deleted. Raises Conflict for the operator's.
+
+    Its name stays taken, because runs and versions name it.
+    """
     user = user_named(db, name)
     if user["id"] == operator(db):
         raise Conflict(f"'{name}' runs this registry, by the key in the store's file 'api-key', and can't be removed.")
@@ -199,7 +206,7 @@ def remove_user(db: Connection, viewer: Viewer, name: str) -> None:
 
 
 def operator(db: Connection) -> int:
-    """The account of the person who runs the registry: the first that was made."""
+    """The id of the account of the person who runs the registry: the first of the store."""
     return db.value("select min(id) from user")
 
 
@@ -220,7 +227,7 @@ def of_entity(db: Connection, entity_id: int) -> Row | None:
 
 
 def set_default_entity(db: Connection, user_id: int, entity_id: int) -> None:
-    """Chooses where the user's runs go that name no entity."""
+    """Sets the entity for those of the user's runs that name none."""
     db.execute("update user set default_entity_id = :entity where id = :id", {"entity": entity_id, "id": user_id})
 
 
@@ -229,14 +236,14 @@ def keys_of(db: Connection, user_id: int) -> list[Row]:
 
 
 def search(db: Connection, viewer: Viewer, text: str) -> list[Row]:
-    """Users by name or e-mail, of those who share a team or organization with the viewer."""
-    return [user for user in db.all(SEARCH, text=text) if viewer.admin or _know_each_other(db, viewer, user)]
+    """Users of exactly this name or e-mail address who share an organization with the viewer; an admin sees all."""
+    return [user for user in db.all(SEARCH, text=text) if viewer.admin or _share_organization(db, viewer, user)]
 
 
 SEARCH = "select * from account where deleted_at is null and :text in (username, email) order by username"
 
 
-def _know_each_other(db: Connection, viewer: Viewer, user: Row) -> bool:
+def _share_organization(db: Connection, viewer: Viewer, user: Row) -> bool:
     if user["id"] == viewer.user_id:
         return True
     return bool(
@@ -258,12 +265,12 @@ def users(db: Connection) -> list[Row]:
 
 
 def stored_bytes(db: Connection, entity_id: int) -> int:
-    """The size of all artifact contents of an entity, each counted once."""
+    """The bytes of all artifact contents of an entity, each content counted once."""
     return db.value("select coalesce(sum(size), 0) from holding where entity_id = :entity", entity=entity_id)
 
 
 def add_entity(db: Connection, name: str, kind: str, organization_id: int | None) -> Row:
-    """Takes a name for a user, a team or an organization, for good."""
+    """Makes the entity of a user, team or organization, which has its name for good. Raises Conflict if it is taken."""
     if db.one("select 1 from entity where name = :name", name=names.entity(name)):
         raise Conflict(f"The name '{name}' is taken by another user, team or organization, or was once.")
     return db.row(

@@ -1,1 +1,1 @@
-"""Runs: what they send while they go on, and what is read back."""
+"""Runs: their records, the history that they stream, and their files."""

@@ -1,6 +1,7 @@
 """Stores what a run sends to file_stream: metric rows, system metrics, console lines, summary and exit code.
 
-Lines come with their offset, so a repeated request changes nothing. history.py reads them.
+Lines come with their offset, so a repeated request changes nothing. history.py reads them. The requests are those that
+the SDK's core/internal/filestream sends.
 """
 
 import json
@@ -83,7 +84,7 @@ def _append(db: Connection, run: Row, writer: Row | None, stream: str, offset: i
 
 
 def _is_duplicate(db: Connection, run: Row, row: dict[str, Any]) -> bool:
-    """Whether the run has this very row, its time included: an offline run that is synced again sends all anew."""
+    """Whether the run has exactly this row, time included: an offline run that is synced again sends all rows again."""
     step = _step(row)
     if step is None or step > run["last_step"]:
         return False
@@ -126,7 +127,7 @@ def _count(known: dict[str, Any], row: Row) -> None:
     known["lastStep"] = max(known["lastStep"], _step(row) or 0)
     for key, value in leaves(row):
         if isinstance(value, dict) and "_type" not in value:
-            continue  # nothing that is measured or shown
+            continue  # an object without a type is no metric and no media
         if key not in known["keys"] and len(known["keys"]) >= MOST_KEYS:
             continue
         entry = known["keys"].setdefault(key, {"typeCounts": [], "monotonic": True})
@@ -146,7 +147,7 @@ def _count(known: dict[str, Any], row: Row) -> None:
 
 
 def _save_keys(db: Connection, run: Row, known: dict[str, Any]) -> None:
-    """Saves the keys. Every request does, while nobody else can write: hence MOST_KEYS, and no long texts."""
+    """Saves the keys. Every request does so while no other can write: MOST_KEYS and LONGEST_VALUE keep it short."""
     db.execute(
         "update run set history_keys = :keys, last_step = :step where id = :run",
         {"keys": json.dumps(known["keys"]), "step": known["lastStep"], "run": run["id"]},
@@ -161,7 +162,7 @@ def _kind(value: Any) -> str:
 
 def _set_summary(db: Connection, run: Row, writer: Row | None, text: str) -> None:
     summary = _object(text, "summary")
-    if writer:  # it knows only what it logged itself
+    if writer:  # in shared mode a writer knows only the keys that it logged itself
         text = json.dumps(loads(run["summary"]) | summary)
     db.execute("update run set summary = :summary where id = :run", {"summary": text, "run": run["id"]})
 

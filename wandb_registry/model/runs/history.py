@@ -1,4 +1,4 @@
-"""What a run has streamed, read back: metric rows, system metrics, console lines. file_stream.py stores them."""
+"""Reads what a run has streamed: metric rows, system metrics, console lines. file_stream.py stores them."""
 
 import json
 import math
@@ -19,17 +19,17 @@ BODIES = "select body from stream_line where run_id = :run and stream = :stream 
 
 
 def keys(run: Row) -> dict[str, Any]:
-    """The keys of the history and its last step, as Run.historyKeys has them."""
+    """The keys of the history and its last step, in the form of GraphQL's Run.historyKeys."""
     return {"keys": json.loads(run["history_keys"]), "sets": [], "lastStep": run["last_step"]}
 
 
 def line_count(db: Connection, run: Row, stream: str) -> int:
-    """Where the next line goes."""
+    """How many lines a stream has: the number of the next one."""
     return db.value(END, run=run["id"], stream=stream) or 0
 
 
 def tail(db: Connection, run: Row, stream: str) -> list[str]:
-    """The last line, in a list."""
+    """A stream's last line, in a list; an empty list if there is none."""
     body = db.value(
         "select body from stream_line where run_id = :run and stream = :stream order by number desc limit 1",
         run=run["id"],
@@ -39,18 +39,18 @@ def tail(db: Connection, run: Row, stream: str) -> list[str]:
 
 
 def lines(db: Connection, run: Row, stream: str, samples: int | None) -> list[str]:
-    """Lines as they came, thinned out to `samples`."""
+    """A stream's lines as they arrived, at most `samples` of them."""
     return sampled(_bodies(db, run, stream), samples)
 
 
 def thinned(db: Connection, run: Row, stream: str, samples: int) -> list[dict[str, Any]]:
-    """About `samples` rows of a stream, evenly by their numbers, the first and the last among them."""
+    """About `samples` rows of a stream, evenly by their numbers, with the first and the last."""
     rows = db.all(THINNED, run=run["id"], stream=stream, every=max(1, line_count(db, run, stream) // samples))
     return [loads(row["body"]) for row in rows]
 
 
 def thinned_with(db: Connection, run: Row, key: str, samples: int) -> list[dict[str, Any]]:
-    """About `samples` of the history rows that mention a key: one that few rows have is lost among the others."""
+    """About `samples` of the history rows that mention a key. `thinned` would miss a key that few rows have."""
     rows = db.all(THINNED_WITH, run=run["id"], samples=samples, **_needles(key))
     return [loads(row["body"]) for row in rows]
 
@@ -62,7 +62,10 @@ def newest_with(db: Connection, run: Row, key: str, limit: int, offset: int) -> 
 
 
 def _needles(key: str) -> dict[str, str]:
-    """What a row that mentions a key holds, as the SDK writes it and as Python does; of a dotted key the last part."""
+    """Texts that a row which mentions a key contains: the key as the SDK writes it, and as Python escapes it.
+
+    Of a dotted key they are the last part.
+    """
     last = key.rpartition(".")[2]
     return {"needle": json.dumps(last, ensure_ascii=False), "ascii": json.dumps(last)}
 
@@ -108,7 +111,7 @@ def lines_between(db: Connection, run: Row, first: int, end: int, samples: int |
         first=first,
         end=end,
     )
-    # a page of a scan is whole: some steps may have several rows
+    # `scan_history` asks for a page of steps and needs all its rows, even if some steps have several
     return sampled([row["body"] for row in rows], samples if end - first > (samples or 0) else None)
 
 
@@ -118,7 +121,7 @@ def rows_with(db: Connection, run: Row, spec: Any) -> list[dict[str, Any]]:
         raise BadInput('A sampled history is asked for like {"keys": ["loss"], "minStep": 0, "samples": 500}.')
     wanted, samples = spec.get("keys") or [], spec.get("samples")
     first, last = spec.get("minStep") or 0, spec.get("maxStep")
-    # a page of older SDKs, which take the row at maxStep as the first of the next one
+    # older SDKs ask page by page, and take the row at maxStep as the first of the next page
     end = NO_END if last is None else last if last - first == samples else last + 1
     rows = []
     for body in lines_between(db, run, first, end, None):
@@ -137,14 +140,14 @@ def _is_spec(spec: Any) -> bool:
 
 
 def system_metrics(db: Connection, run: Row) -> dict[str, Any]:
-    """The last values of the machine's own metrics."""
+    """The last values of the system metrics."""
     last = tail(db, run, "events")
     return {key: finite(value) for key, value in loads(last[0]).items() if not key.startswith("_")} if last else {}
 
 
 CONSOLE_LINES = "select body from console_line where run_id = :run order by number limit :limit offset :offset"
 LAST_CONSOLE_LINES = "select body from console_line where run_id = :run order by number desc limit :limit"
-# Several writers each count their own lines: the lines' times order those.
+# In shared mode each writer numbers its own lines, so their times order them.
 CONSOLE_LINES_BY_TIME = """
 select body
   from console_line
@@ -160,9 +163,9 @@ def console_count(db: Connection, run: Row) -> int:
 
 
 def console_lines(db: Connection, run: Row, limit: int, offset: int, last: bool = False) -> list[Row]:
-    """Console lines with their time and level, whichever of its two forms the SDK sent them in.
+    """Console lines with their time and level, in whichever of its two forms the SDK sent them.
 
-    `last` says that these are the last ones: they are found from the end, however many stand before them.
+    `last` says that these are the last lines. They are read from the end, which is fast in a long console.
     """
     shared = db.value("select exists (select 1 from run_writer where run_id = :run)", run=run["id"])
     if last and not shared:
@@ -195,7 +198,7 @@ def sampled(items: list, samples: int | None) -> list:
 
 
 def finite(value: Any) -> Any:
-    """The value without NaN and Infinity, which JSON lacks: they become the text that the SDK reads as such."""
+    """The value with texts for NaN and Infinity, which JSON lacks. The SDK reads these texts as numbers."""
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, dict):

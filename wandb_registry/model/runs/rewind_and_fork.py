@@ -20,7 +20,7 @@ select :run, stream, row_number() over (order by number) - 1, step, body
 
 
 def rewind(db: Connection, run: Row, metric: str, step: float) -> Row:
-    """Removes what the run logged after this step. Its files and versions stay."""
+    """Removes what the run logged after this step, and lets it run again. Its files and versions stay."""
     if metric != ONLY_METRIC:
         raise BadInput(f"A run can be rewound to a {ONLY_METRIC}, not to a value of '{metric}'.")
     db.execute(
@@ -32,7 +32,7 @@ def rewind(db: Connection, run: Row, metric: str, step: float) -> Row:
 
 
 def fork(db: Connection, run: Row) -> None:
-    """Gives a new run the history of the one that its config says it branches from, up to that step."""
+    """Copies the history of the run at the new run's `branch_point` up to its step. Raises NotFound."""
     point = internal_config(run, ["branch_point"]).get("branch_point")
     if not isinstance(point, dict):
         return
@@ -48,7 +48,7 @@ def fork(db: Connection, run: Row) -> None:
 
 
 def _recount(db: Connection, run: Row) -> None:
-    """Counts keys and summary anew, from the lines that are left."""
+    """Counts the keys and the summary again, from the lines that are there now."""
     summary = file_stream.recount_keys(db, run)
     own = {key: value for key, value in loads(run["summary"]).items() if key == "_wandb"}
     db.execute(

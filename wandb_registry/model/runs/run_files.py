@@ -1,4 +1,4 @@
-"""The files of a run, by name. Their contents lie with all others, under their md5."""
+"""The files of a run by name. Their contents are blobs, under their md5."""
 
 import json
 import posixpath
@@ -11,7 +11,7 @@ Row = dict[str, Any]
 
 
 def clean_name(name: str) -> str:
-    """The name without './' and the like; refuses to leave the run's folder."""
+    """The name without './' and the like. Raises BadInput for one that leads out of the run's folder."""
     cleaned = posixpath.normpath(name)
     if cleaned in (".", "..") or cleaned.startswith(("/", "../")) or "\x00" in cleaned:
         raise BadInput(f"'{name}' is not a name for a run's file.")
@@ -19,7 +19,7 @@ def clean_name(name: str) -> str:
 
 
 def put(db: Connection, run_id: int, name: str, md5: str, size: int) -> None:
-    """Gives the name this content; the last one wins."""
+    """Records that the file of this name has this content, instead of any earlier one."""
     db.execute(
         """
         insert into run_file (run_id, name, md5, size) values (:run, :name, :md5, :size)
@@ -33,7 +33,7 @@ def put(db: Connection, run_id: int, name: str, md5: str, size: int) -> None:
 def page(
     db: Connection, run_id: int, names: list[str] | None, pattern: str | None, limit: int, offset: int
 ) -> list[Row]:
-    """A run's files, those of the given names or of a pattern as SQL's `like` has it."""
+    """A run's files by name: all, those of `names`, or those that match `pattern`, in the syntax of SQL's `like`."""
     if names:
         return named(db, run_id, [clean_name(name) for name in names], pattern)[offset : offset + limit]
     return db.all(
@@ -52,7 +52,7 @@ def page(
 
 
 def named(db: Connection, run_id: int, names: list[str], pattern: str | None = None) -> list[Row]:
-    """Those of a run's files that have these names, without a look at the others."""
+    """Those of a run's files that have these names; `pattern` as in `page`."""
     return db.all(
         """
         select *
@@ -75,5 +75,5 @@ def by_id(db: Connection, number: int) -> Row | None:
 
 
 def delete(db: Connection, file: Row) -> None:
-    """Takes the file from its run; its content stays as long as something else refers to it."""
+    """Removes the file from its run. Its content stays while anything else refers to it."""
     db.execute("delete from run_file where id = :id", {"id": file["id"]})

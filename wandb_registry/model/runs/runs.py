@@ -13,7 +13,7 @@ from wandb_registry.model.accounts import members
 from wandb_registry.model.artifacts import artifacts, lineage, memberships
 
 Row = dict[str, Any]
-CRASHED_AFTER_SECONDS = 300  # a run that streams nothing for so long was killed
+CRASHED_AFTER_SECONDS = 300  # without a heartbeat, after which a running run counts as crashed
 STATES = {"running", "pending", "finished", "failed", "crashed", "killed", "preempting", "preempted"}
 JSON_OBJECTS = ("config", "summary")
 
@@ -56,7 +56,10 @@ returning *
 
 
 def upsert(db: Connection, viewer: Viewer, number: int | None, given: dict[str, Any]) -> tuple[Row, bool]:
-    """Makes or changes a run: by its number, or by entity, project and name. Says whether it is new."""
+    """Makes or changes a run, by its id or by entity, project and name. Returns it and whether it is new.
+
+    `given` is the input of the mutation upsertBucket. Raises BadInput, NotFound, Forbidden.
+    """
     inserted = False
     if number is not None:
         run = access.run_by_id(db, viewer, number, Role.MEMBER)
@@ -85,7 +88,7 @@ def _insert(db: Connection, viewer: Viewer, project: Row, name: str, given: dict
 
 
 def _sweep(db: Connection, run: Row, name: str | None) -> int | None:
-    """The number of the sweep of the run's project that a run says it belongs to."""
+    """The id of the sweep of this name in the run's project. Raises NotFound."""
     if not name:
         return None
     sweep_id = db.value(
@@ -109,7 +112,7 @@ def _values(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _pleasant_name() -> str:
-    """A name that can be said aloud, for a run that has none."""
+    """A display name such as calm-river-512, for a run that has none."""
     return f"{secrets.choice(FIRST_WORDS)}-{secrets.choice(SECOND_WORDS)}-{secrets.randbelow(900) + 100}"
 
 
@@ -147,7 +150,7 @@ SECOND_WORDS = (
 
 
 def loads(text: str) -> Any:
-    """JSON as the SDK writes it, bare NaN included; refuses anything else."""
+    """Parses JSON as the SDK writes it, with bare NaN. Raises BadInput for anything else."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -155,7 +158,7 @@ def loads(text: str) -> Any:
 
 
 def internal_config(run: Row, keys: list[str] | None) -> dict[str, Any]:
-    """What the SDK keeps for itself under `_wandb`, such as `t`, by which it knows that a run has started."""
+    """The SDK's own entries in a config, under `_wandb`; only `keys` if given. By `t` the SDK knows a started run."""
     kept = loads(run["config"]).get("_wandb", {}).get("value", {})
     return {key: value for key, value in kept.items() if keys is None or key in keys}
 
@@ -165,14 +168,14 @@ def internal_config(run: Row, keys: list[str] | None) -> dict[str, Any]:
 
 UNDER_WAY = ("running", "pending", "preempting")
 SILENT = {"running": "crashed", "preempting": "preempted"}
-MOVES = {
+MOVES = {  # a state that a user may set, and from which states
     "pending": {"running", "failed", "crashed", "preempted"},
     "failed": {"pending", "running"},
 }
 
 
 def state(run: Row) -> str:
-    """The state as of now: a running one that has gone silent has crashed."""
+    """The state now. A running run without a heartbeat for CRASHED_AFTER_SECONDS has crashed."""
     if run["state"] not in SILENT:
         return run["state"]
     silent = datetime.now(UTC) - datetime.fromisoformat(run["heartbeat_at"])
@@ -180,13 +183,13 @@ def state(run: Row) -> str:
 
 
 def seconds(run: Row) -> float:
-    """How long a run went on, as far as it was heard of."""
+    """How long a run has run: from its creation to its last heartbeat, in seconds."""
     ends = [datetime.fromisoformat(run[name]) for name in ("created_at", "heartbeat_at")]
     return max(0.0, (ends[1] - ends[0]).total_seconds())
 
 
 def change_state(db: Connection, run: Row, wanted: str) -> None:
-    """Queues a run again or gives it up, on a person's word."""
+    """Sets a run's state at a user's request. Raises BadInput for a change that MOVES lacks."""
     now = state(run)
     if now not in MOVES.get(wanted, set()):
         raise BadInput(f"'{now}' to '{wanted}' is an invalid state transition for a run.")
@@ -194,13 +197,14 @@ def change_state(db: Connection, run: Row, wanted: str) -> None:
 
 
 def ask_to_stop(db: Connection, run: Row) -> None:
+    """Lets the response to the run's next file_stream request tell it to stop."""
     db.execute("update run set stop_asked = 1 where id = :id", {"id": run["id"]})
 
 
 def delete(db: Connection, viewer: Viewer, number: int, with_artifacts: bool) -> None:
-    """Removes a run and what it streamed, and on demand the versions that it was the first to log.
+    """Deletes a run and what it streamed; with `with_artifacts` also the versions that it was the first to log.
 
-    To delete a run again changes nothing.
+    Deleting a run again changes nothing. Raises Conflict if such a version is in production.
     """
     deleted_run = db.one("select * from deleted_run where id = :id", id=number)
     if deleted_run:

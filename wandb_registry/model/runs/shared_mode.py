@@ -1,7 +1,7 @@
-"""Several processes that write to one run ("shared" mode).
+"""Shared mode: several processes write to one run.
 
-Each numbers its lines as if it were alone. The run has them in the order in which they arrive, with steps of its own.
-A line that a writer sends again is left out: its number shows that.
+Each writer numbers its lines as if it were alone. The run stores them in the order in which they arrive, with steps of
+its own. By a line's number it knows one that a writer sends again, and leaves it out.
 """
 
 import json
@@ -21,7 +21,7 @@ returning *
 
 
 def join(db: Connection, run: Row, name: str) -> tuple[Row, bool]:
-    """The writer of this name, and whether it is new."""
+    """The run's writer of this name, made at its first request, and whether that is now."""
     known = db.one("select * from run_writer where run_id = :run and name = :name", run=run["id"], name=name)
     return (known, False) if known else (db.row(JOIN, run=run["id"], name=name), True)
 
@@ -54,5 +54,5 @@ def with_steps(run: Row, numbered: Iterator[tuple[int, Row, str]]) -> Iterator[t
 
 
 def console_line_number(writer: Row, offset: int) -> int:
-    """Where a writer's console line lies among those of all."""
+    """The number in the run of a writer's console line: each writer has a range of its own."""
     return writer["slot"] * CONSOLE_LINES_A_WRITER + offset

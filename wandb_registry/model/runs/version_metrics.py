@@ -10,7 +10,7 @@ from wandb_registry.model.access import Viewer
 from wandb_registry.model.nested_keys import leaves
 
 Row = dict[str, Any]
-HUGE = 1e300  # larger numbers are not measurements, and may not fit a float
+HUGE = 1e300  # larger numbers are no measurements, and JSON integers of this size may not fit a float
 PREFERRED = ("accuracy", "loss")
 OWN = ("_", "system/")  # summary keys of the SDK itself
 
@@ -56,7 +56,7 @@ NO_METRICS = VersionMetrics({}, None)
 
 
 def makers(db: Connection, viewer: Viewer, artifact_ids: list[int]) -> dict[int, Row]:
-    """The runs that made versions, as far as the account may see them."""
+    """The run that made each version, where the viewer may see it."""
     rows = access.visible(db, viewer, db.all(MADE, artifacts=json.dumps(artifact_ids)))
     return {row["artifact_id"]: row for row in rows}
 
@@ -72,7 +72,7 @@ def of_versions(db: Connection, viewer: Viewer, artifact_ids: list[int]) -> dict
 
 
 def numbers(summary: str) -> dict[str, float]:
-    """What a run's summary holds of numbers, those of the SDK itself left out."""
+    """The numbers in a run's summary, without those that the SDK adds itself."""
     return {
         key: value
         for key, value in json.loads(summary).items()
@@ -92,7 +92,7 @@ def joint_evaluation(db: Connection, project_id: int, md5s: list[str]) -> Row | 
 
 
 def rank(name: str) -> int:
-    """Which metrics are shown first: the usual ones, whatever folder stands before their name."""
+    """A sort key that puts the usual metrics first, whatever folder their name begins with."""
     last = name.lower().rsplit("/", 1)[-1]
     return PREFERRED.index(last) if last in PREFERRED else len(PREFERRED)
 

@@ -1,1 +1,1 @@
-"""Filters and orders in the words of W&B's public API, and what the first pages list."""
+"""Searches: the filters and orders of W&B's public API as SQL, and the lists that pages show."""

@@ -1,8 +1,8 @@
-"""Mongo-style filters and orders, as the SDK's public API writes them, read and checked once.
+"""Reads and checks the MongoDB-style filters and the orders of the SDK's public API.
 
-A filter becomes a tree of conditions that says nothing of where the fields lie; `query.py` makes SQL of it. The
+A filter becomes a tree of conditions. The tree doesn't know where the fields lie; `query.py` makes SQL of it. The
 operators mean what MongoDB says (https://www.mongodb.com/docs/manual/reference/operator/query/), with two differences:
-a field that is null is as one that isn't there, and W&B's own `$contains` looks for a part of a text.
+a null field counts as a missing one, and W&B's own `$contains` looks for a part of a text.
 """
 
 import json
@@ -20,20 +20,22 @@ LOGICAL = ("$and", "$or", "$nor")
 
 @dataclass(frozen=True)
 class And:
-    """Every part holds; so it does if there is none."""
+    """All parts hold. Without parts it always holds."""
 
     parts: tuple["Condition", ...] = ()
 
 
 @dataclass(frozen=True)
 class Or:
-    """A part holds; never if there is none."""
+    """At least one part holds. Without parts it never holds."""
 
     parts: tuple["Condition", ...] = ()
 
 
 @dataclass(frozen=True)
 class Not:
+    """The part doesn't hold."""
+
     part: "Condition"
 
 
@@ -47,10 +49,10 @@ class FieldCondition:
 
 @dataclass(frozen=True)
 class Operator:
-    """An operator with its checked operand, about the value at hand or, if that is a list, on any member of it.
+    """An operator with its checked operand. It tests the current value or, if that is a list, any member of it.
 
-    `$eq`: any JSON; `$in`: a list; `$lt`, `$lte`, `$gt`, `$gte`: a number, a text or a truth value; `$exists`: None;
-    `$regex`: a pattern that RE2 takes; `$contains`: a text; `$size`: an int; `$mod`: (divisor, rest);
+    Operands: `$eq`: any JSON; `$in`: a list; `$lt`, `$lte`, `$gt`, `$gte`: a number, a text or a truth value;
+    `$exists`: None; `$regex`: a pattern that RE2 takes; `$contains`: a text; `$size`: an int; `$mod`: (divisor, rest);
     `$type`: the names of types.
     """
 
@@ -60,7 +62,10 @@ class Operator:
 
 @dataclass(frozen=True)
 class AnyElement:
-    """The value at hand is a list, and one member of it meets a condition, or is an object whose fields do."""
+    """The current value is a list with a member that meets a condition.
+
+    With `of_fields` the members are objects, and the condition is about their fields.
+    """
 
     condition: "Condition"
     of_fields: bool
@@ -70,9 +75,9 @@ Condition = And | Or | Not | FieldCondition | Operator | AnyElement
 
 
 def parse(text: str | None) -> Condition:
-    """The conditions of a filter's JSON; without a filter, one that always holds.
+    """Reads a filter from its JSON. Without a filter returns a condition that always holds.
 
-    Raises BadInput for what is no filter, has an operator or operand that can't be, or is too large.
+    Raises BadInput for anything but a filter, for unknown operators and wrong operands, and for too large a filter.
     """
     try:
         tree = json.loads(text) if text else None
@@ -97,7 +102,7 @@ class _Parser:
         self._clauses = 0
 
     def filter(self, tree: Any, depth: int) -> Condition:
-        """Conditions on fields by their names, or on such conditions together."""
+        """Reads an object whose keys are names of fields or logical operators."""
         if not isinstance(tree, Mapping):
             raise BadInput("A filter is a JSON object.")
         return _all([self._clause(key, value, _deeper(depth)) for key, value in tree.items()])
@@ -115,7 +120,7 @@ class _Parser:
         return FieldCondition(key, self._condition(value, depth))
 
     def _condition(self, value: Any, depth: int) -> Condition:
-        """What is asked of one value: operators, or the value that it must equal."""
+        """Reads the condition on one value: operators, or the value that it must equal."""
         if not isinstance(value, Mapping) or not any(key.startswith("$") for key in value):
             return Operator("$eq", value)
         wanted = operands.with_options(value).items()

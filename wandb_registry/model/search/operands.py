@@ -1,4 +1,4 @@
-"""What may stand behind the operators of a filter, checked, as MongoDB understands it."""
+"""Checks the operands of a filter's operators by MongoDB's rules. All functions raise BadInput for a wrong one."""
 
 import json
 from collections.abc import Mapping
@@ -46,12 +46,12 @@ def text(name: str, operand: Any) -> str:
 
 
 def pattern(operand: Any) -> str:
-    patterns.compiled(text("$regex", operand))  # refused where nothing is looked at, too
+    patterns.compiled(text("$regex", operand))  # so that a bad pattern is refused even if no row is tested
     return operand
 
 
 def orderable(operand: Any) -> bool | int | float | str:
-    """What `$lt` and the like compare with: numbers, texts and truth values have an order, each among themselves."""
+    """An operand of `$lt` and the like: a number, a text or a truth value. Each kind is ordered among its own."""
     if not isinstance(operand, (bool, int, float, str)):
         raise BadInput(f"A field can't be compared with {json.dumps(operand)[:80]}.")
     return operand
@@ -83,7 +83,7 @@ def types(operand: Any) -> tuple[str, ...]:
 
 
 def _whole(number: Any) -> int | None:
-    """A number without its fraction; None of what is no number, or larger than one may be."""
+    """A number without its fraction; None for anything that is no number, or one beyond 64 bits."""
     if isinstance(number, bool) or not isinstance(number, (int, float)) or not abs(number) <= LARGEST_LONG:
         return None
     return int(number)

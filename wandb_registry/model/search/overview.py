@@ -1,4 +1,4 @@
-"""What the first pages list: projects with their sizes, the newest runs, and what happened last."""
+"""The lists that pages show: projects, runs, events, registered models, versions and collections."""
 
 import json
 from typing import Any
@@ -7,7 +7,7 @@ from wandb_registry.db.connection import Connection
 from wandb_registry.model.artifacts import dvc_md5
 
 Row = dict[str, Any]
-CONTENT_ALIASES = f"{dvc_md5.CONTENT_ALIAS_PREFIX}%"  # what SQL's `like` finds them by
+CONTENT_ALIASES = f"{dvc_md5.CONTENT_ALIAS_PREFIX}%"  # their pattern for SQL's `like`
 
 PROJECTS = """
 select project.*, entity.name as entity_name,
@@ -64,12 +64,12 @@ def recent_runs(db: Connection, project_ids: list[int], limit: int) -> list[Row]
 
 
 def recent_events(db: Connection, project_ids: list[int], limit: int) -> list[Row]:
-    """What people and pipelines last did in some projects, without what every version that is logged brings along."""
+    """The newest events of some projects, without those that every logged version causes."""
     return db.all(RECENT_EVENTS, projects=json.dumps(project_ids), limit=limit, content_aliases=CONTENT_ALIASES)
 
 
 def events_of(db: Connection, collection_id: int, limit: int, offset: int = 0) -> list[Row]:
-    """What was done in a collection, newest first."""
+    """A collection's events, newest first, without moves of `latest` and of the contents' aliases."""
     return db.all(
         COLLECTION_EVENTS, collection=collection_id, limit=limit, offset=offset, content_aliases=CONTENT_ALIASES
     )
@@ -126,12 +126,12 @@ def runs_named(db: Connection, text: str, limit: int) -> list[Row]:
 
 
 def collections_named(db: Connection, text: str, limit: int) -> list[Row]:
-    """Collections whose name holds the text, the nearest first."""
+    """Collections whose name contains the text, shortest name first."""
     return db.all(COLLECTIONS_NAMED, text=text, limit=limit)
 
 
 def versions_with_digest(db: Connection, digest: str, limit: int) -> list[int]:
-    """Versions by their own digest, by the md5 of a file, or by the md5 that DVC knows."""
+    """Ids of versions that have this digest, a file of this md5, or this md5 in DVC."""
     rows = db.all(VERSIONS_WITH_DIGEST, digest=digest, content_alias=dvc_md5.content_alias(digest), limit=limit)
     return [row["id"] for row in rows]
 
@@ -164,7 +164,7 @@ select collection.*, project.name as project_name, entity.name as entity_name, a
 
 
 def registered(db: Connection, project_ids: list[int], wanted: str) -> list[Row]:
-    """Registered models whose name or a tag holds the text, each with its production and its newest version."""
+    """Registered models whose name or tag contains the text, each with its production and its newest version."""
     return db.all(REGISTERED, projects=json.dumps(project_ids), wanted=wanted)
 
 
@@ -279,10 +279,10 @@ select artifact_type.name, count(collection.id) as collections
 def collections(
     db: Connection, project_id: int, type_name: str | None, wanted: str, limit: int, offset: int
 ) -> list[Row]:
-    """A project's collections, of one type or of all, whose name holds the text; each with its newest version."""
+    """A project's collections, of one type or of all, whose name contains the text; each with its newest version."""
     return db.all(COLLECTIONS, project=project_id, type=type_name, wanted=wanted, limit=limit, offset=offset)
 
 
 def types(db: Connection, project_id: int, wanted: str) -> list[Row]:
-    """A project's artifact types that have collections, and how many."""
+    """A project's artifact types, each with how many of its collections contain the text in their name."""
     return db.all(TYPES, project=project_id, wanted=wanted)

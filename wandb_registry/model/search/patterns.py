@@ -1,4 +1,4 @@
-"""Regular expressions that clients search with, by RE2: its time grows with the text alone, whatever the pattern."""
+"""Regular expressions of clients. RE2 matches them: its time is linear in the text, whatever the pattern."""
 
 import re
 from functools import lru_cache
@@ -6,13 +6,13 @@ from typing import Any
 
 from wandb_registry.errors import BadInput
 
-MOST_MEMORY = 2**16  # bytes of a compiled pattern and what it notes down while it searches
-# What `x` ignores, and what it doesn't look into: escaped characters and classes
+MOST_MEMORY = 2**16  # bytes for a compiled pattern and the state of a search
+# What option `x` leaves out of a pattern: spaces and comments. Group 1 is what it keeps: escapes and classes.
 VERBOSE = re.compile(r"(\\.|\[\^?\]?(?:\\.|[^\]\\])*\])|\s+|#[^\n]*", re.DOTALL)
 
 
 def with_options(pattern: str, options: str) -> str:
-    """The pattern with MongoDB's options in it: i, m and s are RE2's own flags, x is applied here."""
+    """Puts MongoDB's options into a pattern. RE2 has the flags i, m and s; x is applied here."""
     if "x" in options:
         pattern = VERBOSE.sub(lambda match: match[1] or "", pattern)
     flags = "".join(sorted(set(options) - {"x"}))
@@ -20,13 +20,13 @@ def with_options(pattern: str, options: str) -> str:
 
 
 def matches(pattern: str, value: Any) -> bool:
-    """Whether the pattern is found somewhere in a value's text; nothing is found in None."""
+    """Whether the pattern matches anywhere in a value's text. None never matches."""
     return value is not None and compiled(pattern).search(str(value)) is not None
 
 
 @lru_cache(maxsize=100)
 def compiled(pattern: str) -> Any:
-    """RE2's form of a pattern. Raises BadInput for one that it doesn't take."""
+    """The compiled pattern. Raises BadInput for one that RE2 doesn't take."""
     import re2  # only here: the server starts without it
 
     options = re2.Options()

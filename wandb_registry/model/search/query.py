@@ -1,6 +1,7 @@
-"""Filters and orders as SQL: the conditions of a filter become one expression over the rows of a query.
+"""Makes SQL of filters and orders: the conditions of a filter become one expression over the rows of a query.
 
-Everything that a client writes is bound as a parameter; the text of the expression is made of the pieces below alone.
+Everything that a client writes is bound as a parameter. The text of the expression consists of this module's own
+pieces alone.
 """
 
 import json
@@ -21,18 +22,18 @@ from wandb_registry.model.search.filters import And, AnyElement, Condition, Fiel
 
 Row = dict[str, Any]
 Bind = Callable[[Any], str]
-LARGEST_INTEGER = 2**63  # what SQLite holds as one; beyond it numbers are floats
+LARGEST_INTEGER = 2**63  # from here on SQLite stores numbers as floats
 INFINITIES = {"Infinity": sys.float_info.max, "-Infinity": -sys.float_info.max}
-MOST_PATHS = 20  # ways to read a dotted name
+MOST_PATHS = 20  # that a dotted name may stand for
 COMPARISONS = {"$lt": "<", "$lte": "<=", "$gt": ">", "$gte": ">="}
-ORDERED = ((bool, "('true', 'false')"), (str, "('text')"), ((int, float), "('integer', 'real')"))  # among themselves
-NESTED = "('array', 'object')"  # values that SQL has as the text of their JSON
+ORDERED = ((bool, "('true', 'false')"), (str, "('text')"), ((int, float), "('integer', 'real')"))  # each among its own
+NESTED = "('array', 'object')"  # values that SQLite returns as JSON text
 # MongoDB's name for the type of a value, in SQLite's words for JSON
 TYPE_NAME = """
 case {type} when 'text' then 'string' when 'real' then 'double' when 'true' then 'bool' when 'false' then 'bool'
      when 'integer' then iif({value} between -2147483648 and 2147483647, 'int', 'long') else {type} end
 """
-# SQLite's % is that of C, as MongoDB's; what is no whole number of 64 bits has no rest
+# SQLite's % is C's, as MongoDB's is. Only numbers that fit 64 bits have a rest.
 REST = f"""
 ({{type}} in ('integer', 'real') and {{value}} between -{operands.LARGEST_LONG} and {operands.LARGEST_LONG}
   and cast({{value}} as integer) % {{divisor}} = {{rest}})
@@ -41,9 +42,9 @@ REST = f"""
 
 @dataclass(frozen=True)
 class Field:
-    """A field as SQL sees it.
+    """SQL expressions for a field: its value, its type as SQLite's `json_type` names it, and what rows are ordered by.
 
-    `type` is SQL for its type in SQLite's words for JSON; `order` is what rows are ordered by, if that isn't the value.
+    Without `order` rows are ordered by the value.
     """
 
     value: str
@@ -52,23 +53,23 @@ class Field:
     order: str | None = None
 
     def any_element(self, test: str, name: str = "element") -> str:
-        """Whether a member of the list passes; a value that is no list has none."""
+        """SQL that tests the members of a list. A value that is no list has none."""
         if not self.can_be_list:
             return "false"
         elements = f"json_each(iif({self.type} = 'array', {self.value}, '[]'))"
         return f"exists (select 1 from {elements} as {name} where {test})"
 
     def passes(self, test: Callable[[str, str], str]) -> str:
-        """Whether the value, or a member of it, passes a test of a value and its type."""
+        """SQL that tests the value, or any member of it. `test` makes SQL of a value's SQL and its type's."""
         itself, element = test(self.value, self.type), test("element.value", "element.type")
         return f"(ifnull({itself}, false) or {self.any_element(element)})"
 
 
 class Query:
-    """One filter as SQL: `condition` is true or false and never null, `parameters` is what it binds."""
+    """One filter as SQL: `condition` is true or false and never null, `parameters` are the values that it binds."""
 
     def __init__(self, wanted: str | None, field: Callable[[str, Bind], Field]):
-        """`field` finds a field by the name that clients have for it, and raises BadInput if there is none."""
+        """`field` finds a field by the name that clients use, and raises BadInput for an unknown one."""
         self.parameters: dict[str, Any] = {}
         self._names = counting()
         self._field = field
@@ -86,20 +87,20 @@ class Query:
         return f":{name}"
 
     def order(self, name: str, descending: bool = False) -> str:
-        """What stands behind `order by`: rows without the value come last."""
+        """The terms for `order by`. Rows without the value come last."""
         field = self.field(name)
         value = field.order or field.value
         return f"{value} is null, {value} {'desc' if descending else 'asc'}"
 
     def rows(self, db: Connection, sql: str, **parameters: Any) -> list[Row]:
-        """Asks with the functions that the condition calls."""
+        """Runs a query that contains the condition, with the SQL functions that the condition calls."""
         db.create_function("matches", 2, patterns.matches, deterministic=True)
         db.create_function("strict_json", 1, strict_json, deterministic=True)
         db.create_function("encoded_id", 2, ids.encode, deterministic=True)
         try:
             return db.all(sql, **parameters, **self.parameters)
         except sqlite3.OperationalError as error:
-            if "parser stack overflow" in str(error):  # which holds five $elemMatch in each other
+            if "parser stack overflow" in str(error):  # from about six nested $elemMatch on
                 raise filters.too_deep() from None
             raise
 
@@ -185,34 +186,34 @@ class Query:
         return field.passes(lambda value, type: f"({value} = {same} and {type} not in {NESTED})")
 
     def _compared(self, field: Field, sign: str, operand: Any) -> str:
-        """Numbers have an order among themselves, and so have texts and truth values."""
+        """Numbers compare only with numbers, texts with texts, truth values with truth values."""
         types = next(types for kind, types in ORDERED if isinstance(operand, kind))
         bound = self.bind(operand)
         return field.passes(lambda value, type: f"({type} in {types} and {value} {sign} {bound})")
 
     def _contains(self, field: Field, text: str) -> str:
-        """A part of a text, or a member of a list."""
+        """W&B's `$contains`: the text is a part of a text, or a member of a list."""
         part = f"({field.type} <> 'array' and instr({field.value}, {text}) > 0)"
         return f"(ifnull({part}, false) or {field.any_element(f'element.value = {text}')})"
 
 
 def column(value: str) -> Field:
-    """A column, or what is made of columns: it is no list."""
+    """The field of a column or of an expression over columns. It is never a list."""
     return Field(value, f"typeof({value})", can_be_list=False)
 
 
 def document(column: str) -> str:
-    """A column that holds JSON. The SDK writes bare NaN and Infinity, which SQLite can't read.
+    """SQL for a column's JSON. The SDK writes bare NaN and Infinity, which SQLite can't read.
 
-    Texts without them needn't pass through Python.
+    Only texts that hold these words pass through Python.
     """
     return f"iif({column} glob '*NaN*' or {column} glob '*Infinity*', strict_json({column}), {column})"
 
 
 def within(document: str, path: str, bind: Bind, beneath: str | None = None) -> Field:
-    """A field of a JSON document by its dotted name, as `nested_keys.within` finds it.
+    """A field of a JSON document by its dotted name, by the rules of `nested_keys.within`.
 
-    Values can lie one level deeper, `beneath` the first key: `lr.value` then means the same as `lr`.
+    With `beneath` each value lies one level deeper, under this key: in a config `lr` means `lr.value`.
     """
     paths = [bind(path) for path in _paths(path, beneath)]
     values = [f"json_extract({document}, {path})" for path in paths]
@@ -222,7 +223,7 @@ def within(document: str, path: str, bind: Bind, beneath: str | None = None) -> 
 
 
 def _paths(path: str, beneath: str | None) -> list[str]:
-    """Where a dotted name can lie: under that very key, or deeper, where the last keys may hold dots themselves."""
+    """The JSON paths that a dotted name can mean: one key with dots in it, or nested keys. The last may hold dots."""
     if '"' in path or "\0" in path:
         raise BadInput(f"{path!r} can't be filtered or ordered by: it holds a quotation mark, or a NUL.")
     keys = path.split(".")
@@ -237,7 +238,7 @@ def _json_path(keys: list[str], beneath: str | None) -> str:
 
 
 def _elements(parameter: str) -> str:
-    """The members of a JSON list that is bound."""
+    """A subquery for the members of a JSON list that is bound to a parameter."""
     return f"(select value from json_each({parameter}))"
 
 
@@ -246,5 +247,5 @@ def _json(value: Any) -> str:
 
 
 def strict_json(text: str) -> str:
-    """JSON without the bare NaN and Infinity that the SDK writes and SQLite can't read."""
+    """The JSON with null for a bare NaN and the largest float for Infinity, so that SQLite can read it."""
     return json.dumps(json.loads(text, parse_constant=lambda word: INFINITIES.get(word)))

@@ -36,7 +36,7 @@ select membership.*, artifact.state, artifact.digest, artifact.size, artifact.me
  where membership.collection_id in (select value from json_each(:collections))
 """
 
-# Names that clients have for columns of these queries
+# Columns of these queries by the names that clients use
 TIMES = {
     "createdAt": "created_at",
     "created_at": "created_at",
@@ -91,8 +91,8 @@ def collections(
     kinds: list[str] | None = None,
 ) -> list[Row]:
     """The collections of some projects that pass a filter, newest first unless ordered otherwise."""
-    places = {"projects": json.dumps(projects), "type": type_id, "kinds": json.dumps(kinds) if kinds else None}
-    return _search(db, COLLECTIONS, _collection_field, wanted, order, **places)
+    parameters = {"projects": json.dumps(projects), "type": type_id, "kinds": json.dumps(kinds) if kinds else None}
+    return _search(db, COLLECTIONS, _collection_field, wanted, order, **parameters)
 
 
 def versions(db: Connection, collections: list[int], wanted: str | None, order: str | None) -> list[Row]:
@@ -117,7 +117,7 @@ def _search(
     return query.rows(db, f"select * from ({rows}) as found where {query.condition} order by {by}", **parameters)
 
 
-# A field that goes by several forms, such as an id, is a list of them all: a filter matches any.
+# A field that clients write in several forms, such as an id, is a list of all forms: a filter matches any of them.
 
 
 def _registry_field(name: str, _bind: Bind) -> Field:

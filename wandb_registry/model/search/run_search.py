@@ -1,4 +1,4 @@
-"""Finds a project's runs by filters and orders in the words of the public API."""
+"""Finds a project's runs by the filters and orders of the public API."""
 
 from typing import Any
 
@@ -72,19 +72,19 @@ def page(
     order: str | None,
     limit: int,
     offset: int,
-    together: str | None = None,
+    group_by: str | None = None,
 ) -> list[Row]:
     """A project's runs that pass the filter, in this order; by default the oldest first.
 
-    Runs that have the field `together` alike stand together, those without it behind all others.
+    `group_by` names a field: runs of the same value stand together, those without a value last.
     """
     query = Query(wanted, _field)
     by = _order(query, order or OLDEST_FIRST)
-    if together:
-        by = f"{query.order(together)}, {by}"
+    if group_by:
+        by = f"{query.order(group_by)}, {by}"
     sql = " ".join((IDS, "and", query.condition, "order by", by, "limit :limit offset :offset"))
     rows = query.rows(db, sql, project=project_id, silence=SILENCE, limit=limit, offset=offset)
-    # whole rows only for this page: sorting thousands of them would carry each one's config along
+    # only the rows of this page are read whole: a sort of thousands would carry each one's config along
     return [db.row("select * from run where id = :id", id=row["id"]) for row in rows]
 
 
@@ -107,7 +107,7 @@ def _order(query: Query, order: str) -> str:
     name, descending = filters.parse_order(order)
     direction = "desc" if descending else "asc"
     if name in ("created_at", "createdAt"):
-        return f"run.id {direction}"  # ids are given in the order of creation, times only to the second
+        return f"run.id {direction}"  # ids follow the order of creation, and times have only seconds
     return f"{query.order(name, descending)}, run.id {direction}"
 
 

@@ -1,4 +1,4 @@
-"""The parameters that a sweep searches, in the words of W&B's sweep configuration, and their values for one trial.
+"""Reads a sweep's configuration and chooses the parameters' values for each trial.
 
 Source: https://docs.wandb.ai/models/sweeps/sweep-config-keys
 """
@@ -18,14 +18,18 @@ from wandb_registry.errors import BadInput, NotSupported
 
 METHODS = ("grid", "random")
 MOST_TRIALS = 10**6
-LONGEST = 100_000
+LONGEST = 100_000  # characters of a configuration, and values in it
 KINDS = {"name": str, "description": str, "program": str, "metric": dict}
 Path = tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter: the values that a grid goes through, if they can be counted, and how to draw one."""
+    """One parameter of a sweep.
+
+    `count` is how many values a grid goes through, None if they can't be counted. `nth(i)` is the i-th of them, from 0.
+    `draw()` is a random one.
+    """
 
     count: int | None
     nth: Callable[[int], Any]
@@ -34,7 +38,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """A sweep's configuration, read. Nested parameters lie flat, by their path."""
+    """A sweep's configuration and its parameters. A nested parameter's key is its path."""
 
     config: dict[str, Any]
     parameters: dict[Path, Parameter]
@@ -45,7 +49,7 @@ class SearchSpace:
 
     @property
     def trials(self) -> int | None:
-        """How many runs the sweep makes; None: as many as agents ask for."""
+        """How many runs the sweep makes; None if as many as agents ask for."""
         cap = self.config.get("run_cap")
         if self.method == "random":
             return cap
@@ -59,16 +63,16 @@ class SearchSpace:
             if self.method == "random":
                 by_path[path] = _drawn(path, parameter)
             else:
-                number, place = divmod(number, parameter.count or 1)
-                by_path[path] = parameter.nth(place)
+                number, index = divmod(number, parameter.count or 1)
+                by_path[path] = parameter.nth(index)
         return _nested({path: by_path[path] for path in self.parameters})
 
 
 def read(text: str) -> SearchSpace:
-    """The space that YAML describes.
+    """Reads a sweep's configuration from YAML.
 
     Raises:
-        BadInput: a part is missing or can't be.
+        BadInput: a part is missing or invalid.
         NotSupported: a search that needs W&B's own servers, such as `bayes`.
     """
     config = _config(text)
@@ -89,12 +93,12 @@ def read(text: str) -> SearchSpace:
         raise BadInput(f"A grid can't go through all values of '{endless[0]}': give its 'values', or use 'random'.")
     if method == "grid" and (space.trials or 0) > MOST_TRIALS:
         raise BadInput(f"The grid has more than {MOST_TRIALS:,} points: use 'random', or set 'run_cap'.")
-    space.values(0)  # what can't be drawn is said now, not to the first agent
+    space.values(0)  # draws once, so that a wrong distribution is refused now and not when the first agent asks
     return space
 
 
 def _config(text: str) -> dict[str, Any]:
-    """What the YAML says, in values that JSON can hold."""
+    """The mapping in the YAML, as values that JSON can hold. Raises BadInput."""
     if len(text) > LONGEST:
         raise BadInput(f"The configuration of a sweep has more than {LONGEST:,} characters.")
     try:
@@ -111,18 +115,18 @@ def _config(text: str) -> dict[str, Any]:
 
 
 def _date(value: Any) -> str:
-    """A date as its text; nothing else that YAML may hold has one."""
+    """The text of a date. Raises TypeError for anything else: JSON can't hold it."""
     if not isinstance(value, date):
         raise TypeError
     return value.isoformat()
 
 
 def _unfolded(value: Any, known: dict[int, float]) -> float:
-    """How many values there are when each alias is written out: ten lines of YAML can stand for 10^10."""
+    """How many values there are when each YAML alias is written out: ten lines can stand for 10^10."""
     if not isinstance(value, (dict, list, tuple)):
         return 1
     if id(value) not in known:
-        known[id(value)] = math.inf  # if it holds itself
+        known[id(value)] = math.inf  # stays for a value that contains itself
         inside = value.values() if isinstance(value, dict) else value
         known[id(value)] = 1 + sum(_unfolded(part, known) for part in inside)
     return known[id(value)]
@@ -142,12 +146,13 @@ def _parameters(above: Path, given: Any):
 
 
 def _nested(flat: dict[Path, Any]) -> dict[str, Any]:
+    """Values by their paths as nested mappings."""
     tree: dict[str, Any] = {}
     for path, value in flat.items():
-        place = tree
+        mapping = tree
         for name in path[:-1]:
-            place = place.setdefault(name, {})
-        place[path[-1]] = value
+            mapping = mapping.setdefault(name, {})
+        mapping[path[-1]] = value
     return tree
 
 
@@ -159,7 +164,7 @@ def _parameter(name: str, spec: dict[str, Any]) -> Parameter:
         return _one_of([spec["value"]], None)
     if "values" in spec:
         return _categorical(name, spec)
-    kind = str(spec.get("distribution") or _guessed(spec))
+    kind = str(spec.get("distribution") or _default_distribution(spec))
     quantized = kind.startswith("q_")
     shape = SHAPES.get(kind.removeprefix("q_"))
     if shape is None or (quantized and kind == "q_int_uniform"):
@@ -172,15 +177,15 @@ def _parameter(name: str, spec: dict[str, Any]) -> Parameter:
         raise BadInput(f"'{name}' has a 'min' of {numbers['min']} above its 'max' of {numbers['max']}.")
     if kind == "int_uniform":
         low, high = (int(numbers[key]) for key in BOUNDS)
-        return Parameter(high - low + 1, lambda place: low + place, lambda: draw(low, high))
+        return Parameter(high - low + 1, lambda index: low + index, lambda: draw(low, high))
     if not quantized:
-        return Parameter(None, lambda place: None, lambda: draw(*numbers.values()))
+        return Parameter(None, lambda index: None, lambda: draw(*numbers.values()))
     q = _number(name, "q", spec.get("q", 1))
     if q <= 0:
         raise BadInput(f"'{name}' has a 'q' of {q}: a step is above 0.")
     first = math.ceil(numbers.get("min", 0) / q)
     count = math.floor(numbers["max"] / q) - first + 1 if kind == "q_uniform" else None
-    return Parameter(count, lambda place: (first + place) * q, lambda: round(draw(*numbers.values()) / q) * q)
+    return Parameter(count, lambda index: (first + index) * q, lambda: round(draw(*numbers.values()) / q) * q)
 
 
 def _categorical(name: str, spec: dict[str, Any]) -> Parameter:
@@ -198,10 +203,10 @@ def _are_weights(weights: Any, count: int) -> bool:
 
 
 def _one_of(values: list[Any], weights: list[float] | None) -> Parameter:
-    return Parameter(len(values), lambda place: values[place], lambda: random.choices(values, weights)[0])
+    return Parameter(len(values), lambda index: values[index], lambda: random.choices(values, weights)[0])
 
 
-def _guessed(spec: dict[str, Any]) -> str:
+def _default_distribution(spec: dict[str, Any]) -> str:
     """The distribution of a parameter that names none."""
     if "mu" in spec or "sigma" in spec:
         return "normal"
@@ -226,14 +231,14 @@ def _log_uniform(low: float, high: float) -> float:
 
 
 BOUNDS = {"min": None, "max": None}
-BELL = {"mu": 0, "sigma": 1}
+NORMAL = {"mu": 0, "sigma": 1}
 # Which numbers a distribution takes, with their defaults, and how it draws. `q_NAME` rounds to multiples of `q`.
 SHAPES: dict[str, tuple[dict[str, Any], Callable[..., float]]] = {
     "int_uniform": (BOUNDS, random.randint),
     "uniform": (BOUNDS, random.uniform),
     "log_uniform": (BOUNDS, _log_uniform),
     "log_uniform_values": (BOUNDS, lambda low, high: _log_uniform(math.log(low), math.log(high))),
-    "normal": (BELL, random.gauss),
-    "log_normal": (BELL, random.lognormvariate),
+    "normal": (NORMAL, random.gauss),
+    "log_normal": (NORMAL, random.lognormvariate),
     "beta": ({"a": None, "b": None}, random.betavariate),
 }

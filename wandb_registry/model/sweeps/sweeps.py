@@ -1,4 +1,7 @@
-"""Sweeps: `wandb.sweep` makes one, and its agents ask here for the parameters of their next run."""
+"""Sweeps: `wandb.sweep` makes one, and agents ask for the parameters of their next run.
+
+The commands for agents are those that the SDK's wandb/wandb_agent.py reads.
+"""
 
 import json
 import secrets
@@ -14,7 +17,7 @@ from wandb_registry.model.sweeps.search_space import SearchSpace
 
 Row = dict[str, Any]
 STATES = ("RUNNING", "PAUSED", "FINISHED", "CANCELED")
-GONE_AFTER_SECONDS = 60  # an agent asks every few seconds
+SILENT_SECONDS = 60  # after which an agent counts as finished; it sends a heartbeat every few seconds
 
 UPDATE = """
 update sweep
@@ -29,7 +32,7 @@ returning *
 
 
 def upsert(db: Connection, viewer: Viewer, number: int | None, given: dict[str, Any]) -> Row:
-    """Makes a sweep, or changes the one of this number: its configuration, names or state."""
+    """Makes a sweep, or changes the one of this id. `given` is the input of the mutation. Raises BadInput, NotFound."""
     config, state = given.get("config"), given.get("state")
     if state is not None and state not in STATES:
         raise BadInput(f"'{state}' is not a state of a sweep. Use one of: {', '.join(STATES)}.")
@@ -64,7 +67,7 @@ def _insert(db: Connection, viewer: Viewer, given: dict[str, Any], space: Search
 
 
 def find(db: Connection, project: Row, name: str) -> Row | None:
-    """The sweep of a project that was found for the account."""
+    """The sweep of this name. The caller has checked that the viewer may read the project."""
     return db.one("select * from sweep where project_id = :project and name = :name", project=project["id"], name=name)
 
 
@@ -100,7 +103,7 @@ def name_of(db: Connection, run: Row) -> str | None:
 
 
 def best(db: Connection, sweep: Row) -> float | None:
-    """The best value that a run of the sweep has of the metric that the sweep is after."""
+    """The best value of the sweep's metric in the summaries of its runs; None if no run has one."""
     metric = search_space.read(sweep["config"]).config.get("metric") or {}
     rows = db.all("select summary from run where sweep_id = :sweep", sweep=sweep["id"])
     values = [json.loads(row["summary"]).get(metric.get("name")) for row in rows]
@@ -126,7 +129,7 @@ def run_count(db: Connection, sweep: Row) -> int:
 
 
 def add_agent(db: Connection, viewer: Viewer, given: dict[str, Any]) -> Row:
-    """Registers a process that will run trials of a sweep."""
+    """Registers an agent: a process that will run trials of a sweep. Raises NotFound."""
     project = access.project(db, viewer, given.get("entity_name"), given.get("project_name"), Role.MEMBER)
     sweep = find(db, project, given["sweep"])
     if sweep is None:
@@ -142,7 +145,7 @@ def agents(db: Connection, sweep: Row) -> list[Row]:
 
 def agent_state(agent: Row) -> str:
     silent = datetime.now(UTC) - datetime.fromisoformat(agent["heartbeat_at"])
-    return "FINISHED" if silent.total_seconds() > GONE_AFTER_SECONDS else "RUNNING"
+    return "FINISHED" if silent.total_seconds() > SILENT_SECONDS else "RUNNING"
 
 
 AGENTS_RUNS = """
@@ -160,12 +163,12 @@ def agent_runs(db: Connection, agent: Row, limit: int, offset: int) -> list[Row]
     return db.all(AGENTS_RUNS, agent=agent["id"], limit=limit, offset=offset)
 
 
-HEARD = "update agent set heartbeat_at = strftime('%Y-%m-%dT%H:%M:%SZ') where id = :id returning *"
+HEARTBEAT = "update agent set heartbeat_at = strftime('%Y-%m-%dT%H:%M:%SZ') where id = :id returning *"
 
 
 def heartbeat(db: Connection, viewer: Viewer, number: int, busy: bool) -> tuple[Row, list[dict[str, Any]]]:
-    """The agent, and what it is to do next. One that is busy with a run gets no other."""
-    agent = db.one(HEARD, id=number)
+    """Records that an agent is alive. Returns it and its next commands: no new run while it is busy."""
+    agent = db.one(HEARTBEAT, id=number)
     if agent is None:
         raise _not_found(viewer)
     sweep = by_id(db, viewer, agent["sweep_id"], Role.MEMBER)
@@ -178,7 +181,7 @@ def heartbeat(db: Connection, viewer: Viewer, number: int, busy: bool) -> tuple[
 
 
 def _next_trial(db: Connection, sweep: Row, agent: Row) -> dict[str, Any] | None:
-    """The command that starts the sweep's next run; None, and the sweep is finished, if there is none left."""
+    """Records the sweep's next trial and returns the command that starts it. After the last, finishes the sweep."""
     space = search_space.read(sweep["config"])
     number = db.value("select count(*) from trial where sweep_id = :sweep", sweep=sweep["id"])
     if space.trials is not None and number >= space.trials:

@@ -1,6 +1,6 @@
-"""The metrics of runs as lines over their steps, their time or a metric of their own.
+"""Line charts of the metrics of runs, over steps, time or another metric.
 
-What is drawn is in the address: axis, smoothing, which metrics.
+The address names the axis, the smoothing and the metrics.
 """
 
 import math
@@ -17,16 +17,16 @@ from wandb_registry.web.views import PageRequest
 
 Row = dict[str, Any]
 Points = list[Point]
-MOST_POINTS = 300  # of a line; more can't be told apart at its width
+MOST_POINTS = 300  # of a line; at its width more would make no difference
 MOST_CHARTS = 24  # on a page
-MOST_AXES = 4  # metrics that are offered as axes
-HUGE = 1e300  # whole numbers beyond it are no floats
+MOST_AXES = 4  # metrics to choose an axis from
+HUGE = 1e300  # integers of this size may not fit a float
 AXES = {"step": "_step", "time": "_timestamp"}
 
 
 @dataclass(frozen=True)
 class MetricLine:
-    """One run's values, and the attributes `points` of its line and of the unsmoothed one behind it."""
+    """One run's values, and the SVG attributes `points` of its line and of the unsmoothed line behind it."""
 
     name: str
     points: str
@@ -43,13 +43,13 @@ class MetricChart:
     lines: list[MetricLine]
     x: Axis
     y: Axis
-    undrawable: int  # values that no line can go through: NaN and infinite ones
+    undrawable: int  # how many values are NaN or infinite
     frame: Frame = FRAME
 
 
 @dataclass(frozen=True)
 class MetricCharts:
-    """One page of the charts of metrics whose names hold a text."""
+    """One page of the charts of those metrics whose names contain `name_filter`."""
 
     charts: list[MetricChart]
     pager: Pager
@@ -57,12 +57,12 @@ class MetricCharts:
 
     @property
     def has_lines(self) -> bool:
-        """Whether there is more to see than one value of each metric, or why there isn't."""
+        """Whether any chart has a line of several values, or values that can't be drawn."""
         return any(chart.undrawable or any(len(line.values) > 1 for line in chart.lines) for chart in self.charts)
 
 
 def chosen_smoothing(request: PageRequest) -> float:
-    """From 0 to 0.99."""
+    """The weight of smoothing in the address, from 0 (none) to 0.99."""
     try:
         return min(0.99, max(0.0, float(request.query.get("smooth", "0"))))
     except ValueError:
@@ -70,12 +70,12 @@ def chosen_smoothing(request: PageRequest) -> float:
 
 
 def chosen_axis(request: PageRequest) -> str:
-    """Step, time, or a metric; one that the runs don't have draws nothing, so it means step."""
+    """The axis in the address: step, time, or the name of a metric."""
     return request.query.get("axis", "step") or "step"
 
 
 def possible_axes(run: Row) -> list[str]:
-    """Step, time, and whole numbers that only ever grow, such as an epoch."""
+    """Step, time, and metrics whose values are whole numbers that never fall, such as an epoch."""
     keys = history.keys(run)["keys"]
     growing = [
         key
@@ -100,7 +100,7 @@ def metric_charts(
         series, undrawable = [], 0
         for run, rows in histories:
             if stream == "history" and 2 * sum(within(row, name) is not None for row in rows) < len(rows):
-                # few rows have it, so the thinned ones may not
+                # few rows have it, so the thinned rows may lack it
                 rows = history.thinned_with(request.db, run, name, MOST_POINTS)
             points, left_out = _points(rows, name, axis)
             series.append((run["display_name"], points))
@@ -115,7 +115,7 @@ def _axis(request: PageRequest, runs: list[Row]) -> str:
 
 
 def _metric_names(histories: list[tuple[Row, list[Row]]], stream: str) -> list[str]:
-    """The metrics of the rows, and those of so few rows that none of them is here."""
+    """The metrics of the rows, and those that only rows have which were thinned out."""
     names = [name for _, rows in histories for row in rows for name in _metrics_of_row(row)]
     if stream == "history":
         keys = [item for run, _ in histories for item in history.keys(run)["keys"].items()]
@@ -124,7 +124,7 @@ def _metric_names(histories: list[tuple[Row, list[Row]]], stream: str) -> list[s
 
 
 def _is_metric(key: str, about: Row) -> bool:
-    """Whether a key of the history holds numbers, be it in few rows."""
+    """Whether a key of the history has any numbers."""
     counted = any(count.get("type") == "number" for count in about.get("typeCounts", []))
     return counted and not key.startswith("_") and not isinstance(about.get("previousValue"), bool)
 
@@ -145,7 +145,7 @@ def _metrics_of_row(row: Row, path: str = "") -> list[str]:
 
 
 def _points(rows: list[Row], name: str, axis: str) -> tuple[Points, int]:
-    """The points of the rows that have both, and how many can't be drawn. Time counts from the run's first row."""
+    """The points of rows that have both values, and how many can't be drawn. Time counts from the first row."""
     key = AXES.get(axis, axis)
     start = next((row[key] for row in rows if formats.is_number(row.get(key))), 0) if axis == "time" else 0
     pairs = [(within(row, key), within(row, name)) for row in rows]
@@ -167,7 +167,7 @@ def smoothed(values: list[float], weight: float) -> list[float]:
 def metric_chart(
     name: str, series: list[tuple[str, Points]], axis: str, smoothing: float, undrawable: int
 ) -> MetricChart:
-    """One chart of lines by their names."""
+    """One chart; `series` has the name and the points of each line."""
     points = [point for _, values in series for point in values]
     if not points:
         return MetricChart(name, [], Axis(FRAME.x_scale(0, 1), []), Axis(FRAME.y_scale(0, 1), []), undrawable)
@@ -194,14 +194,14 @@ def metric_chart(
 
 
 def _value_label(value: float, span: float) -> str:
-    """With as many digits as tell the labels of an axis apart."""
+    """A label with as many digits as tell the labels of an axis apart."""
     if max(abs(value), span) >= 1e7 or span < 1e-6:
         return f"{value:.3g}".replace("-", "−")
     return f"{value:,.{max(0, min(6, 1 - math.floor(math.log10(span))))}f}".replace("-", "−")
 
 
 def _step_label(step: float, span: float) -> str:
-    """Most often a whole number."""
+    """A step is most often a whole number."""
     return f"{step:,.0f}" if step == round(step) and abs(step) < 1e7 else _value_label(step, span)
 
 

@@ -1,4 +1,4 @@
-"""A metric of a registered model from version to version, as a line."""
+"""A line chart of a metric over the versions of a registered model."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -32,7 +32,7 @@ class VersionChart:
 
 
 def version_chart(name: str, versions: list[Row]) -> VersionChart | None:
-    """How a metric went from version to version, which come newest first; None where fewer than two have it."""
+    """The chart of a metric; `versions` come newest first. None if fewer than two have the metric."""
     measured = [(row["version"], row["metrics"][name]) for row in reversed(versions) if name in row["metrics"]]
     if len(measured) < 2:
         return None

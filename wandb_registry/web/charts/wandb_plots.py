@@ -1,6 +1,6 @@
-"""What `wandb.plot` logged: a table of values and, in the run's config, the name of the drawing and its columns.
+"""Draws what `wandb.plot` has logged: a table of values and, in the run's config, the kind of plot and its columns.
 
-Lines, curves, points, bars, histograms and confusion matrices are drawn here; a drawing of one's own stays a table.
+It draws lines, curves, points, bars, histograms and confusion matrices. A custom plot stays a table.
 """
 
 import json
@@ -18,14 +18,14 @@ from wandb_registry.web.views import PageRequest
 Row = dict[str, Any]
 LARGEST_TABLE = 2**20  # bytes
 CONFUSION = ("Actual", "Predicted", "nPredictions")
-LINES = {  # what the SDK calls the drawing, and the columns of its places, values and names of lines
+LINES = {  # by the SDK's name of the plot: the fields for x, y and the name of the line
     "wandb/line/v0": ("x", "y", "stroke"),
     "wandb/lineseries/v0": ("step", "lineVal", "lineKey"),
     "wandb/area-under-curve/v0": ("x", "y", "class"),
     "wandb/scatter/v0": ("x", "y", ""),
 }
 SCATTER, BAR, HISTOGRAM = "wandb/scatter/v0", "wandb/bar/v0", "wandb/histogram/v0"
-TABLES = ("{}_table", "Custom Chart Tables/{}_table")  # under which key a plot's table is logged
+TABLES = ("{}_table", "Custom Chart Tables/{}_table")  # keys under which the table of a plot is logged
 MOST_LINES = 12
 MOST_BARS = 40
 BAR_ROW = 28  # height of a bar with the gap around it
@@ -35,7 +35,7 @@ HISTOGRAM_FRAME = Frame(width=100, height=42, left=0, right=100, top=1, bottom=4
 
 @dataclass(frozen=True)
 class Plot:
-    """How a table is drawn: the name of the drawing, its columns by what they mean, and its title and labels."""
+    """How to draw a table: the SDK's name of the plot, its columns by their roles, its title and labels."""
 
     drawing: str
     fields: Row
@@ -43,7 +43,7 @@ class Plot:
 
 
 def plot_of_table(request: PageRequest, run: Row, key: str, file: Row) -> Row | None:
-    """What a page shows of a table that a plot was made of; None for any other, or one that is too large."""
+    """The drawing of a table that belongs to a plot. None for any other table, and for one that is too large."""
     if file["size"] > LARGEST_TABLE:
         return None
     try:
@@ -84,7 +84,7 @@ def _drawing(plot: Plot, key: str, rows: list[Row]) -> Row | None:
 
 
 def _series(rows: list[Row], x: Any, y: Any, line: Any) -> tuple[list[tuple[str, metric_charts.Points]], int]:
-    """The lines by name, in the order they come, and how many rows can't be drawn."""
+    """The lines by name, in the order of the rows, and how many rows can't be drawn."""
     series: dict[str, metric_charts.Points] = {}
     undrawable = 0
     for row in rows:
@@ -123,12 +123,12 @@ def _binned(values: list[float]) -> tuple[list[int], tuple[float, float] | None]
 
 
 def histogram(counts: list[float] | list[int]) -> Row:
-    """What a page draws of a histogram's counts."""
+    """The bars of a histogram with these counts, and their frame."""
     return {"frame": HISTOGRAM_FRAME, "bars": histogram_bars(counts, HISTOGRAM_FRAME)}
 
 
 def _confusion_matrix(table: list[Any]) -> Row:
-    """Rows of classes with (count, CSS class of its shade) of each cell."""
+    """The classes, and each class's row: its cells as (count, CSS class of the shade)."""
     counts = {(str(actual), str(predicted)): int(count) for actual, predicted, count in table}
     classes = list(dict.fromkeys(actual for actual, _ in counts))
     most = max((count for (actual, predicted), count in counts.items() if actual != predicted), default=0)

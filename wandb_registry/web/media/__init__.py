@@ -1,1 +1,1 @@
-"""Pictures, sounds, films and tables: what pages show of files that a run logged, and by which names they know them."""
+"""Media that a run has logged, and what pages show of them."""

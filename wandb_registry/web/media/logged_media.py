@@ -1,4 +1,4 @@
-"""Pictures, sounds, films, tables, plots and histograms that a run logged: what its pages show of each."""
+"""What a run's pages show of logged pictures, sounds, films, tables, plots and histograms."""
 
 from typing import Any
 
@@ -13,11 +13,12 @@ from wandb_registry.web.pager import paginate
 from wandb_registry.web.views import PageRequest
 
 Row = dict[str, Any]
-Logged = list[tuple[str, Row]]  # keys and what was logged under each
+Logged = list[tuple[str, Row]]  # (key, value that was logged under it)
 MOST_FILES = 48  # on a page
 STEPS = 12  # of one key on a page
-TINY = 240  # pixels across
-LISTS = ("audio", "videos", "html")  # where the SDK puts several files of a key
+TINY = 240  # pixels of width
+LISTS = ("audio", "videos", "html")  # entries in which the SDK lists several files of a key
+# Entries with one value for each file, and what one file calls its own
 OF_EACH = {"captions": "caption", "all_masks": "masks", "all_boxes": "boxes"}
 NOT_DRAWN = {
     "html": "A page in HTML. Nothing that was uploaded runs here, so its text is shown.",
@@ -38,7 +39,7 @@ def media_in(summary: Row) -> Logged:
 
 
 def media_of_run(request: PageRequest, run: Row, logged: Logged) -> list[Row]:
-    """Each file of the logged values that the run has, and histograms."""
+    """What a page shows of each file of the logged values, if the run has it, and of each histogram."""
     items = [(key, value, item) for key, value in logged for item in _items(value)][:MOST_FILES]
     names = {name for _, _, item in items for name in [item.get("path"), *_layer_paths(item, "masks", "boxes")]}
     rows = run_files.named(request.db, run["id"], [name for name in names if isinstance(name, str)])
@@ -74,7 +75,7 @@ def media_counts(run: Row) -> dict[str, int]:
 
 
 def _items(value: Row) -> list[Row]:
-    """Path, caption, masks and boxes of each file of a logged value."""
+    """The files of a logged value, each with its path, caption, masks and boxes."""
     listed = next((value[name] for name in LISTS if isinstance(value.get(name), list)), None)
     if listed is None and not isinstance(value.get("filenames"), list):
         return [value]
@@ -117,7 +118,7 @@ def _medium(request: PageRequest, run: Row, key: str, value: Row, item: Row, fil
 
 
 def _dimensions(picture: Row) -> tuple[int, int] | None:
-    """Width and height in pixels, with which a page keeps the picture's place until it is loaded."""
+    """Width and height in pixels, so that a page can reserve the space until the picture is loaded."""
     width, height = picture.get("width"), picture.get("height")
     if isinstance(width, int) and isinstance(height, int) and width > 0 and height > 0:
         return width, height
@@ -125,13 +126,13 @@ def _dimensions(picture: Row) -> tuple[int, int] | None:
 
 
 def _is_tiny(picture: Row) -> bool:
-    """Whether a picture's own pixels shall be seen: one that is made smaller so can't be read."""
+    """Whether a picture is so small that a page shows its pixels instead of smoothing them."""
     width = picture.get("width")
     return isinstance(width, int) and width <= TINY
 
 
 def _table_with_pictures(request: PageRequest, value: Row) -> str | None:
-    """Where a logged table has its pictures: in its version. In the run's own file the SDK writes 'Image' for each."""
+    """The address of a logged table in its version. There it has pictures; the run's own file only says 'Image'."""
     scheme, _, path = str(value.get("artifact_path") or "").partition("://")
     name, _, file = path.partition("/")
     artifact = artifacts.of_client_id(request.db, name) if scheme == "wandb-client-artifact" else None
@@ -159,7 +160,7 @@ def _overlay(request: PageRequest, run: Row, key: str, picture: Row, files: dict
 
 
 def _histogram(key: str, value: Row) -> Row:
-    """The bars of a histogram, and between which values they lie."""
+    """The bars of a histogram, and the values at its ends."""
     packed = value.get("packedBins") if isinstance(value.get("packedBins"), dict) else {}
     bins = value.get("bins") if isinstance(value.get("bins"), list) else []
     counts = [float(count) for count in value.get("values") or [] if isinstance(count, int | float)]

@@ -1,4 +1,4 @@
-"""What lies over a logged picture: the classes of its masks as colours, and its boxes with their captions."""
+"""Overlays of a logged picture: masks, whose classes are colours, and boxes with captions."""
 
 import json
 from typing import Any
@@ -6,13 +6,13 @@ from typing import Any
 from wandb_registry.store import Store
 
 Row = dict[str, Any]
-COLORS = ("#e4572e", "#2e86ab", "#57a773", "#f3a712", "#8963ba", "#29bfb8")  # of classes, in turn; class 0 is clear
+COLORS = ("#e4572e", "#2e86ab", "#57a773", "#f3a712", "#8963ba", "#29bfb8")  # of classes, in turn; class 0 has none
 LARGEST_BOXES = 256 * 2**10  # bytes of JSON that are read
 MOST_BOXES = 200
 
 
 def mask_colors() -> list[tuple[str, str]]:
-    """The tables of an SVG filter that colours a mask's 256 shades, each a class: (channel, values from 0 to 1)."""
+    """The tables of an SVG filter that colours masks, whose 256 shades are classes: (channel, values from 0 to 1)."""
     shades = [COLORS[(number - 1) % len(COLORS)] for number in range(256)]
     channels = (("R", 1), ("G", 3), ("B", 5))  # where each stands in #rrggbb
     return [(name, " ".join(f"{int(shade[at : at + 2], 16) / 255:.2f}" for shade in shades)) for name, at in channels]
@@ -34,7 +34,7 @@ def legend(config: Row, key: str) -> list[tuple[str, str]]:
 
 
 def boxes(store: Store, file: Row, width: float, height: float) -> list[Row]:
-    """The boxes of a file that the SDK wrote, in the picture's pixels; none if it can't be read."""
+    """The boxes in a file of the SDK, in pixels of the picture. An empty list if the file can't be read."""
     if file["size"] > LARGEST_BOXES:
         return []
     try:

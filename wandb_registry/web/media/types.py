@@ -1,4 +1,4 @@
-"""What browsers show or play of a file, by the ending of its name."""
+"""The kinds of media that browsers show or play, by the ending of a file's name."""
 
 PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp")
 SOUNDS = (".wav", ".mp3", ".ogg", ".oga", ".flac", ".m4a")

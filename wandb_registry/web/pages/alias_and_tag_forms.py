@@ -13,7 +13,7 @@ Row = dict[str, Any]
 
 
 def change_version(request: PageRequest, project: Row, collection: Row, alias: str) -> Redirect:
-    """Adds or drops an alias or a tag of a version."""
+    """Adds or removes an alias or a tag of a version. Raises what the model refuses."""
     membership = lookups.find_membership(request, collection, alias)
     if request.form.get("do") in ("add-alias", "drop-alias"):
         collections.writable(request.db, request.viewer, project["entity_name"], project["name"], collection["name"])
@@ -28,7 +28,7 @@ def change_version(request: PageRequest, project: Row, collection: Row, alias: s
 
 
 def change_collection(request: PageRequest, project: Row, collection: Row) -> Redirect:
-    """Adds or drops a tag of a registered model."""
+    """Adds or removes a tag of a registered model."""
     collections.writable(request.db, request.viewer, project["entity_name"], project["name"], collection["name"])
     action, tag = _tag_form(request)
     if action == "add-tag":
@@ -46,7 +46,7 @@ def _tag_form(request: PageRequest) -> tuple[str, str]:
 
 
 def _change_alias(request: PageRequest, membership: Row) -> str:
-    """Moves or drops an alias as the SDK would; returns what came of it."""
+    """Moves or removes an alias, as the SDK would. Returns a sentence about what was done."""
     db, viewer = request.db, request.viewer
     alias, version = request.form.get("alias", "").strip(), memberships.version(membership)
     if request.form["do"] == "drop-alias":

@@ -16,12 +16,12 @@ from wandb_registry.web.views import Export, Page, PageRequest, Redirect, Stored
 
 Row = dict[str, Any]
 COLLECTIONS = 50  # on a page
-MOST_NEIGHBOURS = 500  # files of a folder among which other tables are looked for
-REFERENCE = re.compile(r"wandb-artifact://((?:[0-9a-f]{2})+)/(.+)")  # to a file of another version
+MOST_NEIGHBOURS = 500  # files of a folder that are searched for other tables
+REFERENCE = re.compile(r"wandb-artifact://((?:[0-9a-f]{2})+)/(.+)")  # the SDK's reference to a file of another version
 
 
 def collections_page(request: PageRequest) -> Page:
-    """Collections by type; of one type, if the address names it."""
+    """A project's collections by type, or those of the type that the address names."""
     project = lookups.find_project(request)
     name_filter = request.query.get("q", "").strip()
     types = overview.types(request.db, project["id"], name_filter)
@@ -50,7 +50,7 @@ def collections_page(request: PageRequest) -> Page:
 
 
 def newest_version(request: PageRequest) -> Redirect:
-    """To the newest version of a collection."""
+    """Redirects to the newest version of a collection."""
     project, collection = lookups.find_collection(request)
     rows = memberships.page(request.db, collection["id"], 1, 0)
     if not rows:
@@ -89,7 +89,7 @@ def _find_file(request: PageRequest) -> tuple[Row, Row, Row, Row]:
 
 
 def raw_file(request: PageRequest) -> StoredFile | Redirect:
-    """The file itself: media are shown, all else is a download."""
+    """The content of a file. Media are shown; anything else is a download."""
     *_, file = _find_file(request)
     if redirect := _follow_reference(request, file, "raw"):
         return redirect
@@ -99,7 +99,7 @@ def raw_file(request: PageRequest) -> StoredFile | Redirect:
 
 
 def file(request: PageRequest) -> Page | Redirect | Export:
-    """A file with as much of it as can be shown."""
+    """The page of a file, with a preview if there can be one."""
     project, collection, membership, file = _find_file(request)
     if redirect := _follow_reference(request, file, "files"):
         return redirect
@@ -109,14 +109,14 @@ def file(request: PageRequest) -> Page | Redirect | Export:
     base = addresses.version(project["entity_name"], project["name"], type_name, collection["name"], number)
     steps = [(f"{collection['name']}:{number}", address), ("Files", f"{address}#files")]
     if file["path"].endswith(tables.SUFFIX) and file["md5"]:
-        with contextlib.suppress(BadInput):  # one that can't be shown as a table is a file like others
+        with contextlib.suppress(BadInput):  # a table that can't be shown as one gets the page of a file
             return tables.table_page(request, project, file, base, steps, _tables_beside(request, file))
     section = "models" if collection["kind"] == "PORTFOLIO" else "projects"
     return files.file_page(request, project, file, addresses.file(f"{base}/raw", file["path"]), steps, section)
 
 
 def _follow_reference(request: PageRequest, file: Row, way: str) -> Redirect | None:
-    """To the file of another version that an entry refers to; the SDK refers to tables that a run logged."""
+    """Redirects to the file of another version that an entry refers to. The SDK refers so to tables of a run."""
     reference = REFERENCE.fullmatch(file["ref"] or "") if file["md5"] is None else None
     if reference is None:
         return None
@@ -126,7 +126,7 @@ def _follow_reference(request: PageRequest, file: Row, way: str) -> Redirect | N
 
 
 def _tables_beside(request: PageRequest, file: Row) -> list[str]:
-    """The paths of the tables in the folder of a table, itself among them."""
+    """The paths of all tables in the folder of a table, with its own."""
     folder = file["path"][: file["path"].rfind("/") + 1]
     inner = folder_listing.folders(request.db, file["artifact_id"], folder)
     rows = folder_listing.files(request.db, file["artifact_id"], folder, inner, MOST_NEIGHBOURS, 0)

@@ -1,4 +1,4 @@
-"""The code and the machine of a run: what the SDK wrote about both, and its files of code among the run's."""
+"""The code and the machine of a run: what the SDK has recorded about them, and the code that it has saved."""
 
 import json
 from typing import Any

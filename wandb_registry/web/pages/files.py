@@ -1,4 +1,4 @@
-"""A file of a version or a run, with as much of it as can be shown; what can't be shown can be downloaded."""
+"""The page of a file of a version or a run, with a preview if there can be one, and a download."""
 
 import csv
 import io
@@ -15,13 +15,16 @@ MOST_ROWS = 200
 
 
 def file_page(request: PageRequest, project: Row, file: Row, raw: str, steps: Steps, section: str = "projects") -> Page:
-    """The page of a file, which has path, size, md5 and ref; `steps` lead to what it is in, which comes first."""
+    """The page of a file, a row with path, size, md5 and ref.
+
+    `steps` are the links to what contains it, as (label, address), outermost first.
+    """
     shown = {"project": project, "file": file, "raw": raw, "steps": steps, "section": section}
     return Page("file.html", shown | {"title": file["path"].rpartition("/")[2], "preview": _preview(request, file)})
 
 
 def _preview(request: PageRequest, file: Row) -> Row:
-    """What can be shown: a picture, sound or film, rows of a CSV, the beginning of a text; else why nothing is."""
+    """A preview: a picture, sound or film, rows of a CSV, or the beginning of a text; else `why` there is none."""
     name = file["path"].lower()
     if file["md5"] is None:
         return {"kind": "none", "why": f"A reference to {file['ref']}: its content is not in this registry."}
@@ -50,7 +53,7 @@ def _preview(request: PageRequest, file: Row) -> Row:
 
 
 def _csv_rows(text: str, delimiter: str) -> list[list[str]]:
-    """The rows of a CSV that have cells; none, if it isn't one."""
+    """The rows of a CSV that have cells. An empty list if the text is no CSV."""
     try:
         return [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if row]
     except csv.Error:

@@ -1,4 +1,4 @@
-"""The first page: registered models, projects and recent runs, of one entity or of all; and the search."""
+"""The home page, with registered models, projects and recent runs of one entity or of all; and the search."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ MOST_HITS = 50  # of each kind
 
 
 def home(request: PageRequest) -> Page:
-    """Everything of the entity in the address, or of all that the account belongs to."""
+    """The home page of the entity in the address, or of all that the viewer belongs to."""
     db, viewer, entity = request.db, request.viewer, request.path.get("entity")
     names = [entity] if entity else access.entities_of(db, viewer)
     entities = [row for row in (access.find_entity(db, viewer, name) for name in names) if row]
@@ -44,7 +44,7 @@ def home(request: PageRequest) -> Page:
 
 
 def _is_registry(project: Row) -> bool:
-    """Whether a project only holds registered models: it is shown among these."""
+    """Whether a project is a registry, which has registered models and no runs."""
     return project["name"] == addresses.MODEL_REGISTRY or project["name"].startswith(projects.REGISTRY_PREFIX)
 
 
@@ -60,7 +60,7 @@ def _run(row: Row) -> Row:
 
 
 def search(request: PageRequest) -> Page | Redirect:
-    """What a name, a run id or an md5 means: the page itself if it is one thing, else the list."""
+    """Searches for a name, a run id or an md5. One hit leads to its page; several are listed."""
     text = request.query.get("q", "").strip()
     hits = _hits(request, text) if text else []
     if len(hits) == 1:

@@ -1,4 +1,4 @@
-"""API keys: the page to which the SDK sends whoever it asks for one."""
+"""The page of API keys, to which the SDK sends a user when it asks for a key."""
 
 from wandb_registry.model.accounts import users
 from wandb_registry.web.views import Page, PageRequest
@@ -9,7 +9,7 @@ def keys_page(request: PageRequest) -> Page:
 
 
 def make_key(request: PageRequest) -> Page:
-    """Another key for the account that asks. This answer is the only one that shows it."""
+    """Makes an API key for the viewer. Only this page shows the whole key."""
     key = users.new_key()
     users.add_key(request.db, request.viewer.user_id, key)
     return _page(request, key)

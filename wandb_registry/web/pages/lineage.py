@@ -1,4 +1,4 @@
-"""Lineage as a graph and as a list: what led to a version or a run and what came of it, or all of a project."""
+"""The lineage of a version, a run or a project, as a graph and as a list."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,22 +12,22 @@ from wandb_registry.web import addresses, lookups
 from wandb_registry.web.views import Page, PageRequest
 
 Row = dict[str, Any]
-Node = tuple[str, int]  # artifact or run, and its id
+Node = tuple[str, int]  # 'artifact' or 'run', and the row's id
 Edge = tuple[Node, Node]
 MOST_NODES = 500
 NEWEST_RUNS = 100  # that the graph of a project begins with
 DEPTHS = (1, 2, 4, 10, 50)
 ZOOMS = (50, 75, 100, 150)  # percent
-DIRECTIONS = {"both": (True, False), "up": (True,), "down": (False,)}  # which of them are upstream
+DIRECTIONS = {"both": (True, False), "up": (True,), "down": (False,)}  # True is upstream, False downstream
 CARD = (210, 58)  # width and height of an artifact's box, and of a run's
 PILL = (180, 42)
 SPACING = Spacing(across=24, down=44, lane=14)
-MARGIN = 2  # so that the strokes of the outermost boxes are seen whole
+MARGIN = 2  # so that the strokes of the outermost boxes aren't cut
 
 
 @dataclass
 class LineageGraph:
-    """The nodes and edges that were reached, and whether there are more."""
+    """Versions and runs with the edges between them; `cut` says that there are more."""
 
     nodes: list[Node] = field(default_factory=list)
     edges: dict[Edge, None] = field(default_factory=dict)
@@ -59,7 +59,10 @@ def project_lineage(request: PageRequest) -> Page:
 
 
 def reachable(request: PageRequest, starts: list[Node], directions: tuple[bool, ...], depth: int) -> LineageGraph:
-    """What some nodes lead to in so many steps, upstream, downstream, or both; only what may be seen."""
+    """The nodes within `depth` steps of the start nodes, as far as the viewer may see them.
+
+    `directions` are those to follow: True for upstream, False for downstream.
+    """
     graph, known = LineageGraph(list(starts)), set(starts)
     for upstream in directions:
         here = starts
@@ -84,11 +87,12 @@ def reachable(request: PageRequest, starts: list[Node], directions: tuple[bool, 
             if not here:
                 break
         else:
-            graph.cut = graph.cut or bool(here and _goes_on(request, here, upstream, known))
+            graph.cut = graph.cut or bool(here and _leads_further(request, here, upstream, known))
     return graph
 
 
-def _goes_on(request: PageRequest, here: list[Node], upstream: bool, known: set[Node]) -> bool:
+def _leads_further(request: PageRequest, here: list[Node], upstream: bool, known: set[Node]) -> bool:
+    """Whether an edge leads from these nodes to one that isn't known yet."""
     for kind in ("artifact", "run"):
         ids = [number for node_kind, number in here if node_kind == kind]
         key, other = ("run_id", "run") if kind == "artifact" else ("artifact_id", "artifact")
@@ -98,7 +102,7 @@ def _goes_on(request: PageRequest, here: list[Node], upstream: bool, known: set[
 
 
 def _lineage_of(request: PageRequest, project: Row, start: Node, name: str, address: str) -> Page:
-    """The page of one node's lineage, in the direction and as far as the query says."""
+    """The page of one node's lineage; the query names the direction and the depth."""
     query = request.query
     direction = query["show"] if query.get("show") in DIRECTIONS else "both"
     depth = int(query["depth"]) if query.get("depth", "") in map(str, DEPTHS) else 10
@@ -115,9 +119,9 @@ def _lineage_of(request: PageRequest, project: Row, start: Node, name: str, addr
 
 
 def _page(request: PageRequest, project: Row, graph: LineageGraph, start: Node | None, shown: Row) -> Page:
-    """The page of a graph; `start` is the node that it is about, if it is one."""
+    """The page of a graph; `start` is the node that the page is about, if it is about one."""
     cards = _cards(request, graph.nodes)
-    nodes, edges = _stack_alike_runs(graph, cards, start)
+    nodes, edges = _merge_similar_runs(graph, cards, start)
     layout = arrange({node: PILL if node[0] == "run" else CARD for node in nodes}, edges, SPACING)
     in_reading_order = sorted(nodes, key=lambda node: (layout.corners[node][1], layout.corners[node][0]))
     zoom = int(request.query["zoom"]) if request.query.get("zoom", "") in map(str, ZOOMS) else 100
@@ -157,7 +161,7 @@ def _with(request: PageRequest, **changed: Any) -> str:
 
 
 def _cards(request: PageRequest, nodes: list[Node]) -> dict[Node, Row]:
-    """What each node shows: its two names, its address, its kind."""
+    """The card of each node that the viewer may see: its names, address and kind."""
     cards: dict[Node, Row] = {}
     rows = artifacts.by_ids(request.db, [number for kind, number in nodes if kind == "artifact"])
     aliases = lookups.aliases_of_artifacts(request, list(rows))
@@ -178,8 +182,10 @@ def _cards(request: PageRequest, nodes: list[Node]) -> dict[Node, Row]:
     return cards
 
 
-def _stack_alike_runs(graph: LineageGraph, cards: dict[Node, Row], start: Node | None) -> tuple[list[Node], list[Edge]]:
-    """Runs that used the same versions for the same job and made nothing that is shown become one node."""
+def _merge_similar_runs(
+    graph: LineageGraph, cards: dict[Node, Row], start: Node | None
+) -> tuple[list[Node], list[Edge]]:
+    """The nodes and edges to show: runs of one job that used the same versions and made none become one node."""
     nodes = [node for node in graph.nodes if node in cards]
     inputs: dict[Node, set[Node]] = {}
     makers = {tail for tail, _ in graph.edges}
@@ -205,13 +211,13 @@ def _box(node: Node, layout: Layout[Node], card: Row) -> Row:
 
 
 def _edges(layout: Layout[Node], start: Node | None) -> list[tuple[str, bool]]:
-    """Each edge as a path, and whether it is on a way to or from the current node: such ones stand out."""
+    """The SVG path of each edge, and whether it leads to or from the current node, which highlights it."""
     before, after = _ancestors_and_descendants(list(layout.paths), start)
     return [(path, head in before or tail in after) for (tail, head), path in layout.paths.items()]
 
 
 def _ancestors_and_descendants(edges: list[Edge], start: Node | None) -> tuple[set[Node], set[Node]]:
-    """Of a node, each with the node itself."""
+    """The ancestors and the descendants of a node, each with the node itself."""
     sets = []
     for tail, head in ((1, 0), (0, 1)):
         beside: dict[Node, list[Node]] = {}

@@ -1,7 +1,7 @@
-"""Registered models: the list, one with its versions and their metrics, and one version of it.
+"""The pages of registered models: the list, a model with its versions and their metrics, and a version.
 
-W&B has them all at one address: `/registry/model?selectionPath=ENTITY/PROJECT/NAME`, with `&view=membership&version=v3`
-for a version.
+W&B has all of them at one address, `/registry/model?selectionPath=ENTITY/PROJECT/NAME`. A version adds
+`&view=membership&version=v3`.
 """
 
 from typing import Any
@@ -28,7 +28,7 @@ PARAMETERS = 3  # columns for what differs between the runs that made the versio
 
 
 def show(request: PageRequest) -> Page:
-    """The list, a registered model or a version of one, as the query says."""
+    """The page that the query names: the list, a model, a version, or a comparison of two."""
     if not request.query.get("selectionPath"):
         return _list_page(request)
     project, collection = _find_model(request)
@@ -40,7 +40,7 @@ def show(request: PageRequest) -> Page:
 
 
 def change(request: PageRequest) -> Redirect:
-    """A form of a model's page or of a version's."""
+    """Handles a form of a model's page or of a version's."""
     if not request.query.get("selectionPath"):
         raise NotFound("This page has nothing to change.")
     project, collection = _find_model(request)
@@ -51,7 +51,7 @@ def change(request: PageRequest) -> Redirect:
 
 
 def _find_model(request: PageRequest) -> tuple[Row, Row]:
-    """The project and the collection that the query names."""
+    """The project and the collection that the query names. Raises NotFound."""
     path = request.query["selectionPath"]
     entity, _, rest = path.partition("/")
     project_name, _, name = rest.partition("/")
@@ -74,7 +74,7 @@ def _list_page(request: PageRequest) -> Page:
 
 
 def _projects(request: PageRequest) -> list[Row]:
-    """The projects whose registered models the address means."""
+    """The projects whose registered models the address names. Raises NotFound."""
     db, viewer = request.db, request.viewer
     rows = overview.projects(db, [row["id"] for row in _entities(request)])
     visible = access.visible_projects(db, viewer, rows)
@@ -103,7 +103,7 @@ def _entities(request: PageRequest) -> list[Row]:
 
 
 def registered_models(request: PageRequest, project_ids: list[int], name_filter: str = "") -> list[Row]:
-    """The registered models of some projects, by name: what is in production, what is newest, how good both are."""
+    """The registered models of some projects, by name, with a metric of the production and of the newest version."""
     models = overview.registered(request.db, project_ids, name_filter)
     ids = [number for row in models for number in (row["production_artifact"], row["newest_artifact"]) if number]
     by_version = version_metrics.of_versions(request.db, request.viewer, ids)
@@ -167,7 +167,7 @@ def _model_page(request: PageRequest, project: Row, collection: Row) -> Page:
 
 
 def _source(request: PageRequest, membership: Row) -> Row | None:
-    """The version that a registered one links to, if it may be seen where it was logged."""
+    """The version as it was logged, which a registered model links to; None if the viewer may not see it there."""
     return lookups.visible_version(request, artifacts.by_id(request.db, membership["artifact_id"]))
 
 
@@ -179,7 +179,7 @@ def _datasets(request: PageRequest, makers: dict[int, Row]) -> dict[int, Row]:
 
 
 def shared_metrics(measured: list[VersionMetrics], most: int) -> list[str]:
-    """The metrics to show: the usual ones first, then those that most versions have."""
+    """At most `most` metrics to show: the usual ones first, then those that most versions have."""
     counts: dict[str, int] = {}
     for version in measured:
         for name in version.metrics:
@@ -188,7 +188,7 @@ def shared_metrics(measured: list[VersionMetrics], most: int) -> list[str]:
 
 
 def _best(name: str, versions: list[Row]) -> float | None:
-    """The best value of a metric, where there is something to compare."""
+    """The best value of a metric; None if there are fewer than two different values."""
     values = [row["metrics"][name] for row in versions if name in row["metrics"]]
     if len(set(values)) < 2:
         return None
@@ -196,6 +196,6 @@ def _best(name: str, versions: list[Row]) -> float | None:
 
 
 def _differing(parameters: list[Row]) -> list[str]:
-    """The parameters that are not the same for all versions."""
+    """The first parameters that differ between versions."""
     names = dict.fromkeys(name for values in parameters for name in values)
     return [name for name in names if len({repr(values.get(name)) for values in parameters}) > 1][:PARAMETERS]

@@ -1,4 +1,4 @@
-"""A run: what it was given, what it measured, printed, used and made. While it goes on, its page grows."""
+"""The pages of a run: its config, metrics, media, console, files and artifacts. They update while it is running."""
 
 from collections.abc import Callable
 from typing import Any
@@ -35,7 +35,7 @@ SYNONYMS = {"workspace": "overview", "code": "files"}  # what W&B calls some of 
 
 
 def run_page(request: PageRequest) -> Page:
-    """The run of the address, and the tab that the address names."""
+    """The tab of a run that the address names."""
     project, run = lookups.find_run(request)
     name = request.path.get("tab", "overview")
     tab = SYNONYMS.get(name, name)
@@ -63,7 +63,7 @@ def run_page(request: PageRequest) -> Page:
 
 
 def file(request: PageRequest) -> Page | Export:
-    """A file of a run with as much of it as can be shown; a table as a table."""
+    """The page of a run's file, with a preview if there can be one; of a table, its rows."""
     project, run = lookups.find_run(request)
     file = _find_file(request, run)
     if file["name"].endswith(tables.SUFFIX):
@@ -75,7 +75,7 @@ def file(request: PageRequest) -> Page | Export:
 
 
 def raw_file(request: PageRequest) -> StoredFile:
-    """A file of a run: media are shown, all else is downloaded."""
+    """The content of a run's file. Media are shown; anything else is a download."""
     _, run = lookups.find_run(request)
     file = _find_file(request, run)
     return StoredFile(file["md5"], file["name"].rpartition("/")[2])
@@ -137,7 +137,7 @@ def _charts(request: PageRequest, run: Row) -> Row:
 
 
 def _media(request: PageRequest, run: Row) -> Row:
-    """The last of all keys, or all steps of one."""
+    """The last media of all keys, or those of one key at all steps."""
     shown = {"mask_colors": overlays.mask_colors(), "counts": media_counts(run), "of_key": None}
     if key := request.query.get("key"):
         return shown | {"media": [], "of_key": media_by_step(request, run, key)}
@@ -147,7 +147,7 @@ def _media(request: PageRequest, run: Row) -> Row:
 def _logs(request: PageRequest, run: Row) -> Row:
     total = history.console_count(request.db, run)
     pager = paginate(request, total, LINES, default=0)
-    last = "page" not in request.query  # first its end
+    last = "page" not in request.query  # the end of the console comes first
     offset = max(0, total - LINES) if last else pager.offset
     rows = history.console_lines(request.db, run, LINES, offset, last)
     return {

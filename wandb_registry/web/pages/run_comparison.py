@@ -14,7 +14,7 @@ MOST_RUNS = 8
 
 
 def comparison_page(request: PageRequest) -> Page:
-    """Those of the runs that the address names which are there."""
+    """Compares the runs that the address names. Names of runs that don't exist are ignored."""
     project = lookups.find_project(request)
     names = list(dict.fromkeys(request.query.getlist("run")))
     rows = [access.find_run(request.db, project, name) for name in names[:MOST_RUNS]]

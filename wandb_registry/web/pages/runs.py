@@ -1,4 +1,4 @@
-"""A project's runs as a table: which columns, which runs, in which order. All of it stands in the address."""
+"""A project's runs as a table. The address holds its columns, filters and order."""
 
 import json
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ from wandb_registry.web.views import Page, PageRequest, Redirect
 
 Row = dict[str, Any]
 ROWS = 50  # on a page
-MOST_COLUMNS = 100  # that are offered
-FIRST_COLUMNS = 5  # of them, until someone chooses
+MOST_COLUMNS = 100  # to choose from
+FIRST_COLUMNS = 5  # that are shown before somebody chooses
 RUNNING = json.dumps({"state": "running"})
 STATES = ("running", "finished", "failed", "crashed", "killed")
 FIXED = {
@@ -32,12 +32,12 @@ OPERATORS = {"=": "$eq", "!=": "$ne", ">": "$gt", ">=": "$gte", "<": "$lt", "<="
 
 @dataclass(frozen=True)
 class RunsColumn:
-    """A column that one may sort by: `key` is what the address calls it."""
+    """A column of the table; `key` is its name in the address."""
 
     key: str
     label: str
-    sort_address: str  # where a click on its head leads
-    order: str | None  # ascending or descending, where the table is sorted by it
+    sort_address: str  # to which a click on its head leads
+    order: str | None  # 'ascending' or 'descending' if the table is sorted by it
     numeric: bool = False
 
 
@@ -58,7 +58,7 @@ def runs_page(request: PageRequest) -> Page:
     shown = [_shown(row) for row in lookups.visible_runs(request, rows)]
     chosen = list(dict.fromkeys(request.query.getlist("column")))[:MOST_COLUMNS]
     offered = sorted({key for row in shown for key in row["facts"]}, key=_rank)[:MOST_COLUMNS]
-    if "column" not in request.query and "columns" not in request.query:  # at first: what was measured
+    if "column" not in request.query and "columns" not in request.query:  # before somebody chooses: metrics
         chosen = [key for key in offered if _is_measured(key, shown)][:FIRST_COLUMNS]
     numeric = {key for key in chosen if _is_numeric(key, shown)}
     running = run_search.count(request.db, project["id"], RUNNING)
@@ -90,7 +90,7 @@ def runs_page(request: PageRequest) -> Page:
 
 
 def _groups(request: PageRequest, project: Row, filters: str | None, by: str | None, shown: list[Row]) -> list[Row]:
-    """The rows of a page under the heads that the form asks for; one group without a head, if it asks for none."""
+    """The rows of a page in groups with a head; one group without a head if the form asks for no groups."""
     if by is None or not shown:
         return [{"head": None, "runs": shown}]
     counts = run_search.tally(request.db, project["id"], filters, FIXED[by])
@@ -110,12 +110,12 @@ def _is_measured(key: str, shown: list[Row]) -> bool:
 
 
 def _rank(key: str) -> tuple:
-    """Which columns come first: results before parameters, the usual metrics before others, DVC's md5s last."""
+    """A sort key for columns: results before parameters, the usual metrics before others, DVC's md5s last."""
     return key.startswith("config.dvc."), key.startswith("config."), version_metrics.rank(key.partition(".")[2]), key
 
 
 def runs_of_sweep(request: PageRequest) -> Redirect:
-    """Where the SDK's link to a sweep leads: its runs."""
+    """Redirects the SDK's link to a sweep to the table of its runs. Raises NotFound."""
     project = lookups.find_project(request)
     name = request.path["sweep"]
     if sweeps.find(request.db, project, name) is None:
@@ -147,7 +147,7 @@ def _column(request: PageRequest, key: str, label: str, numeric: bool = False) -
 
 
 def _field(key: str) -> str:
-    """What the filters of the public API call a column. Raises BadInput."""
+    """The name of a column in filters of the public API. Raises BadInput for an unknown column."""
     kind, _, path = key.partition(".")
     if kind in KINDS and path:
         return f"{KINDS[kind]}.{path}"
@@ -166,7 +166,7 @@ def _order(request: PageRequest) -> str:
 
 
 def _filters(request: PageRequest) -> str | None:
-    """The form as filters of the public API. Raises BadInput."""
+    """The form's fields as a filter of the public API; None if they are empty. Raises BadInput."""
     query, clauses = request.query, []
     if text := query.get("q", "").strip():
         fields = ("display_name", "name", "notes", "commit")
@@ -183,7 +183,7 @@ def _filters(request: PageRequest) -> str | None:
 
 
 def _value(text: str, operator: str) -> Any:
-    """A number where it reads as one, else the text."""
+    """The value that a text means: JSON, such as a number, or else the text itself."""
     if operator == "$contains":
         return text
     try:

@@ -24,13 +24,13 @@ YEAR = 365 * 24 * 3600
 
 
 class SessionEndpoints:
-    """The endpoints of sign-in, of one store."""
+    """The endpoints of one store that sign in and out and set the theme."""
 
     def __init__(self, endpoints: Endpoints):
         self.store, self.endpoints = endpoints.store, endpoints
 
     async def login(self, request: Request) -> Response:
-        """Takes a one-time token from the address, or a key from the form."""
+        """Signs in by a one-time token in the address or an API key in the form; else shows the form."""
         if request.method == "GET" and "token" not in request.query_params:
             return self._page(request)
         if request.method == "GET":
@@ -47,7 +47,7 @@ class SessionEndpoints:
         return answer
 
     async def login_token(self, request: Request) -> Response:
-        """A one-time token for whoever asks with a key."""
+        """Returns a one-time token for the account whose API key the request has."""
         viewer = await run_in_threadpool(viewer_of_request, request, self.store)
         return JSONResponse({"token": await run_in_threadpool(self._new_token, viewer)})
 
@@ -64,7 +64,7 @@ class SessionEndpoints:
         return answer
 
     async def theme(self, request: Request) -> Response:
-        """Light or dark, from now on, in this browser."""
+        """Sets the theme, light or dark, in a cookie of this browser."""
         form = await read_form(request)
         answer = RedirectResponse(local_address(form.get("next")), 303)
         answer.set_cookie(
@@ -97,7 +97,7 @@ class SessionEndpoints:
 
 
 def local_address(address: str | None) -> str:
-    """An address to go on to, if it is one of this registry: nobody is sent elsewhere from here."""
+    """The address, if it is one of this registry; else '/', so that no link can redirect to another site."""
     parts = urlsplit(address or "/")
     inside = (address or "/").startswith("/") and not parts.scheme and not parts.netloc and "\\" not in (address or "")
     return quote(address or "/", safe="/:@!$&'()*+,;=~?#%") if inside else "/"

@@ -1,4 +1,4 @@
-"""A W&B Table, of a version or of a run: rows with their pictures, sorted, filtered, page by page."""
+"""The page of a W&B Table of a version or a run: its rows with pictures, sorted, filtered and paged."""
 
 from collections.abc import Iterator
 from pathlib import PurePosixPath
@@ -14,12 +14,12 @@ from wandb_registry.web.views import Export, Page, PageRequest
 Row = dict[str, Any]
 ROWS = 50  # on a page
 PICTURES = 200  # on a page of the grid
-MOST_TABS = 20  # of the tables beside this one
+MOST_TABS = 20  # links to tables in the same folder
 SUFFIX = ".table.json"
 
 
 def table_of_run(request: PageRequest) -> Page | Export:
-    """A table that a run logged."""
+    """The page of a table among a run's files."""
     project, run = lookups.find_run(request)
     name = run_files.clean_name(request.path["path"])
     rows = run_files.page(request.db, run["id"], [name], None, 1, 0)
@@ -33,7 +33,10 @@ def table_of_run(request: PageRequest) -> Page | Export:
 def table_page(
     request: PageRequest, project: Row, file: Row, base: str, steps: list[tuple[str, str]], beside: list[str]
 ) -> Page | Export:
-    """The page of a table, or its rows as CSV; `base` is the address of what holds it and the tables `beside` it."""
+    """The page of a table, or its rows as CSV. Raises NotFound.
+
+    `base` is the address of its version or run, `beside` are the paths of the tables in its folder.
+    """
     if file["md5"] is None:
         raise NotFound(f"There is no table '{file['path']}'.")
     title, raw = _title(file["path"]), f"{base}/raw"
@@ -111,7 +114,7 @@ def _head(request: PageRequest, at: int, column: Any, query: TableQuery) -> Row:
 
 
 def _facet(request: PageRequest, at: int, column: Any) -> Row:
-    """The values of a column, each a filter that is put on or taken off."""
+    """The values of a column. Each has an address that sets or clears the filter for it."""
     on = request.query.getlist("is")
     values = []
     for value, count in column.counts:

@@ -1,4 +1,4 @@
-"""A version of an artifact, in its own collection or in a registered model: the same page for both."""
+"""The page of a version, in its own collection or in a registered model."""
 
 import json
 from itertools import islice
@@ -19,16 +19,16 @@ from wandb_registry.web.views import Page, PageRequest
 
 Row = dict[str, Any]
 FILES = 50  # on a page
-BESIDE = 30  # versions at the side
+BESIDE = 30  # versions in the list beside it
 MOST_USERS = 20  # runs that used it
 MOST_FACTS = 500  # of its metadata
 EVENTS = 8
 SUGGESTED_ALIASES = ("production", "staging", "candidate")
-FILE_LIST = ("file", "files", "folder")  # what the address says of the list of files
+FILE_LIST = ("file", "files", "folder")  # parameters of the list of files
 
 
 def version_page(request: PageRequest, project: Row, collection: Row, alias: str) -> Page:
-    """Everything about the version that an alias or v3 means in a collection."""
+    """The page of the version that an alias or number names in a collection. Raises NotFound."""
     db, viewer = request.db, request.viewer
     membership = lookups.find_membership(request, collection, alias)
     number = memberships.version(membership)
@@ -40,7 +40,7 @@ def version_page(request: PageRequest, project: Row, collection: Row, alias: str
     for row in beside:
         row["address"] = addresses.page_of_version(collection, project, type_name, row["version"])
     previous = _previous(beside, membership)
-    # data has no metrics
+    # only models have metrics
     by_version = version_metrics.of_versions(db, viewer, [artifact["id"]]) if type_name == "model" else {}
     measured = by_version.get(artifact["id"], version_metrics.NO_METRICS)
     own = lookups.visible_version(request, artifact)
@@ -86,7 +86,7 @@ def version_page(request: PageRequest, project: Row, collection: Row, alias: str
 
 
 def version_rows(request: PageRequest, collection: Row, limit: int, offset: int) -> list[Row]:
-    """A collection's versions, newest first, each with what its metadata says of DVC as `dvc`."""
+    """A collection's versions, newest first; `dvc` is the entry of DVC in each one's metadata, or None."""
     return [
         row | {"dvc": _dvc_metadata(row["metadata"])}
         for row in overview.versions(request.db, collection["id"], limit, offset)
@@ -123,7 +123,7 @@ def _links(request: PageRequest, artifact_id: int) -> list[Row]:
 
 
 def _files(request: PageRequest, artifact: Row, address: str) -> Row:
-    """A folder of the version, or the files whose path holds a text."""
+    """The list of a folder of the version, or of the files whose path contains a text."""
     db, number = request.db, artifact["id"]
     path_filter, folder = request.query.get("file", "").strip(), request.query.get("folder", "")
     folder = f"{folder.rstrip('/')}/" if folder.strip("/") else ""

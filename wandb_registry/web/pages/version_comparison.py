@@ -1,4 +1,4 @@
-"""Two versions of a collection side by side: metrics, files, metadata and inputs. What changed comes first."""
+"""The page that compares two versions: metrics, files, metadata and inputs. It shows differences first."""
 
 import json
 from typing import Any
@@ -33,7 +33,7 @@ MOST_CHARTS = 3
 
 
 def comparison_page(request: PageRequest, project: Row, collection: Row) -> Page:
-    """The versions that the address names with `from` and `to`, or the two that were ticked; else the newest two."""
+    """Compares the versions that the address names, or else the newest two. Raises NotFound."""
     db = request.db
     before, after = _chosen(request, collection)
     pair = [artifacts.by_id(db, row["artifact_id"]) for row in (before, after)]
@@ -77,7 +77,7 @@ def comparison_page(request: PageRequest, project: Row, collection: Row) -> Page
 
 
 def _chosen(request: PageRequest, collection: Row) -> tuple[Row, Row]:
-    """The memberships that the address names: `from` and `to`, ticked ones (`v`), or the newest with the one before."""
+    """The memberships to compare, by `from` and `to`, by ticked versions (`v`), or else the newest two."""
     query, newest = request.query, memberships.page(request.db, collection["id"], 2, 0)
     if not newest:
         raise NotFound(f"'{collection['name']}' has no version to compare.")
@@ -93,12 +93,12 @@ def _chosen(request: PageRequest, collection: Row) -> tuple[Row, Row]:
 
 
 def _form(request: PageRequest) -> list[tuple[str, str]]:
-    """What the form that chooses versions keeps of the address."""
+    """The parameters of the address that the form for choosing versions keeps."""
     return [(key, value) for key, value in request.query.multi_items() if key in ("selectionPath", "view")]
 
 
 def _diff(request: PageRequest, pair: list[Row]) -> text_diff.TextDiff | None:
-    """The lines that changed in the file that the address names."""
+    """The diff of the file that the address names; None if it names none. Raises NotFound."""
     path = request.query.get("file")
     if not path:
         return None
@@ -109,7 +109,7 @@ def _diff(request: PageRequest, pair: list[Row]) -> text_diff.TextDiff | None:
 
 
 def _diff_addresses(request: PageRequest, names: list[str], files: FileDifferences) -> dict[str, str]:
-    """Where the lines that changed are shown, for each file that is small enough."""
+    """The address of the diff of each file that is small enough for one."""
     kept = dict(_form(request)) | {"from": names[0], "to": names[1]}
     path = request.address.partition("?")[0]
     return {
@@ -120,7 +120,7 @@ def _diff_addresses(request: PageRequest, names: list[str], files: FileDifferenc
 
 
 def _choices(request: PageRequest, collection: Row) -> list[tuple[str, str]]:
-    """Versions to choose from, each with its aliases."""
+    """The versions to choose from, as (version, label with its aliases)."""
     choices = []
     for row in version_rows(request, collection, MOST_CHOICES, 0):
         aliases = [name for name in row["aliases"] if not dvc_md5.is_content_alias(name)]
@@ -150,7 +150,7 @@ def _metrics(measured: list[VersionMetrics]) -> list[Row]:
 
 
 def _training_charts(request: PageRequest, names: list[str], pair: list[Row]) -> MetricCharts | None:
-    """How the runs that made the versions went, in the same charts; None if there is nothing to lay side by side."""
+    """The charts of the runs that made the two versions; None unless there are two runs with lines."""
     makers = [lineage.maker(request.db, artifact) for artifact in pair]
     visible = access.visible(request.db, request.viewer, [run for run in makers if run])
     if len(visible) < 2 or visible[0]["id"] == visible[1]["id"]:
@@ -161,7 +161,7 @@ def _training_charts(request: PageRequest, names: list[str], pair: list[Row]) ->
 
 
 def _joint_evaluation(request: PageRequest, pair: list[Row]) -> Row | None:
-    """What a run logged that compared the two versions, which its summary names by their md5s."""
+    """The results of the newest run that evaluated both versions: its summary names both md5s. None without one."""
     aliases = lookups.aliases_of_artifacts(request, [row["id"] for row in pair])
     md5s = [lookups.content_md5(aliases.get(row["id"], [])) for row in pair]
     maker = lineage.maker(request.db, pair[1])
@@ -177,7 +177,7 @@ def _joint_evaluation(request: PageRequest, pair: list[Row]) -> Row | None:
 
 
 def _inputs(request: PageRequest, pair: list[Row]) -> list[Row]:
-    """What the runs that made the versions used, by collection: the same version, another one, or none."""
+    """The inputs of the runs that made the versions, by collection: the version that each used, or None."""
     used: list[dict[str, Row]] = []
     for artifact in pair:
         inputs = lineage.inputs(request.db, artifact["run_id"]) if artifact["run_id"] else []
@@ -189,7 +189,7 @@ def _inputs(request: PageRequest, pair: list[Row]) -> list[Row]:
 
 
 def _sentence(names: list[str], metrics: list[Row], files: FileDifferences, differing: list[str]) -> str:
-    """What a person wants to know first: is it better, and what is different."""
+    """The summary at the top: whether the second version is better, and what differs."""
     if names[0] == names[1]:
         return "This is one version. Choose another one to compare it with."
     clauses = []
