@@ -78,14 +78,11 @@ packages.yaml: requirements.txt
 	@mv packages.yaml.new packages.yaml
 
 .venv/installed: requirements.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(not (3, 11) <= v < (3, 14) and f"This needs Python 3.11 (3.12 and 3.13 are untried); $(PYTHON) is {v[0]}.{v[1]}. Name another one: make PYTHON=python3.11")'
-	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
-	python -m pip install --disable-pip-version-check -r requirements.txt
-	python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
+	@$(PYTHON) install.py requirements.txt --project
 	@touch $@
 
 .venv/installed-dev: .venv/installed requirements-dev.txt
-	python -m pip install --disable-pip-version-check -r requirements-dev.txt
+	@$(PYTHON) install.py requirements-dev.txt
 	@touch $@
 
 .PHONY: help repro $(STAGES) mirror verify promote rollback lineage report reproduce serve stop \
