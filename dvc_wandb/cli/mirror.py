@@ -9,8 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from dvc_wandb.client import local_server, timeouts
-from dvc_wandb.client.connection import RegistryConnection, connect
+from dvc_wandb.client import timeouts
+from dvc_wandb.client.connection import RegistryConnection, browser_url, connect
 from dvc_wandb.errors import DvcWandbError, error_reason
 from dvc_wandb.production import alias
 from dvc_wandb.project import revisions
@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
         return failures
 
     failures = timeouts.run_checked(work, timeouts.tolerant(connection.check))
-    _print_result(arguments, summary.rows(registry, executions), failures, _browser_url(pipeline, connection))
+    _print_result(arguments, summary.rows(registry, executions), failures, browser_url(connection, pipeline.root))
     return 1 if failures else 0
 
 
@@ -133,10 +133,6 @@ def _is_promoted(pipeline: Pipeline, registry: MirroredProject, execution: Execu
     """Whether the alias is on the version of the record, as far as is loaded already."""
     production = alias.recorded_model(pipeline, execution)
     return production is not None and registry.has_alias(production.registered_model, production.md5, alias.ALIAS)
-
-
-def _browser_url(pipeline: Pipeline, connection: RegistryConnection) -> str:
-    return (local_server.login_url(pipeline.root) if connection.embedded else None) or connection.project_url
 
 
 def _print_result(

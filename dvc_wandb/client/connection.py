@@ -77,6 +77,11 @@ def connect(root: Path, project: str, sdk: bool = True) -> RegistryConnection:
     )
 
 
+def browser_url(connection: RegistryConnection, root: Path) -> str:
+    """Where a person opens the project in a browser; the embedded registry's URL signs in, once."""
+    return (local_server.login_url(root) if connection.embedded else None) or connection.project_url
+
+
 def configure_sdk(root: Path) -> None:
     """Point this process's SDK to the registry that the recorder of the same stage has found."""
     _set_environment(root)

@@ -33,5 +33,8 @@ def share(root: Path, objects: Iterable[tuple[str, Path]]) -> int:
 
 
 def login_url(root: Path) -> str | None:
-    """A URL that opens the registry in a browser, signed in; None if it isn't running."""
-    return daemon.login_url(store_folder(root))
+    """A URL that opens the registry in a browser, signed in; None if it isn't running, or gives none."""
+    try:
+        return daemon.login_url(store_folder(root))
+    except daemon.DaemonError:
+        return None

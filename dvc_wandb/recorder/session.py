@@ -98,10 +98,12 @@ class RecorderSession:
         if self._connect_error and time.monotonic() - self._last_attempt < RECONNECT_AFTER:
             raise self._connect_error
         try:
-            return connection.connect(self.root, project_name(self.root))
+            connected = connection.connect(self.root, project_name(self.root))
         except RegistryUnavailableError as error:
             self._connect_error, self._last_attempt = error, time.monotonic()
             raise
+        self.add_message(f"Look at it: {connection.browser_url(connected, self.root)}")
+        return connected
 
     def downstream_will_run(self, finished: Execution) -> bool:
         """Whether DVC will certainly run a stage that reads an output of `finished`."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from typing import TYPE_CHECKING, Any
+
+import psutil
 
 from dvc_wandb.client import connection
 from dvc_wandb.client.connection import RegistryConnection
@@ -31,6 +34,7 @@ class StageRun:
         self._run: wandb.Run | None = None
         self._failure: str | None = None
         self._settings: dict[str, Any] = {}
+        self._start = self._seconds = 0.0  # of the stage's process: when it started, how long it worked
         self._ended = self._failed = False
 
     def on_begin(self, stage: str, live: bool, pid: int, program: str) -> Execution:
@@ -41,12 +45,16 @@ class StageRun:
                 raise DvcWandbError(f"{dep.path} is missing; `dvc repro {stage}` makes what this stage reads.")
         self._execution = execution
         self._settings = {"x_stats_pid": pid, "program": program}
+        self._start = psutil.Process(pid).create_time()
         if not live:
             self._session.submit(self._attempt, self._open)
         return execution
 
     def on_connection(self) -> RegistryConnection:
         return self._session.get_connection()
+
+    def on_messages(self) -> list[Message]:
+        return self._session.take_messages()
 
     def on_check_registry(self) -> None:
         self._session.check_registry()
@@ -67,6 +75,7 @@ class StageRun:
 
     def on_complete(self, console: str, live: LiveRunResult) -> list[Message]:
         """Log the outputs and finish the run. Waits for that if no other stage follows."""
+        self._seconds = time.time() - self._start
         pipeline, stage = self._session.pipeline, self._stage
         for out in self._started.outs:
             if not (self._session.root / out.path).exists():
@@ -169,7 +178,8 @@ class StageRun:
         if self._failure or run is None:
             line = not_mirrored_message(self._stage, failure or self._failure or "")
         else:
-            line = f"{self._stage}: mirrored as {self._session.get_connection().project_url}/runs/{run.id}"
+            url = f"{self._session.get_connection().project_url}/runs/{run.id}"
+            line = f"{self._stage}: {self._seconds:.0f} s, mirrored as {url}"
         self._session.report_outcome(self._stage, line, failed=bool(self._failure or run is None))
         if production_note:
             self._session.add_message(f"{self._stage}: {production_note}")

@@ -89,7 +89,10 @@ class TrackedRun:
         """Wait for the live W&B run, and return it; a disabled one if the registry is unavailable."""
         if self._live is None:
             raise DvcWandbError(f'tracked_run("{self._stage}", live=True) opens a run that callbacks can write to.')
-        return self._live.wandb_run()
+        run = self._live.wandb_run()
+        with contextlib.suppress(RecorderExitedError):
+            _print_messages(self._recorder.call("messages"))
+        return run
 
     def dep(self, name: str) -> Path:
         """The dependency whose file name is `name`."""
@@ -153,8 +156,12 @@ class TrackedRun:
 
     def _end(self, method: str, console: str, exit_code: int) -> None:
         live = self._live.close(exit_code) if self._live else None
-        for line, failed in self._recorder.call(method, console, live):
-            print(line, file=sys.stderr if failed else sys.stdout)
+        _print_messages(self._recorder.call(method, console, live))
+
+
+def _print_messages(messages: list[tuple[str, bool]]) -> None:
+    for line, failed in messages:
+        print(line, file=sys.stderr if failed else sys.stdout, flush=True)
 
 
 def _restore_outs(root: Path, stage: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -72,12 +73,17 @@ def read_until(process: subprocess.Popen[str], text: str) -> str:
 
 
 def test_all_stages_are_mirrored_once_and_in_order_and_nobody_stays(pipeline: Clone):
-    said = [line for line in pipeline.said["repro"].text.splitlines() if ": mirrored as " in line]
-    assert [line.split(":")[0] for line in said] == pipeline.said["repro"].ran
+    said = re.findall(r"^(\w+): \d+ s, mirrored as http", pipeline.said["repro"].text, flags=re.MULTILINE)
+    assert said == pipeline.said["repro"].ran
     assert not [stage for stage in pipeline.said["repro"].ran if f"mirroring {stage}" in pipeline.said["mirror"].text]
     assert eventually(lambda: not recorders(pipeline))
     assert not list(pipeline.path.glob(".dvc/tmp/recorder-*"))
     assert not list(pipeline.path.glob(".dvc/tmp/dvc-wandb-tmp-*"))
+
+
+def test_the_address_to_look_at_is_there_before_the_first_epoch_ends(pipeline: Clone):
+    said = pipeline.said["repro"].text
+    assert 0 < said.index("Look at it: http://127.0.0.1:") < said.index("epoch 1/")
 
 
 def test_what_a_stage_prints_is_in_its_runs_log(pipeline: Clone, api: wandb.Api, tmp_path: Path):
@@ -127,7 +133,7 @@ def test_a_killed_recorder_costs_the_mirror_not_the_stage(pipeline: Clone):
     said += process.stdout.read()
     assert process.wait() == 0, said
     assert "Traceback" not in said
-    if "evaluate: mirrored as " not in said:  # else the machine was slow, and another recorder took its place at once
+    if ", mirrored as " not in said:  # else the machine was slow, and another recorder took its place at once
         assert "evaluate: not mirrored: the recorder is gone" in said
         assert "`dvc-wandb mirror`" in said
     assert "not there" not in pipeline.run("dvc-wandb", "mirror").text
