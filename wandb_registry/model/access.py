@@ -1,6 +1,6 @@
 """Who may see and change what. Every name or id that comes from outside becomes a row here, or not at all.
 
-Private by default: what an account may not read answers exactly like what isn't there.
+Everything is private by default. What a viewer may not read raises NotFound, exactly as if it didn't exist.
 """
 
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ ROLES = {
 
 @dataclass(frozen=True)
 class Viewer:
-    """The account that asks."""
+    """The account that sends a request, as W&B calls it."""
 
     user_id: int
     username: str
@@ -65,13 +65,17 @@ select project_team.role
 
 
 def entity_role(db: Connection, viewer: Viewer, entity_id: int) -> Role:
+    """The viewer's role in an entity. An admin of the registry is an admin everywhere."""
     if viewer.admin:
         return Role.ADMIN
     return ROLES[db.value(ENTITY_ROLE, entity=entity_id, user=viewer.user_id)]
 
 
 def project_role(db: Connection, viewer: Viewer, project: Row) -> Role:
-    """The better of what the entity gives and what the project itself gives; a restricted one asks for the latter."""
+    """The higher of the roles in the entity and in the project; a restricted project ignores roles in the entity.
+
+    Admins of the entity are admins of all its projects.
+    """
     inherited = entity_role(db, viewer, project["entity_id"])
     if project["access"] == "RESTRICTED" and inherited < Role.ADMIN:
         inherited = Role.NONE
@@ -83,13 +87,13 @@ def project_role(db: Connection, viewer: Viewer, project: Row) -> Role:
 
 
 def find_entity(db: Connection, viewer: Viewer, name: str | None) -> Row | None:
-    """The entity, if the account belongs to it. No name means the account's default entity."""
+    """The entity; None if the viewer doesn't belong to it. Without a name it is the viewer's default entity."""
     entity = db.one("select * from entity where name = :name", name=name or viewer.default_entity)
     return entity if entity and entity_role(db, viewer, entity["id"]) else None
 
 
 def entity(db: Connection, viewer: Viewer, name: str | None, need: Role) -> Row:
-    """The entity to do something in, or a refusal."""
+    """The entity. Raises NotFound, or Forbidden if the viewer's role is below `need`."""
     entity = find_entity(db, viewer, name)
     if entity is None:
         raise NotFound(f"Entity '{name}' was not found, or '{viewer.username}' doesn't belong to it.")
@@ -101,18 +105,18 @@ def entity(db: Connection, viewer: Viewer, name: str | None, need: Role) -> Row:
 
 
 def entities_of(db: Connection, viewer: Viewer) -> list[str]:
-    """The names of all entities that the account belongs to."""
+    """The names of all entities that the viewer belongs to."""
     rows = db.all("select id, name from entity order by name")
     return [row["name"] for row in rows if entity_role(db, viewer, row["id"])]
 
 
 def entity_by_id(db: Connection, number: int) -> Row:
-    """An entity that is reached from a row the account may see."""
+    """The entity of a row that the viewer may see."""
     return db.row("select * from entity where id = :id", id=number)
 
 
 def shares_organization(db: Connection, viewer: Viewer, organization_id: int) -> bool:
-    """Whether the account belongs to the organization or to one of its teams."""
+    """Whether the viewer belongs to the organization or to one of its teams."""
     return viewer.admin or bool(db.value(BELONGS_TO_ORGANIZATION, organization=organization_id, user=viewer.user_id))
 
 
@@ -143,13 +147,13 @@ select project.*, entity.name as entity_name
 
 
 def find_project(db: Connection, viewer: Viewer, entity_name: str | None, name: str | None) -> Row | None:
-    """The project, if the account may read it."""
+    """The project; None if the viewer may not read it. Without an entity it is one of the default entity."""
     project = db.one(PROJECT_BY_NAME, entity=entity_name or viewer.default_entity, name=name or "")
     return project if project and project_role(db, viewer, project) else None
 
 
 def project(db: Connection, viewer: Viewer, entity_name: str | None, name: str | None, need: Role) -> Row:
-    """The project to do something in, or a refusal."""
+    """The project. Raises NotFound, or Forbidden if the viewer's role is below `need`."""
     project = find_project(db, viewer, entity_name, name)
     if project is None:
         where = entity_name or viewer.default_entity
@@ -158,7 +162,7 @@ def project(db: Connection, viewer: Viewer, entity_name: str | None, name: str |
 
 
 def project_by_id(db: Connection, viewer: Viewer, number: int, need: Role) -> Row:
-    """The project to do something with, by its id."""
+    """The project of this id. Raises as `project`."""
     project = db.one(PROJECT, id=number)
     if project is None or not project_role(db, viewer, project):
         raise NotFound(f"The project was not found, or '{viewer.username}' may not see it.")
@@ -166,17 +170,19 @@ def project_by_id(db: Connection, viewer: Viewer, number: int, need: Role) -> Ro
 
 
 def readable(db: Connection, viewer: Viewer, project_id: int) -> bool:
+    """Whether the viewer may read a project."""
     project = db.one(PROJECT, id=project_id)
     return project is not None and project_role(db, viewer, project) > Role.NONE
 
 
 def visible(db: Connection, viewer: Viewer, rows: list[Row]) -> list[Row]:
-    """Those of the rows whose `project_id` the account may read."""
+    """The rows whose `project_id` is a project that the viewer may read."""
     allowed = {number: readable(db, viewer, number) for number in {row["project_id"] for row in rows}}
     return [row for row in rows if allowed[row["project_id"]]]
 
 
 def visible_projects(db: Connection, viewer: Viewer, rows: list[Row]) -> list[Row]:
+    """The rows of projects that the viewer may read."""
     return [row for row in rows if project_role(db, viewer, row)]
 
 
@@ -203,14 +209,14 @@ select distinct collection.project_id
 
 
 def find_run(db: Connection, project: Row, name: str) -> Row | None:
-    """The run of a project that was found for the account."""
+    """The run of this name. The caller has checked that the viewer may read the project."""
     return db.one("select * from run where project_id = :project and name = :name", project=project["id"], name=name)
 
 
 def run(
     db: Connection, viewer: Viewer, entity_name: str | None, project_name: str | None, name: str, need: Role
 ) -> Row:
-    """The run to do something with, by its address."""
+    """The run at this address. Raises NotFound, or Forbidden if the viewer's role is below `need`."""
     run = find_run(db, project(db, viewer, entity_name, project_name, need), name)
     if run is None:
         raise NotFound(f"Run '{name}' was not found in '{entity_name or viewer.default_entity}/{project_name}'.")
@@ -226,7 +232,7 @@ def collection_by_id(db: Connection, viewer: Viewer, number: int, need: Role) ->
 
 
 def find_artifact(db: Connection, viewer: Viewer, number: int) -> Row | None:
-    """The version, if the account may read it where it was logged or anywhere that it is linked to."""
+    """The version; None unless the viewer may read its project or one that it is linked to."""
     artifact = db.one(ARTIFACT, id=number)
     if artifact is None:
         return None
@@ -235,7 +241,7 @@ def find_artifact(db: Connection, viewer: Viewer, number: int) -> Row | None:
 
 
 def artifact(db: Connection, viewer: Viewer, number: int, need: Role) -> Row:
-    """A version. To read it, a role in any project that it is linked to will do; to change it, only one in its own."""
+    """The version. Raises NotFound, Forbidden. To read it, a role in a project that it is linked to is enough."""
     artifact = find_artifact(db, viewer, number)
     if artifact is None:
         raise NotFound("The artifact was not found, or you may not see it.")

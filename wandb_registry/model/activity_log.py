@@ -1,7 +1,7 @@
 """The activity log: who did what to a version, a link, an alias or a member, and when.
 
-An event is written in the transaction that does the thing, and never changed. Each holds the hash of the one before,
-and the last one is sealed with the store's secret.
+An event is written in the same transaction as the change, and never altered. Each event's hash covers that of the one
+before, and the last hash is sealed with the store's secret.
 """
 
 import hashlib
@@ -21,8 +21,8 @@ insert into event (at, who, action, subject, collection_id, name, before, after,
 values (:at, :who, :action, :subject, :collection_id, :name, :before, :after, :source, :run, :git_commit, :hash)
 """
 LAST = "select id, hash from event order by id desc limit 1"
-ENDS_SO = "select 1 from event_end where seal = seal(:end)"
-HOLDS = "select 1 from event where hash = :hash"
+HAS_SEAL = "select 1 from event_end where seal = seal(:end)"
+HAS_HASH = "select 1 from event where hash = :hash"
 SEAL_END = """
 insert into event_end (one, seal) values (1, seal(:end)) on conflict do update set seal = excluded.seal
 """
@@ -33,7 +33,7 @@ select entity.name || '/' || project.name || '/' || collection.name
   join entity on entity.id = project.entity_id
  where collection.id = :collection
 """
-BEHIND = """
+ORIGIN = """
 select entity.name || '/' || project.name || '/' || collection.name || ':v' || artifact.version_index as source,
        run_entity.name || '/' || run_project.name || '/' || run.name as run,
        run.git_commit
@@ -46,7 +46,7 @@ select entity.name || '/' || project.name || '/' || collection.name || ':v' || a
   left join entity run_entity on run_entity.id = run_project.entity_id
  where artifact.id = :artifact
 """
-NOTHING = {"source": None, "run": None, "git_commit": None}
+NO_ORIGIN = {"source": None, "run": None, "git_commit": None}
 
 
 def record_in_collection(
@@ -59,17 +59,17 @@ def record_in_collection(
     after: str | None = None,
     artifact_id: int | None = None,
 ) -> None:
-    """Records something that was done in a collection, with the version behind it."""
+    """Records a change in a collection, with the version that it is about and the run that made that."""
     subject = db.value(PATH, collection=collection_id)
-    behind = db.row(BEHIND, artifact=artifact_id) if artifact_id else NOTHING
-    _insert(db, viewer, action, subject, collection_id, name, before, after, behind)
+    origin = db.row(ORIGIN, artifact=artifact_id) if artifact_id else NO_ORIGIN
+    _insert(db, viewer, action, subject, collection_id, name, before, after, origin)
 
 
 def record(
     db: Connection, viewer: Viewer, action: str, subject: str, name: str | None, before: str | None, after: str | None
 ) -> None:
-    """Records something that was done to a registry, a project or a team."""
-    _insert(db, viewer, action, subject, None, name, before, after, NOTHING)
+    """Records a change of a registry, a project, a team or an account."""
+    _insert(db, viewer, action, subject, None, name, before, after, NO_ORIGIN)
 
 
 def _insert(
@@ -81,9 +81,9 @@ def _insert(
     name: str | None,
     before: str | None,
     after: str | None,
-    behind: Row,
+    origin: Row,
 ) -> None:
-    event = behind | {
+    event = origin | {
         "at": db.value("select strftime('%Y-%m-%dT%H:%M:%fZ') as now"),
         "who": viewer.username,
         "action": action,
@@ -93,9 +93,9 @@ def _insert(
         "before": before,
         "after": after,
     }
-    whole = _is_sealed(db)
+    was_sealed = _is_sealed(db)
     db.execute(INSERT, event | {"hash": hash_of(head(db), event)})
-    if whole:  # else a new seal would hide that events were taken out before
+    if was_sealed:  # a new seal on a log that isn't whole would hide that events were removed
         seal_end(db)
 
 
@@ -106,12 +106,12 @@ def head(db: Connection) -> str:
 
 
 def seal_end(db: Connection) -> None:
-    """Seals the log as it is: what is taken from its end later shows."""
+    """Seals the last event, so that `faults` sees if events are removed from the end."""
     db.execute(SEAL_END, {"end": _end(db)})
 
 
 def _is_sealed(db: Connection) -> bool:
-    return bool(db.value(ENDS_SO, end=_end(db)))
+    return bool(db.value(HAS_SEAL, end=_end(db)))
 
 
 def _end(db: Connection) -> str:
@@ -120,7 +120,7 @@ def _end(db: Connection) -> str:
 
 
 def hash_of(previous: str, event: Row) -> str:
-    """The hash that an event has behind this one."""
+    """The hash of an event that follows the one with the hash `previous`."""
     return hashlib.sha256(json.dumps([previous, *(event[key] for key in HASHED)]).encode()).hexdigest()
 
 
@@ -172,7 +172,7 @@ select name, after
 
 
 def named(db: Connection, name: str) -> list[Row]:
-    """What happened to a collection, registry or member, by its name or its address, also under earlier names."""
+    """The events of a collection, registry or member, by a name or address that it has or had. Raises NotFound."""
     events = db.all(NAMED, name=name)
     if not events:
         raise NotFound(f"The log tells of nothing named '{name}'.")
@@ -180,12 +180,12 @@ def named(db: Connection, name: str) -> list[Row]:
 
 
 def in_collection(db: Connection, collection_id: int, after: int, limit: int) -> list[Row]:
-    """What happened in a collection since the event `after`, oldest first."""
+    """The events of a collection after the one with the id `after`, oldest first."""
     return db.all(IN_COLLECTION, collection=collection_id, after=after, limit=limit)
 
 
 def aliases_at(db: Connection, name: str, time: str) -> list[Row]:
-    """Which version held each alias then, in every collection that has or had this name or address."""
+    """The version of each alias at a time, in all collections of this name or address, present or past."""
     named(db, name)
     return [
         {"collection": collection["path"], "alias": row["name"], "version": row["after"], "at": time}
@@ -196,12 +196,12 @@ def aliases_at(db: Connection, name: str, time: str) -> list[Row]:
 
 # ---- proof ----
 
-HELD_NOW = """
+CURRENT_ALIASES = """
 select alias.collection_id, alias.name, 'v' || membership.version_index as version
   from alias
   join membership on membership.id = alias.membership_id
 """
-UNTOLD = """
+UNLOGGED_VERSIONS = """
 select entity.name || '/' || project.name || '/' || collection.name as path, 'v' || membership.version_index as version
   from membership
   join collection on collection.id = membership.collection_id
@@ -216,13 +216,13 @@ select entity.name || '/' || project.name || '/' || collection.name as path, 'v'
 
 
 def faults(db: Connection, known: str | None = None) -> list[str]:
-    """What shows that events were changed or removed: nothing, in a log that can be trusted.
+    """Signs that events were changed or removed, each as a sentence. A log that can be trusted has none.
 
-    Whoever can write all of a store, its secret too, or brings back a whole older one, leaves no trace in it: the hash
-    of an event that is `known` from elsewhere shows that.
+    Somebody who can write the whole store and its secret, or restores an older store, leaves no sign in it. `known`
+    helps against that: the hash of an event, kept elsewhere, which the log must contain.
     """
     faults, previous, expected = [], FIRST, 1
-    held: dict[tuple[int, str], str] = {}
+    logged: dict[tuple[int, str], str] = {}
     for event in db.execute("select * from event order by id"):
         if event["id"] != expected:
             faults.append(f"Activity log: events {expected} to {event['id'] - 1} are missing.")
@@ -230,11 +230,11 @@ def faults(db: Connection, known: str | None = None) -> list[str]:
             faults.append(f"Activity log: event {event['id']} was changed.")
         previous, expected = event["hash"], event["id"] + 1
         if event["action"] == "alias" and event["collection_id"]:
-            held[event["collection_id"], event["name"]] = event["after"]
+            logged[event["collection_id"], event["name"]] = event["after"]
     last = db.value("select seq from sqlite_sequence where name = 'event'") or 0
     if expected <= last:
         faults.append(f"Activity log: events {expected} to {last} are missing.")
-    if known not in (None, FIRST) and not db.value(HOLDS, hash=known):
+    if known not in (None, FIRST) and not db.value(HAS_HASH, hash=known):
         faults.append(
             f"Activity log: it holds no event {known}. It was made anew by hand, or the store is an older one."
         )
@@ -243,13 +243,16 @@ def faults(db: Connection, known: str | None = None) -> list[str]:
             f"Activity log: it doesn't end with event {expected - 1} as it is here. Events were changed or removed by "
             "hand, or the store's file 'secret' is another one."
         )
-    faults += [f"{row['path']}:{row['version']}: the log doesn't tell where it comes from." for row in db.all(UNTOLD)]
-    now = {(row["collection_id"], row["name"]): row["version"] for row in db.all(HELD_NOW)}
-    for key in sorted(held.keys() | now.keys()):
-        if held.get(key) != now.get(key):
+    faults += [
+        f"{row['path']}:{row['version']}: the log doesn't tell where it comes from."
+        for row in db.all(UNLOGGED_VERSIONS)
+    ]
+    current = {(row["collection_id"], row["name"]): row["version"] for row in db.all(CURRENT_ALIASES)}
+    for key in sorted(logged.keys() | current.keys()):
+        if logged.get(key) != current.get(key):
             path = db.value(PATH, collection=key[0]) or f"collection {key[0]}"
             faults.append(
-                f"{path}: alias '{key[1]}' is on {now.get(key) or 'nothing'}, "
-                f"and the log says {held.get(key) or 'nothing'}."
+                f"{path}: alias '{key[1]}' is on {current.get(key) or 'nothing'}, "
+                f"and the log says {logged.get(key) or 'nothing'}."
             )
     return faults
