@@ -11,6 +11,7 @@ from typing import Any
 from dvc_wandb.client.connection import connect
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.settings import project_name, project_root
+from dvc_wandb.project.undeclared import undeclared_deps
 from dvc_wandb.sync import verify
 from dvc_wandb.sync.mirrored_project import MirroredProject
 
@@ -21,12 +22,13 @@ def add_parser(commands: Any) -> None:
         help="prove dvc.lock and the registry equal, or list every difference",
         description="Holds dvc.lock against the registry: the files and md5s of every out, the edges of every stage, "
         "the model in production. Ends with 0 only if all agree; each difference is named with what either side has "
-        "and the command that mends it.",
+        "and the command that mends it. Notes which files stages read beside their deps.",
     )
     parser.add_argument("targets", nargs="*", metavar="TARGET", help="only up to these stages or outs (default: all)")
     parser.add_argument(
         "--deep", action="store_true", help="also download and hash every file, and rehash the DVC cache"
     )
+    parser.add_argument("--strict", action="store_true", help="also fail where a stage reads what is none of its deps")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.set_defaults(command=run)
 
@@ -41,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps({"agree": not report.drifts, "registry": connection.project_url, **asdict(report)}, indent=2))
     else:
         _print_report(report, connection.project_url)
-    return 1 if report.drifts else 0
+    return 1 if report.drifts or (arguments.strict and report.undeclared_deps) else 0
 
 
 def _print_report(report: verify.VerifyReport, registry: str) -> None:
@@ -49,10 +51,14 @@ def _print_report(report: verify.VerifyReport, registry: str) -> None:
         print(drift)
     for note in report.notes:
         print(f"note: {note}", file=sys.stderr)
+    for line in undeclared_deps.messages(report.undeclared_deps):
+        print(line, file=sys.stderr)
     totals = f"{_count(report.stages, 'stage')}, {_count(report.edges, 'edge')}, {_count(report.files, 'file')}"
     if report.downloaded or report.rehashed:
         totals += f" ({report.downloaded} downloaded, {report.rehashed} objects of DVC's cache rehashed)"
     verdict = _count(len(report.drifts), "difference") if report.drifts else "dvc.lock and the registry agree"
+    if report.undeclared_deps:
+        verdict += f"; {_count(len(report.undeclared_deps), 'undeclared dep')}"
     print(f"{totals}: {verdict} ({registry})")
 
 

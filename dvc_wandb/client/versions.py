@@ -56,6 +56,7 @@ class ExecutionRun:
     inputs: dict[str, str]  # id of a version → its name; without deleted ones
     outputs: dict[str, str]
     outs: dict[str, str] = field(default_factory=dict)  # path → md5, from its config
+    undeclared_deps: tuple[str, ...] = ()  # paths, from its config
 
 
 class RegistryProject:
@@ -171,6 +172,7 @@ def _run(node: dict[str, Any]) -> ExecutionRun:
         inputs=_edges(node["inputArtifacts"]),
         outputs=_edges(node["outputArtifacts"]),
         outs=config.get("outs") or {},
+        undeclared_deps=tuple(config.get("undeclared_deps") or ()),
     )
 
 

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -100,6 +101,21 @@ class DvcProject:
         if path in self.outs or "://" in path:
             return None
         return next((self.outs[str(p)] for p in Path(path).parents if str(p) in self.outs), None)
+
+    @cached_property
+    def params_files(self) -> set[str]:
+        """The files that dvc.yaml takes parameters from, also those for its templates."""
+        named = {self.path(dep) for stage in self.stages.values() for dep in stage.deps if dep.hash_name == "params"}
+        templates = {file for stage in self.stages.values() for file in getattr(stage, "tracked_vars", None) or ()}
+        return named | {os.path.relpath(file, self.root) for file in templates}
+
+    def read(self, path: str) -> bytes | None:
+        """The bytes of a file of the project; None where there is none."""
+        try:
+            with self.repo.fs.open(str(self._base / path), "rb") as file:
+                return file.read()
+        except OSError:
+            return None
 
     def is_source(self, path: str) -> bool:
         """Whether no stage makes `path`: code, data in git, what `dvc add` keeps."""

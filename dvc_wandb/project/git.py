@@ -8,9 +8,9 @@ from pathlib import Path
 from dvc_wandb.errors import ProjectError
 
 
-def output_or_none(folder: Path, *arguments: str) -> str | None:
+def output_or_none(folder: Path, *arguments: str, stdin: str = "") -> str | None:
     """The output of git in `folder`; None if it fails: no repository, no such commit, no git."""
-    process = _run(folder, arguments)
+    process = _run(folder, arguments, stdin)
     return None if process is None or process.returncode else process.stdout.rstrip("\n")
 
 
@@ -26,8 +26,8 @@ def output(folder: Path, *arguments: str, failure: str) -> str:
     return process.stdout.rstrip("\n")
 
 
-def _run(folder: Path, arguments: tuple[str, ...]) -> subprocess.CompletedProcess[str] | None:
+def _run(folder: Path, arguments: tuple[str, ...], stdin: str = "") -> subprocess.CompletedProcess[str] | None:
     try:
-        return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=False)
+        return subprocess.run(["git", *arguments], cwd=folder, input=stdin, capture_output=True, text=True, check=False)
     except FileNotFoundError:
         return None

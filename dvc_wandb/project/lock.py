@@ -53,6 +53,7 @@ class Execution:
     """One stage at the md5s of its dependencies and outputs: an entry of dvc.lock.
 
     With `has_persisted_out` it keeps an output from run to run (`persist: true`): its earlier output may be an input.
+    `undeclared_deps` are the paths that it reads, as far as that is known, and that are none of its deps.
     """
 
     stage: str
@@ -64,6 +65,7 @@ class Execution:
     params: dict[str, dict[str, Any]]
     meta: dict[str, Any] = field(default_factory=dict)
     has_persisted_out: bool = False
+    undeclared_deps: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:

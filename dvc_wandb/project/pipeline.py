@@ -5,7 +5,7 @@ Names of artifacts are derived from it, never looked up in a registry.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from dvc_wandb.project.dvc_project import (
 )
 from dvc_wandb.project.files import FileLocator
 from dvc_wandb.project.lock import Content, Execution
+from dvc_wandb.project.undeclared import undeclared_deps
+from dvc_wandb.project.undeclared.undeclared_deps import UndeclaredDep
 
 
 class Pipeline:
@@ -59,6 +61,11 @@ class Pipeline:
             if self.dvc.address(stage) in selected and executes(stage) and self.dvc.is_locked(stage)
         ]
 
+    @property
+    def stages(self) -> list[str]:
+        """The names of all stages, run or not."""
+        return list(self.dvc.stages)
+
     def workspace_execution(self, stage: str) -> Execution:
         """The stage in the workspace, its dependencies and outputs hashed now."""
         return self._execution(self.dvc.stage(stage), in_workspace=True)
@@ -70,6 +77,10 @@ class Pipeline:
     def stages_with_meta(self, key: str) -> list[str]:
         """The stages whose `meta.wandb` has `key`, locked or not."""
         return [name for name, stage in self.dvc.stages.items() if key in ((stage.meta or {}).get("wandb") or {})]
+
+    def undeclared_deps(self, opened: Mapping[str, Iterable[str]]) -> list[UndeclaredDep]:
+        """What the stages of `opened` read and dvc.yaml doesn't name, each with the files that it was seen to open."""
+        return [one for stage, files in opened.items() for one in undeclared_deps.find(self.dvc, stage, files)]
 
     def maker(self, content: Content) -> str | None:
         """The stage that makes `content`; None for a source."""

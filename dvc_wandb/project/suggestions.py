@@ -10,6 +10,7 @@ from dvc_wandb.project import git
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.settings import project_name, setting
+from dvc_wandb.project.undeclared import undeclared_deps
 
 IGNORED = (".registry/", "wandb/")  # the embedded registry's data; what the SDK leaves behind
 
@@ -45,6 +46,9 @@ def for_project(pipeline: Pipeline) -> Iterator[Suggestion]:
     locked = pipeline.locked()
     if not locked:
         yield Suggestion("", ["dvc repro"], "dvc.lock names nothing that could be mirrored yet", optional=False)
+    undeclared = pipeline.undeclared_deps(dict.fromkeys(pipeline.stages, ()))
+    for file, lines in undeclared_deps.dvc_yaml_lines(undeclared).items():
+        yield Suggestion(file, lines, "stages read these, and DVC doesn't run them again when one changes", False)
     if not setting(root, "project"):
         yield Suggestion("params.yaml", [f"project: {project_name(root)}"], "the W&B project, the same for everybody")
     yield from _job_types(locked)

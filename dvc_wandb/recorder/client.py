@@ -146,3 +146,19 @@ def _runner_pid() -> int:
         if process.name() not in SHELLS:
             return process.pid
     return os.getpid()
+
+
+def command_start_time() -> float:
+    """When the command of this stage began: with the shell by which DVC runs it, or with this process."""
+    import psutil
+
+    process = psutil.Process()
+    if os.environ.get("DVC_STAGE"):
+        for parent in process.parents():
+            if parent.name() not in SHELLS:
+                break
+            process = parent
+    started = process.create_time()
+    if sys.platform == "linux":  # psutil knows when the machine started to a second only
+        started += time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) - psutil.boot_time()
+    return started

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -15,6 +16,7 @@ from dvc_wandb.production import alias
 from dvc_wandb.project import cache
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.pipeline import Pipeline
+from dvc_wandb.project.undeclared import undeclared_deps
 from dvc_wandb.recorder.session import Message, RecorderSession
 from dvc_wandb.sync import fetch, log_run, mirror
 from dvc_wandb.sync.mirrored_project import MirroredProject
@@ -73,14 +75,20 @@ class StageRun:
         except RegistryUnavailableError:  # the workspace or DVC's cache may have it
             return self._find_model(target, md5)
 
-    def on_complete(self, console: str, live: LiveRunResult) -> list[Message]:
-        """Log the outputs and finish the run. Waits for that if no other stage follows."""
+    def on_complete(self, console: str, live: LiveRunResult, opened: list[str]) -> list[Message]:
+        """Log the outputs and finish the run. Waits for that if no other stage follows.
+
+        Reports the undeclared deps among the files that the stage `opened` and the modules that it imports.
+        """
         self._seconds = time.time() - self._start
         pipeline, stage = self._session.pipeline, self._stage
         for out in self._started.outs:
             if not (self._session.root / out.path).exists():
                 raise DvcWandbError(f"{out.path} was not written, but dvc.yaml has it among the outs.")
-        finished = pipeline.workspace_execution(stage)
+        undeclared = pipeline.undeclared_deps({stage: opened})
+        for line in undeclared_deps.messages(undeclared):
+            self._session.add_message(line, failed=True)
+        finished = replace(pipeline.workspace_execution(stage), undeclared_deps=tuple(one.path for one in undeclared))
         pipeline.snapshot(finished.outs)
         self._ended = True
         self._session.expect_outcome(stage)

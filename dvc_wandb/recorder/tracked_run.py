@@ -25,9 +25,10 @@ from dvc_wandb.project import cache
 from dvc_wandb.project.lock import Execution
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.settings import project_root
-from dvc_wandb.recorder.client import RecorderClient
+from dvc_wandb.recorder.client import RecorderClient, command_start_time
 from dvc_wandb.recorder.console import ConsoleCopy
 from dvc_wandb.recorder.live_run import LiveRun
+from dvc_wandb.recorder.opened_files import OpenedFiles
 
 if TYPE_CHECKING:
     import wandb
@@ -43,7 +44,8 @@ def tracked_run(stage: str, live: bool = False) -> Iterator[TrackedRun]:
         with ConsoleCopy() as console:
             run = TrackedRun(stage, live)
             try:
-                yield run
+                with run.opened_files:
+                    yield run
                 run.complete(console.text)
             except BaseException:
                 run.abandon(console.text)
@@ -70,6 +72,8 @@ class TrackedRun:
         except BaseException:
             _restore_outs(self._root, stage)
             raise
+        declared = [entry.path for entry in (*self._execution.deps, *self._execution.outs)]
+        self.opened_files = OpenedFiles(self._root, declared, since=command_start_time())
         self._live = LiveRun(self._root, self._recorder, self._execution) if live else None
 
     def _begin(self, live: bool) -> Execution:
@@ -141,7 +145,7 @@ class TrackedRun:
     def complete(self, console: str) -> None:
         """Have the outputs logged. Prints one line: where they are, or why they are not mirrored."""
         try:
-            self._end("complete", console, 0)
+            self._end("complete", console, 0, self.opened_files.inputs())
         except RecorderExitedError as error:
             print(not_mirrored_message(self._stage, error_reason(error)), file=sys.stderr)
         self._recorder.close()
@@ -154,9 +158,9 @@ class TrackedRun:
             print(f"{self._stage}: `dvc checkout` brings its earlier outputs back.", file=sys.stderr)
         self._recorder.close()
 
-    def _end(self, method: str, console: str, exit_code: int) -> None:
+    def _end(self, method: str, console: str, exit_code: int, *more: list[str]) -> None:
         live = self._live.close(exit_code) if self._live else None
-        _print_messages(self._recorder.call(method, console, live))
+        _print_messages(self._recorder.call(method, console, live, *more))
 
 
 def _print_messages(messages: list[tuple[str, bool]]) -> None:

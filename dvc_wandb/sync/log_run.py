@@ -45,6 +45,8 @@ def config(execution: Execution) -> dict[str, Any]:
         "deps": {dep.path: dep.md5 for dep in execution.deps},
         "outs": {out.path: out.md5 for out in execution.outs},
     }
+    if execution.undeclared_deps:
+        facts["undeclared_deps"] = list(execution.undeclared_deps)
     return {**nested, "dvc": facts}
 
 

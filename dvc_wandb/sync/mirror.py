@@ -91,6 +91,8 @@ def mirror_executions(
             if next(compare.execution_drifts(pipeline, registry, execution, read_manifests=False), None) is None:
                 continue
             print(f"mirroring {execution.stage} … ({at} of {len(executions)})", file=sys.stderr, flush=True)
+            undeclared = tuple(one.path for one in pipeline.undeclared_deps({execution.stage: ()}))
+            execution = replace(execution, undeclared_deps=undeclared)
             try:
                 _mirror_execution(pipeline, connection, registry, execution, experiment)
             except RegistryUnavailableError:  # the other stages would fail too

@@ -14,6 +14,7 @@ from dvc_wandb.project import cache
 from dvc_wandb.project.files import md5_of
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.pipeline import Pipeline
+from dvc_wandb.project.undeclared.undeclared_deps import UndeclaredDep
 from dvc_wandb.sync import compare
 from dvc_wandb.sync.compare import Drift
 from dvc_wandb.sync.mirrored_project import MirroredProject
@@ -31,6 +32,7 @@ class VerifyReport:
     rehashed: int = 0
     drifts: list[Drift] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    undeclared_deps: list[UndeclaredDep] = field(default_factory=list)
 
 
 def compare_all(
@@ -59,6 +61,8 @@ def compare_all(
         report.drifts += _production_drifts(pipeline, connection, registry, execution)
         report.notes += _nondeterminism_notes(pipeline, registry, execution)
         report.notes += _history_notes(pipeline, connection, execution)
+    seen = {one.stage: [path for run in registry.runs(one) for path in run.undeclared_deps] for one in executions}
+    report.undeclared_deps = pipeline.undeclared_deps({name: [] for name in stages_never_run} | seen)
     versions = {version: content for content in contents if (version := registry.version_of(content))}
     report.files = sum(len(registry.files(version)) for version in versions)
     if deep:

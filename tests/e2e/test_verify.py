@@ -20,6 +20,7 @@ def verified(pipeline: Clone, **env: str) -> dict[str, object]:
     """What verify says, which must be that all agrees."""
     said = pipeline.json(*VERIFY, env=env)
     assert said["drifts"] == []
+    assert said["undeclared_deps"] == []
     return said
 
 
