@@ -39,7 +39,9 @@ def tracked_run(stage: str, live: bool = False) -> Iterator[TrackedRun]:
     """The run of `stage`. An error that a user can cause ends it with one sentence on stderr and exit status 1.
 
     A `live` run is open in this process while the stage works, for callbacks: `run.wandb_run()` waits for it.
+    A script that is started with --help explains itself and runs nothing. docs/tracked_run.md shows all methods.
     """
+    _explain_if_asked(stage)
     try:
         with ConsoleCopy() as console:
             run = TrackedRun(stage, live)
@@ -109,9 +111,9 @@ class TrackedRun:
         return path
 
     def depends_on(self, path: str) -> bool:
-        """Whether `path` is among the stage's dependencies."""
+        """Whether `path` is among the stage's dependencies, or within one."""
         target = (Path.cwd() / path).resolve()
-        return any((self._root / dep.path).resolve() == target for dep in self._execution.deps)
+        return any(target.is_relative_to((self._root / dep.path).resolve()) for dep in self._execution.deps)
 
     def md5(self, name: str) -> str:
         """The md5 of the dependency whose file name is `name`, as dvc.lock has it."""
@@ -177,6 +179,14 @@ def _restore_outs(root: Path, stage: str) -> None:
     except Exception as error:
         reason = first_line(error)
         print(f"{stage}: `dvc checkout` brings its earlier outputs back (here that failed: {reason}).", file=sys.stderr)
+
+
+def _explain_if_asked(stage: str) -> None:
+    """Print the script's docstring if --help is its only argument; a script that reads its own never comes this far."""
+    if sys.argv[1:] in (["--help"], ["-h"]):
+        print((sys.modules["__main__"].__doc__ or "").strip() or f"Runs the stage {stage}.")
+        print(f"\nInputs, outputs and parameters: the stage {stage} in dvc.yaml. It takes no arguments.")
+        raise SystemExit(0)
 
 
 def _program() -> str:

@@ -20,6 +20,7 @@ from dvc_wandb.project.pipeline import Pipeline
 
 PICTURES = {".png", ".jpg", ".jpeg", ".gif"}
 MAX_PICTURES = 100  # pictures in a run; its artifacts have them all
+MAX_CLASSES = 100  # in a confusion matrix: W&B keeps 10,000 rows of a table, and it has one for each pair
 STEPS = ("step", "epoch")  # a table whose first column is one of these is a history
 
 
@@ -102,7 +103,8 @@ def pictures(pipeline: Pipeline, execution: Execution) -> dict[str, Any]:
             continue
         for path, column in y.items():
             for out in (out for out in execution.outs if out.path == path):
-                table = _read_table(pipeline.locate(out))
+                file = pipeline.locate(out)
+                table = plots.rows(file, file.suffix.lower())  # names as they stand: "01" is not 1
                 pairs = [(row[x], row[column]) for row in table if {x, column} <= row.keys()]
                 media |= {name: _confusion(*map(list, zip(*pairs, strict=True)))} if pairs else {}
     return media
@@ -157,14 +159,21 @@ def _picture(name: str, path: Path) -> dict[str, Any]:
 
 
 def _confusion(actual: list[Any], predicted: list[Any]) -> Any:
+    """The confusion matrix of all classes; of very many, of those that are mistaken most often."""
     import wandb
 
-    classes = sorted({*actual, *predicted}, key=lambda one: (isinstance(one, str), one))
+    pairs = [(str(one), str(other)) for one, other in zip(actual, predicted, strict=True)]
+    names = {name for pair in pairs for name in pair}
+    if len(names) > MAX_CLASSES:
+        mistaken = Counter(name for pair in pairs if pair[0] != pair[1] for name in pair)
+        names = {name for name, _ in mistaken.most_common(MAX_CLASSES)} or set(sorted(names)[:MAX_CLASSES])
+        pairs = [pair for pair in pairs if names.issuperset(pair)]
+    classes = sorted(names, key=lambda name: (not name.isdecimal(), int(name) if name.isdecimal() else 0, name))
     index = {name: at for at, name in enumerate(classes)}
     return wandb.plot.confusion_matrix(
-        y_true=[index[name] for name in actual],
-        preds=[index[name] for name in predicted],
-        class_names=[str(name) for name in classes],
+        y_true=[index[name] for name, _ in pairs],
+        preds=[index[name] for _, name in pairs],
+        class_names=classes,
     )
 
 
