@@ -10,18 +10,21 @@ import numpy as np
 import yaml
 
 from stages.determinism import keras_for
-from stages.sources import choose
+from stages.sources import load
+from stages.splits import draw_splits
 
 
 def main(folder: Path) -> None:
     params = yaml.safe_load(Path("params.yaml").read_text())
     data, network, training, seed = params["data"], params["model"], params["train"], params["seed"]
-    (x, y), (x_eval, y_eval) = choose(data["source"], data["train_size"], data["eval_size"], seed)
+    source = data["source"]
+    pools = load(source, None)
+    (x, y), (x_eval, y_eval) = draw_splits(source, pools.splits, data["train_size"], data["eval_size"], seed)
     keras = keras_for(seed)
     from sklearn.model_selection import train_test_split
 
     def pixels(images: np.ndarray) -> np.ndarray:
-        return np.expand_dims(images.astype("float32") / 255, -1)
+        return images.astype("float32") / 255
 
     x_fit, x_val, y_fit, y_val = train_test_split(
         pixels(x), keras.utils.to_categorical(y, 10), test_size=training["validation_split"], random_state=seed

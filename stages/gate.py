@@ -14,6 +14,7 @@ import numpy as np
 
 from dvc_wandb.production import PERSON, Record
 
+WAITS = "waits_for_person"
 SHORT = 8  # characters of an md5 in a sentence
 
 
@@ -111,8 +112,8 @@ def against_champion(rule: GateRule, comparison: Comparison) -> Verdict:
     """Whether the challenger may replace the champion."""
     p, significant = comparison.p_value, comparison.p_value <= rule.significance
     chance = f"p = {shortest(p, '.3g', rule.significance)} {'≤' if significant else '>'} {rule.significance!r}"
-    digits = "1 digit" if comparison.only_challenger == 1 else f"{comparison.only_challenger} digits"
-    alone = f"it alone is right on {digits}, the champion alone on {comparison.only_champion}"
+    pictures = "1 picture" if comparison.only_challenger == 1 else f"{comparison.only_challenger} pictures"
+    alone = f"it alone is right on {pictures}, the champion alone on {comparison.only_champion}"
     if rule.require == "better":
         passes = significant and comparison.gain > 0
         judged = "better" if passes else "worse" if significant else "no difference that is more than chance"
@@ -145,20 +146,20 @@ def person_verdict(record: Record, candidate: str) -> Verdict | None:
 
 
 def decide(
-    rule: GateRule, accuracy: float, loss: float, champion: str | None, comparison: Comparison | None
+    rule: GateRule, accuracy: float, loss: float, champion: str | None, comparison: Comparison | None, problem: str = ""
 ) -> Verdict:
-    """Apply the thresholds, then the comparison. `comparison` is None if the champion can't be measured."""
+    """Apply the thresholds, then the comparison.
+
+    `comparison` is None if the champion can't be measured on today's pictures; `problem` says why.
+    """
     threshold_verdict = thresholds(rule, accuracy, loss)
     if not threshold_verdict.passes:
         return threshold_verdict
     if champion is None:
         return Verdict(True, "no_champion", f"{threshold_verdict.why}; no champion yet")
     if comparison is None:
-        why = (
-            f"the champion {short(champion)} was measured on other digits, and its bytes are neither in the "
-            "workspace nor in DVC's cache nor in the registry: this waits for a person"
-        )
-        return Verdict(False, "waits_for_person", f"{threshold_verdict.why}; {why}")
+        why = f"the champion {short(champion)} {problem}: this waits for a person"
+        return Verdict(False, WAITS, f"{threshold_verdict.why}; {why}")
     verdict = against_champion(rule, comparison)
     return Verdict(verdict.passes, verdict.rule, f"{threshold_verdict.why}; {verdict.why}")
 
@@ -168,7 +169,13 @@ def outcome(verdict: Verdict, candidate: str, champion: str | None, holder: str 
     if verdict.passes:
         return f"model {short(candidate)} " + (f"replaces {short(champion)}" if champion else "becomes production")
     stays = f"{short(holder)} stays production" if holder else "nothing is in production"
-    return f"model {short(candidate)} does not pass; {stays}"
+    outcome = f"model {short(candidate)} does not pass; {stays}"
+    if verdict.rule != WAITS:
+        return outcome
+    return (
+        f'{outcome}. `make promote VERSION=dvc-{candidate} REASON="…"` puts it in production; under another '
+        "name as registered_model in params.yaml, it is the first of its kind"
+    )
 
 
 def short(md5: str | None) -> str:

@@ -156,8 +156,18 @@ def api(pipeline: Clone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> wan
 @pytest.fixture(scope="session")
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
     """A clone in which `make repro`'s commands have run once. Tests only read it, or put back what they change."""
-    ran = _ran_once(tmp_path_factory.getbasetemp())
-    made = clone_with_home(tmp_path_factory.mktemp("pipeline") / "clone")
+    yield from _copy_that_ran(tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def own_pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
+    """Another such clone, for the tests of one file: in its registry they may leave what they like."""
+    yield from _copy_that_ran(tmp_path_factory)
+
+
+def _copy_that_ran(factory: pytest.TempPathFactory) -> Iterator[Clone]:
+    ran = _ran_once(factory.getbasetemp())
+    made = clone_with_home(factory.mktemp("pipeline") / "clone")
     subprocess.run(["cp", "--archive", ran.path, made.path], check=True)  # with its hard links
     made.said.update(ran.said)
     yield made

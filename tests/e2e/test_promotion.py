@@ -111,9 +111,9 @@ def test_the_decision_and_the_digits_on_which_the_two_disagree_are_shown(shop: S
     decision, digits = logged_table(run, "decision_table"), logged_table(run, "disagreements_table")
     assert decision[0].items() >= {**shop.decision, "disagreements": 3, "disagreements_shown": 3}.items()
     assert [(row["label"], row["champion"], row["candidate"], row["right"]) for row in digits] == [
-        (0, 1, 0, "candidate"),
-        (1, 2, 1, "candidate"),
-        (2, 3, 2, "candidate"),
+        ("0", "1", "0", "candidate"),
+        ("1", "2", "1", "candidate"),
+        ("2", "3", "2", "candidate"),
     ]
     assert {row["image"].image.size for row in digits} == {(28, 28)}
     assert "reports/disagreements.png" in shop.run("dvc", "plots", "show", "--json").text

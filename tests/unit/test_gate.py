@@ -94,8 +94,12 @@ def test_thresholds_come_first(accuracy: float, loss: float, passes: bool):
 
 
 def test_without_the_champions_bytes_a_person_decides():
-    verdict = gate.decide(BETTER, 0.95, 0.2, "b" * 32, None)
+    verdict = gate.decide(
+        BETTER, 0.95, 0.2, "b" * 32, None, problem="takes pictures of 28×28×1, and the data has 8×8×3"
+    )
     assert (verdict.passes, verdict.rule) == (False, "waits_for_person")
+    assert "the champion bbbbbbbb takes pictures of 28×28×1, and the data has 8×8×3: this waits" in verdict.why
+    assert f"`make promote VERSION=dvc-{'a' * 32} " in gate.outcome(verdict, "a" * 32, "b" * 32, "b" * 32)
 
 
 def test_a_persons_decision_stands_against_the_gate():
