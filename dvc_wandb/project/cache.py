@@ -6,9 +6,9 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from dvc_wandb.errors import MissingContentError
+from dvc_wandb.errors import DvcWandbError, MissingContentError, first_line
 from dvc_wandb.project.dvc_project import is_cached, workspace_md5
-from dvc_wandb.project.files import copy_to
+from dvc_wandb.project.files import NOT_IN_REMOTE, copy_to
 from dvc_wandb.project.lock import Content
 from dvc_wandb.project.pipeline import Pipeline
 
@@ -21,6 +21,48 @@ def folder(pipeline: Pipeline) -> Path:
 def object_path(pipeline: Pipeline, md5: str) -> Path:
     """The path of the object `md5` in the cache, whether it exists or not."""
     return Path(pipeline.dvc.repo.cache.local.oid_to_path(md5))
+
+
+def has_remote(pipeline: Pipeline) -> bool:
+    """Whether a default DVC remote is set up."""
+    return bool(pipeline.dvc.repo.config["core"].get("remote"))
+
+
+def pull_object(pipeline: Pipeline, md5: str) -> str:
+    """Bring the bytes of `md5` into the cache from DVC's default remote; the reason if that doesn't bring them."""
+    from dvc_data.hashfile.hash_info import HashInfo
+
+    repo = pipeline.dvc.repo
+    if not has_remote(pipeline):
+        return "no DVC remote is set up"
+    try:
+        if repo.cloud.get_remote_odb().exists(md5):  # DVC would warn
+            repo.cloud.pull([HashInfo("md5", md5)])
+    except Exception as error:  # DVC's own, or what the remote's client has
+        return f"DVC's remote can't be read: {first_line(error)}"
+    return NOT_IN_REMOTE
+
+
+def push_objects(pipeline: Pipeline, md5s: Iterable[str]) -> int:
+    """Push objects of the cache to DVC's default remote; how many that hadn't. Raises DvcWandbError."""
+    from dvc_data.hashfile.hash_info import HashInfo
+
+    if not has_remote(pipeline):
+        raise DvcWandbError("no DVC remote is set up: `dvc remote add --default NAME URL` adds one.")
+    try:
+        result = pipeline.dvc.repo.cloud.push([HashInfo("md5", md5) for md5 in md5s])
+    except Exception as error:  # DVC's own, or what the remote's client has
+        raise DvcWandbError(f"DVC's remote can't be written: {first_line(error)}.") from None
+    if result.failed:
+        raise DvcWandbError(f"DVC's remote did not take {len(result.failed)} files; run this again.")
+    return len(result.transferred)
+
+
+def is_in_remote(pipeline: Pipeline, md5: str) -> bool:
+    """Whether DVC's default remote has the bytes of `md5`; not where it can't be asked for them."""
+    with contextlib.suppress(Exception):  # DVC's own, or what the remote's client has
+        return has_remote(pipeline) and pipeline.dvc.repo.cloud.get_remote_odb().exists(md5)
+    return False
 
 
 def unshared_objects(pipeline: Pipeline, contents: Iterable[Content]) -> dict[str, Path]:

@@ -19,18 +19,18 @@ from dvc_wandb.project.artifact_names import Section
 
 
 class DvcProject:
-    """A project in the workspace at `root`, or at the commit `rev`, read from `scm` where that is open already.
+    """A project in the workspace at `root`, or at the commit `rev`: its data are where the project has them `now`.
 
     A stage's address is its name, after the path of its dvc.yaml unless that is the root's. An entry is a dependency or
     an output; it is known by its path in the project. Raises ProjectError if DVC can't read the project.
     """
 
-    def __init__(self, root: Path, rev: str | None = None, scm: Any = None) -> None:
+    def __init__(self, root: Path, rev: str | None = None, now: DvcProject | None = None) -> None:
         from dvc.exceptions import DvcException
 
         self.root, self.rev = root, rev
         try:
-            self.repo = _open_repo(root, rev, scm)
+            self.repo = _open_repo(root, rev, now.repo if now else None)
             self._base = Path(self.repo.root_dir)
             self.stages: dict[str, Any] = {self.address(stage): stage for stage in self.repo.index.stages}
             self.artifact_sections = self._artifact_sections()
@@ -191,17 +191,18 @@ def workspace_params(stage: str, dep: Any) -> dict[str, Any]:
     return values
 
 
-def _open_repo(root: Path, rev: str | None, scm: Any) -> Any:
-    """DVC's Repo; a commit is read from git's objects, without a checkout."""
+def _open_repo(root: Path, rev: str | None, now: Any) -> Any:
+    """DVC's Repo. A commit is read straight from git's objects; its bytes are in the remotes of the Repo `now`."""
     from dvc.fs import GitFileSystem
     from dvc.repo import Repo
     from dvc.scm import SCM
 
     if rev is None:
         return Repo(str(root))
-    scm = scm or SCM(str(root))
+    scm = now.scm if now else SCM(str(root))
     inside = root.resolve().relative_to(Path(scm.root_dir).resolve()).as_posix()
-    return Repo(f"/{inside}".rstrip("."), fs=GitFileSystem(scm=scm, rev=rev), scm=scm)
+    config = dict(now.config) if now else None
+    return Repo(f"/{inside}".rstrip("."), fs=GitFileSystem(scm=scm, rev=rev), scm=scm, config=config)
 
 
 def _external_url(entry: Any, root: Path, base: Path) -> str:

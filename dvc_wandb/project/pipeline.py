@@ -28,19 +28,19 @@ from dvc_wandb.project.undeclared.undeclared_deps import UndeclaredDep
 class Pipeline:
     """The stages of a DVC project as executions, upstream first."""
 
-    def __init__(self, root: Path, rev: str | None = None, scm: Any = None) -> None:
-        """The workspace at `root`, or the commit `rev`, read from `scm` where that is open already.
+    def __init__(self, root: Path, rev: str | None = None, now: Pipeline | None = None) -> None:
+        """The workspace at `root`, or the commit `rev`: its data are where the project has them `now`.
 
         Raises ProjectError if DVC can't read the project.
         """
         self.root, self.rev = root, rev
-        self.dvc = DvcProject(root, rev, scm)
+        self.dvc = DvcProject(root, rev, now.dvc if now else None)
         self._names = ArtifactNames(self.dvc.artifact_sections)
         self._files = FileLocator(self.dvc.repo, self.dvc.entries)
 
     def at(self, rev: str) -> Pipeline:
         """The same project at a commit."""
-        return Pipeline(self.root, rev, self.dvc.repo.scm)
+        return Pipeline(self.root, rev, self)
 
     @property
     def commit(self) -> str | None:

@@ -1,4 +1,4 @@
-"""Finds a model by its md5: in the workspace, DVC's cache or the registry."""
+"""The bytes of a model by their md5: from the workspace, DVC's cache, the registry or DVC's remote; never others."""
 
 from __future__ import annotations
 
@@ -16,20 +16,31 @@ from dvc_wandb.project.pipeline import Pipeline
 
 
 def find_model(pipeline: Pipeline, target: str, md5: str, connect: Callable[[], Any]) -> Path:
-    """The path of a file with this md5. Downloads it from the registered model `target` if DVC doesn't have it.
+    """Where a file with this md5 lies; downloaded from the registered model `target`, or from DVC's remote.
 
     `connect` prepares the SDK. Raises DvcWandbError if nothing has these bytes.
     """
-    outs = (pipeline.root / out.path for execution in pipeline.locked() for out in execution.outs if out.md5 == md5)
-    for path in (*outs, cache.object_path(pipeline, md5)):
-        if path.is_file() and md5_of(path) == md5:
-            return path
+    if path := at_hand(pipeline, md5):
+        return path
     try:
         connect()
         return _download(target, md5)
     except DvcWandbError as error:
         reason = error_reason(error)
-    raise DvcWandbError(f"the model {md5} is neither in the workspace nor in DVC's cache, and {reason}.") from None
+    remote = cache.pull_object(pipeline, md5)
+    if path := at_hand(pipeline, md5):
+        return path
+    raise DvcWandbError(
+        f"the model {md5} is neither in the workspace nor in DVC's cache; {reason}, and {remote}. If it was in "
+        "production, `dvc-wandb push` by whoever has it brings it into the DVC remote."
+    )
+
+
+def at_hand(pipeline: Pipeline, md5: str) -> Path | None:
+    """Where a file with this md5 lies in the workspace or in DVC's cache."""
+    outs = (pipeline.root / out.path for execution in pipeline.locked() for out in execution.outs if out.md5 == md5)
+    paths = (*outs, cache.object_path(pipeline, md5))
+    return next((path for path in paths if path.is_file() and md5_of(path) == md5), None)
 
 
 def _download(target: str, md5: str) -> Path:
