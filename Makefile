@@ -28,11 +28,11 @@ typed = $(and $(filter command,$(origin $(1))),$(value $(1)))
 # As it was typed: a $ in it means nothing to make
 override export REASON := $(if $(call typed,REASON),$(value REASON))
 
-promote: .venv/installed packages.yaml ## run the gate and make the registry agree; DRY=1, VERSION=v3 REASON="…", FROM=registry
+promote: .venv/installed packages.yaml ## run the gate, let the registry follow what is committed; DRY=1, VERSION=v3 REASON="…", FROM=registry
 	@dvc-wandb promote $(if $(DRY),--dry) $(if $(call typed,VERSION),--version "$$VERSION") \
 	  $(if $(call typed,FROM),--from "$$FROM") $(if $(REASON),--reason "$$REASON")
 
-rollback: .venv/installed ## put the model before back in production; REASON="…", DRY=1
+rollback: .venv/installed ## put the model before back into production.json; REASON="…", DRY=1
 	@dvc-wandb rollback $(if $(DRY),--dry) $(if $(REASON),--reason "$$REASON")
 
 lineage: .venv/installed ## draw the lineage with the names of both sides

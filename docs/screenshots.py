@@ -78,8 +78,9 @@ def run_pipeline(clone: Clone) -> None:
     for epochs in (3, 5):
         print(f"The pipeline with {epochs} epochs …", flush=True)
         clone.set(train__epochs=epochs)
-        clone.git("commit", "--quiet", "--all", "--message", f"Train for {epochs} epochs")
         clone.run("dvc", "repro")
+        clone.git("add", "--all")
+        clone.git("commit", "--quiet", "--message", f"Train for {epochs} epochs")
         clone.run("dvc-wandb", "mirror")
 
 

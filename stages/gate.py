@@ -138,9 +138,9 @@ def champion_of(record: Record, candidate: str) -> str | None:
 def person_verdict(record: Record, candidate: str) -> Verdict | None:
     """The verdict on `candidate` that a person's decision fixes; None if the gate may decide."""
     if record.model_md5 == candidate and record.decided_by == PERSON:
-        return Verdict(True, "person", f"a person decided: {record.reason}")
-    if candidate in record.only_by_person:
-        why = "a person took it out of production, or chose another over it: only a person promotes it"
+        return Verdict(True, "person", f"a person decided ({record.reason})")
+    if exclusion := record.exclusion(candidate):
+        why = f"model {short(candidate)} {exclusion.how}, so only a person promotes it"
         return Verdict(False, "only_by_person", why)
     return None
 
@@ -168,6 +168,8 @@ def outcome(verdict: Verdict, candidate: str, champion: str | None, holder: str 
     """The end of the sentence: what is in production now."""
     if verdict.passes:
         return f"model {short(candidate)} " + (f"replaces {short(champion)}" if champion else "becomes production")
+    if verdict.rule == "only_by_person":
+        return f"{short(holder)} is production"
     stays = f"{short(holder)} stays production" if holder else "nothing is in production"
     outcome = f"model {short(candidate)} does not pass; {stays}"
     if verdict.rule != WAITS:

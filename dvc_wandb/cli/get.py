@@ -23,7 +23,7 @@ def add_parser(commands: Any) -> None:
         help="fetch a registered model's bytes, checked against the record",
         description="Writes the bytes of a registered model: of what git's record has in production (NAME:production), "
         "of what it had at a date, or of a version or alias of the registry. From the workspace or DVC's cache where "
-        "they hold it, else from the registry; always checked against the md5.",
+        "they hold it, else from the registry or DVC's remote; always checked against the md5.",
     )
     parser.add_argument("model", metavar="NAME[:ALIAS]", help="such as MNIST-dev:production, MNIST-dev:v2")
     parser.add_argument("-o", "--output", required=True, metavar="FILE", help="where to write it")
@@ -71,11 +71,12 @@ def registered_model_called(stage: PromotingStage, name: str) -> str:
 
 def _md5_in_record(stage: PromotingStage, target: str, date: str | None) -> tuple[str, str]:
     """The md5 of what the record has, or had, in production, and how that is known."""
-    record, source = stage.record(), stage.record_path
+    path, record, source = stage.record_path, stage.record(), stage.record_path
     if date is not None:
-        period = history.period_at(history.from_git(stage.root, stage.record_path), history.parse_moment(date))
-        record = period.record if period else None
-        source = f"{stage.record_path} at the commit {str(period.commit)[:10]}" if period else source
+        period = history.period_at(history.from_git(stage.root, path), history.parse_moment(date))
+        record, source = (period.record, f"{path} at the commit {str(period.commit)[:10]}") if period else (None, path)
+    elif committed := history.committed(stage.root, path):
+        record, source = committed.record, f"{path} at the commit {committed.commit[:10]}"
     if record is None or record.registered_model != target or record.model_md5 is None:
         when = f" at {date}" if date else ""
         incomplete = history.why_incomplete(stage.root) if date else None

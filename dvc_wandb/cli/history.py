@@ -35,12 +35,13 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     stage = find_promoting_stage(Pipeline(project_root()))
     target = registered_model_called(stage, arguments.model)
-    all_periods = history.from_git(stage.root, stage.record_path)
+    all_periods = history.with_workspace(stage.root, stage.record_path)
     of_target = [at for at, one in enumerate(all_periods) if one.record.registered_model == target]
     periods, ends = [all_periods[at] for at in of_target], [(all_periods[at + 1 :] or [None])[0] for at in of_target]
     moves, no_log = _moves(stage, target)
     incomplete = history.why_incomplete(stage.root)
-    differences = history.differences(periods, moves) if moves is not None and not incomplete else []
+    committed = [one for one in periods if one.commit]
+    differences = history.differences(committed, moves) if moves is not None and not incomplete else []
     facts = [_facts(stage, periods, at, ends[at], moves or []) for at in range(len(periods))]
     if arguments.json:
         print(json.dumps({"model": target, "history": facts, "differences": differences, "registry": no_log}, indent=2))

@@ -13,13 +13,14 @@ from dvc_wandb.client import timeouts
 from dvc_wandb.client.connection import RegistryConnection, browser_url, connect
 from dvc_wandb.errors import DvcWandbError, error_reason
 from dvc_wandb.production import alias
+from dvc_wandb.production.alias import AliasBlockedError
 from dvc_wandb.project import revisions
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.revisions import Revision
 from dvc_wandb.project.settings import project_name, project_root
 from dvc_wandb.report import summary
-from dvc_wandb.sync import backfill, mirror
+from dvc_wandb.sync import backfill, mirror, production_model
 from dvc_wandb.sync.mirrored_project import MirroredProject
 
 
@@ -79,10 +80,8 @@ def _mirror_workspace(
     runs: mirror.RunCounter,
 ) -> list[mirror.NotMirrored]:
     """Mirror what dvc.lock has now, and what it says of production."""
-    promoting = [one for one in executions if one.meta.get("promotes")]
-    unfinished = {one.key for one in promoting if not registry.runs(one)}
     failures = mirror.mirror_executions(pipeline, connection, registry, executions, added, runs=runs)
-    return failures + _complete_promotions(pipeline, connection, registry, promoting, unfinished)
+    return failures + _follow_git(pipeline, connection, registry, executions)
 
 
 def _past_revisions(arguments: argparse.Namespace, root: Path) -> list[Revision]:
@@ -107,32 +106,24 @@ def _warn_if_empty(what: str, selected: list[Revision]) -> list[Revision]:
     return selected
 
 
-def _complete_promotions(
-    pipeline: Pipeline,
-    connection: RegistryConnection,
-    registry: MirroredProject,
-    executions: list[Execution],
-    unfinished: set[str],
+def _follow_git(
+    pipeline: Pipeline, connection: RegistryConnection, registry: MirroredProject, executions: list[Execution]
 ) -> list[mirror.NotMirrored]:
-    """Set the alias `production` where no version has it, or where a promotion stopped: `unfinished` are their keys."""
+    """Let the alias `production` follow what git has committed; say where a person has to do something first."""
     failures = []
     for execution in executions:
-        if _is_promoted(pipeline, registry, execution):
-            continue
         try:
-            if sentence := alias.complete_promotion(
-                pipeline, execution, connection, unfinished=execution.key in unfinished
-            ):
-                print(sentence, file=sys.stderr)
+            model = alias.recorded_model(pipeline, execution)
+            if model is None or registry.has_alias(model.target, model.md5, alias.ALIAS):
+                continue
+            followed = production_model.follow(pipeline, connection, execution)
+            if followed and followed.moved:
+                print(f"{followed.sentence}.", file=sys.stderr)
+        except AliasBlockedError as error:
+            print(f"dvc-wandb: {error}", file=sys.stderr)
         except DvcWandbError as error:
             failures.append(mirror.NotMirrored(alias.ALIAS, error_reason(error)))
     return failures
-
-
-def _is_promoted(pipeline: Pipeline, registry: MirroredProject, execution: Execution) -> bool:
-    """Whether the alias is on the version of the record, as far as is loaded already."""
-    production = alias.recorded_model(pipeline, execution)
-    return production is not None and registry.has_alias(production.registered_model, production.md5, alias.ALIAS)
 
 
 def _print_result(

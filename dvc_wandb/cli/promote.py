@@ -7,21 +7,21 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from dvc_wandb.errors import DvcWandbError
-from dvc_wandb.production import Record, alias
+from dvc_wandb.production import Record
 from dvc_wandb.production.promoting_stage import PromotingStage, find_promoting_stage
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.settings import project_root
 from dvc_wandb.promotion import choices, decisions, dry_run
-from dvc_wandb.promotion.agreement import require_registry
+from dvc_wandb.promotion.decisions import require_registry
 from dvc_wandb.sync.locks import exclusive
 
 
 def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "promote",
-        help="run the gate, or decide oneself; then make the registry agree",
-        description="Runs the stage whose record says what is in production, and puts the registry's alias "
-        "`production` where the record has it, on any branch: calling this is a person's decision.",
+        help="run the gate, or decide oneself; then make the registry follow what is committed",
+        description="Runs the stage whose record says what is in production, or writes a person's decision. Then the "
+        "registry's alias `production` follows the record as it is committed on a branch that promotes.",
     )
     who = parser.add_mutually_exclusive_group()
     who.add_argument("--version", metavar="V", help="put this version in production, such as v3; the gate isn't asked")
@@ -37,35 +37,26 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     stage = find_promoting_stage(Pipeline(project_root()))
-    if arguments.version and not (arguments.reason or "").strip():
+    if arguments.version and not arguments.dry and not (arguments.reason or "").strip():
         raise DvcWandbError('say why, for the record: dvc-wandb promote --version v3 --reason "…".')
     if arguments.version:
-        return decide(stage, arguments, lambda: choices.version(stage, arguments.version, arguments.reason))
+        return decide(stage, arguments, lambda: choices.version(stage, arguments.version, arguments.reason or ""))
     if arguments.source:
         return decide(stage, arguments, lambda: choices.from_registry(stage, arguments.reason))
     if arguments.reason:
         raise DvcWandbError("a reason belongs to a person's decision: name a --version, or --from registry.")
     if arguments.dry:
         return print_dry_run(stage, lambda: dry_run.try_gate(stage))
-    refuse_where_no_person_decides()
     with exclusive(stage.root, "promotion"):
         decisions.by_gate(stage)
     return 0
 
 
 def decide(stage: PromotingStage, arguments: argparse.Namespace, choose: Callable[[], Record]) -> int:
-    """Carry out a person's decision: `choose` makes the record. Of two at once, the second is refused."""
+    """Carry out a person's decision: `choose` says what the record then is."""
     if arguments.dry:
         return print_dry_run(stage, lambda: dry_run.try_record(stage, choose()))
-    refuse_where_no_person_decides()
-    before = stage.record()
     with exclusive(stage.root, "promotion"):
-        now = stage.record()
-        if now != before:
-            raise DvcWandbError(
-                f"meanwhile {str(now.model_md5 if now else None)[:8]} became production ({now.reason if now else ''}). "
-                "Nothing was changed; run this again if you still mean it."
-            )
         decisions.by_person(stage, require_registry(stage, choose))
     return 0
 
@@ -79,8 +70,3 @@ def print_dry_run(stage: PromotingStage, trial: Callable[[], Iterator[str]]) -> 
 
     require_registry(stage, print_lines)
     return 0
-
-
-def refuse_where_no_person_decides() -> None:
-    if reason := alias.why_forbidden():
-        raise DvcWandbError(f"{reason}, which never changes what is in production; --dry says what would happen.")

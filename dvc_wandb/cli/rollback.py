@@ -16,8 +16,9 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "rollback",
         help="put the model before back in production",
-        description="Puts the model that was in production before, by git's history of the record, back there. The one "
-        "that it replaces is not promoted again by the gate, only by a person.",
+        description="Puts the model that was in production before, by git's history of the record, back into the "
+        "record. The one that it replaces is not promoted again by the gate, only by a person. Commit it, then "
+        "`dvc-wandb promote` moves the registry's alias.",
     )
     add_common_options(parser)
     parser.set_defaults(command=run)

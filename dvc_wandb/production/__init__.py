@@ -5,6 +5,6 @@ record.py is the record (production.json), registry_state.py what the registry k
 decided, history.py tells what was in production from when to when.
 """
 
-from dvc_wandb.production.record import GATE, PERSON, Record, md5_of, parse, read, read_facts, write, write_facts
+from dvc_wandb.production.record import GATE, PERSON, Record, parse, read, read_facts, write, write_facts
 
-__all__ = ["GATE", "PERSON", "Record", "md5_of", "parse", "read", "read_facts", "write", "write_facts"]
+__all__ = ["GATE", "PERSON", "Record", "parse", "read", "read_facts", "write", "write_facts"]

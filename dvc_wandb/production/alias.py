@@ -1,66 +1,79 @@
-"""Keeps the alias `production` of a registered model where the record in git has it.
+"""Keeps the alias `production` of a registered model where git's committed record has it.
 
-The record (production.json) is an output of the stage that names it in `meta.wandb.promotes`. The alias moves when that
-stage runs on a branch in the parameter that `meta.wandb.branches` names, or when a person runs a command. An
-experiment, another branch or a pull request records its decision and leaves the alias alone. By itself the alias moves
-only from the model that the recorded one replaces: any other version has it by somebody's decision.
+The record (production.json) is an output of the stage that names it in `meta.wandb.promotes`. The alias follows the
+record as HEAD has it, on a branch in the parameter that `meta.wandb.branches` names. What is not committed moves
+nothing. By itself the alias moves only on from a commit of this branch: any other version has it by somebody's click,
+or by a decision that this clone lacks.
 """
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from dvc_wandb import content_alias, production
 from dvc_wandb.client.connection import RegistryConnection, public_api
 from dvc_wandb.errors import DvcWandbError
-from dvc_wandb.production import Record, registry_state
-from dvc_wandb.production.registry_state import ALIAS, ModelVersion
+from dvc_wandb.production import history, registry_state
+from dvc_wandb.production.history import CommittedRecord
+from dvc_wandb.production.registry_state import ALIAS, FollowedCommit, ModelVersion
 from dvc_wandb.project import git
 from dvc_wandb.project.lock import Execution
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.settings import setting
 
-BACKFILL_HINT = "`dvc-wandb mirror --all-commits` fills the registry with what git and DVC have of the past."
+PROMOTE = "dvc-wandb promote"
+FROM_REGISTRY = "dvc-wandb promote --from registry"
+
+
+class AliasBlockedError(DvcWandbError):
+    """The alias stays where it is, since a person has to do something first: `command`."""
+
+    def __init__(self, sentence: str, command: str) -> None:
+        super().__init__(sentence)
+        self.command = command
+
+
+class ModelNotInRegistryError(AliasBlockedError):
+    """The registry has no version of the model that the committed record names."""
+
+    def __init__(self, recorded: RecordedModel) -> None:
+        super().__init__(f"the registry has no version of {recorded.target} with the md5 {recorded.md5}.", PROMOTE)
+        self.recorded = recorded
 
 
 @dataclass(frozen=True)
 class RecordedModel:
-    """The model in production by the record: its md5 and its registered model."""
+    """The model that the committed record has in production."""
 
-    record: Record
+    target: str  # the registered model
     md5: str
-
-    @property
-    def registered_model(self) -> str:
-        return self.record.registered_model
-
-    @property
-    def version(self) -> str:
-        return f"{self.registered_model}:{content_alias.make(self.md5)}"
+    source: CommittedRecord
 
     def __str__(self) -> str:
-        return f"{self.registered_model} {self.md5[:8]}"
+        return f"{self.target} {self.md5[:8]}"
+
+
+@dataclass(frozen=True)
+class Followed:
+    """What came of following git: a sentence, and whether the alias moved."""
+
+    sentence: str
+    moved: bool = False
 
 
 def recorded_model(pipeline: Pipeline, execution: Execution) -> RecordedModel | None:
-    """The model in the record that `execution` writes; None if it writes none, or nothing is in production."""
+    """The model that the alias has to be on; None if git has none in production, or this is no place to move it from.
+
+    Raises DvcWandbError where the committed record can't be read.
+    """
     path = execution.meta.get("promotes")
-    if not path:
+    if not path or why_fixed(pipeline, execution):
         return None
-    try:
-        return model_of(production.read(pipeline.locate(execution.out(path))))
-    except (OSError, DvcWandbError):
-        raise DvcWandbError(
-            f"{path} is no record of what is in production. `git checkout {path}` restores it."
-        ) from None
-
-
-def model_of(record: Record) -> RecordedModel | None:
-    """None where nothing is in production."""
-    return RecordedModel(record, record.model_md5) if record.model_md5 else None
+    source = history.committed(pipeline.root, path)
+    if source is None or source.record.model_md5 is None:
+        return None
+    return RecordedModel(source.record.registered_model, source.record.model_md5, source)
 
 
 def candidate_md5(pipeline: Pipeline, target: str) -> str | None:
@@ -74,182 +87,109 @@ def candidate_md5(pipeline: Pipeline, target: str) -> str | None:
     return None
 
 
-# ---- permission ----
-
-
-def why_forbidden() -> str | None:
-    """Why nobody may change production from here; None if one may."""
+def why_fixed(pipeline: Pipeline, execution: Execution) -> str | None:
+    """Why the alias can't be moved from here; None where it can."""
     if os.environ.get("DVC_EXP_NAME") or os.environ.get("DVC_EXP_BASELINE_REV"):
         return f"this is the experiment {os.environ.get('DVC_EXP_NAME', '')}".rstrip()
-    if os.environ.get("GITHUB_EVENT_NAME", "").startswith("pull_request"):
-        return "this is a pull request's job"
-    return None
-
-
-def why_not_automatic(pipeline: Pipeline, execution: Execution) -> str | None:
-    """Why a run here doesn't move the alias by itself; None if it does."""
-    if reason := why_forbidden():
-        return reason
-    name = execution.meta.get("branches", "")
+    name = execution.meta.get("branches")
+    if not name:
+        return "dvc.yaml names no branches that promote, in `meta.wandb.branches`"
     branches = setting(pipeline.root, name)
     if not isinstance(branches, list) or not all(isinstance(one, str) for one in branches):
         raise DvcWandbError(f"params.yaml: {name} is {branches!r}; it must be a list of branches, such as [main].")
-    branch = _branch(pipeline.root)
-    if branch not in branches:
-        here = f"the branch {branch}" if branch else "a checkout without a branch"
-        return f"this is {here}, not {' or '.join(branches) or 'one that promotes'}"
-    return None
+    if git.output_or_none(pipeline.root, "rev-parse", "--git-dir") is None:
+        return "it follows what is committed, and there is no git repository here"
+    branch = git.output_or_none(pipeline.root, "symbolic-ref", "--short", "-q", "HEAD")
+    if branch in branches:
+        return None
+    here = f"the branch {branch}" if branch else "a checkout without a branch"
+    return f"this is {here}, not {' or '.join(branches) or 'one that promotes'}"
 
 
-# ---- the alias ----
+def uncommitted_note(pipeline: Pipeline, execution: Execution) -> str | None:
+    """A sentence on a decision in the workspace that moves nothing; None where there is none. Raises DvcWandbError."""
+    path = str(execution.meta.get("promotes"))
+    file = pipeline.root / path
+    now = production.read(file) if file.is_file() else None
+    if now is None or now.model_md5 is None:
+        return None
+    names = f"{path} names {now.registered_model} {now.model_md5[:8]}"
+    if reason := why_fixed(pipeline, execution):
+        return f"{names}; the alias '{ALIAS}' stays where it is: {reason}"
+    source = history.committed(pipeline.root, path)
+    if source and (source.record.registered_model, source.record.model_md5) == (now.registered_model, now.model_md5):
+        return None
+    return f"{names}; commit it, then `{PROMOTE}` moves the alias '{ALIAS}'"
 
 
-def production_md5(model: RecordedModel) -> str | None:
-    """The md5 of the version that has the alias in the registry; "" for one that DVC doesn't know."""
-    version = registry_state.find_version(model.registered_model)
-    return version.md5 if version else None
-
-
-def move_alias(
-    connection: RegistryConnection, execution: Execution, model: RecordedModel, current: ModelVersion | None
-) -> ModelVersion:
-    """Move the alias from the `current` version to the recorded one. The record's own version gets it first.
-
-    Returns the version that has it then; that is another one if somebody else moved it first. Raises DvcWandbError if
-    the registry lacks the recorded version.
-    """
-    api = public_api()
-    if not api.artifact_exists(model.version):
-        raise DvcWandbError(
-            f"the registry has no version of {model.registered_model} with the bytes that are in production "
-            f"({model.md5}); the alias '{ALIAS}' stays where it is. {BACKFILL_HINT}"
-        )
-    version = api.artifact(model.version)
-    recorded = registry_state.as_model_version(version)
-    earlier_events = registry_state.alias_events(connection, recorded.collection_path) or []
-    _add_alias_to_record(
-        api,
-        f"{registry_state.record_collection(connection, execution)}:{execution.out(execution.meta['promotes']).alias}",
-        renew=ALIAS not in version.aliases,
-    )
-    _add_alias(version)
-    last_id = earlier_events[-1]["id"] if earlier_events else 0
-    later_events = registry_state.alias_events(connection, recorded.collection_path, after=last_id) or []
-    first_move = later_events[0] if later_events else {"before": current and current.version, "after": recorded.version}
-    winner = first_move["after"] if first_move["after"] != recorded.version else first_move["before"]
-    if (first_move["before"], first_move["after"]) == (current and current.version, recorded.version) or winner is None:
-        return recorded
-    winning_version = registry_state.find_version(model.registered_model, winner)
-    if winning_version and later_events[-1]["after"] == recorded.version:
-        _return_alias(api, connection, execution, model.registered_model, winning_version)
-    return winning_version or recorded
-
-
-def _return_alias(
-    api: Any, connection: RegistryConnection, execution: Execution, target: str, winner: ModelVersion
-) -> None:
-    """Give the alias back to the version that got it first, and to its record."""
-    if promoted := registry_state.promoting_record(connection, execution, winner):
-        record_version, _ = promoted
-        record = f"{registry_state.record_collection(connection, execution)}:{record_version}"
-        _add_alias_to_record(api, record, renew=True)
-    _add_alias(api.artifact(f"{target}:{winner.version}"))
-
-
-def _add_alias_to_record(api: Any, name: str, renew: bool) -> None:
-    """Put the alias on a record; with `renew` again, since the log's order of events tells a promotion from a click."""
-    if not api.artifact_exists(name):
-        return
-    record = api.artifact(name)
-    if renew and ALIAS in record.aliases:
-        record.aliases.remove(ALIAS)
-        record.save()
-    _add_alias(record)
-
-
-def _add_alias(version: Any) -> None:
-    if ALIAS not in version.aliases:
-        version.aliases.append(ALIAS)
-        version.save()
-
-
-def may_move_from(
+def check_may_move(
     pipeline: Pipeline,
     execution: Execution,
-    connection: RegistryConnection,
     model: RecordedModel,
-    current: ModelVersion | None,
-    record_changed: bool,
-) -> bool:
-    """Whether the alias may move by itself from the `current` version to the recorded one.
+    holder: ModelVersion,
+    followed: FollowedCommit | None,
+    asked: bool = False,
+) -> None:
+    """Raise AliasBlockedError where `holder` has the alias by a commit that this branch lacks, or by a click.
 
-    It may if no version has it, or the one that the gate compared with or a person replaced. It may not if the gate
-    changed nothing, or if the alias followed this record before: then somebody has moved it since. With
-    `record_changed` the stage has decided again, so the latter doesn't count.
+    A person may ask to move it from a click.
     """
-    if current is None or current.md5 == model.md5:
-        return True
-    by_person = model.record.decided_by == production.PERSON
-    if current.md5 != model.record.replaces:
-        return False
-    if not by_person and candidate_md5(pipeline, model.registered_model) != model.md5:
-        return False
-    return record_changed or not registry_state.was_followed(connection, execution, model.record, model.version)
+    if followed and not history.is_here(pipeline.root, followed.commit):
+        incomplete = history.why_incomplete(pipeline.root)
+        raise AliasBlockedError(
+            f"in the registry {holder} is {ALIAS} of {model.target} by the commit {followed.commit[:10]}, which this "
+            f"branch lacks{f' ({incomplete})' if incomplete else ''}: `git pull` first. If that commit was given up, "
+            f"`{FROM_REGISTRY}` makes git follow the registry.",
+            "git pull",
+        )
+    if not asked and (followed is None or followed.model_md5 != holder.md5):
+        raise AliasBlockedError(
+            f"{execution.meta['promotes']} names {model.md5[:8]}, but in the registry {holder} is {ALIAS} of "
+            f"{model.target}: `{PROMOTE}` makes the registry follow git, `{FROM_REGISTRY}` makes git follow the "
+            "registry.",
+            f"{PROMOTE}, or {FROM_REGISTRY}",
+        )
 
 
-def follow_record(
-    pipeline: Pipeline, execution: Execution, connection: RegistryConnection, record_changed: bool = False
-) -> str | None:
-    """Make the registry agree with the record, if that is allowed. Returns a sentence on the result.
+def follow(
+    pipeline: Pipeline, execution: Execution, connection: RegistryConnection, asked: bool = False
+) -> Followed | None:
+    """Move the alias to where the committed record has it; None where there is nothing to follow.
 
-    `record_changed` says that it changed while the stage ran.
+    Raises AliasBlockedError. `asked` by a person, it overrides a click.
     """
     model = recorded_model(pipeline, execution)
     if model is None:
-        return "nothing is in production" if execution.meta.get("promotes") else None
-    if reason := why_not_automatic(pipeline, execution):
-        return f"the record names {model}; the alias '{ALIAS}' stays where it is: {reason}"
-    current = registry_state.find_version(model.registered_model)
-    if not may_move_from(pipeline, execution, connection, model, current, record_changed):
-        return drift_message(execution, model, current)
-    holder = move_alias(connection, execution, model, current)
-    if holder.md5 != model.md5:
-        return drift_message(execution, model, holder)
-    already = current and current.md5 == model.md5
-    return f"{model} is {ALIAS}{'' if already else ' now'}, in {execution.meta['promotes']} and at {connection.url}"
-
-
-def complete_promotion(
-    pipeline: Pipeline, execution: Execution, connection: RegistryConnection, unfinished: bool = False
-) -> str | None:
-    """Set the alias if no version has it. Returns a sentence if another version than the recorded one has it.
-
-    That may be a person's click, so it stays: `promote` decides. If the run of the stage is `unfinished`, since it
-    stopped or had no registry, this moves the alias as the run would have.
-    """
-    model = recorded_model(pipeline, execution)
-    if model is None or why_not_automatic(pipeline, execution):
         return None
-    current = registry_state.find_version(model.registered_model)
-    if current is None:
-        return follow_record(pipeline, execution, connection)
-    if current.md5 == model.md5:
-        return None
-    if unfinished and may_move_from(pipeline, execution, connection, model, current, record_changed=False):
-        current = move_alias(connection, execution, model, current)
-    if current.md5 == model.md5:
-        return f"{model} is {ALIAS} now: a promotion that had stopped before the registry knew is complete"
-    return drift_message(execution, model, current)
+    holder = registry_state.find_version(model.target)
+    followed = registry_state.followed_commit(connection, execution)
+    already = holder is not None and holder.md5 == model.md5
+    if holder and not already:
+        check_may_move(pipeline, execution, model, holder, followed, asked)
+    version = _put_alias(model)
+    now = FollowedCommit(model.source.commit, model.md5)
+    is_behind = already and followed and not asked and not history.is_here(pipeline.root, followed.commit)
+    if followed != now and not is_behind:
+        registry_state.write_followed_commit(connection, execution, model.source.md5, now)
+    where = f"in {execution.meta['promotes']} and as {version.version} at {connection.url}"
+    if already:
+        return Followed(f"{model} is {ALIAS}, {where}")
+    instead = f"; it was {describe(connection, holder)}" if holder else ""
+    return Followed(f"{model} is {ALIAS} now, {where}{instead}", moved=True)
 
 
-def drift_message(execution: Execution, model: RecordedModel, current: ModelVersion | None) -> str:
-    """The sentence that the two sides differ, with the two ways out."""
-    return (
-        f"{execution.meta['promotes']} names {model.md5[:8]}, but in the registry {current or 'nothing'} is {ALIAS} of "
-        f"{model.registered_model}: `dvc-wandb promote` makes the registry follow git, `dvc-wandb promote --from "
-        "registry` makes git follow the registry"
-    )
+def describe(connection: RegistryConnection, holder: ModelVersion) -> str:
+    """A version, and who moved the alias there and when: so that nobody's decision is undone unseen."""
+    moves = [move for move in registry_state.alias_moves(connection, holder) or [] if move.version == holder.version]
+    return f"{holder}{f', put there by {moves[-1].by} at {moves[-1].at:%Y-%m-%d %H:%M}' if moves else ''}"
 
 
-def _branch(root: Path) -> str | None:
-    return git.output_or_none(root, "symbolic-ref", "--short", "-q", "HEAD") or None
+def _put_alias(model: RecordedModel) -> ModelVersion:
+    api, name = public_api(), f"{model.target}:{content_alias.make(model.md5)}"
+    if not api.artifact_exists(name):
+        raise ModelNotInRegistryError(model)
+    version = api.artifact(name)
+    if ALIAS not in version.aliases:
+        version.aliases.append(ALIAS)
+        version.save()
+    return registry_state.as_model_version(version)

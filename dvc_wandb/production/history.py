@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, time
-from difflib import SequenceMatcher
 from pathlib import Path
 
 from dvc_wandb import production
 from dvc_wandb.errors import DvcWandbError
 from dvc_wandb.production import Record
+from dvc_wandb.production.record import UnreadableRecordError
 from dvc_wandb.production.registry_state import ALIAS, AliasMove
 from dvc_wandb.project import git
 
@@ -25,6 +28,15 @@ class ProductionPeriod:
 
 
 @dataclass(frozen=True)
+class CommittedRecord:
+    """The record as HEAD has it, the md5 of its file, and the last commit that changed it."""
+
+    record: Record
+    md5: str
+    commit: str
+
+
+@dataclass(frozen=True)
 class ModelOrigin:
     """The commit whose lock first had a model, and what its stage read that other stages made: path → md5."""
 
@@ -35,11 +47,27 @@ class ModelOrigin:
 # ---- git ----
 
 
+def committed(root: Path, path: str) -> CommittedRecord | None:
+    """The record as HEAD has it; None where it has none. Raises DvcWandbError where that is no record."""
+    content = git.file_at(root, "HEAD", path)
+    if content is None:
+        return None
+    commit = _git(root, "log", "-1", "--format=%H", "--", path)
+    try:
+        record = production.parse(content.decode(errors="replace"), path)
+    except DvcWandbError:
+        periods = from_git(root, path)
+        back = f"git checkout {str(periods[-1].commit)[:10]} -- {path}" if periods else f"git rm {path}"
+        command = f"{back} && git commit -m 'Restore {path}'"
+        raise UnreadableRecordError(f"{path} at the commit {commit[:10]}", "it is no record", command) from None
+    return CommittedRecord(record, hashlib.md5(content).hexdigest(), commit)
+
+
 def from_git(root: Path, path: str) -> list[ProductionPeriod]:
-    """The models that the record named, oldest first, along the first parents of this branch.
+    """The models that the committed record named, oldest first, along the first parents of this branch.
 
     Commits that changed no more than the record's words are left out, save that a reason may come later than the
-    model; what lies in the workspace comes last.
+    model.
     """
     periods: list[ProductionPeriod] = []
     log = _git(root, "log", "--reverse", "--first-parent", "--format=%H%x1f%cI%x1f%an", "--", path)
@@ -47,6 +75,12 @@ def from_git(root: Path, path: str) -> list[ProductionPeriod]:
         commit, at, by = line.split("\x1f")
         if record := _record_at(root, path, commit):
             _append(periods, ProductionPeriod(record, commit, datetime.fromisoformat(at), by))
+    return periods
+
+
+def with_workspace(root: Path, path: str) -> list[ProductionPeriod]:
+    """The models that the record named, and last the one that it names in the workspace."""
+    periods = from_git(root, path)
     if (root / path).exists():
         now = datetime.now().astimezone()
         user = git.output_or_none(root, "config", "user.name") or ""
@@ -76,9 +110,9 @@ def why_incomplete(root: Path) -> str | None:
 
 def _record_at(root: Path, path: str, commit: str) -> Record | None:
     """The record at a commit; None where none can be read, as with the marks of a merge conflict in it."""
-    text = git.output_or_none(root, "show", f"{commit}:./{path}")
+    content = git.file_at(root, commit, path)
     try:
-        return production.parse(text, path) if text else None
+        return production.parse(content.decode(errors="replace"), path) if content else None
     except DvcWandbError:
         return None
 
@@ -125,43 +159,12 @@ def last_record_of(periods: list[ProductionPeriod], md5: str) -> Record | None:
     return next((one.record for one in reversed(periods) if one.record.model_md5 == md5), None)
 
 
-def superseded(root: Path, path: str, record: Record) -> list[Record]:
-    """The records that `record` supersedes by git's history: none of another branch, none that isn't in git.
-
-    A gate chooses over the record that it compared with, and so over those that this one had been chosen over. A person
-    chooses over all there were before, and so does who takes an earlier record back.
-    """
-    chain, records = [record], _committed_records(root, path, "HEAD")
-    while True:
-        decision_commit = next((commit for commit, one in records if one == record), None)
-        if decision_commit:
-            records = [
-                (commit, one)
-                for commit, one in _committed_records(root, path, decision_commit)
-                if commit != decision_commit
-            ]
-        if record.decided_by == production.PERSON or any(one == record for _, one in records):
-            return chain + [one for _, one in records]
-        earlier = next((one for _, one in records if one.model_md5 == record.replaces), None)
-        if earlier is None or record.replaces is None:
-            return chain
-        record = earlier
-        chain.append(record)
-
-
-def is_later(root: Path, path: str, later: Record | None, earlier: Record) -> bool:
-    """Whether git has `later` after `earlier`."""
-    records = [record for _, record in _committed_records(root, path, "HEAD")]
-    return later in records and earlier in records[records.index(later) :]
-
-
-def _committed_records(root: Path, path: str, tip: str) -> list[tuple[str, Record]]:
-    """The record as each commit that leads to `tip` left it, newest first; a merge makes no record of its own."""
-    if git.output_or_none(root, "rev-parse", "--verify", "--quiet", tip) is None:  # no git, or nothing committed yet
-        return []
-    log = _git(root, "log", "--full-history", "--no-merges", "--topo-order", "--format=%H", tip, "--", path)
-    records = ((commit, _record_at(root, path, commit)) for commit in log.split())
-    return [(commit, record) for commit, record in records if record]
+def is_here(root: Path, commit: str) -> bool:
+    """Whether a commit is part of this branch, or was, before this clone wrote its history anew."""
+    if not re.fullmatch(r"[0-9a-f]{40,64}", commit):
+        return False
+    newer = git.output_or_none(root, "rev-list", "--max-count=1", commit, "--not", "HEAD")
+    return newer == "" or (newer is not None and not git.output_or_none(root, "branch", "-r", "--contains", commit))
 
 
 def origin_of(root: Path, md5: str) -> ModelOrigin | None:
@@ -187,31 +190,36 @@ def _git(root: Path, *arguments: str) -> str:
 
 
 def differences(periods: list[ProductionPeriod], moves: list[AliasMove]) -> list[str]:
-    """Where the two sides tell different stories, a sentence each. A registry may be younger than git's history."""
-    recorded = [one for one in periods if one.record.model_md5]
+    """The moves of the alias of which git knows nothing, a sentence each.
+
+    Decisions that the registry never followed are no difference: it may be younger, or follow several at once.
+    """
     distinct_moves: list[AliasMove] = []
     for move in moves:
         if move.md5 is not None and (not distinct_moves or distinct_moves[-1].md5 != move.md5):
             distinct_moves.append(move)
-    git_md5s, registry_md5s = [one.record.model_md5 for one in recorded], [move.md5 for move in distinct_moves]
-    if not registry_md5s or git_md5s[-len(registry_md5s) :] == registry_md5s:
-        return []
-    sentences = []
-    for kind, start, end, first, last in SequenceMatcher(None, git_md5s, registry_md5s, autojunk=False).get_opcodes():
-        if kind in ("delete", "replace") and (first or start):  # what git had before the registry began is no fault
-            sentences += [
-                f"git has {str(one.record.model_md5)[:8]} in production since {_since(one)}, the registry never had it "
-                "at that place"
-                for one in recorded[start:end]
-            ]
-        if kind in ("insert", "replace"):
-            sentences += [
-                f"in the registry {move.by} put {ALIAS} on {(move.md5 or '')[:8] or 'a model that DVC does not know'} "
-                f"({move.version}) at {move.at:%Y-%m-%d %H:%M}, of which git knows nothing"
-                for move in distinct_moves[first:last]
-            ]
-    return sentences
+    git_md5s = [one.record.model_md5 for one in periods if one.record.model_md5]
+    unknown = _not_in_order(git_md5s, [move.md5 for move in distinct_moves])
+    return [
+        f"in the registry {move.by} put {ALIAS} on {(move.md5 or '')[:8] or 'a model that DVC does not know'} "
+        f"({move.version}) at {move.at:%Y-%m-%d %H:%M}, of which git knows nothing"
+        for move in (distinct_moves[at] for at in unknown)
+    ]
 
 
-def _since(period: ProductionPeriod) -> str:
-    return f"the commit {period.commit[:10]}" if period.commit else "now, not committed yet"
+def _not_in_order(first: Sequence[str | None], second: Sequence[str | None]) -> list[int]:
+    """The places in `second` that are not in the longest common subsequence of the two."""
+    common = [[0] * (len(second) + 1) for _ in range(len(first) + 1)]  # its length from two places on
+    for i in reversed(range(len(first))):
+        for j in reversed(range(len(second))):
+            skipping = max(common[i + 1][j], common[i][j + 1])
+            common[i][j] = common[i + 1][j + 1] + 1 if first[i] == second[j] else skipping
+    i, places = 0, []
+    for j, item in enumerate(second):
+        while i < len(first) and first[i] != item and common[i + 1][j] == common[i][j]:
+            i += 1
+        if i < len(first) and first[i] == item:
+            i += 1
+        else:
+            places.append(j)
+    return places

@@ -54,6 +54,13 @@ class PromotingStage:
     def record(self) -> Record | None:
         return production.read(self.record_file) if self.record_file.exists() else None
 
+    def required_record(self) -> Record:
+        """The record as it is; raises DvcWandbError where there is none yet."""
+        record = self.record()
+        if record is None:
+            raise DvcWandbError(f"there is no {self.record_path} yet; `dvc repro {self.name}` makes it.")
+        return record
+
     def execution(self, pipeline: Pipeline) -> Execution:
         """What dvc.lock has of the stage; raises DvcWandbError where it never ran."""
         found = next((one for one in pipeline.locked() if one.stage == self.name), None)

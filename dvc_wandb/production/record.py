@@ -5,8 +5,8 @@ The stage that promotes writes it, and so do people's commands; git's history of
 
 from __future__ import annotations
 
-import hashlib
 import json
+import os
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,27 @@ from dvc_wandb.errors import DvcWandbError
 GATE, PERSON = "gate", "person"
 
 
+class UnreadableRecordError(DvcWandbError):
+    """A file is not what it should be; `command` restores it."""
+
+    def __init__(self, name: str, why: str, command: str) -> None:
+        super().__init__(f"{name} can't be used ({why}). `{command}` restores it.")
+        self.command = command
+
+
+@dataclass(frozen=True)
+class Exclusion:
+    """A model that a person decided against, and how: "was rolled back to 4788251c (customers complained)"."""
+
+    model_md5: str
+    how: str
+
+
 @dataclass(frozen=True)
 class Record:
     """A registered model and the model that is in production, by the md5 of its bytes; None where nothing is.
 
-    `replaces` is what was in production before. Of the models in `only_by_person` a person took each out of
-    production, or chose another over it: no gate promotes them again.
+    `replaces` is what was in production before. No gate promotes the models in `only_by_person` again.
     """
 
     registered_model: str
@@ -31,7 +46,7 @@ class Record:
     decided_by: str | None = None
     reason: str | None = None
     replaces: str | None = None
-    only_by_person: tuple[str, ...] = ()
+    only_by_person: tuple[Exclusion, ...] = ()
 
     def by_gate(self, model_md5: str, eval_md5: str, metrics: dict[str, float], reason: str) -> Record:
         """The record once a gate has put another model in production."""
@@ -39,12 +54,21 @@ class Record:
             self.registered_model, model_md5, eval_md5, metrics, GATE, reason, self.model_md5, self.only_by_person
         )
 
-    def by_person(self, model_md5: str, reason: str, last_record: Record | None, candidate: str | None) -> Record:
-        """The record once a person has.
+    def by_person(
+        self, model_md5: str, reason: str, last_record: Record | None, candidate: str | None, rollback: bool = False
+    ) -> Record:
+        """The record after a person's decision.
 
         `last_record` is the last record of that model, `candidate` the model that the pipeline made last.
         """
-        excluded = dict.fromkeys([*self.only_by_person, self.model_md5, candidate])
+        new = f"{model_md5[:8]} ({reason})"
+        excluded = {one.model_md5: one for one in self.only_by_person}
+        if candidate:
+            excluded[candidate] = Exclusion(candidate, f"was passed over by a person for {new}")
+        if self.model_md5:
+            how = f"was rolled back by a person to {new}" if rollback else f"was replaced by a person with {new}"
+            excluded[self.model_md5] = Exclusion(self.model_md5, how)
+        excluded.pop(model_md5, None)
         return Record(
             self.registered_model,
             model_md5,
@@ -53,8 +77,12 @@ class Record:
             PERSON,
             reason,
             self.model_md5,
-            tuple(md5 for md5 in excluded if md5 and md5 != model_md5),
+            tuple(excluded.values()),
         )
+
+    def exclusion(self, model_md5: str) -> Exclusion | None:
+        """A person's decision against a model; None if the gate may promote it."""
+        return next((one for one in self.only_by_person if one.model_md5 == model_md5), None)
 
     def with_metrics(self, eval_md5: str, metrics: dict[str, float]) -> Record:
         return replace(self, eval_md5=eval_md5, metrics=metrics)
@@ -62,53 +90,47 @@ class Record:
 
 def read(path: Path) -> Record:
     """Raises DvcWandbError where `path` is no record."""
-    return parse(path.read_text(), path.name)
+    return parse(path.read_text(), os.path.relpath(path))
 
 
 def parse(text: str, name: str) -> Record:
     facts = parse_facts(text, name, "registered_model", "model_md5")
     fields = {key: value for key, value in facts.items() if key in Record.__dataclass_fields__}
-    only_by_person = fields.get("only_by_person") or []
-    if not isinstance(only_by_person, list) or not isinstance(fields.get("metrics", {}), dict):
-        raise DvcWandbError(
-            f"{name} can't be used (metrics must be a mapping, only_by_person a list). `git checkout` restores it."
-        )
-    return Record(**{**fields, "only_by_person": tuple(only_by_person)})
+    try:
+        only_by_person = tuple(Exclusion(**one) for one in fields.get("only_by_person") or ())
+    except TypeError:
+        only_by_person = None
+    if only_by_person is None or not isinstance(fields.get("metrics", {}), dict):
+        raise _unusable(name, "metrics must be a mapping, only_by_person a list of model_md5 and how")
+    return Record(**{**fields, "only_by_person": only_by_person})
 
 
 def write(path: Path, record: Record) -> None:
     write_facts(path, asdict(record))
 
 
-def md5_of(record: Record) -> str:
-    """The md5 of the file that `write` makes."""
-    return hashlib.md5(_text(asdict(record)).encode()).hexdigest()
-
-
 def read_facts(path: Path, *keys: str) -> dict[str, Any]:
     """A JSON file that holds `keys`; raises DvcWandbError where it doesn't."""
-    return parse_facts(path.read_text(), path.name, *keys)
+    return parse_facts(path.read_text(), os.path.relpath(path), *keys)
 
 
 def write_facts(path: Path, facts: dict[str, Any]) -> None:
     """Whole or not at all: a kill leaves no half of a file."""
     temporary = path.with_name(f".{path.name}.new")
-    temporary.write_text(_text(facts))
+    temporary.write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
     temporary.replace(path)
-
-
-def _text(facts: dict[str, Any]) -> str:
-    return json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
 
 
 def parse_facts(text: str, name: str, *keys: str) -> dict[str, Any]:
     try:
         facts = json.loads(text)
     except ValueError as error:
-        facts, reason = None, f"it is not JSON: {error}"
-    else:
-        missing = [key for key in keys if not isinstance(facts, dict) or key not in facts]
-        reason = f"it has no {', '.join(missing)}" if missing else ""
-    if facts is None or reason:
-        raise DvcWandbError(f"{name} can't be used ({reason or 'it is empty'}). `git checkout` restores it.")
+        raise _unusable(name, f"it is not JSON: {error}") from None
+    missing = [key for key in keys if not isinstance(facts, dict) or key not in facts]
+    if missing:
+        raise _unusable(name, f"it has no {', '.join(missing)}")
     return facts
+
+
+def _unusable(name: str, why: str) -> UnreadableRecordError:
+    return UnreadableRecordError(name, why, f"git checkout HEAD -- {name}")

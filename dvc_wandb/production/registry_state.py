@@ -1,24 +1,24 @@
-"""What the registry knows of production: the version that has the alias, how it came there, and by which record.
+"""What the registry knows of production: the version that has the alias, its moves, and the commit that it follows.
 
-The embedded registry keeps a log of each move. W&B's own servers have none to read; there the alias alone is asked.
+The version of the record that is in force has the alias too, and names the commit in its metadata: a click leaves both
+as they are. The embedded registry also keeps a log of each move; W&B's own servers have none to read.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from dvc_wandb import content_alias, production
+from dvc_wandb import content_alias
 from dvc_wandb.client.connection import RESPONSE_TIMEOUT, RegistryConnection, public_api
 from dvc_wandb.client.http_client import RegistryClient
 from dvc_wandb.errors import RegistryHTTPError
-from dvc_wandb.production import Record
 from dvc_wandb.project.lock import Execution
 
 ALIAS = "production"
+FOLLOWED = "production"  # in the metadata of the record's version
 RETRY_STATUSES = (408, 429)  # of HTTP's answers
 
 
@@ -85,8 +85,8 @@ def alias_moves(connection: RegistryConnection, version: ModelVersion) -> list[A
     ]
 
 
-def alias_events(connection: RegistryConnection, collection: str, after: int = 0) -> list[dict[str, Any]] | None:
-    """What the log has of the alias in `collection` (ENTITY/PROJECT/NAME) since the event `after`, oldest first.
+def alias_events(connection: RegistryConnection, collection: str) -> list[dict[str, Any]] | None:
+    """What the log has of the alias in `collection` (ENTITY/PROJECT/NAME), oldest first.
 
     None where the registry keeps no log. Raises RegistryUnavailableError where it can't be asked just now.
     """
@@ -95,7 +95,7 @@ def alias_events(connection: RegistryConnection, collection: str, after: int = 0
     path = "/".join(quote(part, safe="") for part in collection.split("/", 2))
     while True:
         try:
-            page = client.get(f"/activity/{path}?after={events[-1]['id'] if events else after}", RESPONSE_TIMEOUT)
+            page = client.get(f"/activity/{path}?after={events[-1]['id'] if events else 0}", RESPONSE_TIMEOUT)
         except RegistryHTTPError as error:
             if error.status in RETRY_STATUSES or error.status >= 500:  # it has a log, and can't be asked just now
                 raise
@@ -113,49 +113,36 @@ def _md5_by_version(version: ModelVersion) -> dict[str, str]:
     return {artifact.version: content_alias.find_md5(artifact.aliases) for artifact in artifacts}
 
 
-# ---- the record ----
+# ---- the commit that the registry follows ----
 
 
-def record_collection(connection: RegistryConnection, execution: Execution) -> str:
+@dataclass(frozen=True)
+class FollowedCommit:
+    """The commit of the record by which a model became production."""
+
+    commit: str
+    model_md5: str
+
+
+def followed_commit(connection: RegistryConnection, execution: Execution) -> FollowedCommit | None:
+    """What the version of the record with the alias says; None where no record was followed yet."""
+    api, name = public_api(), f"{_record_collection(connection, execution)}:{ALIAS}"
+    facts = api.artifact(name).metadata.get(FOLLOWED) if api.artifact_exists(name) else None
+    return FollowedCommit(str(facts.get("commit")), str(facts.get("model_md5"))) if isinstance(facts, dict) else None
+
+
+def write_followed_commit(
+    connection: RegistryConnection, execution: Execution, record_md5: str, followed: FollowedCommit
+) -> None:
+    """Put the alias and the commit on the version of the record, where the registry has it."""
+    api, name = public_api(), f"{_record_collection(connection, execution)}:{content_alias.make(record_md5)}"
+    if api.artifact_exists(name):
+        record = api.artifact(name)
+        record.aliases = list(dict.fromkeys([*record.aliases, ALIAS]))
+        record.metadata = {**record.metadata, FOLLOWED: asdict(followed)}
+        record.save()
+
+
+def _record_collection(connection: RegistryConnection, execution: Execution) -> str:
     """Where the registry keeps the versions of the record that `execution` writes."""
     return f"{connection.path}/{execution.out(str(execution.meta['promotes'])).artifact}"
-
-
-def promoting_record(
-    connection: RegistryConnection, execution: Execution, model: ModelVersion
-) -> tuple[str, Record] | None:
-    """The record by which `model` became production, after that record's version; None where somebody clicked.
-
-    Each promotion puts the alias on its record before it puts it on the model. A record that was in force before the
-    alias moved last doesn't count: somebody may have clicked the model away, and back.
-    """
-    collection = record_collection(connection, execution)
-    moves = alias_events(connection, model.collection_path)
-    last = max((at for at, move in enumerate(moves or []) if move["after"] == model.version), default=0)
-    record_moves = alias_events(connection, collection, after=moves[last - 1]["id"] if moves and last else 0)
-    candidates = [move["after"] for move in reversed(record_moves or []) if move["after"]]
-    for version in [ALIAS] if moves is None else dict.fromkeys(candidates):
-        record = _download_record(f"{collection}:{version}", Path(str(execution.meta["promotes"])).name)
-        if record and record.model_md5 == model.md5:
-            return version, record
-    return None
-
-
-def was_followed(connection: RegistryConnection, execution: Execution, record: Record, model: str) -> bool:
-    """Whether the alias already followed this very `record` to its version `model`, wherever it is now."""
-    api, collection = public_api(), record_collection(connection, execution)
-    name = f"{collection}:{content_alias.make(production.md5_of(record))}"
-    if not (api.artifact_exists(name) and api.artifact_exists(model)):
-        return False
-    record_version, model_version = api.artifact(name).version, as_model_version(api.artifact(model))
-    record_moves = alias_events(connection, collection) or []
-    followed_at = next((move["id"] for move in record_moves if move["after"] == record_version), None)
-    later_moves = alias_events(connection, model_version.collection_path, after=followed_at) if followed_at else None
-    return any(move["after"] == model_version.version for move in later_moves or [])
-
-
-def _download_record(name: str, file: str) -> Record | None:
-    api = public_api()
-    if not api.artifact_exists(name):
-        return None
-    return production.read(Path(api.artifact(name).get_entry(file).download()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 from dvc_wandb.errors import ProjectError
 
@@ -26,8 +27,17 @@ def output(folder: Path, *arguments: str, failure: str) -> str:
     return process.stdout.rstrip("\n")
 
 
-def _run(folder: Path, arguments: tuple[str, ...], stdin: str = "") -> subprocess.CompletedProcess[str] | None:
+def file_at(folder: Path, commit: str, path: str) -> bytes | None:
+    """The bytes of the file `path` in `folder` at a commit; None where it has none."""
+    process = _run(folder, ("show", f"{commit}:./{path}"), text=False)
+    return None if process is None or process.returncode else process.stdout
+
+
+def _run(
+    folder: Path, arguments: tuple[str, ...], stdin: str = "", text: bool = True
+) -> subprocess.CompletedProcess[Any] | None:
+    given = stdin if text else stdin.encode()
     try:
-        return subprocess.run(["git", *arguments], cwd=folder, input=stdin, capture_output=True, text=True, check=False)
+        return subprocess.run(["git", *arguments], cwd=folder, input=given, capture_output=True, text=text, check=False)
     except FileNotFoundError:
         return None

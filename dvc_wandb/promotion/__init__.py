@@ -1,5 +1,5 @@
-"""Changes of what is in production: first git's record, through the stage that writes it, then the registry's alias.
+"""Decisions on what is in production: written to git's record, through the stage that keeps it.
 
-decisions.py carries out what the gate or a person decides, choices.py says what a person's words mean, agreement.py
-makes the registry agree with the record, stage_run.py runs the stage, dry_run.py says what would happen.
+decisions.py carries out what the gate or a person decides, choices.py says what a person's words mean, stage_run.py
+runs the stage, dry_run.py says what would happen. The registry's alias follows what is committed then.
 """

@@ -4,35 +4,30 @@ from __future__ import annotations
 
 from typing import Any
 
-from dvc_wandb import content_alias
 from dvc_wandb.client.connection import RegistryConnection, public_api
 from dvc_wandb.errors import DvcWandbError, RegistryUnavailableError, error_reason
 from dvc_wandb.production import Record, alias, history, registry_state
 from dvc_wandb.production.promoting_stage import PromotingStage
 from dvc_wandb.production.registry_state import ALIAS, ModelVersion
 from dvc_wandb.project.pipeline import Pipeline
-from dvc_wandb.promotion import agreement
-from dvc_wandb.promotion.agreement import TAKE_OVER_HINT
+from dvc_wandb.sync import fetch
 
 
 def version(stage: PromotingStage, name: str, reason: str) -> Record:
     """The record once a person has put `name`, a version or an alias of the registered model, in production."""
-    before = agreement.required_record(stage)
+    before = stage.required_record()
     _connect(stage)
-    _check_nobody_promoted(stage, before)
     return _choose(stage, _find_version(before.registered_model, name), reason)
 
 
 def from_registry(stage: PromotingStage, reason: str | None) -> Record:
     """The record once git follows the registry: whoever moved the alias there has decided."""
-    before, connection = agreement.required_record(stage), _connect(stage)
+    before, connection = stage.required_record(), _connect(stage)
     current = registry_state.find_version(before.registered_model)
     if current is None:
         raise DvcWandbError(
             f"no version of {before.registered_model} is {ALIAS} in the registry; there is none to follow."
         )
-    if record := agreement.promoting_record(stage, current):  # another clone's decision
-        return _choose(stage, current, reason or f"taken over from the registry: {record.reason}")
     moves = registry_state.alias_moves(connection, current) or []
     by = f" by {moves[-1].by}" if moves else ""
     return _choose(stage, current, reason or f"moved in the registry{by}")
@@ -40,8 +35,8 @@ def from_registry(stage: PromotingStage, reason: str | None) -> Record:
 
 def rollback(stage: PromotingStage, reason: str | None) -> Record:
     """The record once the model before is in production again."""
-    record = agreement.required_record(stage)
-    earlier = history.rollback_target(history.from_git(stage.root, stage.record_path), record)
+    record, pipeline = stage.required_record(), Pipeline(stage.root)
+    earlier = history.rollback_target(history.with_workspace(stage.root, stage.record_path), record)
     if earlier is None or earlier.model_md5 is None:
         if incomplete := history.why_incomplete(stage.root):
             raise DvcWandbError(f"the model before is not known: {incomplete}.")
@@ -49,17 +44,19 @@ def rollback(stage: PromotingStage, reason: str | None) -> Record:
             f"git's history of {stage.record_path} has no model before this one to go back to. `dvc-wandb promote "
             '--version v3 --reason "…"` puts any other in production.'
         )
-    _check_in_registry(stage, earlier)
-    _check_nobody_promoted(stage, record)
-    candidate = alias.candidate_md5(Pipeline(stage.root), record.registered_model)
+    fetch.find_model(pipeline, record.registered_model, earlier.model_md5, stage.connect)
     return record.by_person(
-        earlier.model_md5, reason or f"rolled back from {str(record.model_md5)[:8]}", earlier, candidate
+        earlier.model_md5,
+        reason or f"rolled back from {str(record.model_md5)[:8]}",
+        earlier,
+        alias.candidate_md5(pipeline, record.registered_model),
+        rollback=True,
     )
 
 
 def _choose(stage: PromotingStage, chosen: ModelVersion, reason: str) -> Record:
     """The record once a person has chosen a version; as it is where that is in production already."""
-    before = agreement.required_record(stage)
+    before = stage.required_record()
     if not chosen.md5:
         raise DvcWandbError(
             f"{chosen.version} was not made by this pipeline: DVC has no md5 of it, so git can't name it."
@@ -67,7 +64,7 @@ def _choose(stage: PromotingStage, chosen: ModelVersion, reason: str) -> Record:
     if chosen.md5 == before.model_md5:
         return before
     candidate = alias.candidate_md5(Pipeline(stage.root), before.registered_model)
-    last_record = history.last_record_of(history.from_git(stage.root, stage.record_path), chosen.md5)
+    last_record = history.last_record_of(history.with_workspace(stage.root, stage.record_path), chosen.md5)
     return before.by_person(chosen.md5, reason, last_record, candidate)
 
 
@@ -80,29 +77,6 @@ def _connect(stage: PromotingStage) -> RegistryConnection:
             f"{error_reason(error)}, and only the registry knows which model that is. Nothing was changed; run this "
             "again when it is back."
         ) from None
-
-
-def _check_nobody_promoted(stage: PromotingStage, record: Record) -> None:
-    """Raises DvcWandbError where another clone has promoted since: who decides here doesn't know of it."""
-    current = agreement.current_version(stage)
-    if current is None or current.md5 == record.model_md5 or not agreement.promoting_record(stage, current):
-        return
-    if not agreement.was_chosen_over(stage, record, current):
-        raise DvcWandbError(f"{agreement.describe_conflict(stage, current)} Nothing was changed; {TAKE_OVER_HINT}")
-
-
-def _check_in_registry(stage: PromotingStage, record: Record) -> None:
-    """Raises DvcWandbError where the registry lacks the model; one that is away learns of it later."""
-    try:
-        stage.connect()
-    except RegistryUnavailableError:
-        return
-    model = alias.model_of(record)
-    if model and registry_state.find_version(model.registered_model, content_alias.make(model.md5)) is None:
-        raise DvcWandbError(
-            f"the registry has no version of {model.registered_model} with the bytes of {model.md5}, so nothing was "
-            f"changed. {alias.BACKFILL_HINT}"
-        )
 
 
 def _find_version(target: str, name: str) -> ModelVersion:

@@ -1,67 +1,45 @@
 """Carries out a decision on what is in production: of the gate, or of a person.
 
-Whatever is decided is written to the record, and the stage is run on it: so dvc.lock agrees, and `dvc repro` has
-nothing left to do. The alias moves only from a version that the command knew of; else it is decided again.
+It is written to the record, and the stage is run on it: so dvc.lock agrees, and `dvc repro` has nothing left to do. The
+alias follows it once it is committed.
 """
 
 from __future__ import annotations
 
-from dvc_wandb import production
-from dvc_wandb.errors import DvcWandbError
-from dvc_wandb.production import Record
-from dvc_wandb.production.promoting_stage import PromotingStage
-from dvc_wandb.production.registry_state import ALIAS, ModelVersion
-from dvc_wandb.promotion import agreement
-from dvc_wandb.promotion.agreement import TAKE_OVER_HINT
-from dvc_wandb.promotion.stage_run import decision, repro
+import sys
+from collections.abc import Callable
+from typing import TypeVar
 
-MAX_ATTEMPTS = 3  # times that the gate runs because somebody else promoted meanwhile
+from dvc_wandb import production
+from dvc_wandb.errors import DvcWandbError, RegistryUnavailableError, error_reason
+from dvc_wandb.production import Record, alias
+from dvc_wandb.production.promoting_stage import PromotingStage
+from dvc_wandb.project.pipeline import Pipeline
+from dvc_wandb.promotion.stage_run import decision, repro
+from dvc_wandb.sync import mirror, production_model
+from dvc_wandb.sync.mirrored_project import MirroredProject
+
+T = TypeVar("T")
 
 
 def by_gate(stage: PromotingStage) -> None:
-    """Let the stage decide, then make the registry agree; again where another clone promoted meanwhile."""
-    before, clicked = stage.record(), agreement.clicked_version(stage)
-    for _ in range(MAX_ATTEMPTS):
-        repro(stage)
-        print(decision(stage))
-        other_record = agreement.update_registry(stage, lambda: _apply_or_take_over(stage, before, clicked))
-        if other_record is None:
-            return
-        production.write(stage.record_file, other_record)
-    raise DvcWandbError(
-        f"production moves in the registry again and again; it was left alone after {MAX_ATTEMPTS} tries."
-    )
+    """Let the stage decide, and the registry follow what is committed."""
+    from wandb.errors import Error
 
-
-def _apply_or_take_over(stage: PromotingStage, before: Record | None, clicked: ModelVersion | None) -> Record | None:
-    """Make the registry agree: None. Or the record of who promoted meanwhile, to decide on it again."""
-    other = agreement.apply_record(
-        stage, lambda current: current == clicked or agreement.was_chosen_over(stage, stage.record(), current)
-    )
-    if other is None:
-        return None
-    other_record = agreement.take_over(stage, before, stage.record(), other)
-    print(deciding_again_message(other), flush=True)
-    return other_record
-
-
-def deciding_again_message(other: ModelVersion) -> str:
-    """The sentence on another clone's promotion, with which the gate's decision was not compared."""
-    return (
-        f"Another promotion was faster: {other} is {ALIAS} in the registry, which this one was not compared with. "
-        "Deciding again."
-    )
+    repro(stage)
+    print(decision(stage))
+    try:
+        stage.query_registry(lambda: _follow_git(stage))
+    except (RegistryUnavailableError, Error) as error:
+        raise DvcWandbError(
+            f"{stage.record_path} has the decision; the registry was not told: {error_reason(error)}. "
+            f"`{alias.PROMOTE}` tells it when it is back."
+        ) from None
 
 
 def by_person(stage: PromotingStage, record: Record) -> None:
-    """Write a person's decision, have the stage take it up, and make the registry agree.
-
-    Where somebody else decided meanwhile, neither knew of the other: the first stands, and this one is taken back.
-    """
-    before, expected = agreement.required_record(stage), agreement.current_version(stage)
-    if expected and expected.md5 != record.model_md5:
-        replaced = agreement.require_registry(stage, lambda: agreement.describe(stage, expected))
-        print(f"{str(record.model_md5)[:8]} is to replace {replaced}.")
+    """Write a person's decision, and have the stage take it up."""
+    before = stage.required_record()
     production.write(stage.record_file, record)
     try:
         repro(stage, single_item=True)
@@ -69,16 +47,25 @@ def by_person(stage: PromotingStage, record: Record) -> None:
         production.write(stage.record_file, before)
         raise
     print(decision(stage))
+    pipeline = Pipeline(stage.root)
+    note = alias.uncommitted_note(pipeline, stage.execution(pipeline))
+    print(note or f"git has that in {stage.record_path} already; `{alias.PROMOTE}` makes the registry follow it")
 
-    def may_move_from(current: ModelVersion) -> bool:
-        if expected:
-            return current == expected
-        return agreement.was_chosen_over(stage, record, current)  # by git's history: nobody knew of it at first
 
-    conflict = agreement.update_registry(
-        stage, lambda: agreement.describe_conflict(stage, agreement.apply_record(stage, may_move_from))
-    )
-    if conflict:
-        production.write(stage.record_file, before)
-        repro(stage, single_item=True, silent=True)  # it says what it has said before
-        raise DvcWandbError(f"{conflict} Your decision was taken back; {TAKE_OVER_HINT}")
+def require_registry(stage: PromotingStage, work: Callable[[], T]) -> T:
+    """What `work` finds out in the registry before anything is changed; raises DvcWandbError where that is away."""
+    try:
+        return stage.query_registry(work)
+    except RegistryUnavailableError as error:
+        raise DvcWandbError(f"{error_reason(error)}. Nothing was changed; run this again when it is back.") from None
+
+
+def _follow_git(stage: PromotingStage) -> None:
+    pipeline, connection = Pipeline(stage.root), stage.connect()
+    execution = stage.execution(pipeline)
+    for one in mirror.mirror_executions(pipeline, connection, MirroredProject(connection), pipeline.locked()):
+        print(f"dvc-wandb: {one.name} was not mirrored: {one.why}.", file=sys.stderr)
+    followed = production_model.follow(pipeline, connection, execution, asked=True)
+    for sentence in (followed and followed.sentence, alias.uncommitted_note(pipeline, execution)):
+        if sentence:
+            print(sentence)

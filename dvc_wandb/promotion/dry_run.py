@@ -9,14 +9,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from dvc_wandb import production, temporary_folders
+from dvc_wandb import temporary_folders
 from dvc_wandb.errors import DvcWandbError, RegistryUnavailableError, error_reason, first_line
 from dvc_wandb.production import Record, alias, registry_state
 from dvc_wandb.production.promoting_stage import PromotingStage
-from dvc_wandb.production.registry_state import ALIAS, ModelVersion
+from dvc_wandb.production.registry_state import ALIAS
 from dvc_wandb.project import git
 from dvc_wandb.project.pipeline import Pipeline
-from dvc_wandb.promotion import agreement, decisions
 from dvc_wandb.promotion.stage_run import decision
 from dvc_wandb.sync import fetch
 
@@ -28,28 +27,11 @@ def try_gate(stage: PromotingStage) -> Iterator[str]:
         stages = ", ".join(outdated)
         yield f"would run first: {stages}; what they make is not known yet, and so neither is the decision."
         return
-    before, clicked = stage.record(), agreement.clicked_version(stage)
     copy = PromotingStage(temporary_folders.folder(), stage.name, stage.record_path, stage.environment)
     _copy(stage, copy.root)
-    for _ in range(decisions.MAX_ATTEMPTS):
-        _provide_models(stage, copy)
-        yield _run_in_copy(copy)
-        after = copy.record()
-        other = _other_promotion(stage, after, clicked)
-        if other is None:
-            break
-        other_record = agreement.take_over(stage, before, after, other)
-        yield decisions.deciding_again_message(other)
-        production.write(copy.record_file, other_record)
-    yield from try_record(stage, after)
-
-
-def _other_promotion(stage: PromotingStage, after: Record | None, clicked: ModelVersion | None) -> ModelVersion | None:
-    """The version in production in the registry with which the gate would not have compared."""
-    current = agreement.current_version(stage)
-    if current is None or after is None or current.md5 == after.model_md5:
-        return None
-    return None if current == clicked or agreement.was_chosen_over(stage, after, current) else current
+    _provide_models(stage, copy)
+    yield _run_in_copy(copy)
+    yield from try_record(stage, copy.record())
 
 
 def try_record(stage: PromotingStage, after: Record | None) -> Iterator[str]:
@@ -63,19 +45,35 @@ def try_record(stage: PromotingStage, after: Record | None) -> Iterator[str]:
         yield f"{stage.record_path} would name {_short(new)} still, instead of {replaced}: {after.reason}."
     else:
         yield f"{stage.record_path} would name {_short(new)} instead of {_short(old)}."
-    model = alias.model_of(after) if after else None
-    if model is None:
-        return
     try:
-        stage.connect()
+        yield from _try_alias(stage, new)
     except RegistryUnavailableError as error:
         yield f"the registry was not asked: {error_reason(error)}."
+
+
+def _try_alias(stage: PromotingStage, new: str | None) -> Iterator[str]:
+    """What would become of the alias once the record names `new`."""
+    pipeline = Pipeline(stage.root)
+    execution = pipeline.workspace_execution(stage.name)
+    if reason := alias.why_fixed(pipeline, execution):
+        yield f"'{ALIAS}' would stay where it is in the registry: {reason}."
         return
-    current = registry_state.find_version(model.registered_model)
-    if current and current.md5 == model.md5:
-        yield f"{current} is {ALIAS} in the registry, and would stay it."
-    else:
-        yield f"{ALIAS} would move from {current or 'nothing'} to {_short(model.md5)} in the registry."
+    model = alias.recorded_model(pipeline, execution)
+    connection = stage.connect()
+    holder = registry_state.find_version(model.target) if model else None
+    if new != (model and model.md5):
+        yield f"'{ALIAS}' would stay on {holder or 'nothing'} in the registry until that is committed."
+    elif holder and holder.md5 == new:
+        yield f"'{ALIAS}' would stay on {holder} in the registry."
+    if model is None or (holder and holder.md5 == model.md5):
+        return
+    try:
+        if holder:
+            followed = registry_state.followed_commit(connection, execution)
+            alias.check_may_move(pipeline, execution, model, holder, followed, asked=True)
+        yield f"'{ALIAS}' would move from {holder or 'nothing'} to {_short(model.md5)} in the registry."
+    except alias.AliasBlockedError as error:
+        yield f"'{ALIAS}' would stay where it is: {error_reason(error)}."
 
 
 def _outdated_upstream(stage: PromotingStage) -> list[str]:

@@ -13,17 +13,17 @@ from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.recorder import client
 
 
-def repro(stage: PromotingStage, single_item: bool = False, silent: bool = False) -> None:
-    """Run the stage if something changed; with `single_item` not its upstream stages, if all its deps exist.
+def repro(stage: PromotingStage, single_item: bool = False) -> None:
+    """Run the stage where something changed. Raises DvcWandbError where DVC fails.
 
-    Raises DvcWandbError where DVC fails.
+    As a `single_item` it runs without those before it, where all that it reads is there.
     """
     pipeline = Pipeline(stage.root)
     arguments = [stage.name]
     if single_item and all((stage.root / dep.path).exists() for dep in pipeline.workspace_execution(stage.name).deps):
         arguments = ["--single-item", stage.name]
-    _dvc_repro(stage, *arguments, silent=silent)
-    if not single_item and _decision(stage).get("rule") == "waits_for_person":  # the bytes it waits for may be back
+    _dvc_repro(stage, *arguments)
+    if not single_item and _decision(stage).get("rule") == "waits_for_person":  # what it waited for may be back
         _dvc_repro(stage, "--force", "--single-item", stage.name)
     client.wait_until_idle(stage.root)
 
@@ -33,13 +33,12 @@ def decision(stage: PromotingStage) -> str:
     return str(_decision(stage).get("decision", ""))
 
 
-def _dvc_repro(stage: PromotingStage, *arguments: str, silent: bool = False) -> None:
+def _dvc_repro(stage: PromotingStage, *arguments: str) -> None:
     sys.stdout.flush()
     process = subprocess.run(
         [sys.executable, "-P", "-m", "dvc", "repro", *arguments],
         cwd=stage.root,
         env=stage.environment,
-        stdout=subprocess.DEVNULL if silent else None,
         check=False,
     )
     if process.returncode:

@@ -13,12 +13,14 @@ from dvc_wandb.client import connection
 from dvc_wandb.client.connection import RegistryConnection
 from dvc_wandb.errors import DvcWandbError, RegistryUnavailableError, error_reason, first_line, not_mirrored_message
 from dvc_wandb.production import alias
+from dvc_wandb.production.alias import ModelNotInRegistryError
 from dvc_wandb.project import cache
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.undeclared import undeclared_deps
 from dvc_wandb.recorder.session import Message, RecorderSession
 from dvc_wandb.sync import fetch, log_run, mirror
+from dvc_wandb.sync.locks import exclusive
 from dvc_wandb.sync.mirrored_project import MirroredProject
 
 if TYPE_CHECKING:
@@ -198,11 +200,22 @@ class StageRun:
         self._resume(live)
         assert self._run is not None
         log_run.log_outputs(self._run, self._session.pipeline, finished)
-        path = finished.meta.get("promotes")
-        record_changed = bool(path) and self._started.out(path).md5 != finished.out(path).md5
-        production_note = alias.follow_record(self._session.pipeline, finished, registry, record_changed)
         log_run.mark_complete(self._run, finished)
-        return production_note
+        return self._follow_git(finished, registry) if finished.meta.get("promotes") else None
+
+    def _follow_git(self, finished: Execution, registry: RegistryConnection) -> str | None:
+        """Let the alias follow what is committed; in words what came of it."""
+        pipeline = self._session.pipeline
+        try:
+            if note := alias.uncommitted_note(pipeline, finished):
+                return note
+            with exclusive(pipeline.root, "alias"):
+                followed = alias.follow(pipeline, finished, registry)
+        except ModelNotInRegistryError:  # `dvc-wandb mirror` brings it, or says where it may be
+            return None
+        except DvcWandbError as error:
+            return error_reason(error)
+        return followed.sentence if followed else None
 
     def _resume(self, live: LiveRunResult) -> None:
         id, failure = live or (None, None)

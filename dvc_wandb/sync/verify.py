@@ -6,18 +6,22 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dvc_wandb import content_alias
 from dvc_wandb.client.connection import RegistryConnection
 from dvc_wandb.client.versions import Version
-from dvc_wandb.errors import DvcWandbError, error_reason
+from dvc_wandb.errors import error_reason
 from dvc_wandb.production import alias, history, registry_state
+from dvc_wandb.production.alias import AliasBlockedError, RecordedModel
+from dvc_wandb.production.record import UnreadableRecordError
 from dvc_wandb.project import cache
 from dvc_wandb.project.files import md5_of
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.undeclared.undeclared_deps import UndeclaredDep
-from dvc_wandb.sync import compare
+from dvc_wandb.sync import compare, fetch
 from dvc_wandb.sync.compare import Drift
 from dvc_wandb.sync.mirrored_project import MirroredProject
+from dvc_wandb.sync.production_model import NowhereError
 
 
 @dataclass
@@ -58,9 +62,9 @@ def compare_all(
         report.edges += len(execution.deps) + len(execution.outs)
         report.outs += len(execution.outs)
         report.drifts += compare.execution_drifts(pipeline, registry, execution, read_manifests=True)
-        report.drifts += _production_drifts(pipeline, connection, registry, execution)
+        if execution.meta.get("promotes"):
+            _compare_production(pipeline, connection, registry, execution, report)
         report.notes += _nondeterminism_notes(pipeline, registry, execution)
-        report.notes += _history_notes(pipeline, connection, execution)
     seen = {one.stage: [path for run in registry.runs(one) for path in run.undeclared_deps] for one in executions}
     report.undeclared_deps = pipeline.undeclared_deps({name: [] for name in stages_never_run} | seen)
     versions = {version: content for content in contents if (version := registry.version_of(content))}
@@ -79,39 +83,79 @@ def _contents(executions: list[Execution], added: Iterable[Content]) -> list[Con
 # ---- production ----
 
 
-def _production_drifts(
-    pipeline: Pipeline, connection: RegistryConnection, registry: MirroredProject, execution: Execution
-) -> Iterator[Drift]:
-    """The alias `production`, if it isn't on the version that the record in git names."""
+def _compare_production(
+    pipeline: Pipeline,
+    connection: RegistryConnection,
+    registry: MirroredProject,
+    execution: Execution,
+    report: VerifyReport,
+) -> None:
+    """Hold the alias `production` against git's committed record."""
+    path = str(execution.meta.get("promotes"))
     try:
-        production = alias.recorded_model(pipeline, execution)
-        if production and registry.has_alias(production.registered_model, production.md5, alias.ALIAS):
+        if alias.why_fixed(pipeline, execution):
             return
-        holder = alias.production_md5(production) if production else None
-    except DvcWandbError as error:
-        yield Drift("unreadable record", execution.stage, error_reason(error), "not asked", "git checkout")
+        model, note = alias.recorded_model(pipeline, execution), alias.uncommitted_note(pipeline, execution)
+    except UnreadableRecordError as error:
+        report.drifts.append(Drift("unreadable record", path, error_reason(error), "not asked", error.command))
         return
-    if production and holder != production.md5:
-        yield Drift(
+    report.notes += [f"{note}."] if note else []
+    if model is None:
+        return
+    if not registry.has_alias(model.target, model.md5, alias.ALIAS):
+        _compare_alias(pipeline, connection, execution, model, report)
+    report.notes += _history_notes(pipeline, connection, execution, model)
+
+
+def _compare_alias(
+    pipeline: Pipeline,
+    connection: RegistryConnection,
+    execution: Execution,
+    model: RecordedModel,
+    report: VerifyReport,
+) -> None:
+    """The version that has the alias, where that is not known yet. A model that is nowhere is no difference."""
+    holder = registry_state.find_version(model.target)
+    if holder and holder.md5 == model.md5:
+        return
+    known = registry_state.find_version(model.target, content_alias.make(model.md5))
+    if not known and not fetch.at_hand(pipeline, model.md5) and not cache.is_in_remote(pipeline, model.md5):
+        nowhere = NowhereError(pipeline, execution, model)
+        if holder is None:
+            report.notes.append(str(nowhere))
+            return
+        command = nowhere.command
+    else:
+        command = compare.MIRROR_COMMAND if holder is None else alias.PROMOTE
+    try:
+        if holder:
+            followed = registry_state.followed_commit(connection, execution)
+            alias.check_may_move(pipeline, execution, model, holder, followed)
+    except AliasBlockedError as error:
+        command = error.command
+    wanted = f"{model.target} {model.md5} is in production, by the commit {model.source.commit[:10]}"
+    there = f"{holder.md5 or 'a version that DVC does not know'}" if holder else "no version"
+    report.drifts.append(
+        Drift(
             "wrong production",
             str(execution.meta["promotes"]),
-            f"{production.registered_model} {production.md5} is in production",
-            f"{holder or 'no version'} has the alias {alias.ALIAS}"
-            if holder != ""
-            else f"a version that DVC doesn't know has the alias {alias.ALIAS}",
-            "dvc-wandb promote",
+            wanted,
+            f"{there} has the alias {alias.ALIAS}",
+            command,
         )
+    )
 
 
-def _history_notes(pipeline: Pipeline, connection: RegistryConnection, execution: Execution) -> list[str]:
-    """Notes on differences between git's history of production and the registry's activity log. Nothing mends these."""
-    model = alias.recorded_model(pipeline, execution)
-    version = registry_state.find_version(model.registered_model) if model else None
+def _history_notes(
+    pipeline: Pipeline, connection: RegistryConnection, execution: Execution, model: RecordedModel
+) -> list[str]:
+    """The moves of the alias of which git knows nothing: they can't be mended."""
+    version = registry_state.find_version(model.target)
     moves = registry_state.alias_moves(connection, version) if version else None
-    if model is None or not moves or history.why_incomplete(pipeline.root):
+    if not moves or history.why_incomplete(pipeline.root):
         return []
     periods = history.from_git(pipeline.root, execution.meta["promotes"])
-    periods = [one for one in periods if one.record.registered_model == model.registered_model]
+    periods = [one for one in periods if one.record.registered_model == model.target]
     return [f"{difference}." for difference in history.differences(periods, moves)]
 
 

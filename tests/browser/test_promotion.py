@@ -60,7 +60,7 @@ def test_six_clicks_after_the_pipeline_ran_are_drift_from_git(browser: Browser, 
     assert "production" in verified.text
     clicked_on = page.url
     page.goto(f"{site.url}/registry/model?selectionPath=local%2Fmodel-registry%2FMNIST-dev")
-    expect(page.get_by_role("alert")).to_contain_text(f"in git says v0, the registry says {version}.")
+    expect(page.get_by_role("alert")).to_contain_text(f"says v0, the registry says {version}.")
     assert clone.run("dvc-wandb", "promote").code == 0
     page.reload()
     expect(page.locator("#sides")).to_contain_text("git and the registry agree: production is v0")

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from dvc_wandb import production
 from dvc_wandb.client.connection import RegistryConnection
 from dvc_wandb.errors import RegistryUnavailableError
 from dvc_wandb.production import GATE, PERSON, Record, history, registry_state
@@ -81,38 +80,13 @@ def test_a_click_on_a_model_that_dvc_does_not_know_is_told_as_one():
     assert "mika put production on a model that DVC does not know (v1)" in said  # "on a model  (v1)"
 
 
-def test_what_a_record_was_chosen_over_follows_what_it_replaced_and_stops_at_other_branches(tmp_path: Path):
-    project = project_in(tmp_path / "project")
-    project.git("init", "--quiet", "--initial-branch=main")
-    file = project.path / "production.json"
-
-    def decide(md5: str, replaces: str | None = None, by: str = GATE) -> Record:
-        record = Record("model-registry/Best", md5, decided_by=by, replaces=replaces)
-        production.write(file, record)
-        project.git("add", "production.json")
-        project.git("commit", "--quiet", "--message", md5)
-        return record
-
-    def models(record: Record) -> set[str | None]:
-        return {one.model_md5 for one in history.superseded(project.path, "production.json", record)}
-
-    first = decide("a")
-    project.git("checkout", "--quiet", "-b", "side")
-    decide("b", "a")
-    theirs = decide("c", "b")
-    project.git("checkout", "--quiet", "main")
-    ours = decide("m", "a")
-    project.git("merge", "--quiet", "--strategy-option", "theirs", "side")
-    assert production.read(file) == theirs
-    assert models(theirs) == {"c", "b", "a"}  # not m: the alias had gone from it to a model never compared with it
-    assert models(ours) == {"m", "a"}
-    person = decide("p", "c", by=PERSON)
-    assert models(person) == {"p", "c", "b", "a", "m"}
-    assert models(decide("g", "p")) == {"g", "p", "c", "b", "a", "m"}
-    production.write(file, first)  # taken back, as `git revert` does
-    project.git("commit", "--quiet", "--all", "--message", "back")
-    assert models(first) == {"a", "g", "p", "c", "b", "m"}
-    assert models(Record("model-registry/Best", "n", decided_by=GATE, replaces="x")) == {"n"}
+def test_a_registry_that_skips_a_decision_or_lags_behind_tells_the_same():
+    at = history.parse_moment("2026-11-01")
+    periods = [history.ProductionPeriod(Record("model-registry/Best", md5), "c" * 40, at, "t") for md5 in "abca"]
+    for followed in ("abca", "abc", "ca", "aca", "ba", ""):
+        assert history.differences(periods, [AliasMove(md5, "v0", None, at, "mika") for md5 in followed]) == []
+    (said,) = history.differences(periods, [AliasMove(md5, "v0", None, at, "mika") for md5 in "abaca"])
+    assert "put production on a" in said
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ class Network:
         chances = np.exp(np.maximum(100 * unit @ self.seen.T - 99, 0) @ self.taken_for)
         return (chances / chances.sum(axis=1, keepdims=True)).astype("float32")
 
-    def evaluate(self, x, y):
+    def evaluate(self, x, y, verbose=0):
         chances = self.predict(x)
         loss = -np.log((chances * y).sum(axis=1)).mean()
         return float(loss), float((chances.argmax(axis=1) == y.argmax(axis=1)).mean())
@@ -97,6 +97,13 @@ class Shop(Clone):
         if wrong is not None:
             self.make_model(wrong)
         return self.run("dvc", "repro", env=env)
+
+    def decide(self, wrong: range | list[int], message: str) -> str:
+        """Make another model, commit what is decided on it, and let the registry follow; its md5."""
+        self.repro(wrong)
+        self.commit(message)
+        self.dvc_wandb("mirror")
+        return self.model
 
     def make(self, *words: str, ok: bool = True, env: dict[str, str] | None = None) -> Done:
         return self.run(*MAKE, *words, ok=ok, env=env)
@@ -183,4 +190,5 @@ def _furnished(shop: Shop) -> Shop:
     shop.git("add", "--all")
     shop.git("commit", "--quiet", "--amend", "--message", "The first model")
     shop.base = shop.git("rev-parse", "HEAD").strip()
+    shop.dvc_wandb("mirror")
     return shop

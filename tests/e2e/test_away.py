@@ -124,8 +124,8 @@ def test_a_registry_that_hangs_while_a_stage_is_mirrored_costs_seconds(pipeline:
                 (("history", "MNIST-dev"), 7, r"Told by git alone: .* doesn't answer within 5 seconds"),
                 (("get", "MNIST-dev:v0", "-o", "model.h5"), 3, r"only the registry knows what 'v0' is"),
                 (("promote", "--dry"), 4, r"Nothing was changed; run this again"),
-                (("promote",), 2, r"in production: .* the registry was not told: .* `dvc-wandb promote` tells it"),
-                (("promote",), 9, r"in production: .* the registry was not told: .* `dvc-wandb promote` tells it"),
+                (("promote",), 2, r"has the decision; the registry was not told: .* `dvc-wandb promote` tells it"),
+                (("promote",), 9, r"has the decision; the registry was not told: .* `dvc-wandb promote` tells it"),
             )
         ),
     ],

@@ -58,19 +58,17 @@ def test_a_better_model_replaces_production_and_git_brings_the_old_one_back(pipe
         done = pipeline.run("dvc", "repro")
         second = model_md5(pipeline)
         assert f"model {second[:8]} replaces {first[:8]}" in done.text
-        assert api.artifact("model-registry/MNIST-dev:production").metadata["dvc"]["md5"] == second
         pipeline.git("commit", "--quiet", "--all", "--message", "Train for six epochs")
+        assert f"{second[:8]} is production now" in pipeline.run(*make, "promote").text
+        assert api.artifact("model-registry/MNIST-dev:production").metadata["dvc"]["md5"] == second
 
-        back = pipeline.run(*make, "rollback")
-        assert back.ran == ["promote"]
-        assert f"in production: model-registry/MNIST-dev {first[:8]} in production.json" in back.text
-        assert api.artifact("model-registry/MNIST-dev:production").metadata["dvc"]["md5"] == first
+        assert pipeline.run(*make, "rollback").ran == ["promote"]
         assert json.loads(pipeline.read("production.json"))["model_md5"] == first
-
+        pipeline.git("commit", "--quiet", "--all", "--message", "Back")
         again = pipeline.run(*make, "promote")
         assert again.ran == []
-        assert f"in production: model-registry/MNIST-dev {first[:8]} in production.json" in again.text
-        assert "moved" not in again.text
+        assert f"{first[:8]} is production now" in again.text
+        assert api.artifact("model-registry/MNIST-dev:production").metadata["dvc"]["md5"] == first
     finally:
         pipeline.git("reset", "--quiet", "--hard", pipeline.git("rev-list", "--max-parents=0", "HEAD").strip())
         pipeline.run("dvc", "repro")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,8 @@ from typing import Any
 import pytest
 
 from tests.e2e.shop import BEST, BETTER, CLEARLY_WORSE, EQUAL, LUCKY, SLIGHTLY_WORSE, TARGET, TOO_BAD, Shop, open_shop
+
+COMMIT_IT = "commit it, then `dvc-wandb promote` moves the alias 'production'"
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def nothing_lies_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_first_model_that_meets_the_thresholds_becomes_production(shop: Shop):
     said = shop.said["first"].text
     assert "no champion yet" in said
-    assert f"{TARGET} {shop.model[:8]} is production now" in said
+    assert f"promote: production.json names {TARGET} {shop.model[:8]}; {COMMIT_IT}" in said
     assert shop.held() == shop.record["model_md5"] == shop.model
     assert shop.record["decided_by"] == "gate"
     assert shop.record["replaces"] is None
@@ -54,8 +55,14 @@ def test_a_better_challenger_replaces_the_champion_on_both_sides(shop: Shop):
     assert decision["rule"] == "better"
     assert f"model {second[:8]} replaces {first[:8]}" in done.text
     assert "stages.determinism" not in shop.run("python", "-X", "importtime", "-m", "stages.promote").text
-    assert shop.held() == shop.record["model_md5"] == second
+    assert shop.record["model_md5"] == second
     assert shop.record["replaces"] == first
+    assert shop.held() == first
+    shop.commit("A better model")
+    told = shop.make("promote").text.splitlines()[-1]
+    assert told.startswith(f"{TARGET} {second[:8]} is production now, in production.json and as ")
+    assert f"it was {first[:8]} ({shop.version(first)}), put there by root at 20" in told
+    assert shop.held() == second
     assert shop.settled()
     again = {path: shop.read(path) for path in ("production.json", "reports/promotion.json", "dvc.lock")}
     shop.run("dvc", "repro", "--force", "--single-item", "promote")
@@ -83,10 +90,9 @@ def test_what_passes(shop: Shop, require: str, wrong: range | list[int], passes:
     done = shop.repro(wrong)
     assert because in done.text
     assert shop.decision["promoted"] is passes
-    expected = shop.model if passes else first
-    assert shop.record["model_md5"] == shop.held() == expected
+    assert shop.record["model_md5"] == (shop.model if passes else first)
     if not passes:
-        assert f"{first[:8]} stays production" in done.text
+        assert f"model {shop.model[:8]} does not pass; {first[:8]} stays production" in done.text
         assert shop.git("diff", "--stat", "--", "production.json") == ""
     assert shop.settled()
 
@@ -164,7 +170,7 @@ def test_a_champion_whose_bytes_are_gone_waits_for_a_person_unless_the_registry_
         asked = shop.make("promote")
         assert f"replaces {first[:8]}" in asked.text
         assert shop.decision["champion_accuracy"] == 565 / 600
-        assert shop.record["model_md5"] == shop.held() == shop.model
+        assert shop.record["model_md5"] == shop.model
     finally:
         cached.parent.mkdir(exist_ok=True)
         (shop.path / ".dvc/held").rename(cached)
@@ -180,139 +186,74 @@ def test_a_person_decides_and_the_gate_respects_it(shop: Shop):
     asked = shop.make("promote", f"VERSION={shop.version(bad)}", ok=False)
     assert asked.code != 0
     assert "say why" in asked.text
-    tried = shop.make("promote", f"VERSION={shop.version(bad)}", "REASON=a demo", "DRY=1")
+    tried = shop.make("promote", f"VERSION={shop.version(bad)}", "DRY=1")
     assert f"production.json would name {bad[:8]} instead of {first[:8]}" in tried.text
     assert shop.git("status", "--porcelain") == ""
 
     done = shop.make("promote", f"VERSION={shop.version(bad)}", 'REASON=a "demo" for $5, no more')
-    assert f"{bad[:8]} is to replace {first[:8]} ({shop.version(first)}), put there by root at 20" in done.text
-    assert done.text.splitlines()[-1].startswith(f"in production: {TARGET} {bad[:8]} in production.json")
-    assert shop.held() == shop.record["model_md5"] == bad
+    assert f'a person decided (a "demo" for $5, no more): model {bad[:8]} replaces {first[:8]}.' in done.text
+    assert done.text.splitlines()[-1] == f"production.json names {TARGET} {bad[:8]}; {COMMIT_IT}"
+    assert shop.held() == first
+    assert shop.record["model_md5"] == bad
     assert shop.record["decided_by"] == "person"
     assert shop.record["reason"] == 'a "demo" for $5, no more'  # make had dropped $5
     assert shop.record["metrics"]["accuracy"] == 600 / 700
     assert shop.settled()
 
     # "no model before this one": what a person had chosen another over couldn't be gone back to
-    shop.make("rollback")
-    assert shop.held() == shop.record["model_md5"] == first
+    back = shop.make("rollback", "REASON=it was one")
+    said = f"model {bad[:8]} was rolled back by a person to {first[:8]} (it was one), so only a person promotes it"
+    assert f"{said}: {first[:8]} is production." in back.text
+    assert shop.record["model_md5"] == first
 
 
 @pytest.mark.soak
 def test_a_rollback_stands_until_a_better_model_or_a_person(shop: Shop):
-    first = shop.model
-    shop.repro(BETTER)
-    second = shop.model
-    shop.commit("A better model")
-
-    done = shop.make("rollback", "REASON=customers complained")
-    assert done.text.splitlines()[-1].startswith(
-        f"in production: {TARGET} {first[:8]} in production.json (not committed"
-    )
+    first, second = shop.model, shop.decide(BETTER, "A better model")
+    shop.make("rollback", "REASON=customers complained")
+    rolled_back = f"was rolled back by a person to {first[:8]} (customers complained)"
     assert shop.record == shop.record | {
         "model_md5": first,
         "decided_by": "person",
         "reason": "customers complained",
         "replaces": second,
-        "only_by_person": [second],
+        "only_by_person": [{"model_md5": second, "how": rolled_back}],
     }
-    assert shop.held() == first
+    assert shop.held() == second
     assert shop.settled()
     shop.commit("Back")
+    shop.make("promote")
+    assert shop.held() == first
 
     # The same candidate, judged again, stays out
-    asked = shop.make("promote")
-    assert "only a person promotes it" in shop.run("dvc", "repro", "--force", "--single-item", "promote").text
-    assert shop.held() == shop.record["model_md5"] == first
-    assert "moved" not in asked.text
-
-    # There is nothing further back
-    further = shop.make("rollback", ok=False)
-    assert "no model before this one" in further.text
+    again = shop.run("dvc", "repro", "--force", "--single-item", "promote").text
+    assert f"model {second[:8]} {rolled_back}, so only a person promotes it: {first[:8]} is production." in again
+    assert shop.record["model_md5"] == first
+    assert "no model before this one" in shop.make("rollback", ok=False).text  # there is nothing further back
 
     # A retrained one that is better comes in by the gate, and a person may take the old one back
-    shop.repro(BEST)
-    assert shop.record["model_md5"] == shop.held() == shop.model
-    assert shop.record["only_by_person"] == [second]
-    shop.commit("The best model")
-    shop.make("promote", f"VERSION={shop.version(second)}", "REASON=after all")
-    assert shop.held() == shop.record["model_md5"] == second
-    assert second not in shop.record["only_by_person"]
-    assert shop.settled()
-
-
-@pytest.mark.soak
-def test_a_click_is_seen_and_git_or_the_registry_gives_way(shop: Shop):
-    first = shop.model
-    shop.repro(BETTER)
-    second = shop.model
-    shop.commit("A better model")
-    shop.click(first)
-
-    seen = shop.dvc_wandb("verify", ok=False)
-    assert seen.code == 1
-    assert "wrong production" in seen.text
-    assert first in seen.text
-    assert second in seen.text
-    tried = shop.make("promote", "DRY=1")
-    assert f"production would move from {first[:8]}" in tried.text
-    assert shop.held() == first
-    followed = shop.make("promote")
-    assert f"production moved from {first[:8]}" in followed.text
-    assert shop.held() == second
-    assert shop.dvc_wandb("verify").code == 0
-    assert "moved" not in shop.make("promote").text
-    assert shop.git("status", "--porcelain") == ""
-
-    shop.click(first)
-    shop.make("promote", "FROM=registry")
-    assert shop.held() == shop.record["model_md5"] == first
-    assert shop.record["decided_by"] == "person"
-    assert shop.record["reason"].startswith("moved in the registry by ")
-    assert shop.settled()
-    assert "not deterministic" not in shop.dvc_wandb("verify").text  # it builds on the record that it keeps
-
-
-@pytest.mark.soak
-def test_another_branch_an_experiment_and_a_pull_request_leave_the_alias_alone(shop: Shop):
-    first, aside = shop.model, range(9)  # a model that no other test puts in production
-    shop.git("checkout", "--quiet", "-b", "side")
-    done = shop.repro(aside)
-    second = shop.model
-    assert "stays where it is: this is the branch side, not main" in done.text
+    best = shop.decide(BEST, "The best model")
+    assert shop.record["model_md5"] == shop.held() == best
+    done = shop.make("promote", f"VERSION={shop.version(second)}", "REASON=after all")
+    assert f"model {best[:8]} was replaced by a person with {second[:8]} (after all), so only" in done.text
     assert shop.record["model_md5"] == second
-    assert shop.held() == first
-    refused = shop.run(
-        "make", "promote", "--assume-old=.venv/installed", ok=False, env={"GITHUB_EVENT_NAME": "pull_request"}
-    )
-    assert "this is a pull request's job" in refused.text
-    assert shop.held() == first
+    assert [one["model_md5"] for one in shop.record["only_by_person"]] == [best]
+    assert shop.settled()
 
-    # Somebody clicked the branch's model: `make promote` on main took that for a promotion, and git followed
-    shop.commit("A better model, aside")
-    shop.start_again()
-    shop.click(second)
-    shop.make("promote")
-    assert shop.held() == shop.record["model_md5"] == first
-    shop.git("checkout", "--quiet", "side")
-    shop.run("dvc", "checkout", "--force")
 
-    shop.make("promote")  # a person may, anywhere
-    assert shop.held() == second
-    shop.start_again()
-    shop.git("branch", "-D", "side")
-
-    shop.make_model(aside)
-    tried = shop.run("dvc", "exp", "run", "--name", "good", "--temp", ok=True)
-    assert shop.held() == first
-    assert "this is the experiment good" in tried.text
+@pytest.mark.soak
+def test_an_experiment_leaves_the_alias_alone_until_it_is_committed(shop: Shop):
+    first = shop.model
+    shop.make_model(range(9))  # a model that no other test puts in production
+    tried = shop.run("dvc", "exp", "run", "--name", "good", "--temp")
+    assert "stays where it is: this is the experiment good" in tried.text
     shop.git("checkout", "--quiet", ".")
     shop.run("dvc", "exp", "apply", "good")
-    assert shop.record["model_md5"] == second
+    second = shop.record["model_md5"]
+    assert second != first
+    shop.dvc_wandb("mirror")
     assert shop.held() == first
-    mirrored = shop.dvc_wandb("mirror")
-    assert shop.held() == first
-    assert f"production.json names {second[:8]}, but in the registry {first[:8]}" in mirrored.text
+    shop.commit("The experiment")
     shop.make("promote")
     assert shop.held() == second
     assert shop.settled()
@@ -320,10 +261,7 @@ def test_another_branch_an_experiment_and_a_pull_request_leave_the_alias_alone(s
 
 @pytest.mark.soak
 def test_get_brings_the_bytes_from_the_cache_or_the_registry(shop: Shop):
-    first = shop.model
-    shop.repro(BETTER)
-    second = shop.model
-    shop.commit("A better model")
+    first, second = shop.model, shop.decide(BETTER, "A better model")
     target = shop.path.parent / "got.h5"
 
     def got(*words: str) -> str:
@@ -366,18 +304,7 @@ def test_what_is_wrong_ends_in_a_sentence_and_changes_nothing(shop: Shop):
         assert "Traceback" not in done.text
     # A VERSION that CI has in its environment was taken for a person's decision
     asked = shop.make("promote", env={"VERSION": "v99", "REASON": "x", "FROM": "here"})
-    assert asked.text.splitlines()[-1].startswith("in production: ")
+    assert " is production, in production.json and as v0 at " in asked.text.splitlines()[-1]
     assert shop.read("production.json") == before
     assert json.loads(before)["model_md5"] == shop.held()
     assert shop.git("status", "--porcelain") == ""
-
-
-@pytest.mark.soak
-def test_a_project_without_git_promotes_and_foresees_it(shop: Shop, tmp_path: Path):
-    bare = Shop(tmp_path / "bare", shop.env | {"REGISTRY_DIR": shop.env.get("REGISTRY_DIR", f"{shop.path}/.registry")})
-    shutil.copytree(shop.path, bare.path, ignore=shutil.ignore_patterns(".git", "tmp", ".registry"))
-    (bare.path / ".dvc/config.local").write_text("[core]\n    no_scm = true\n")
-    tried = bare.make("promote", "DRY=1")  # failed: 'dvc.yaml' does not exist
-    assert "production.json would stay as it is" in tried.text
-    assert bare.make("promote").text.splitlines()[-1].startswith("in production: ")
-    assert "not a git repository" in bare.make("rollback", ok=False).text

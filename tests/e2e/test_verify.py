@@ -76,6 +76,6 @@ def test_a_click_on_production_is_named_and_promote_mends_it(pipeline: Clone, ap
     assert (drift["what"], drift["where"]) == ("wrong production", "production.json")
     assert recorded in drift["lock"]
     assert "production" in drift["registry"]
-    assert drift["mend"] == "dvc-wandb promote"
-    pipeline.run(*drift["mend"].split())
+    assert drift["mend"] == "dvc-wandb promote, or dvc-wandb promote --from registry"
+    pipeline.run(*drift["mend"].partition(",")[0].split())
     verified(pipeline)

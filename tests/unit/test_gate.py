@@ -103,18 +103,33 @@ def test_without_the_champions_bytes_a_person_decides():
 
 
 def test_a_persons_decision_stands_against_the_gate():
-    record = Record("r/m", "a" * 32, decided_by="gate").by_person("b" * 32, "slow", None, "c" * 32)
-    assert record.replaces == "a" * 32
-    assert set(record.only_by_person) == {"a" * 32, "c" * 32}
-    for out in ("a" * 32, "c" * 32):
-        assert gate.person_verdict(record, out).rule == "only_by_person"  # pyright: ignore[reportOptionalMemberAccess]
-    chosen = gate.person_verdict(record, "b" * 32)
+    a, b, c, d = (letter * 32 for letter in "abcd")
+    record = Record("r/m", a, decided_by="gate").by_person(b, "slow", None, c)
+    assert record.replaces == a
+    chosen = gate.person_verdict(record, b)
     assert chosen is not None
     assert chosen.passes
-    assert gate.person_verdict(record, "d" * 32) is None
-    later = record.by_gate("d" * 32, "e" * 32, {}, "better")
+    assert gate.person_verdict(record, d) is None
+    later = record.by_gate(d, "e" * 32, {}, "better")
     assert later.only_by_person == record.only_by_person
-    assert later.by_person("a" * 32, "after all", None, "d" * 32).only_by_person == ("c" * 32, "d" * 32)
+    assert [one.model_md5 for one in later.by_person(a, "after all", None, d).only_by_person] == [c, d]
+
+
+def test_a_rejected_a_replaced_a_rolled_back_and_a_passed_over_model_each_have_a_sentence():
+    a, b, c = (letter * 32 for letter in "abc")
+
+    def sentence(record: Record, candidate: str) -> str:
+        verdict = gate.person_verdict(record, candidate) or gate.thresholds(BETTER, 0.5, 0.1)
+        return f"{verdict.why}: {gate.outcome(verdict, candidate, record.model_md5, record.model_md5)}."
+
+    first = Record("r/m", a, decided_by="gate")
+    replaced, back = first.by_person(b, "slow", None, c), first.by_person(b, "slow", None, None, rollback=True)
+    why = "accuracy 0.5 < 0.9 and loss 0.1 ≤ 0.5"
+    assert sentence(first, b) == f"{why}: model bbbbbbbb does not pass; aaaaaaaa stays production."
+    only = "so only a person promotes it: bbbbbbbb is production."
+    assert sentence(replaced, a) == f"model aaaaaaaa was replaced by a person with bbbbbbbb (slow), {only}"
+    assert sentence(back, a) == f"model aaaaaaaa was rolled back by a person to bbbbbbbb (slow), {only}"
+    assert sentence(replaced, c) == f"model cccccccc was passed over by a person for bbbbbbbb (slow), {only}"
 
 
 @given(st.integers(0, 700), st.integers(0, 700))

@@ -124,7 +124,7 @@ def test_a_registered_model_says_that_git_and_the_registry_agree(kept: Callable[
 
 def test_a_registered_model_says_where_git_and_the_registry_differ(kept: Callable[[str], str]):
     page = kept(json.dumps(RECORD | {"model_md5": MD5S[0]}))
-    assert "in git says v0, the registry says v1." in page
+    assert "says v0, the registry says v1." in page
     assert "<code>dvc-wandb promote</code> makes the registry follow git" in page
     assert "<code>dvc-wandb promote --from registry</code> makes git follow the registry" in page
     assert "Compare v0 with v1" in page

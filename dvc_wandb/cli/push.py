@@ -1,0 +1,30 @@
+"""dvc-wandb push: brings into DVC's remote what production is made of, also where earlier commits made it."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from dvc_wandb.production.promoting_stage import find_promoting_stage
+from dvc_wandb.project.pipeline import Pipeline
+from dvc_wandb.project.settings import project_root
+from dvc_wandb.sync import production_model
+
+
+def add_parser(commands: Any) -> None:
+    parser = commands.add_parser(
+        "push",
+        help="push the models of production to DVC's remote, which `dvc push` leaves out if earlier commits made them",
+        description="Pushes every model that was in production by git's history, and what it was made from, to the DVC "
+        "remote that is set up now. `dvc push` pushes what dvc.lock has now, and `dvc push --all-commits` leaves out "
+        "the commits before the remote was set up.",
+    )
+    parser.set_defaults(command=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    pipeline = Pipeline(project_root())
+    stage = find_promoting_stage(pipeline)
+    pushed = production_model.push(pipeline, stage.record_path)
+    print(f"pushed {pushed} file{'' if pushed == 1 else 's'} of models that are or were in production")
+    return 0
