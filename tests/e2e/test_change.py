@@ -42,7 +42,7 @@ def test_a_changed_epoch_count_and_back_again(pipeline: Clone, api: wandb.Api):
 
 def test_a_change_in_how_the_digits_are_read_reruns_all_that_read_them(clone: Clone):
     file = clone.path / "stages/dataset.py"
-    file.write_text(file.read_text().replace('arrays[f"x_{name}"]', 'arrays[f"x_{name}"][::-1]'))
+    file.write_text(file.read_text().replace('f"x_{name}"), _read', 'f"x_{name}")[::-1], _read'))
     told = clone.json("dvc", "status", "--json")
     changed = {stage for stage, found in told.items() for one in found if "stages/dataset.py" in str(one)}
     assert changed == {"prepare", "train", "evaluate", "promote"}
@@ -91,7 +91,7 @@ def test_another_branch_records_and_leaves_the_alias_alone(pipeline: Clone, api:
 def test_the_alias_moves_on_listed_branches_only(pipeline: Clone, branches: str):
     pipeline.set(promote__branches=branches)
     try:
-        done = pipeline.run("dvc", "repro", "--force", "--single-item", "promote")
+        done = pipeline.run("dvc", "repro", "--force", "--single-item", "promote", ok=False)
         assert "is production" not in done.text
         assert "Traceback" not in done.text
     finally:
