@@ -45,12 +45,13 @@ def main() -> None:
 
         # Import slow packages only now, while the run opens in the background
         from sklearn.model_selection import train_test_split
-        from wandb.integration.keras import WandbMetricsLogger
 
         from stages.determinism import keras_for, warn_if_not_reproducible
 
         warn_if_not_reproducible()
         keras = keras_for(params["seed"])
+
+        from wandb.integration.keras import WandbMetricsLogger  # it imports TensorFlow, so Keras is set up first
 
         # Hold some of them out for validation
         y = keras.utils.to_categorical(labels, len(classes))
