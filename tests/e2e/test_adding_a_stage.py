@@ -51,6 +51,7 @@ def test_a_stage_is_a_file_and_an_entry(extended: Clone):
     assert (extended.path / "reports/explain.png").exists()
 
 
+@pytest.mark.soak
 def test_the_same_pipeline_with_scikit_learn(clone: Clone):
     inside = Clone(clone.path / "examples/scikit-learn", clone.env)
     assert inside.run("dvc", "repro").ran == ["prepare", "train", "register", "evaluate", "promote"]

@@ -252,6 +252,7 @@ def test_digits_in_keras_cache_need_no_network(bad: Clone):
         (bad.path / "kept").rename(bad.path / "data")
 
 
+@pytest.mark.soak
 def test_a_model_file_that_is_broken(bad: Clone):
     model = bad.path / "models/model.h5"
     whole = model.read_bytes()

@@ -73,6 +73,20 @@ def back_to_the_digits(clone: Clone, commit: str) -> None:
     whole_and_settled(clone)
 
 
+def test_colour_after_the_digits_waits_and_its_classes_have_names(own_pipeline: Clone):
+    clone = own_pipeline
+    source = npz(60, (16, 16, 3), 4, NAMES)(clone.path)
+    clone.set(data__source=source, train__epochs=1, **LOOSE)
+    done = clone.run("dvc", "repro", env={"WANDB_MODE": "disabled"})
+    assert "the champion 4788251c takes pictures of 28×28×1, and the data has 16×16×3: this waits" in done.text
+    assert json.loads(clone.read("production.json"))["model_md5"].startswith("4788251c")
+    assert clone.read("reports/confusion.csv").splitlines()[1].split(",")[0] in NAMES
+    clone.git("checkout", "--quiet", "--", ".")
+    clone.run("dvc", "checkout", "--force")
+    assert clone.run("dvc", "repro").ran == []
+
+
+@pytest.mark.soak
 def test_colour_after_the_digits_waits_for_a_person_whose_command_is_printed(
     own_pipeline: Clone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
