@@ -168,7 +168,7 @@ def test_an_interrupted_training_leaves_its_earlier_outputs_and_says_so_in_a_lin
         start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where a shell runs the tests with &
     )
-    said = heard_until(training, "Epoch 2/5")
+    said = heard_until(training, "epoch 1/5")
     os.killpg(training.pid, signal.SIGINT)
     said += training.communicate()[0]
     assert training.wait() != 0
@@ -191,7 +191,7 @@ def test_a_training_survives_its_registry(pipeline: Clone, api: wandb.Api):
         text=True,
         bufsize=1,
     )
-    said = heard_until(training, "Epoch 2/5")
+    said = heard_until(training, "epoch 1/5")
     os.kill(server.pid, signal.SIGKILL)
     said += training.communicate()[0]
     assert training.wait() == 0, said
