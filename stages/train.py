@@ -3,7 +3,6 @@
     data/mnist ──▶ train ──▶ models/model.h5, reports/history.csv
 
 Its input and its outputs are as many as the data has pixels and classes.
-
 Run by `dvc repro`, or alone: python -m stages.train
 """
 
