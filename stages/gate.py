@@ -175,8 +175,8 @@ def outcome(verdict: Verdict, candidate: str, champion: str | None, holder: str 
     if verdict.rule != WAITS:
         return outcome
     return (
-        f'{outcome}. `make promote VERSION=dvc-{candidate} REASON="…"` puts it in production; under another '
-        "name as registered_model in params.yaml, it is the first of its kind"
+        f'{outcome}. `make promote VERSION=dvc-{candidate} REASON="…"` writes it into production.json; under '
+        "another name as registered_model in params.yaml, it is the first of its kind"
     )
 
 

@@ -104,8 +104,8 @@ def measure_again(run: TrackedRun, target: str, md5: str, seed: int, classes: li
     path = run.find_model(target, md5)
     if path is None:
         raise UnfitModel(
-            "was measured on other pictures, and its bytes are neither in the workspace nor in DVC's cache nor in the "
-            "registry"
+            "was measured on other pictures, and its bytes are neither in the workspace nor in DVC's cache, its remote "
+            "or the registry"
         )
     from stages.determinism import keras_for  # imports TensorFlow, which is slow
     from stages.model import measure

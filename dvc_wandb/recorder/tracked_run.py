@@ -136,7 +136,7 @@ class TrackedRun:
     def find_model(self, target: str, md5: str) -> Path | None:
         """An earlier version of the registered model `target`, by its md5.
 
-        From the workspace, DVC's cache or the registry, and checked. None if nothing has it.
+        From the workspace, DVC's cache, the registry or DVC's remote, and checked. None if nothing has it.
         """
         try:
             path = self._recorder.call("find_model", target, md5)
