@@ -49,7 +49,7 @@ def main() -> None:
         )
         print(f"Generated {len(train[1])} rows of training data.")
         print(f"Generated {len(evaluation[1])} rows of eval data.")
-        if source not in SOURCES and not run.depends_on(source):
+        if is_elsewhere(source) and not run.depends_on(source):  # in the project, `tracked_run` itself says so
             print(
                 f"To have DVC see when {source} changes, add the line\n      - {source}\nunder `deps:` of the stage "
                 "prepare in dvc.yaml.",
@@ -65,6 +65,11 @@ def main() -> None:
             save_arrays(folder / f"{name}.npz", {f"x_{name}": pixels, f"y_{name}": y})
         if pools.classes != numbered(evaluation[1]):
             (folder / NAMES).write_text(json.dumps(pools.classes, ensure_ascii=False, indent=0) + "\n")
+
+
+def is_elsewhere(source: str) -> bool:
+    """Whether `source` is a path that leads out of the project."""
+    return source not in SOURCES and not Path(source).resolve().is_relative_to(Path.cwd())
 
 
 def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:

@@ -205,14 +205,14 @@ def test_more_training_digits_than_an_npz_has(bad: Clone):
     assert "data.train_size is 60, but own.npz has 60 pictures, and evaluation needs some" in refused(bad, "prepare")
 
 
-def test_an_npz_of_ones_own(bad: Clone):
-    rng = np.random.default_rng(1)
-    np.savez(bad.path / "own.npz", x_train=rng.random((100, 28, 28)), y_train=np.arange(100) % 10)
-    bad.set(data__source="own.npz")
+def test_an_npz_of_ones_own_outside_of_the_project(bad: Clone, tmp_path: Path):
+    rng, own = np.random.default_rng(1), str(tmp_path / "own.npz")
+    np.savez(own, x_train=rng.random((100, 28, 28)), y_train=np.arange(100) % 10)
+    bad.set(data__source=own)
     shutil.copytree(bad.path / "data", bad.path / "kept")
     try:
         text = bad.run("python", "-m", "stages.prepare", env=OFF).text
-        assert "add the line\n      - own.npz\nunder `deps:` of the stage prepare" in text
+        assert f"add the line\n      - {own}\nunder `deps:` of the stage prepare" in text
         with np.load(bad.path / "data/mnist/train.npz") as train, np.load(bad.path / "data/mnist/eval.npz") as rest:
             assert len(train["y_train"]) == 85
             assert len(rest["y_eval"]) == 14

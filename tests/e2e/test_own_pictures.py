@@ -79,6 +79,7 @@ def test_colour_after_the_digits_waits_and_its_classes_have_names(own_pipeline: 
     clone.set(data__source=source, train__epochs=1, **LOOSE)
     done = clone.run("dvc", "repro", env={"WANDB_MODE": "disabled"})
     assert "the champion 4788251c takes pictures of 28×28×1, and the data has 16×16×3: this waits" in done.text
+    assert done.text.count(source) == 2, "a sentence on what DVC doesn't know, and the line that it needs"
     assert json.loads(clone.read("production.json"))["model_md5"].startswith("4788251c")
     assert clone.read("reports/confusion.csv").splitlines()[1].split(",")[0] in NAMES
     clone.git("checkout", "--quiet", "--", ".")
@@ -98,10 +99,10 @@ def test_colour_after_the_digits_waits_for_a_person_whose_command_is_printed(
     assert json.loads(clone.read("production.json"))["model_md5"].startswith("4788251c")
 
     # The line that DVC lacks to see the file change
-    (line,) = re.findall(r"add the line\n(.*)\nunder `deps:`", done.text)
-    (clone.path / "dvc.yaml").write_text(clone.read("dvc.yaml").replace("    deps:\n", f"    deps:\n{line}\n", 1))
+    (line,) = re.findall(r"^ +prepare:\n +deps:\n +(- .*)\n", done.text, re.MULTILINE)
+    (clone.path / "dvc.yaml").write_text(clone.read("dvc.yaml").replace("    deps:\n", f"    deps:\n      {line}\n", 1))
     assert source in yaml.safe_load(clone.read("dvc.yaml"))["stages"]["prepare"]["deps"]
-    assert "add the line" not in clone.run("dvc", "repro").text
+    assert "none of its deps" not in clone.run("dvc", "repro").text
     committed(clone)
 
     # Who decides types what the sentence says
