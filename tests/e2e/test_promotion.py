@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -174,6 +176,25 @@ def test_a_champion_whose_bytes_are_gone_waits_for_a_person_unless_the_registry_
     finally:
         cached.parent.mkdir(exist_ok=True)
         (shop.path / ".dvc/held").rename(cached)
+
+
+@pytest.mark.soak
+def test_a_champion_that_cannot_be_read_waits_for_a_person_whose_command_is_printed(shop: Shop):
+    garbage = b"a network of another framework"
+    md5 = hashlib.md5(garbage).hexdigest()
+    cached = shop.path / ".dvc/cache/files/md5" / md5[:2] / md5[2:]
+    cached.parent.mkdir(exist_ok=True)
+    cached.write_bytes(garbage)
+    (shop.path / "production.json").write_text(json.dumps(shop.record | {"model_md5": md5, "eval_md5": None}))
+    shop.set(data__eval_size=600)
+    done = shop.repro(BETTER)
+    assert f"the champion {md5[:8]} can't be read as a Keras model" in done.text
+    assert "this waits for a person" in done.text
+    assert shop.record["model_md5"] == md5
+    ((version, _),) = set(re.findall(r"`make promote (VERSION=\S+) (REASON=\"…\")`", done.text))
+    shop.make("promote", version, "REASON=the other framework is given up")
+    assert shop.record["model_md5"] == shop.model
+    assert shop.settled()
 
 
 def test_a_person_decides_and_the_gate_respects_it(shop: Shop):
