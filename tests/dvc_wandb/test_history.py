@@ -119,6 +119,7 @@ def test_a_run_that_is_mended_later_keeps_its_commit(
     assert {run.commit for run in api.runs("past")} == {past.git("rev-parse", "HEAD~1").strip()}
 
 
+@pytest.mark.soak
 def test_a_tag_a_range_and_experiments_come_late_and_leave_latest_where_it_is(
     past: Clone, store: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
@@ -171,6 +172,7 @@ def test_a_project_without_git_is_mirrored_and_has_no_history(tmp_path: Path):
         daemon.stop(project.path / ".registry")
 
 
+@pytest.mark.soak
 def test_a_past_that_holds_nothing_is_said_and_the_workspace_is_no_part_of_it(tmp_path: Path):
     """`bad revision 'HEAD'`, and a mirror of the workspace where there were no experiments."""
     project = project_in(tmp_path / "unborn")

@@ -22,6 +22,7 @@ from wandb_registry import daemon
 NOBODY = {"WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_API_KEY": "k" * 40}
 
 
+@pytest.mark.soak
 def test_without_a_registry_and_on_one_core_the_lock_is_the_same_and_is_mirrored_later(clone: Clone):
     keras = {
         "KERAS_MAX_EPOCHS": "1",
@@ -157,6 +158,7 @@ def heard_until(training: subprocess.Popen[str], words: str) -> str:
     return said
 
 
+@pytest.mark.soak
 def test_an_interrupted_training_leaves_its_earlier_outputs_and_says_so_in_a_line(pipeline: Clone):
     training = subprocess.Popen(
         ["dvc", "repro", "--force", "--single-item", "train"],

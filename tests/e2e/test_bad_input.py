@@ -227,6 +227,7 @@ def test_digits_that_can_neither_be_found_nor_downloaded(bad: Clone):
     assert "data.source: mnist is neither in Keras's cache nor could it be downloaded" in sentence
 
 
+@pytest.mark.soak
 def test_digits_in_keras_cache_need_no_network(bad: Clone):
     cache = Path(bad.env["HOME"]) / ".keras/datasets/fashion-mnist"
     cache.mkdir(parents=True)

@@ -73,6 +73,7 @@ def back_to_the_digits(clone: Clone, commit: str) -> None:
     whole_and_settled(clone)
 
 
+@pytest.mark.soak
 def test_colour_after_the_digits_waits_and_its_classes_have_names(own_pipeline: Clone):
     clone = own_pipeline
     source = npz(60, (16, 16, 3), 4, NAMES)(clone.path)

@@ -24,6 +24,7 @@ def verified(pipeline: Clone, **env: str) -> dict[str, object]:
     return said
 
 
+@pytest.mark.soak
 def test_after_repro_after_a_restore_and_after_an_experiment_was_applied(pipeline: Clone):
     said = verified(pipeline)
     assert (said["stages"], said["outs"]) == (5, 12)
