@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from wandb_registry.errors import BadInput
 from wandb_registry.graphql.execute import ExecutionResult, Executor, error_body
-from wandb_registry.http import activity_log, file_endpoints, file_stream, middleware
+from wandb_registry.http import activity_log, file_endpoints, file_stream, middleware, paths
 from wandb_registry.http.authentication import viewer_of_request
 from wandb_registry.http.request_bodies import json_body
 from wandb_registry.store import Store
@@ -37,6 +37,7 @@ def create_app(
 
     `ending` tells whether the server is about to end: then streams without an end of their own stop.
     """
+    paths.register()
     executor = Executor(store)
     endpoints = Endpoints(store)
     slots: dict[int, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(MOST_AT_ONCE))
