@@ -1,4 +1,4 @@
-"""A name that is accepted works to the end, in the API, on pages and in downloads; any other is refused in a sentence."""
+"""A name that is accepted works to the end: API, pages, downloads. Any other is refused in a sentence."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def browser(registry: Registry) -> Browser:
 def test_keys_of_any_name_reach_charts_media_and_files(registry: Registry, browser: Browser, tmp_path):
     """A picture whose key had a line end was lost: its upload met no route."""
     with registry.run("odd-keys", settings=QUIET, config=dict.fromkeys(ODD, 1)) as run:
-        run.log({key: 1.5 for key in ODD} | {f"img/{key}": wandb.Image(np.zeros((2, 2), "uint8")) for key in ODD})
+        run.log(dict.fromkeys(ODD, 1.5) | {f"img/{key}": wandb.Image(np.zeros((2, 2), "uint8")) for key in ODD})
     found = registry.api().run(f"odd-keys/{run.id}")
     row = next(iter(found.scan_history()))
     assert {key: (row[key], found.config[key]) for key in ODD} == dict.fromkeys(ODD, (1.5, 1))
@@ -56,7 +56,18 @@ def test_keys_of_any_name_reach_charts_media_and_files(registry: Registry, brows
         assert browser.open(f"{address}/files/{quote(file.name)}")
 
 
-@pytest.mark.parametrize("name", ["a..", ".hidden", "a b", "é" * 128, "שלום", "\u202eabc", "a&b+c"])
+def test_a_value_with_an_odd_type_is_kept_and_its_run_opens(registry: Registry, browser: Browser):
+    """The page of such a run, and of its project, ended in a fault."""
+    with registry.run("odd-types", settings=QUIET) as run:
+        run.log({"a": 1, "t": {"_type": 5}, "u": {"_type": None}, "v": {"_type": ["x"]}, "w": {"_type": {"y": 1}}})
+    found = registry.api().run(f"odd-types/{run.id}")
+    assert next(iter(found.scan_history()))["v"] == {"_type": ["x"]}
+    assert set(found.history_keys["keys"]) == {"a", "_timestamp", "_runtime", "_step"}
+    for page in ("", f"/runs/{run.id}", f"/runs/{run.id}/media", f"/runs/{run.id}/charts"):
+        assert browser.open(f"{registry.url}/local/odd-types{page}")
+
+
+@pytest.mark.parametrize("name", ["a..", ".hidden", "a b", "é" * 90, "שלום", "\u202eabc", "a&b+c"])
 def test_projects_and_runs_of_these_names_open(registry: Registry, browser: Browser, name: str):
     with registry.run(name, id=name, settings=QUIET) as run:
         run.log({"a": 1})
@@ -77,7 +88,8 @@ def test_projects_and_runs_of_these_names_open(registry: Registry, browser: Brow
 )
 def test_names_that_no_address_can_hold_are_refused_at_once(registry: Registry, name: str, said: str):
     """A project '.' was made, and its first run didn't end: its stream had no address."""
-    ask = "mutation U($project: String, $run: String) { upsertBucket(input: {modelName: $project, name: $run}) { inserted } }"
+    make = "upsertBucket(input: {modelName: $project, name: $run}) { inserted }"
+    ask = f"mutation U($project: String, $run: String) {{ {make} }}"
     for names in ({"project": name, "run": "r"}, {"project": "sound", "run": name}):
         refused = registry.ask(ask, **names)
         message = refused.json()["errors"][0]["message"]

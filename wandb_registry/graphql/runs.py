@@ -3,7 +3,7 @@
 import json
 from contextlib import suppress
 
-from wandb_registry.errors import BadInput
+from wandb_registry.errors import BadInput, NotFound
 from wandb_registry.graphql.engine import paging
 from wandb_registry.graphql.engine.binding import Fields
 from wandb_registry.model import access, ids, projects
@@ -265,11 +265,20 @@ def mark_run_files_uploaded(_, info, input):
 
 @mutation.field("deleteFiles")
 def delete_files(_, info, input):
-    """A file that is gone already is no mistake, and keeps no other from being deleted."""
-    rows = (run_files.by_id(info.context.db, ids.decode(text, "RunFile")) for text in input["files"])
-    for row in filter(None, rows):
-        access.run_by_id(info.context.db, info.context.viewer, row["run_id"], Role.MEMBER)
-        run_files.delete(info.context.db, row)
+    """A file that is gone already keeps no other from being deleted."""
+    db, missing, deleted = info.context.db, None, 0
+    for text in input["files"]:
+        number = ids.decode(text, "RunFile")
+        row = run_files.by_id(db, number)
+        try:
+            access.run_by_id(db, info.context.viewer, row["run_id"] if row else 0, Role.MEMBER)
+        except NotFound as error:
+            missing = error
+        else:
+            deleted += 1
+            run_files.delete(db, number)
+    if missing and not deleted:
+        raise missing
     return {"success": True}
 
 

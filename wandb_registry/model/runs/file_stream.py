@@ -132,7 +132,7 @@ def _count(known: dict[str, Any], row: Row) -> None:
     """Counts a row's keys: the types of their values, and the last value."""
     known["lastStep"] = max(known["lastStep"], history.step(row) or 0)
     for key, value in leaves(row):
-        if isinstance(value, dict) and "_type" not in value:
+        if isinstance(value, dict) and not isinstance(value.get("_type"), str):
             continue  # an object without a type is no metric and no media
         if key not in known["keys"] and len(known["keys"]) >= MOST_KEYS:
             continue

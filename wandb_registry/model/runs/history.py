@@ -50,8 +50,9 @@ def first_step(db: Connection, run: Row) -> int | None:
 def step(row: Row) -> int | None:
     """The step of a history row, if it is one that the database can hold."""
     step = row.get("_step")
-    usable = isinstance(step, (int, float)) and math.isfinite(step) and abs(step) < NO_END
-    return int(step) if usable else None
+    if not isinstance(step, (int, float)) or not abs(step) < NO_END:  # NaN isn't either
+        return None
+    return int(step)
 
 
 def lines(db: Connection, run: Row, stream: str, samples: int | None) -> list[str]:
