@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from wandb_registry.errors import BadInput
 from wandb_registry.graphql.execute import ExecutionResult, Executor, error_body
-from wandb_registry.http import activity_log, file_endpoints, file_stream, middleware
+from wandb_registry.http import activity_log, file_endpoints, file_stream, middleware, paths
 from wandb_registry.http.authentication import viewer_of_request
 from wandb_registry.http.request_bodies import json_body
 from wandb_registry.store import Store
@@ -37,6 +37,7 @@ def create_app(
 
     `ending` tells whether the server is about to end: then streams without an end of their own stop.
     """
+    paths.register()
     executor = Executor(store)
     endpoints = Endpoints(store)
     slots: dict[int, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(MOST_AT_ONCE))
@@ -45,10 +46,11 @@ def create_app(
         viewer = await run_in_threadpool(viewer_of_request, request, store)
         body = await json_body(request, LARGEST_QUERY)
         from_pipeline = request.headers.get("user-agent", "").startswith("wandb-core")
+        shares_run = "x-wandb-use-async-filestream" in request.headers
         base_url = str(request.base_url).rstrip("/")
         try:
             async with slots[viewer.user_id]:
-                result = await run_in_threadpool(executor.run, viewer, body, base_url, from_pipeline)
+                result = await run_in_threadpool(executor.run, viewer, body, base_url, from_pipeline, shares_run)
         except BadInput as error:
             if not _shows_only_the_status(request):
                 raise
@@ -59,13 +61,21 @@ def create_app(
     async def empty(_request: Request) -> Response:
         return JSONResponse({})
 
+    async def drop_telemetry(request: Request) -> Response:
+        """Takes the SDK's telemetry and keeps nothing. In protobuf's form of OpenTelemetry, an empty body is a yes."""
+        async for _ in request.stream():
+            pass
+        kind = request.headers.get("content-type", "")
+        return Response(b"" if "protobuf" in kind else b"{}", media_type=kind or "application/json")
+
     return Starlette(
         routes=[
             Route("/graphql", graphql, methods=["POST"]),
             *file_stream.routes(store),
             *file_endpoints.routes(store),
             *activity_log.routes(store),
-            Route("/sdk/otel/v1/metrics", empty, methods=["POST"]),  # telemetry, dropped
+            Route("/sdk/otel/v1/metrics", drop_telemetry, methods=["POST"]),
+            Route("/sdk/otel/v1/logs", drop_telemetry, methods=["POST"]),
             Route("/healthz", empty),
             *routes.routes(endpoints, LiveUpdates(store, ending)),
         ],

@@ -64,7 +64,8 @@ class DamagedContent(RegistryError):
     def __init__(self, name: str, md5: str):
         super().__init__(
             f"{name}: its content in the store is damaged, its md5 is not {md5} any more. It was not served; "
-            "restore it from a backup. 'wandb-registry check' names all that is damaged."
+            "log it again where its bytes still are, or restore it from a backup. "
+            "'wandb-registry check' names all that is damaged."
         )
 
 

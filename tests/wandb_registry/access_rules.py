@@ -125,6 +125,7 @@ ENDPOINTS = {
     "/artifactsV2/{region}/{entity}/{project}/{collection}/{artifact}/{birth}/{md5}/{name}": "key",
     "/activity/{entity}/{project}/{collection}": "key",
     "/sdk/otel/v1/metrics": "open",
+    "/sdk/otel/v1/logs": "open",
     "/healthz": "open",
     "/": "session",
     "/static/{name}": "open",

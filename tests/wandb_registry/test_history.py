@@ -9,6 +9,7 @@ import math
 import numpy as np
 import pytest
 import wandb
+from wandb.apis.public.runhistory import IncompleteRunHistoryError
 
 from .conftest import Registry
 
@@ -133,13 +134,28 @@ def test_the_pages_that_older_clients_ask_for_join_without_a_seam(registry: Regi
     assert scanned == list(range(30))
 
 
-def test_a_run_that_is_logged_again_under_its_id_keeps_all_rows(registry: Registry):
+def test_two_rows_of_one_step_are_both_kept(registry: Registry):
     """With two rows of one step, a scan left out another one."""
-    for values in ((1, 2, 3), (100,)):
-        with registry.run("again", id="again") as run:
-            for value in values:
-                run.log({"loss": value})
-    assert sorted(row["loss"] for row in registry.api().run("again/again").scan_history()) == [1, 2, 3, 100]
+    found = registry.api().create_run(project="again", entity=registry.entity)
+    lines = [json.dumps({"_step": step, "loss": loss}) for step, loss in ((0, 1), (1, 2), (2, 3), (0, 100))]
+    body = json.dumps({"files": {"wandb-history.jsonl": {"offset": 0, "content": lines}}}).encode()
+    assert registry.send("POST", f"/files/local/again/{found.id}/file_stream", body).status == 200
+    found = registry.api().run(f"again/{found.id}")
+    assert sorted(row["loss"] for row in found.scan_history()) == [1, 2, 3, 100]
+
+
+def test_a_history_that_is_far_away_is_asked_for_where_it_is(registry: Registry, tmp_path):
+    """A scan asked for each thousand steps before it, and an export came back empty without a word."""
+    inside = 'run(name: $run) { parquetHistory(liveKeys: ["_step"]) { liveData } }'
+    ask = f'query Q($run: String!) {{ project(name: "far", entityName: "local") {{ {inside} }} }}'
+    with registry.run("far") as run:
+        run.log({"a": 1}, step=300_000)
+    answer = registry.ask(ask, run=run.id).json()
+    assert answer["data"]["project"]["run"]["parquetHistory"]["liveData"] == [{"_step": 300_000}]
+    found = registry.api().run(f"far/{run.id}")
+    assert [row["a"] for row in found.scan_history(min_step=290_000)] == [1]
+    with pytest.raises(IncompleteRunHistoryError):
+        found.download_history_exports(str(tmp_path))
 
 
 def test_a_long_history_reads_back_whole_in_part_and_thinned_out(registry: Registry):
@@ -219,10 +235,46 @@ def test_saved_files_and_code_are_kept_with_the_run(registry: Registry, tmp_path
     assert (found.metadata or {})["python"]
 
 
-def test_an_alert_is_accepted(registry: Registry):
-    with registry.run("alerts") as run:
-        run.alert("Loss", "It went up.", level="WARN")
-    assert registry.api().run(f"alerts/{run.id}").state == "finished"
+def test_a_name_that_is_none_keeps_no_other_file_from_being_saved(registry: Registry, tmp_path, monkeypatch):
+    """`**` names the folder too: config.yaml, the console and every picture were gone, since they came in its batch."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "b.txt").write_text("b")
+    with registry.run("batch") as run:
+        run.save("out/**", base_path="out")
+        run.log({"picture": wandb.Image(np.zeros((4, 4), "uint8"))})
+    names = {file.name for file in registry.api().run(f"batch/{run.id}").files()}
+    assert {"b.txt", "config.yaml", "wandb-summary.json"} <= names
+    assert any(name.startswith("media/images/picture") for name in names)
+    ask = """mutation C($run: String!) {
+      createRunFiles(input: {entityName: "local", projectName: "batch", runName: $run,
+                             files: ["good.txt", "../bad.txt", ""]}) { files { name uploadUrl } } }"""
+    good, *bad = registry.ask(ask, run=run.id).json()["data"]["createRunFiles"]["files"]
+    assert registry.send("PUT", good["uploadUrl"], b"x", signed_in=False).status == 200
+    for file in bad:
+        refused = registry.send("PUT", file["uploadUrl"], b"x", signed_in=False)
+        assert (refused.status, "is not a name for a run's file" in refused.text) == (400, True), refused.text
+
+
+def test_files_are_deleted_also_if_one_is_gone(registry: Registry, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with registry.run("unsaved") as run:
+        run.log({"a": 1})
+    found = registry.api().run(f"unsaved/{run.id}")
+    files = [found.file(name).id for name in ("config.yaml", "wandb-metadata.json")]
+    delete = "mutation D($files: [ID!]!) { deleteFiles(input: {files: $files}) { success } }"
+    for wanted in (files[:1], files):
+        assert registry.ask(delete, files=wanted).json()["data"]["deleteFiles"]["success"] is True
+    left = {file.name for file in registry.api().run(f"unsaved/{run.id}").files()}
+    assert not left & {"config.yaml", "wandb-metadata.json"}
+
+
+@pytest.mark.parametrize("signal", ["metrics", "logs"])
+def test_telemetry_is_taken_in_its_own_form(registry: Registry, signal: str):
+    """A terminal showed 'Failed to export logs batch code: 404': the client takes one kind as a sign of the other."""
+    for kind, answer in (("application/x-protobuf", b""), ("application/json", b"{}")):
+        taken = registry.send("POST", f"/sdk/otel/v1/{signal}", b"\n\x00", False, {"Content-Type": kind})
+        assert (taken.status, taken.body, taken.headers["content-type"]) == (200, answer, kind)
 
 
 def test_a_history_that_is_not_json_is_refused_with_a_sentence(registry: Registry):

@@ -39,6 +39,24 @@ def browser(registry: Registry) -> Browser:
     return Browser(url)
 
 
+def test_alerts_are_shown_on_the_page_of_the_run_and_of_its_project(registry: Registry, browser: Browser):
+    """They were accepted and dropped."""
+    with registry.run("alerting") as run:
+        run.alert("Loss <b>", "It went\nup.", level="ERROR")
+        for number in range(6):
+            run.alert(f"Note {number}", "As expected.")
+    for page in (f"{registry.url}/local/alerting/runs/{run.id}", f"{registry.url}/local/alerting/runs"):
+        shown = browser.open(page)
+        assert all(text in shown for text in ("Note 5", "Note 1", "All 7 alerts</a>; these are the newest 5."))
+        assert "Note 0" not in shown
+        whole = browser.open(f"{page}?alerts=all")
+        assert '<span class="badge bad">ERROR</span> <strong>Loss &lt;b&gt;</strong>' in whole
+        assert "<pre>It went\nup.</pre>" in whole
+    with registry.run("alerting", id=run.id):
+        pass
+    assert "Note 5" not in browser.open(f"{registry.url}/local/alerting/runs")
+
+
 def test_the_first_page_lists_models_with_aliases_and_projects(browser: Browser):
     assert "Paged</a>" in browser.first
     assert '<span class="chip alias production">production</span>' in browser.first

@@ -259,7 +259,8 @@ def resolve_used_by(row, info, first=None, after=None):
 
 @mutation.field("createArtifact")
 def create_artifact(_, info, input):
-    return {"artifact": artifacts.create(info.context.db, info.context.viewer, input)}
+    context = info.context
+    return {"artifact": artifacts.create(context.db, context.viewer, input, context.store.blobs.has_undamaged)}
 
 
 @mutation.field("commitArtifact")

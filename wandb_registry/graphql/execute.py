@@ -83,10 +83,12 @@ class Executor:
         self.schema = make_schema()
         self.prepare = lru_cache(maxsize=1000)(self._prepare)
 
-    def run(self, viewer: Viewer, request: Any, base_url: str, plain_errors: bool) -> ExecutionResult:
+    def run(
+        self, viewer: Viewer, request: Any, base_url: str, from_pipeline: bool, shares_run: bool = False
+    ) -> ExecutionResult:
         """Executes a request body. Raises BadInput if it is none.
 
-        With `plain_errors` a refusal has status 200, which the SDK reports best.
+        To the SDK's pipeline a refusal has status 200, which it reports best. In shared mode a process `shares_run`.
         """
         if not isinstance(request, dict) or not isinstance(request.get("query"), str):
             raise BadInput("A GraphQL request is a JSON object with the text of a 'query'.")
@@ -97,12 +99,12 @@ class Executor:
         database = self.store.db
         try:
             with database.write() if prepared.changes else database.read() as db:
-                return ExecutionResult(
-                    {"data": prepared.execute(Context(viewer, db, self.store, base_url, prepared.changes), variables)}
-                )
+                may_start_over = from_pipeline and not shares_run
+                context = Context(viewer, db, self.store, base_url, prepared.changes, may_start_over)
+                return ExecutionResult({"data": prepared.execute(context, variables)})
         except Exception as failure:
             error = _readable(failure)
-        status = 200 if plain_errors and "upsertBucket" not in prepared.root_fields else error.status
+        status = 200 if from_pipeline and "upsertBucket" not in prepared.root_fields else error.status
         return ExecutionResult(error_body(error), status)
 
     def _prepare(self, query: str) -> PreparedRequest:

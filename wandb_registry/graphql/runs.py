@@ -1,14 +1,16 @@
 """Runs: their fields, their history and files, and what changes them."""
 
 import json
+from contextlib import suppress
 
+from wandb_registry.errors import BadInput, NotFound
 from wandb_registry.graphql.engine import paging
 from wandb_registry.graphql.engine.binding import Fields
 from wandb_registry.model import access, ids, projects
 from wandb_registry.model.access import Role
 from wandb_registry.model.accounts import users
 from wandb_registry.model.artifacts import lineage
-from wandb_registry.model.runs import history, rewind_and_fork, run_files, runs
+from wandb_registry.model.runs import alerts, history, rewind_and_fork, run_files, runs, starts
 from wandb_registry.model.sweeps import sweeps
 
 run = Fields("Run")
@@ -149,7 +151,9 @@ def resolve_sampled_history(row, info, specs):
 
 @run.field("parquetHistory")
 def resolve_parquet_history(row, info, live_keys):
-    return {"parquet_urls": [], "live_data": []}  # no parquet: all of the history is live
+    """No parquet: all of the history is live. A scan skips the steps before the first that is named here."""
+    first = history.first_step(info.context.db, row)
+    return {"parquet_urls": [], "live_data": [] if first is None else [{"_step": first}]}
 
 
 @run.field("logLineCount")
@@ -207,9 +211,8 @@ def resolve_outputs(row, info, first=None, after=None):
 @mutation.field("upsertBucket")
 def upsert_run(_, info, input):
     number = ids.decode(input["id"], "Run") if input.get("id") else None
-    row, inserted = runs.upsert(info.context.db, info.context.viewer, number, input)
-    if inserted:
-        rewind_and_fork.fork(info.context.db, row)
+    context = info.context
+    row, inserted = starts.upsert(context.db, context.viewer, number, input, context.may_start_over)
     return {"bucket": row, "inserted": inserted, "server_settings": {"server_messages": []}}
 
 
@@ -262,30 +265,37 @@ def mark_run_files_uploaded(_, info, input):
 
 @mutation.field("deleteFiles")
 def delete_files(_, info, input):
+    """A file that is gone already keeps no other from being deleted."""
+    db, missing, deleted = info.context.db, None, 0
     for text in input["files"]:
-        row = run_files.by_id(info.context.db, ids.decode(text, "RunFile"))
-        access.run_by_id(info.context.db, info.context.viewer, row["run_id"] if row else 0, Role.MEMBER)
-        if row:
-            run_files.delete(info.context.db, row)
+        number = ids.decode(text, "RunFile")
+        row = run_files.by_id(db, number)
+        try:
+            access.run_by_id(db, info.context.viewer, row["run_id"] if row else 0, Role.MEMBER)
+        except NotFound as error:
+            missing = error
+        else:
+            deleted += 1
+            run_files.delete(db, number)
+    if missing and not deleted:
+        raise missing
     return {"success": True}
 
 
 @mutation.field("notifyScriptableRunAlert")
 def notify(_, info, input):
-    access.run(
-        info.context.db,
-        info.context.viewer,
-        input["entity_name"],
-        input["project_name"],
-        input["run_name"],
-        Role.MEMBER,
-    )
-    return {"success": True}  # alerts are accepted and dropped: there is no channel to send them to
+    """Keeps the alert for the pages; there is no channel to send it to."""
+    names = (input["entity_name"], input["project_name"], input["run_name"])
+    row = access.run(info.context.db, info.context.viewer, *names, Role.MEMBER)
+    alerts.add(info.context.db, row, input["title"], input["text"], input.get("severity"))
+    return {"success": True}
 
 
 def upload_address(info, run_id: int, name: str) -> str:
-    path = f"/storage/runs/{run_id}/{run_files.clean_name(name)}"
-    return info.context.address("PUT", path, UPLOAD_SECONDS)
+    """Where to upload a file. A name that is none is refused there: here it would take its whole batch along."""
+    with suppress(BadInput):
+        name = run_files.clean_name(name)
+    return info.context.address("PUT", f"/storage/runs/{run_id}/{name}", UPLOAD_SECONDS)
 
 
 UPLOAD_SECONDS = 24 * 3600

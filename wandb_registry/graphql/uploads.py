@@ -59,8 +59,8 @@ def _upload(info, file: dict, seen: dict[str, dict]) -> dict:
         raise BadInput(f"{file['name']}: only md5 digests are supported.")
     md5 = to_hex(file["md5"])
     held = content_ownership.find(db, info.context.viewer, artifact["entity_id"], md5)
-    if held and not info.context.store.blobs.touch(md5, held["size"]):
-        held = None
+    if held and not info.context.store.blobs.has_undamaged(md5, held["size"]):
+        held = None  # so the client sends it again, which heals it
     address = (
         None if held else info.context.address("PUT", f"/storage/artifacts/{artifact['id']}/{md5}", UPLOAD_SECONDS)
     )

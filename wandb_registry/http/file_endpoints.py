@@ -95,7 +95,7 @@ class FileEndpoints:
     async def put_run_file(self, request: Request) -> Response:
         """A file of a run. It replaces an earlier one of the same name."""
         self._check_signature(request)
-        run, name = request.path_params["run"], request.path_params["name"]
+        run, name = request.path_params["run"], run_files.clean_name(request.path_params["name"])
         await self._receive(request, name, lambda db, md5, size: run_files.put(db, run, name, md5, size))
         return Response()
 

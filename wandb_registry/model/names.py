@@ -72,6 +72,9 @@ def _check(what: str, name: str, forbidden: str) -> str:
         raise BadInput(f"{what} can't be empty.")
     if len(name) > LONGEST:
         raise BadInput(f"{what} '{name[:20]}…' has {len(name)} characters; at most {LONGEST} are allowed.")
+    if name in (".", ".."):
+        raise BadInput(f"{what} can't be '{name}': in an address it means another folder. Choose a word.")
     if CONTROL.search(name) or any(character in forbidden for character in name):
-        raise BadInput(f"{what} '{name}' may not hold control characters or any of {' '.join(forbidden)}")
+        quoted = CONTROL.sub(lambda found: repr(found[0])[1:-1], name)  # so that the sentence stays on its line
+        raise BadInput(f"{what} '{quoted}' may not hold control characters or any of {' '.join(forbidden)}")
     return name

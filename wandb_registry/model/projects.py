@@ -3,12 +3,13 @@
 from typing import Any
 
 from wandb_registry.db.connection import Connection
-from wandb_registry.errors import NotFound
+from wandb_registry.errors import BadInput, NotFound
 from wandb_registry.model import access, names
 from wandb_registry.model.access import Role, Viewer
 
 Row = dict[str, Any]
 UNNAMED = "uncategorized"
+LOST_IN_ADDRESSES = ("runs", "sweeps")
 REGISTRY_PREFIX = "wandb-registry-"
 
 
@@ -25,7 +26,9 @@ def ensure(db: Connection, viewer: Viewer, entity_name: str | None, name: str | 
 
 
 def create(db: Connection, viewer: Viewer, entity: Row, name: str, description: str | None = None) -> Row:
-    """A new, empty project."""
+    """A new, empty project. Raises BadInput for a name by which nobody would find it."""
+    if name in LOST_IN_ADDRESSES:
+        raise BadInput(f"Project can't be '{name}': the SDK leaves this word out of addresses. Choose another one.")
     return db.row(
         """
         insert into project (entity_id, name, description, user_id)

@@ -17,6 +17,7 @@ from wandb_registry.errors import BadInput
 from wandb_registry.storage.fsync import fsync_all
 
 MD5 = re.compile(r"[0-9a-f]{32}")
+MOST_CHECKED = 100_000  # contents of which is known that they were right, so that they aren't read again
 
 
 def to_hex(digest: str) -> str:
@@ -56,6 +57,7 @@ class Blobs:
         self.incoming = folder / "incoming"
         self.folder.mkdir(exist_ok=True)
         self.incoming.mkdir(exist_ok=True)
+        self._checked: dict[str, tuple[int, ...]] = {}  # by md5: the state of a file whose bytes were right
 
     def clear_incoming(self) -> None:
         """Removes what a crash left of uploads. Only the server may: in another process this would cut off uploads."""
@@ -99,18 +101,41 @@ class Blobs:
         """Whether the content is here at full length. If so, its mtime becomes now, so that `gc` spares it."""
         if self.size_of(md5) != size:
             return False
+        unchanged = self._is_checked(md5)
         try:
             os.utime(self.path(md5))
         except FileNotFoundError:  # `gc` took it away just now
             return False
+        if unchanged:
+            self._checked[md5] = self._state(md5)
         return True
 
     def has_undamaged(self, md5: str, size: int) -> bool:
-        """Whether the content is here with all its bytes right. If not, an upload replaces it."""
+        """Whether the content is here with all its bytes right, read again only after a change. If not, an upload
+        replaces it.
+        """
         if not self.touch(md5, size):
             return False
+        if self._is_checked(md5):
+            return True
         with self.path(md5).open("rb") as file:
-            return md5_of(file) == md5
+            right = md5_of(file) == md5
+        if right:
+            if len(self._checked) >= MOST_CHECKED:
+                self._checked.clear()
+            self._checked[md5] = self._state(md5)
+        return right
+
+    def _is_checked(self, md5: str) -> bool:
+        return md5 in self._checked and self._checked[md5] == self._state(md5)
+
+    def _state(self, md5: str) -> tuple[int, ...]:
+        """What changes with any change to a content's file, also one that sets back its time."""
+        try:
+            stat = self.path(md5).stat()
+        except FileNotFoundError:
+            return ()
+        return stat.st_ino, stat.st_size, stat.st_ctime_ns
 
     @contextmanager
     def writer(self) -> Iterator["BlobWriter"]:

@@ -17,6 +17,7 @@ class Context:
     store: Store
     base_url: str  # by which the client reached us, and so can reach the addresses that we give out
     changes: bool  # whether it is a mutation, after which a value that was read before may be outdated
+    may_start_over: bool = False  # whether a run that is announced without an id starts over: see model/runs/starts.py
     _read: dict[tuple[Callable, int], Any] = field(default_factory=dict)
 
     def address(self, verb: str, path: str, seconds: int) -> str:

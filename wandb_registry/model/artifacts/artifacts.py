@@ -38,8 +38,16 @@ select * from artifact where collection_id = :collection and distributed_id = :g
 """
 
 
-def create(db: Connection, viewer: Viewer, given: dict[str, Any]) -> Row:
-    """Announces a version. The same content again, in the same sequence, is the version that is there."""
+def create(
+    db: Connection, viewer: Viewer, given: dict[str, Any], is_undamaged: Callable[[str, int], bool]
+) -> Row:
+    """Announces a version. The same content again, in the same sequence, is the version that is there.
+
+    Unless some of it is damaged: then the client, which has it, sends it again, and the commit finds that version.
+    `is_undamaged(md5, size)` says whether the store has a content as it was.
+    """
+    if given.get("run_name"):  # a run that goes on after its project was deleted doesn't bring it back
+        access.project(db, viewer, given["entity_name"], given["project_name"], Role.MEMBER)
     project = projects.ensure(db, viewer, given["entity_name"], given["project_name"])
     run = access.find_run(db, project, given["run_name"]) if given.get("run_name") else None
     sequence = collections.ensure(
@@ -48,7 +56,9 @@ def create(db: Connection, viewer: Viewer, given: dict[str, Any]) -> Row:
     if given.get("storage_region") not in (None, "", "default"):
         raise BadInput(f"There is no storage region '{given['storage_region']}': this registry keeps all in its store.")
     aliases = [names.alias(alias["alias"]) for alias in given.get("aliases") or []]
-    existing = _existing(db, sequence, given)
+    existing = _existing(db, sequence, given, is_undamaged)
+    if existing and existing["state"] == "PENDING":
+        existing = _also_called(db, existing, aliases)
     artifact = existing or _insert(db, viewer, run, sequence, aliases, given)
     if given.get("client_id"):
         db.execute(NAME, {"id": given["client_id"], "artifact": artifact["id"]})
@@ -65,21 +75,35 @@ def _collection_name(given: dict[str, Any]) -> str:
     name = given.get("artifact_collection_name") or (several[0] if several else None)
     if not name:
         raise BadInput("An artifact needs the name of a collection.")
-    return name
+    collection, _, version = name.partition(":")
+    return collection if memberships.NUMBER.fullmatch(version) else name  # the SDK logs a logged object so again
 
 
-def _existing(db: Connection, sequence: Row, given: dict[str, Any]) -> Row | None:
+def _existing(
+    db: Connection, sequence: Row, given: dict[str, Any], is_undamaged: Callable[[str, int], bool]
+) -> Row | None:
     """The same content, or this very announcement sent again, or what other writers of a group began."""
+    twin = None
     if _deduplicates(given):
         twin = deduplication.find(db, sequence["id"], given["digest"])
-        if twin:
+        if twin and all(is_undamaged(file["md5"], file["size"]) for file in manifests.contents_of(db, twin["id"])):
             return twin
     again = of_client_id(db, given.get("client_id"))
-    if again and again["collection_id"] == sequence["id"] and again["state"] != "DELETED":
+    usable = again and again["state"] != "DELETED" and not (twin and again["id"] == twin["id"])
+    if again and usable and again["collection_id"] == sequence["id"]:
         return again
     if given.get("distributed_id"):
         return db.one(PENDING_OF_GROUP, collection=sequence["id"], group=given["distributed_id"])
     return None
+
+
+def _also_called(db: Connection, pending: Row, aliases: list[str]) -> Row:
+    """A version that is announced again before it is committed, with the aliases of both times."""
+    return db.row(
+        "update artifact set aliases = :aliases where id = :id returning *",
+        id=pending["id"],
+        aliases=json.dumps(list(dict.fromkeys([*json.loads(pending["aliases"]), *aliases]))),
+    )
 
 
 def _deduplicates(given: dict[str, Any]) -> bool:

@@ -212,6 +212,13 @@ def count(db: Connection, artifact_id: int, paths: list[str] | None) -> int:
     )
 
 
+def contents_of(db: Connection, artifact_id: int) -> list[Row]:
+    """The md5 and size of each content that a version holds."""
+    return db.all(
+        "select distinct md5, size from entry where artifact_id = :artifact and md5 is not null", artifact=artifact_id
+    )
+
+
 def has_content(db: Connection, artifact_id: int, md5: str) -> bool:
     return db.one("select 1 from entry where artifact_id = :id and md5 = :md5", id=artifact_id, md5=md5) is not None
 

@@ -5,15 +5,14 @@ the SDK's core/internal/filestream sends.
 """
 
 import json
-import math
 from collections.abc import Iterator
 from typing import Any
 
 from wandb_registry.db.connection import Connection
 from wandb_registry.errors import BadInput
 from wandb_registry.model.nested_keys import leaves
-from wandb_registry.model.runs import history, shared_mode
-from wandb_registry.model.runs.runs import loads
+from wandb_registry.model.runs import history, offline_rows, shared_mode
+from wandb_registry.model.runs.runs import internal_config, is_offline, loads
 
 Row = dict[str, Any]
 Numbered = tuple[int, Row, str]  # a line's number, its JSON object, and its text
@@ -69,15 +68,22 @@ def _append(db: Connection, run: Row, writer: Row | None, stream: str, offset: i
     overwritten = db.execute(DELETE_FROM_OFFSET, {"run": run["id"], "stream": stream, "offset": offset}).rowcount
     numbered: Iterator[Numbered] = ((n, _object(line, stream), line) for n, line in enumerate(lines, offset))
     known = history.keys(run)
+    synced = stream == "history" and not writer and is_offline(internal_config(run, None))
     if stream == "history":
         if writer:
             numbered = shared_mode.with_steps(run, numbered)
         elif not overwritten:
             numbered = (item for item in numbered if not _is_duplicate(db, run, item[1]))
+        if synced:
+            numbered = offline_rows.in_their_time(db, run, numbered)
         numbered = _counting(known, numbered)
     values = {"run": run["id"], "stream": stream}
-    db.executemany(INSERT_LINE, (values | {"number": n, "step": _step(row), "body": body} for n, row, body in numbered))
-    if stream == "history" and overwritten:
+    db.executemany(
+        INSERT_LINE, (values | {"number": n, "step": history.step(row), "body": body} for n, row, body in numbered)
+    )
+    if synced:
+        offline_rows.put_in_order(db, run)
+    if stream == "history" and (overwritten or synced):
         recount_keys(db, run)
     elif stream == "history":
         _save_keys(db, run, known)
@@ -85,7 +91,7 @@ def _append(db: Connection, run: Row, writer: Row | None, stream: str, offset: i
 
 def _is_duplicate(db: Connection, run: Row, row: dict[str, Any]) -> bool:
     """Whether the run has exactly this row, time included: an offline run that is synced again sends all rows again."""
-    step = _step(row)
+    step = history.step(row)
     if step is None or step > run["last_step"]:
         return False
     lines = db.all(
@@ -124,9 +130,9 @@ def _counting(known: dict[str, Any], numbered: Iterator[Numbered]) -> Iterator[N
 
 def _count(known: dict[str, Any], row: Row) -> None:
     """Counts a row's keys: the types of their values, and the last value."""
-    known["lastStep"] = max(known["lastStep"], _step(row) or 0)
+    known["lastStep"] = max(known["lastStep"], history.step(row) or 0)
     for key, value in leaves(row):
-        if isinstance(value, dict) and "_type" not in value:
+        if isinstance(value, dict) and not isinstance(value.get("_type"), str):
             continue  # an object without a type is no metric and no media
         if key not in known["keys"] and len(known["keys"]) >= MOST_KEYS:
             continue
@@ -162,8 +168,11 @@ def _kind(value: Any) -> str:
 
 def _set_summary(db: Connection, run: Row, writer: Row | None, text: str) -> None:
     summary = _object(text, "summary")
+    stored = loads(run["summary"])
     if writer:  # in shared mode a writer knows only the keys that it logged itself
-        text = json.dumps(loads(run["summary"]) | summary)
+        text = json.dumps(stored | summary)
+    elif is_offline(internal_config(run, None)):
+        text = json.dumps(offline_rows.summary(db, run, summary, stored))
     db.execute("update run set summary = :summary where id = :run", {"summary": text, "run": run["id"]})
 
 
@@ -189,8 +198,3 @@ def _set_state(db: Connection, run: Row, request: dict[str, Any], wakes: bool) -
         """,
         {"state": state, "exit_code": exit_code, "stop_asked": stop_asked, "run": run["id"]},
     )
-
-
-def _step(row: dict[str, Any]) -> int | None:
-    step = row.get("_step")
-    return int(step) if isinstance(step, (int, float)) and math.isfinite(step) else None

@@ -15,6 +15,14 @@ PLAIN_LINE = re.compile(r"(?P<error>ERROR )?(?P<at>\d{4}-\d\d-\d\dT[\d:.]+Z?) (?
 NO_END = 2**62  # above any step
 
 END = "select max(number) + 1 from stream_line where run_id = :run and stream = :stream"
+LAST_LINE = "select body from stream_line where run_id = :run and stream = :stream order by number desc limit 1"
+LAST_ROW = """
+select body
+  from stream_line
+ where run_id = :run and stream = 'history'
+ order by step desc, number desc
+ limit 1
+"""
 BODIES = "select body from stream_line where run_id = :run and stream = :stream order by number"
 
 
@@ -29,13 +37,22 @@ def line_count(db: Connection, run: Row, stream: str) -> int:
 
 
 def tail(db: Connection, run: Row, stream: str) -> list[str]:
-    """A stream's last line, in a list; an empty list if there is none."""
-    body = db.value(
-        "select body from stream_line where run_id = :run and stream = :stream order by number desc limit 1",
-        run=run["id"],
-        stream=stream,
-    )
+    """A stream's last line, in a list; an empty list if there is none. Of the history, the highest step's."""
+    body = db.value(LAST_ROW if stream == "history" else LAST_LINE, run=run["id"], stream=stream)
     return [] if body is None else [body]
+
+
+def first_step(db: Connection, run: Row) -> int | None:
+    """The lowest step of the history, if it has any."""
+    return db.value("select min(step) from stream_line where run_id = :run and stream = 'history'", run=run["id"])
+
+
+def step(row: Row) -> int | None:
+    """The step of a history row, if it is one that the database can hold."""
+    step = row.get("_step")
+    if not isinstance(step, (int, float)) or not abs(step) < NO_END:  # NaN isn't either
+        return None
+    return int(step)
 
 
 def lines(db: Connection, run: Row, stream: str, samples: int | None) -> list[str]:

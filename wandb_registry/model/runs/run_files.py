@@ -74,6 +74,6 @@ def by_id(db: Connection, number: int) -> Row | None:
     return db.one("select * from run_file where id = :id", id=number)
 
 
-def delete(db: Connection, file: Row) -> None:
+def delete(db: Connection, number: int) -> None:
     """Removes the file from its run. Its content stays while anything else refers to it."""
-    db.execute("delete from run_file where id = :id", {"id": file["id"]})
+    db.execute("delete from run_file where id = :id", {"id": number})

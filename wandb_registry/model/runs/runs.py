@@ -16,6 +16,7 @@ Row = dict[str, Any]
 CRASHED_AFTER_SECONDS = 300  # without a heartbeat, after which a running run counts as crashed
 STATES = {"running", "pending", "finished", "failed", "crashed", "killed", "preempting", "preempted"}
 JSON_OBJECTS = ("config", "summary")
+FEATURES, OFFLINE = "3", 4  # numbers in the SDK's telemetry
 
 # Which column an input of upsertBucket sets. Absent and null both mean: leave it as it is.
 COLUMNS = {
@@ -161,6 +162,21 @@ def internal_config(run: Row, keys: list[str] | None) -> dict[str, Any]:
     """The SDK's own entries in a config, under `_wandb`; only `keys` if given. By `t` the SDK knows a started run."""
     kept = loads(run["config"]).get("_wandb", {}).get("value", {})
     return {key: value for key, value in kept.items() if keys is None or key in keys}
+
+
+def announced(given: dict[str, Any]) -> dict[str, Any]:
+    """What the SDK's process says of itself in a config that it sends; nothing if none does."""
+    config = loads(given.get("config") or "{}")
+    entry = config.get("_wandb") if isinstance(config, dict) else None
+    value = entry.get("value") if isinstance(entry, dict) else None
+    return value if isinstance(value, dict) else {}
+
+
+def is_offline(internal: dict[str, Any]) -> bool:
+    """Whether a run logged offline, and is synced afterwards: by the SDK's list of features that it used."""
+    telemetry = internal.get("t")
+    features = telemetry.get(FEATURES) if isinstance(telemetry, dict) else None
+    return isinstance(features, list) and OFFLINE in features
 
 
 # ---- states ----

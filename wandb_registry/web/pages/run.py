@@ -8,7 +8,7 @@ from wandb_registry.model.accounts import users
 from wandb_registry.model.artifacts import lineage
 from wandb_registry.model.nested_keys import leaves
 from wandb_registry.model.runs import history, run_files, runs
-from wandb_registry.web import addresses, console, lookups
+from wandb_registry.web import addresses, alerts, console, lookups
 from wandb_registry.web.charts.metric_charts import (
     MetricCharts,
     chosen_axis,
@@ -56,6 +56,7 @@ def run_page(request: PageRequest) -> Page:
             "compare": addresses.with_query(table, {"with": run["name"]}),
             "tab": tab,
             "tabs": _tabs(request, run, tab),
+            **alerts.shown(request, project, run),
             "group": addresses.with_query(table, {"group": run["group_name"]}) if run["group_name"] else None,
             **VIEWS[tab](request, run),
         },

@@ -10,7 +10,7 @@ from wandb_registry.model.nested_keys import leaves
 from wandb_registry.model.runs import runs, version_metrics
 from wandb_registry.model.search import run_search
 from wandb_registry.model.sweeps import sweeps
-from wandb_registry.web import addresses, formats, lookups
+from wandb_registry.web import addresses, alerts, formats, lookups
 from wandb_registry.web.pager import paginate
 from wandb_registry.web.views import Page, PageRequest, Redirect
 
@@ -71,6 +71,7 @@ def runs_page(request: PageRequest) -> Page:
             "pager": pager,
             "any": total > 0 or bool(request.query),
             "counts": lookups.project_counts(request, project),
+            **alerts.shown(request, project),
             "running": running,
             "live": running and any(row["state"] in runs.UNDER_WAY for row in shown),
             "with": request.query.get("with", ""),

@@ -1,0 +1,119 @@
+"""A run id that is used again: without resume, after a deletion, and by parts that logged offline."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import wandb
+
+from .conftest import Registry
+
+OFFLINE = """
+import sys, time, wandb
+run_id, first, values = sys.argv[1], int(sys.argv[2]), sys.argv[3].split(",")
+options = dict(option.split("=", 1) for option in sys.argv[4:])
+with wandb.init(project="parts", id=run_id, mode="offline", **options) as run:
+    for step, value in enumerate(values, first):
+        run.log({"a": int(value)}, step=step)
+"""
+
+
+def rows(registry: Registry, path: str) -> list[tuple[int, int]]:
+    return [(row["_step"], row["a"]) for row in registry.api().run(path).scan_history()]
+
+
+def test_a_run_that_starts_again_without_resume_replaces_what_was_there(registry: Registry):
+    """Both executions were mixed, and a resumed run lost its rows: it was told to start after all of them."""
+    for start in (0, 100):
+        with registry.run("over", id="twice", config={f"c{start}": 1}, tags=[f"t{start}"]) as run:
+            for step in range(5 if start == 0 else 3):
+                run.log({"a": start + step, f"only{start}": step}, step=step)
+            run.config["late"] = start
+            run.tags += ("later",)
+    found = registry.api().run("over/twice")
+    assert rows(registry, "over/twice") == [(0, 100), (1, 101), (2, 102)]
+    assert (dict(found.config), sorted(found.tags)) == ({"c100": 1, "late": 100}, ["later", "t100"])
+    assert ("only0" in found.summary, found.summary["a"], "only0" in found.history_keys["keys"]) == (False, 102, False)
+    with registry.run("over", id="twice", resume="must") as run:
+        assert run.starting_step == 3
+        for step in range(3, 6):
+            run.log({"a": 1000 + step}, step=step)
+    assert rows(registry, "over/twice")[3:] == [(3, 1003), (4, 1004), (5, 1005)]
+    assert registry.api().run("over/twice").config["c100"] == 1
+
+
+@pytest.mark.parametrize("whole", ["run", "project"])
+def test_what_is_deleted_while_it_goes_on_stays_deleted(registry: Registry, whole: str):
+    """A change of its config made the run anew, without its past and under another name."""
+    with registry.run(f"gone-{whole}", id="live") as run:
+        run.log({"a": 1})
+        api = registry.api()
+        if whole == "run":
+            api.run(f"gone-{whole}/live").delete()
+        else:
+            number = api.project(f"gone-{whole}", registry.entity).id
+            delete = "mutation D($id: String!) { deleteModel(input: {id: $id}) { success } }"
+            assert registry.ask(delete, id=number).status == 200
+        run.config["late"] = 1
+        run.log({"a": 2})
+    assert [found.name for found in registry.api().projects(registry.entity)].count("gone-project") == 0
+    if whole == "run":
+        assert len(registry.api().runs("gone-run")) == 0
+        with registry.run("gone-run", id="live") as run:  # a new process may use the id
+            run.log({"a": 3})
+        assert rows(registry, "gone-run/live") == [(0, 3)]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3, 4), (4, 3, 2, 1, 0), (1, 3, 0, 2, 4, 0, 1, 2, 3)])
+def test_parts_that_logged_offline_give_the_same_run_in_any_order(registry: Registry, tmp_path: Path, order: tuple):
+    """Of a run: two parts, one resumed, and a fork. Of another one: two executions without resume."""
+    elsewhere = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_SERVICE")}
+    elsewhere["WANDB_DIR"] = str(tmp_path)
+    project = f"parts-{''.join(map(str, order))}"
+
+    def run(*command: str) -> None:
+        done = subprocess.run(command, env=elsewhere, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+    parts: list[Path] = []
+    for arguments in (
+        ("seg", "0", "1,2,3"),
+        ("seg", "3", "10,20,30", "resume=allow"),
+        ("twice", "0", "1,2,3,4,5"),
+        ("twice", "0", "7,8"),
+        ("fork", "2", "50", "fork_from=seg?_step=1"),
+    ):
+        run(sys.executable, "-c", OFFLINE.replace('"parts"', repr(project)), *arguments)
+        parts += set((tmp_path / "wandb").glob("offline-run-*")) - set(parts)
+    for number in order:
+        run(sys.executable, "-m", "wandb", "sync", "--include-synced", str(parts[number]))
+    assert rows(registry, f"{project}/seg") == [(0, 1), (1, 2), (2, 3), (3, 10), (4, 20), (5, 30)]
+    assert rows(registry, f"{project}/twice") == [(0, 7), (1, 8)]
+    sampled = registry.api().run(f"{project}/seg").history(pandas=False)
+    assert [row["a"] for row in sampled] == [1, 2, 3, 10, 20, 30]
+    assert [registry.api().run(f"{project}/{name}").summary["a"] for name in ("seg", "twice")] == [30, 8]
+    if order[-1] == 4 or 4 in order[2:]:
+        assert rows(registry, f"{project}/fork") == [(0, 1), (1, 2), (2, 50)]
+
+
+def test_a_queued_run_keeps_its_words_when_it_starts(registry: Registry):
+    """A run that was made ahead of its process isn't one that starts over."""
+    queued = registry.api().create_run(project="queued-up", entity=registry.entity)
+    change = 'mutation C($id: String!) { upsertBucket(input: {id: $id, notes: "kept"}) { bucket { id } } }'
+    assert registry.ask(change, id=queued.storage_id).status == 200
+    with registry.run("queued-up", id=queued.id) as run:
+        run.log({"a": 1})
+    assert registry.api().run(f"queued-up/{queued.id}").notes == "kept"
+
+
+def test_processes_that_share_a_run_do_not_start_it_over(registry: Registry):
+    settings = wandb.Settings(mode="shared", x_primary=False)
+    with registry.run("sharing", id="one") as run:
+        run.log({"a": 1})
+    with registry.run("sharing", id="one", settings=settings) as run:
+        run.log({"a": 2})
+    assert [a for _, a in rows(registry, "sharing/one")] == [1, 2]

@@ -1,0 +1,72 @@
+"""How a run begins, by what the SDK's process announces: new, once more under its id, as a fork, or not at all.
+
+A process announces its run by name, a resumed or rewound one by id. Without an id a run that is there starts over, as
+W&B documents it. Later changes come by name too, from a process that says where it runs: they never make a run.
+"""
+
+from typing import Any
+
+from wandb_registry.db.connection import Connection
+from wandb_registry.errors import NotFound
+from wandb_registry.model import access, projects
+from wandb_registry.model.access import Viewer
+from wandb_registry.model.runs import rewind_and_fork, runs
+
+Row = dict[str, Any]
+OF_A_START = ("host", "job_program", "display_name", "group_name", "job_type", "tags", "notes")
+
+START_OVER = (
+    "delete from stream_line where run_id = :run",
+    "delete from console_line where run_id = :run",
+    "delete from run_file where run_id = :run",
+    "delete from run_writer where run_id = :run",
+    "delete from alert where run_id = :run",
+    """
+    update run
+       set state = 'running', exit_code = null, stop_asked = 0, config = '{}', summary = '{}', history_keys = '{}',
+           last_step = -1, notes = null, tags = '[]', group_name = null, job_type = null, git_commit = null,
+           repo = null, host = null, program = null, user_id = :user,
+           created_at = strftime('%Y-%m-%dT%H:%M:%SZ'), heartbeat_at = strftime('%Y-%m-%dT%H:%M:%SZ')
+     where id = :run
+    """,
+)
+
+
+def upsert(
+    db: Connection, viewer: Viewer, number: int | None, given: Row, may_start_over: bool = False
+) -> tuple[Row, bool]:
+    """Starts or changes the run of an upsertBucket. Returns it and whether it is new.
+
+    `may_start_over`: the SDK that asks names a run by id to resume it, and no other process shares the run.
+    Raises as `runs.upsert`, and NotFound for a change to a run that was deleted meanwhile.
+    """
+    again = False
+    announced = runs.announced(given)
+    if number is None and announced:
+        run = _find(db, viewer, given)
+        is_start = "e" not in announced and any(given.get(name) for name in OF_A_START)
+        if run is None and not is_start:
+            where = f"{given.get('entity_name') or viewer.default_entity}/{given.get('model_name') or projects.UNNAMED}"
+            raise NotFound(
+                f"Run '{given.get('name')}' was deleted from '{where}' while its process went on. "
+                "What it still logs isn't kept; start another run."
+            )
+        again = run is not None and is_start and may_start_over and _is_over(run, announced)
+        if run and again:
+            for statement in START_OVER:
+                db.execute(statement, {"run": run["id"], "user": viewer.user_id})
+    run, inserted = runs.upsert(db, viewer, number, given)
+    if inserted or again:
+        rewind_and_fork.fork(db, run)
+    return run, inserted
+
+
+def _find(db: Connection, viewer: Viewer, given: Row) -> Row | None:
+    """The run of this name, if it is there."""
+    project = access.find_project(db, viewer, given.get("entity_name"), given.get("model_name") or projects.UNNAMED)
+    return access.find_run(db, project, given["name"]) if project and given.get("name") else None
+
+
+def _is_over(run: Row, announced: Row) -> bool:
+    """Whether a start replaces what the run holds. Not what was only queued, nor by an offline run: `offline_rows`."""
+    return "t" in runs.internal_config(run, None) and not runs.is_offline(announced)
