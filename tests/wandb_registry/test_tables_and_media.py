@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
@@ -21,7 +22,8 @@ VECTOR = [0.123456789] * 100
 @pytest.fixture(scope="module")
 def run(registry: Registry) -> wandb.Run:
     with registry.run("whole") as run:
-        run.log({"answers": wandb.Table(["text", "vector"], [[LONG, VECTOR], ["short", [1.0]]])})
+        answers: list[Any] = [[LONG, VECTOR], ["short", [1.0]]]
+        run.log({"answers": wandb.Table(["text", "vector"], data=answers)})
         run.log({"nothing": pd.DataFrame()})
         rows = [["a", 0.5, 2**63 + 5], ["b", float("nan"), 2**64 - 1], ["c", float("-inf"), 7], ["d", 0.9, 10**19]]
         run.log({"scores": wandb.Table(["name", "score", "id"], rows)})
