@@ -25,7 +25,12 @@ def run(registry: Registry) -> wandb.Run:
         answers: list[Any] = [[LONG, VECTOR], ["short", [1.0]]]
         run.log({"answers": wandb.Table(["text", "vector"], data=answers)})
         run.log({"nothing": pd.DataFrame()})
-        rows = [["a", 0.5, 2**63 + 5], ["b", float("nan"), 2**64 - 1], ["c", float("-inf"), 7], ["d", 0.9, 10**19]]
+        rows: list[Any] = [
+            ["a", 0.5, 2**63 + 5],
+            ["b", float("nan"), 2**64 - 1],
+            ["c", float("-inf"), 7],
+            ["d", 0.9, 10**19],
+        ]
         run.log({"scores": wandb.Table(["name", "score", "id"], rows)})
         increments = wandb.Table(["number"], log_mode="INCREMENTAL")
         for number in range(4):

@@ -14,7 +14,7 @@ def styled_spans(line: str) -> Spans:
     left_out = len(line) - LONGEST_LINE
     line = line[:LONGEST_LINE].rstrip("\r").rpartition("\r")[2]
     if left_out > 0:
-        line += f"… {left_out:,} more characters, which the run's file output.log has"
+        line += f"… {left_out:,} more characters"
     if "\x1b" not in line:
         return [("", line)]
     spans: Spans = []
