@@ -6,13 +6,16 @@ when a page first asks for it, and can be removed at any time.
 
 import contextlib
 import csv
+import hashlib
 import io
 import json
+import math
 import os
 import secrets
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,34 +25,43 @@ LARGEST = 256 * 2**20  # bytes of JSON that are read
 KEPT = 50  # databases
 MOST_COLUMNS = 200
 FEW = 12  # distinct values that are offered as filters
-LONGEST = 500  # characters of a cell
-VERSION = 4  # of the databases' schema
+SHORT = 100  # characters of a value that is offered as a filter; a column of longer ones gets no index
+VERSION = 5  # of the databases' schema
 EXPORTED = 1000  # rows of a CSV that are read at once
-SORTED = ("number", "text", "boolean")  # kinds that pages sort by, and filter by if there are few values
+EPOCH = datetime(1970, 1, 1)  # of UTC, as the SDK writes all dates
+SORTED = ("number", "text", "boolean", "date")  # kinds that pages sort by, and filter by if there are few values
+
+Types = dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
 class Column:
     """A column of a table.
 
-    `kind` is number, text, boolean, picture, array (the values lie in another file), other, or mixed for several kinds.
-    `shape` is that of each array, such as 28×28×1, if the table names it.
+    `kind` is number, text, boolean, date, picture, array (the values lie in another file), other, or mixed for several.
+    `shape` is that of each array, such as 28×28×1, if the table names it. `ranked` says that the column has numbers
+    which SQLite can't hold: they are text, and the column r… beside it has their order.
     """
 
     name: str
     kind: str
     shape: str
-    counts: list[tuple[Any, int]]  # (value, rows) of each value, if there are at most FEW
+    counts: list[tuple[Any, int]]  # (value, rows) of each value, if they are short and at most FEW
+    ranked: bool = False
 
 
 @dataclass(frozen=True)
 class TableQuery:
-    """Which rows, in which order. Columns are numbered from 0; `equal` holds (column, value as text)."""
+    """Which rows, in which order. Columns are numbered from 0; `equal` holds (column, value as text).
+
+    `row` is the number of the only row, from 1.
+    """
 
     sort: int | None = None
     descending: bool = False
     equal: tuple[tuple[int, str], ...] = ()
     contains: str = ""
+    row: int | None = None
 
 
 class Table:
@@ -58,6 +70,7 @@ class Table:
     def __init__(self, path: Path):
         # one thread uses it at a time, but several may take turns while a CSV is sent
         self._db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, check_same_thread=False)
+        self._db.create_function("folded", 1, _folded, deterministic=True)
         about = json.loads(self._db.execute("select about from about").fetchone()[0])
         self.columns = [Column(**one | {"counts": [tuple(pair) for pair in one["counts"]]}) for one in about]
 
@@ -73,36 +86,48 @@ class Table:
 
     def rows(self, query: TableQuery, limit: int, offset: int) -> list[tuple[int, list[Any]]]:
         """(number, cells) of a page of rows; a picture's cell is its path."""
-        where, values = self._where(query)
-        order = "id"
-        if query.sort is not None:
-            key = f"c{query.sort:d}"  # SQLite sorts null below all else; here it comes last in both directions
-            order = f"{key} desc, id desc" if query.descending else f"{key} is null, {key}, id"
-        cursor = self._db.execute(
-            f"select * from cell where {where} order by {order} limit ? offset ?", [*values, limit, offset]
-        )
-        return [(row[0], list(row[1:])) for row in cursor]
+        return [(row[0], list(row[1:])) for row in self._select(query, limit, offset)]
 
     def csv(self, query: TableQuery) -> Iterator[str]:
         """The matching rows as CSV with a header line. Columns of arrays are left out; a picture is its path."""
         kept = [at for at, column in enumerate(self.columns) if column.kind != "array"]
         yield _line([self.columns[at].name for at in kept])
-        offset = 0
-        while rows := self.rows(query, EXPORTED, offset):
-            yield "".join(_line([cells[at] for at in kept]) for _, cells in rows)
-            offset += EXPORTED
+        cursor = self._select(query, -1, 0)
+        while rows := cursor.fetchmany(EXPORTED):
+            yield "".join(_line([row[at + 1] for at in kept]) for row in rows)
+
+    def _select(self, query: TableQuery, limit: int, offset: int) -> sqlite3.Cursor:
+        where, values = self._where(query)
+        order = "id"
+        if query.sort is not None:
+            key = f"{'r' if self.columns[query.sort].ranked else 'c'}{query.sort:d}"
+            # SQLite sorts null below all else; here it comes last in both directions
+            order = f"{key} desc, id desc" if query.descending else f"{key} is null, {key}, id"
+        names = ", ".join(["id", *(f"c{at}" for at in range(len(self.columns)))])
+        return self._db.execute(
+            f"select {names} from cell where {where} order by {order} limit ? offset ?", [*values, limit, offset]
+        )
 
     def _where(self, query: TableQuery) -> tuple[str, list[Any]]:
         """The `where` clause and its parameters. Its text holds column numbers alone; every value is bound."""
         parts, values = ["true"], []
-        for column, value in query.equal:
-            parts.append(f"cast(c{column:d} as text) = ?")
-            values.append(value)
+        if query.row is not None:
+            parts.append("id = ?")
+            values.append(query.row)
+        for column, text in query.equal:
+            offered = {str(value): value for value, _ in self.columns[column].counts}  # SQLite writes 1e-07 otherwise
+            parts.append(f"c{column:d} = ?")
+            values.append(offered.get(text, text))
         if query.contains:
             texts = [at for at, column in enumerate(self.columns) if column.kind in (*SORTED, "mixed", "other")]
-            parts.append(f"({' or '.join(f'instr(lower(c{at:d}), lower(?)) > 0' for at in texts) or 'false'})")
-            values += [query.contains] * len(texts)
+            parts.append(f"({' or '.join(f'instr(folded(c{at:d}), ?) > 0' for at in texts) or 'false'})")
+            values += [_folded(query.contains)] * len(texts)
         return " and ".join(parts), values
+
+
+def _folded(value: Any) -> str | None:
+    """A value as a text in which letters of both cases are the same, also those that SQLite's `lower` leaves alone."""
+    return None if value is None else str(value).casefold()
 
 
 def _line(cells: list[Any]) -> str:
@@ -111,32 +136,32 @@ def _line(cells: list[Any]) -> str:
     return text.getvalue()
 
 
-def open_table(folder: Path, content: Path, md5: str) -> Table:
-    """Opens the table with this content and md5; makes its database first if there is none.
+def open_table(folder: Path, parts: list[tuple[Path, str]]) -> Table:
+    """Opens a table; makes its database first if there is none.
 
+    `parts` has content and md5 of each of its files: one, or the increments in their order.
     Raises BadInput for a file that is no table, or one that is too large.
     """
-    path = folder / "tables" / f"{md5}-{VERSION}.db"
+    joined = "".join(md5 for _, md5 in parts)
+    name = joined if len(parts) == 1 else hashlib.md5(joined.encode(), usedforsecurity=False).hexdigest()
+    path = folder / "tables" / f"{name}-{VERSION}.db"
     if not path.exists():
-        _make(path, content)
+        _make(path, [content for content, _ in parts])
     return Table(path)
 
 
-def _make(path: Path, content: Path) -> None:
-    if content.stat().st_size > LARGEST:
+def _make(path: Path, contents: list[Path]) -> None:
+    if sum(content.stat().st_size for content in contents) > LARGEST:
         raise BadInput(f"The table has more than {LARGEST // 2**20} MiB of JSON. Download it to look at it.")
-    try:
-        table = json.loads(content.read_bytes())
-        names, data = [str(name) for name in table["columns"]], table["data"]
-        if not all(isinstance(row, list) and len(row) == len(names) for row in data):
-            raise ValueError
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise BadInput("This file is not a table as W&B writes one. Download it to look at it.") from None
+    names, data, types = _read(contents[0])
+    for content in contents[1:]:
+        more_names, more, _ = _read(content)
+        if more_names != names:
+            raise BadInput("The parts of this table have different columns. Download them to look at them.")
+        data += more
     if len(names) > MOST_COLUMNS:
         raise BadInput(f"The table has {len(names)} columns; up to {MOST_COLUMNS} are shown. Download it instead.")
-    shapes = _shapes(table.get("column_types"))
-    kinds = ["array" if name in shapes else _kind(row[at] for row in data) for at, name in enumerate(names)]
-    columns = [Column(name, kind, shapes.get(name, ""), []) for name, kind in zip(names, kinds, strict=True)]
+    columns = [_column(name, [row[at] for row in data], types) for at, name in enumerate(names)]
     path.parent.mkdir(exist_ok=True)
     _prune(path.parent)
     aside = path.with_suffix(f".{secrets.token_hex(6)}")
@@ -148,41 +173,88 @@ def _make(path: Path, content: Path) -> None:
         aside.unlink(missing_ok=True)
 
 
+def _read(content: Path) -> tuple[list[str], list[list[Any]], Types]:
+    """The names of the columns, the rows, and the types by name."""
+    try:
+        table = json.loads(content.read_bytes())
+        names, data = [str(name) for name in table["columns"]], table["data"]
+        if not all(isinstance(row, list) and len(row) == len(names) for row in data):
+            raise ValueError
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise BadInput("This file is not a table as W&B writes one. Download it to look at it.") from None
+    return names, data, _types(table.get("column_types"))
+
+
+def _types(column_types: Any) -> Types:
+    """The SDK's types by the names of their columns; of a type that may be missing, the type itself."""
+    try:
+        return {str(name): _type(kind) for name, kind in column_types["params"]["type_map"].items()}
+    except (KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _type(kind: dict[str, Any]) -> dict[str, Any]:
+    allowed = [one for one in (kind.get("params") or {}).get("allowed_types") or [] if one.get("wb_type") != "none"]
+    return allowed[0] if len(allowed) == 1 else kind
+
+
+def _column(name: str, values: list[Any], types: Types) -> Column:
+    type_of_values = types.get(name, {})
+    params = type_of_values.get("params") or {}
+    if "serialization_path" in params:
+        return Column(name, "array", "×".join(map(str, params.get("shape") or [])), [])
+    kind = _kind(iter(values))
+    if kind == "number" and type_of_values.get("wb_type") == "timestamp":
+        kind = "date"
+    return Column(name, kind, "", [], ranked=kind == "number" and not all(_is_held(value) for value in values))
+
+
 def _fill(db: sqlite3.Connection, columns: list[Column], data: list[list[Any]]) -> None:
     names = [f"c{at}" for at in range(len(columns))]
+    ranks = {at: _ranks([row[at] for row in data]) for at, column in enumerate(columns) if column.ranked}
     db.execute("pragma journal_mode = off")
     db.execute("pragma synchronous = off")  # needn't survive a crash: it can be made again
     db.execute("begin")
-    db.execute(f"create table cell (id integer primary key, {', '.join(names)})")
-    placeholders = ", ".join("?" * (len(names) + 1))
-    rows = ((number, *map(_cell, row)) for number, row in enumerate(data, 1))
-    db.executemany(f"insert into cell values ({placeholders})", rows)
-    about = []
-    for name, column in zip(names, columns, strict=True):
-        counts: list[Any] = []
-        if column.kind in SORTED:
-            db.execute(f"create index up_{name} on cell ({name} is null, {name}, id)")
-            db.execute(f"create index down_{name} on cell ({name}, id)")
-            grouped = f"select {name}, count(*) from cell where {name} is not null group by 1 order by 1 limit ?"
-            pairs = db.execute(grouped, [FEW + 1]).fetchall()
-            counts = pairs if len(pairs) <= FEW < len(data) else []
-        about.append(asdict(column) | {"counts": counts})
+    every = ["id integer primary key", *names, *(f"r{at}" for at in ranks)]
+    db.execute(f"create table cell ({', '.join(every)})")
+    kinds = [column.kind for column in columns]
+    rows = (
+        (number, *map(_cell, row, kinds), *(rank[number - 1] for rank in ranks.values()))
+        for number, row in enumerate(data, 1)
+    )
+    db.executemany(f"insert into cell values ({', '.join('?' * len(every))})", rows)
+    about = [_counted(db, f"c{at}", column, len(data)) for at, column in enumerate(columns)]
     db.execute("create table about (about text)")
-    db.execute("insert into about values (?)", [json.dumps(about)])
+    db.execute("insert into about values (?)", [json.dumps([asdict(column) for column in about])])
     db.execute("commit")
 
 
-def _shapes(column_types: Any) -> dict[str, str]:
-    """The shapes of those columns whose values the SDK wrote to a separate file of arrays."""
-    try:
-        types = {name: kind.get("params") or {} for name, kind in column_types["params"]["type_map"].items()}
-        return {
-            name: "×".join(map(str, params.get("shape") or []))[:LONGEST]
-            for name, params in types.items()
-            if "serialization_path" in params
-        }
-    except (KeyError, TypeError, AttributeError):
-        return {}
+def _counted(db: sqlite3.Connection, name: str, column: Column, row_count: int) -> Column:
+    """Makes the indices of a column that pages sort by. Returns it with its counts."""
+    if column.kind not in SORTED or _longest(db, name) > SHORT:
+        return column
+    key = name.replace("c", "r") if column.ranked else name
+    db.execute(f"create index up_{name} on cell ({key} is null, {key}, id)")
+    db.execute(f"create index down_{name} on cell ({key}, id)")
+    grouped = f"select {name}, count(*) from cell where {name} is not null group by {name} order by {key} limit ?"
+    pairs = db.execute(grouped, [FEW + 1]).fetchall()
+    return replace(column, counts=pairs if len(pairs) <= FEW < row_count else [])
+
+
+def _longest(db: sqlite3.Connection, name: str) -> int:
+    return db.execute(f"select max(length({name})) from cell").fetchone()[0] or 0
+
+
+def _is_held(value: Any) -> bool:
+    """Whether SQLite holds a number, or a missing value, as it is: no NaN, and no whole number of more than 64 bits."""
+    return value is None or (-(2**63) <= value < 2**63 if isinstance(value, int) else not math.isnan(value))
+
+
+def _ranks(values: list[Any]) -> list[int | None]:
+    """The place of each number among all; None for what is missing or NaN."""
+    numbers = sorted({value for value in values if value is not None and value == value})
+    places = {value: place for place, value in enumerate(numbers)}
+    return [places.get(value) if value == value else None for value in values]
 
 
 def _kind(values: Iterator[Any]) -> str:
@@ -201,15 +273,24 @@ def _kind_of(value: Any) -> str:
     return "picture" if isinstance(value, dict) and value.get("_type") == "image-file" else "other"
 
 
-def _cell(value: Any) -> Any:
-    """The value that a page shows and sorts by."""
-    if value is None or (isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 2**63):
+def _cell(value: Any, kind: str) -> Any:
+    """The value that a page shows and sorts by. A number that SQLite can't hold is its text in JSON."""
+    if kind == "date" and value is not None:
+        return _date(value)
+    if value is None or isinstance(value, str):
         return value
-    if isinstance(value, str):
-        return value[:LONGEST]
+    if isinstance(value, int | float) and not isinstance(value, bool) and _is_held(value):
+        return value
     if isinstance(value, dict) and value.get("_type") == "image-file":
         return str(value.get("path", ""))
-    return json.dumps(value, ensure_ascii=False)[:LONGEST]
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _date(milliseconds: float) -> str:
+    try:
+        return (EPOCH + timedelta(milliseconds=milliseconds)).isoformat(" ")
+    except (OverflowError, ValueError):  # before the year 1, after 9999, or NaN
+        return json.dumps(milliseconds)
 
 
 def _prune(folder: Path) -> None:

@@ -11,7 +11,10 @@ Spans = list[tuple[str, str]]
 
 def styled_spans(line: str) -> Spans:
     """The pieces of a line as (CSS classes, text). What a progress bar has overwritten is left out, as on a screen."""
+    left_out = len(line) - LONGEST_LINE
     line = line[:LONGEST_LINE].rstrip("\r").rpartition("\r")[2]
+    if left_out > 0:
+        line += f"… {left_out:,} more characters"
     if "\x1b" not in line:
         return [("", line)]
     spans: Spans = []

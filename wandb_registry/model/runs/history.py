@@ -78,6 +78,12 @@ def newest_with(db: Connection, run: Row, key: str, limit: int, offset: int) -> 
     return [row for row in (loads(row["body"]) for row in lines) if isinstance(within(row, key), dict)]
 
 
+def newest_at(db: Connection, run: Row, key: str, step: int) -> dict[str, Any] | None:
+    """The last history row of a step that has media under a key."""
+    rows = [loads(body) for body in lines_between(db, run, step, step + 1, None)]
+    return next((row for row in reversed(rows) if isinstance(within(row, key), dict)), None)
+
+
 def _needles(key: str) -> dict[str, str]:
     """Texts that a row which mentions a key contains: the key as the SDK writes it, and as Python escapes it.
 

@@ -89,7 +89,8 @@ def metric_charts(
     request: PageRequest, runs: list[Row], stream: str = "history", most: int = MOST_CHARTS
 ) -> MetricCharts:
     """Charts of the metrics that any of the runs has."""
-    axis, smoothing = _axis(request, runs), chosen_smoothing(request)
+    axis = _axis(request, runs) if stream == "history" else "time"  # the machine's metrics have no step
+    smoothing = chosen_smoothing(request)
     histories = [(run, history.thinned(request.db, run, stream, MOST_POINTS)) for run in runs]
     name_filter = request.query.get("metric", "").strip()
     names = [name for name in _metric_names(histories, stream) if name_filter.lower() in name.lower()]

@@ -14,7 +14,9 @@ from wandb_registry.web.views import PageRequest
 
 Row = dict[str, Any]
 Logged = list[tuple[str, Row]]  # (key, value that was logged under it)
-MOST_FILES = 48  # on a page
+KEYS = 48  # on a page
+FILES_OF_KEY = 12  # that a page shows where it shows all keys
+FILES_OF_STEP = 48  # on a page of one step
 STEPS = 12  # of one key on a page
 TINY = 240  # pixels of width
 LISTS = ("audio", "videos", "html")  # entries in which the SDK lists several files of a key
@@ -38,9 +40,14 @@ def media_in(summary: Row) -> Logged:
     return [(key, value) for key, value in summary.items() if is_media(value)]
 
 
-def media_of_run(request: PageRequest, run: Row, logged: Logged) -> list[Row]:
-    """What a page shows of each file of the logged values, if the run has it, and of each histogram."""
-    items = [(key, value, item) for key, value in logged for item in _items(value)][:MOST_FILES]
+def media_of_run(
+    request: PageRequest, run: Row, logged: Logged, most: int = FILES_OF_KEY, offset: int = 0
+) -> list[Row]:
+    """What a page shows of each file of the logged values, if the run has it, and of each histogram.
+
+    `most` limits the files of one value; the last that is shown says how many the value has.
+    """
+    items = [(key, value, item) for key, value in logged for item in _numbered(_items(value))[offset : offset + most]]
     names = {name for _, _, item in items for name in [item.get("path"), *_layer_paths(item, "masks", "boxes")]}
     rows = run_files.named(request.db, run["id"], [name for name in names if isinstance(name, str)])
     files = {row["name"]: row for row in rows}
@@ -49,7 +56,30 @@ def media_of_run(request: PageRequest, run: Row, logged: Logged) -> list[Row]:
         for key, value, item in items
         if isinstance(item.get("path"), str) and item["path"] in files
     ]
+    media += [
+        _absent(key, item) for key, _, item in items if isinstance(item.get("path"), str) and item["path"] not in files
+    ]
     return media + [_histogram(key, value) for key, value in logged if value["_type"] == "histogram"]
+
+
+def page_of_media(request: PageRequest, run: Row, logged: Logged) -> Row:
+    """The media of a page of keys."""
+    pager = paginate(request, len(logged), KEYS)
+    return {"media": media_of_run(request, run, logged[pager.offset : pager.last]), "pager": pager}
+
+
+def media_of_step(request: PageRequest, run: Row, key: str, number: str) -> Row:
+    """What a run logged under one key at one step."""
+    row = history.newest_at(request.db, run, key, int(number)) if number.isascii() and number.isdigit() else None
+    logged: Logged = [(key, within(row, key))] if row else []
+    pager = paginate(request, sum(len(_items(value)) for _, value in logged), FILES_OF_STEP)
+    media = media_of_run(request, run, logged, pager.size, pager.offset)
+    return {
+        "key": key,
+        "media": [medium | {"step": row["_step"]} for medium in media if row],
+        "pager": pager,
+        "counted": "Files",
+    }
 
 
 def media_by_step(request: PageRequest, run: Row, key: str) -> Row:
@@ -61,7 +91,7 @@ def media_by_step(request: PageRequest, run: Row, key: str) -> Row:
         for row in rows
         for medium in media_of_run(request, run, [(key, within(row, key))])
     ]
-    return {"key": key, "media": steps, "pager": pager}
+    return {"key": key, "media": steps, "pager": pager, "counted": "Steps"}
 
 
 def media_counts(run: Row) -> dict[str, int]:
@@ -88,6 +118,23 @@ def _items(value: Row) -> list[Row]:
     return items
 
 
+def _numbered(items: list[Row]) -> list[Row]:
+    """The files, the place of each among them and their number."""
+    return [item | {"place": place, "of": len(items)} for place, item in enumerate(items, 1)]
+
+
+def _absent(key: str, item: Row) -> Row:
+    """A file that was logged, but that the run doesn't have."""
+    return {
+        "kind": "absent",
+        "key": key,
+        "caption": "",
+        "name": str(item["path"]),
+        "place": item["place"],
+        "of": item["of"],
+    }
+
+
 def _layer_paths(item: Row, *kinds: str) -> list[Any]:
     """The paths of a picture's masks or boxes."""
     layers = [layer for kind in kinds if isinstance(item.get(kind), dict) for layer in item[kind].values()]
@@ -98,6 +145,7 @@ def _medium(request: PageRequest, run: Row, key: str, value: Row, item: Row, fil
     base, file = run["address"], files[item["path"]]
     name = file["name"]
     medium = {"key": key, "name": name, "size": file["size"], "caption": str(item.get("caption") or "")}
+    medium |= {"place": item["place"], "of": item["of"]}
     medium |= {"raw": addresses.file(f"{base}/raw", name), "page": addresses.file(f"{base}/files", name)}
     kind = playable_type(name)
     if kind == "picture":

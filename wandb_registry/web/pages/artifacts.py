@@ -6,7 +6,7 @@ from typing import Any
 
 from wandb_registry.errors import BadInput, NotFound
 from wandb_registry.model import access, ids
-from wandb_registry.model.artifacts import collections, folder_listing, memberships
+from wandb_registry.model.artifacts import collections, folder_listing, manifests, memberships
 from wandb_registry.model.search import overview
 from wandb_registry.web import addresses, lookups
 from wandb_registry.web.pager import paginate
@@ -17,6 +17,8 @@ from wandb_registry.web.views import Export, Page, PageRequest, Redirect, Stored
 Row = dict[str, Any]
 COLLECTIONS = 50  # on a page
 MOST_NEIGHBOURS = 500  # files of a folder that are searched for other tables
+INCREMENTAL = "wandb-run-incremental-table"  # the SDK's type of a table of which each log appends a part
+INCREMENT = re.compile(r"(\d+|None)-(\d+)\.(.+)", re.DOTALL)  # its part's number and time, and the table's name
 REFERENCE = re.compile(r"wandb-artifact://((?:[0-9a-f]{2})+)/(.+)")  # the SDK's reference to a file of another version
 
 
@@ -109,8 +111,11 @@ def file(request: PageRequest) -> Page | Redirect | Export:
     base = addresses.version(project["entity_name"], project["name"], type_name, collection["name"], number)
     steps = [(f"{collection['name']}:{number}", address), ("Files", f"{address}#files")]
     if file["path"].endswith(tables.SUFFIX) and file["md5"]:
+        increments = _increments(request, file) if type_name == INCREMENTAL else []
+        parts = [row["md5"] for row in increments] or [file["md5"]]
+        beside = [] if increments else _tables_beside(request, file)
         with contextlib.suppress(BadInput):  # a table that can't be shown as one gets the page of a file
-            return tables.table_page(request, project, file, base, steps, _tables_beside(request, file))
+            return tables.table_page(request, project, file, parts, base, steps, beside)
     section = "models" if collection["kind"] == "PORTFOLIO" else "projects"
     return files.file_page(request, project, file, addresses.file(f"{base}/raw", file["path"]), steps, section)
 
@@ -130,4 +135,14 @@ def _tables_beside(request: PageRequest, file: Row) -> list[str]:
     folder = file["path"][: file["path"].rfind("/") + 1]
     inner = folder_listing.folders(request.db, file["artifact_id"], folder)
     rows = folder_listing.files(request.db, file["artifact_id"], folder, inner, MOST_NEIGHBOURS, 0)
-    return [row["path"] for row in rows if row["path"].endswith(tables.SUFFIX)][: tables.MOST_TABS]
+    return [row["path"] for row in rows if row["path"].endswith(tables.SUFFIX)][: tables.MOST_TABS + 1]
+
+
+def _increments(request: PageRequest, file: Row) -> list[Row]:
+    """The parts of a table that was logged piece by piece, in the order in which they were logged."""
+    wanted = INCREMENT.fullmatch(file["path"])
+    if wanted is None:
+        return []
+    found = [(INCREMENT.fullmatch(row["path"]), row) for row in manifests.entries_of(request.db, file["artifact_id"])]
+    parts = [(int(match[2]), row) for match, row in found if match and match[3] == wanted[3] and row["md5"]]
+    return [row for _, row in sorted(parts, key=lambda part: part[0])]

@@ -17,7 +17,15 @@ from wandb_registry.web.charts.metric_charts import (
     possible_axes,
 )
 from wandb_registry.web.media import overlays
-from wandb_registry.web.media.logged_media import is_media, media_by_step, media_counts, media_in, media_of_run
+from wandb_registry.web.media.logged_media import (
+    is_media,
+    media_by_step,
+    media_counts,
+    media_in,
+    media_of_run,
+    media_of_step,
+    page_of_media,
+)
 from wandb_registry.web.pager import paginate
 from wandb_registry.web.pages import files, tables
 from wandb_registry.web.pages.code import code_of_run
@@ -27,6 +35,7 @@ Row = dict[str, Any]
 LINES = 500  # console lines on a page: the last ones, unless the address asks for others
 FILES = 100  # on a page
 FIRST_CHARTS = 6  # on the overview
+FIRST_MEDIA = 24  # keys of media, there
 TABS = {
     "overview": "Overview", "charts": "Charts", "media": "Media", "logs": "Console", "system": "System",
     "files": "Files", "artifacts": "Artifacts",
@@ -112,7 +121,9 @@ def _overview(request: PageRequest, run: Row) -> Row:
         "config": dict(sorted(leaves(config))),
         "in_dvc": dict(leaves({"dvc": in_dvc})) if in_dvc else {},
         "summary": {key: summary[key] for key in sorted(summary) if not is_media(summary[key])},
-        "media": media_of_run(request, run, media_in(summary)),
+        "media": media_of_run(request, run, media_in(summary)[:FIRST_MEDIA]),
+        "first_media": FIRST_MEDIA,
+        "media_keys": len(media_in(summary)),
         "mask_colors": overlays.mask_colors(),
         "counts": media_counts(run),
         **_drawn(request, run, metric_charts(request, [run], most=FIRST_CHARTS)),
@@ -138,11 +149,14 @@ def _charts(request: PageRequest, run: Row) -> Row:
 
 
 def _media(request: PageRequest, run: Row) -> Row:
-    """The last media of all keys, or those of one key at all steps."""
+    """The last media of all keys, or those of one key at all steps or at one."""
     shown = {"mask_colors": overlays.mask_colors(), "counts": media_counts(run), "of_key": None}
-    if key := request.query.get("key"):
+    key, step = request.query.get("key"), request.query.get("step")
+    if key and step:
+        return shown | {"media": [], "of_key": media_of_step(request, run, key, step)}
+    if key:
         return shown | {"media": [], "of_key": media_by_step(request, run, key)}
-    return shown | {"media": media_of_run(request, run, media_in(_summary(run)))}
+    return shown | page_of_media(request, run, media_in(_summary(run)))
 
 
 def _logs(request: PageRequest, run: Row) -> Row:

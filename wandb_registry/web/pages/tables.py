@@ -1,5 +1,6 @@
 """The page of a W&B Table of a version or a run: its rows with pictures, sorted, filtered and paged."""
 
+import json
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any
@@ -14,6 +15,7 @@ from wandb_registry.web.views import Export, Page, PageRequest
 Row = dict[str, Any]
 ROWS = 50  # on a page
 PICTURES = 200  # on a page of the grid
+SHOWN = 500  # characters of a cell; the page of its row has all of them
 MOST_TABS = 20  # links to tables in the same folder
 SUFFIX = ".table.json"
 
@@ -25,26 +27,34 @@ def table_of_run(request: PageRequest) -> Page | Export:
     rows = run_files.page(request.db, run["id"], [name], None, 1, 0)
     base = run["address"]
     file = {"path": name, "md5": rows[0]["md5"] if rows else None}
+    parts = [file["md5"]] if rows else []
     steps = [(run["display_name"], base), ("Files", f"{base}/files")]
-    beside = [row["name"] for row in run_files.page(request.db, run["id"], None, f"%{SUFFIX}", MOST_TABS, 0)]
-    return table_page(request, project, file, base, steps, beside)
+    beside = [row["name"] for row in run_files.page(request.db, run["id"], None, f"%{SUFFIX}", MOST_TABS + 1, 0)]
+    return table_page(request, project, file, parts, base, steps, beside)
 
 
 def table_page(
-    request: PageRequest, project: Row, file: Row, base: str, steps: list[tuple[str, str]], beside: list[str]
+    request: PageRequest,
+    project: Row,
+    file: Row,
+    parts: list[str],
+    base: str,
+    steps: list[tuple[str, str]],
+    beside: list[str],
 ) -> Page | Export:
     """The page of a table, or its rows as CSV. Raises NotFound.
 
-    `base` is the address of its version or run, `beside` are the paths of the tables in its folder.
+    `parts` are the md5s of its increments, or of its only file; `base` is the address of its version or run, `beside`
+    are the paths of the tables in its folder.
     """
-    if file["md5"] is None:
+    if not parts:
         raise NotFound(f"There is no table '{file['path']}'.")
     title, raw = _title(file["path"]), f"{base}/raw"
     grid = request.query.get("view") == "grid"
-    with _opened(request, file) as table:
+    with _opened(request, parts) as table:
         query = _table_query(request, table)
         if request.query.get("view") == "csv":
-            return Export(_csv(request, file, query), f"{title}.csv", "text/csv")
+            return Export(_csv(request, parts, query), f"{title}.csv", "text/csv")
         pager = paginate(request, table.count(query), PICTURES if grid else ROWS)
         rows = table.rows(query, pager.size, pager.offset)
         pictures = [at for at, column in enumerate(table.columns) if column.kind == "picture"]
@@ -55,13 +65,23 @@ def table_page(
                 "project": project,
                 "steps": steps,
                 "tabs": [
-                    (_title(path), addresses.file(f"{base}/files", path), None, path == file["path"]) for path in beside
+                    (_title(path), addresses.file(f"{base}/files", path), None, path == file["path"])
+                    for path in beside[:MOST_TABS]
                 ],
+                "all_files": steps[-1][1] if len(beside) > MOST_TABS else None,
+                "increments": len(parts),
                 "rows_in_all": table.count(TableQuery()),
                 "columns": [_head(request, at, column, query) for at, column in enumerate(table.columns)],
                 "rows": [
-                    (number, [_cell(table, at, value, raw) for at, value in enumerate(cells)]) for number, cells in rows
+                    (
+                        number,
+                        [_cell(table, at, value, raw) for at, value in enumerate(cells)],
+                        _with(request, row=number),
+                    )
+                    for number, cells in rows
                 ],
+                "shown": None if query.row else SHOWN,
+                "arrays": [column.name for column in table.columns if column.kind == "array"],
                 "pager": pager,
                 "grid": pictures[0] if grid and pictures else None,
                 "has_pictures": bool(pictures),
@@ -71,9 +91,9 @@ def table_page(
                 ],
                 "facets": [_facet(request, at, column) for at, column in enumerate(table.columns) if column.counts],
                 "q": request.query.get("q", ""),
-                "kept": [(key, value) for key, value in request.query.multi_items() if key not in ("q", "page")],
+                "kept": [(key, value) for key, value in request.query.multi_items() if key not in ("q", "page", "row")],
                 "clear": request.address.partition("?")[0],
-                "filtered": bool(query.equal or query.contains),
+                "filtered": bool(query.equal or query.contains or query.row),
                 "download": addresses.file(raw, file["path"]),
                 "csv": _with(request, view="csv"),
             },
@@ -84,12 +104,12 @@ def _title(path: str) -> str:
     return PurePosixPath(path).name.removesuffix(SUFFIX)
 
 
-def _opened(request: PageRequest, file: Row) -> Table:
-    return open_table(request.store.folder, request.store.blobs.path(file["md5"]), file["md5"])
+def _opened(request: PageRequest, parts: list[str]) -> Table:
+    return open_table(request.store.folder, [(request.store.blobs.path(md5), md5) for md5 in parts])
 
 
-def _csv(request: PageRequest, file: Row, query: TableQuery) -> Iterator[str]:
-    with _opened(request, file) as table:
+def _csv(request: PageRequest, parts: list[str], query: TableQuery) -> Iterator[str]:
+    with _opened(request, parts) as table:
         yield from table.csv(query)
 
 
@@ -101,7 +121,8 @@ def _table_query(request: PageRequest, table: Table) -> TableQuery:
         sort=numbers.get(sort.lstrip("-")),
         descending=sort.startswith("-"),
         equal=tuple((numbers[key], value) for key, _, value in equal if key in numbers),
-        contains=request.query.get("q", "").strip()[:100],
+        contains=request.query.get("q", "").strip(),
+        row=int(row) if (row := request.query.get("row", "")).isascii() and row.isdigit() and len(row) < 16 else None,
     )
 
 
@@ -120,7 +141,8 @@ def _facet(request: PageRequest, at: int, column: Any) -> Row:
     for value, count in column.counts:
         mark = f"c{at}:{value}"
         others = [other for other in on if not other.startswith(f"c{at}:")]
-        values.append((value, count, _with(request, **{"is": others if mark in on else [*others, mark]}), mark in on))
+        shown = _shown(column.kind, value)
+        values.append((shown, count, _with(request, **{"is": others if mark in on else [*others, mark]}), mark in on))
     return {"name": column.name, "values": values}
 
 
@@ -133,4 +155,9 @@ def _cell(table: Table, at: int, value: Any, raw: str) -> Row:
     kind = table.columns[at].kind
     if kind == "picture" and value:
         return {"kind": kind, "address": addresses.file(raw, str(value))}
-    return {"kind": kind, "value": value}
+    return {"kind": kind, "value": _shown(kind, value)}
+
+
+def _shown(kind: str, value: Any) -> Any:
+    """A number is a text where SQLite can't hold it."""
+    return json.loads(value) if kind == "number" and isinstance(value, str) else value

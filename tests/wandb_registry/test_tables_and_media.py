@@ -1,0 +1,117 @@
+"""Pages of tables and media have all that was logged, or say how much there is and where."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+import pandas as pd
+import pytest
+import wandb
+
+from .conftest import Registry
+
+LONG = "x" * 600 + " ÄPFEL end"
+VECTOR = [0.123456789] * 100
+
+
+@pytest.fixture(scope="module")
+def run(registry: Registry) -> wandb.Run:
+    with registry.run("whole") as run:
+        answers: list[Any] = [[LONG, VECTOR], ["short", [1.0]]]
+        run.log({"answers": wandb.Table(["text", "vector"], data=answers)})
+        run.log({"nothing": pd.DataFrame()})
+        rows: list[Any] = [
+            ["a", 0.5, 2**63 + 5],
+            ["b", float("nan"), 2**64 - 1],
+            ["c", float("-inf"), 7],
+            ["d", 0.9, 10**19],
+        ]
+        run.log({"scores": wandb.Table(["name", "score", "id"], rows)})
+        increments = wandb.Table(["number"], log_mode="INCREMENTAL")
+        for number in range(4):
+            increments.add_data(number)
+            run.log({"pieces": increments})
+        dates = wandb.Artifact("dates", "dataset")
+        dates.add(wandb.Table(dataframe=pd.DataFrame({"when": pd.to_datetime(["2024-02-29", "2024-01-01"])})), "t")
+        run.log_artifact(dates).wait()
+        pictures = [wandb.Image(np.full((4, 4), at, np.uint8), caption=f"picture {at}") for at in range(100)]
+        run.log({"samples": pictures, "zz": wandb.Image(np.ones((4, 4), np.uint8))})
+    return run
+
+
+def table(registry: Registry, run: wandb.Run, key: str, query: str = "") -> str:
+    """The page of a table among the run's files."""
+    names = [file.name for file in registry.api().run(f"whole/{run.id}").files()]
+    name = next(name for name in names if name.startswith(f"media/table/{key}_"))
+    return page(registry, f"/local/whole/runs/{run.id}/files/{quote(name)}{query}")
+
+
+def page(registry: Registry, address: str) -> str:
+    answer = registry.send("GET", address, headers=_session(registry))
+    assert answer.status == 200, answer.text
+    return answer.text
+
+
+def _session(registry: Registry) -> dict[str, str]:
+    answer = registry.send("POST", "/login", f"key={registry.key}".encode(), signed_in=False)
+    return {"Cookie": answer.headers["set-cookie"].partition(";")[0]}
+
+
+def first_cells(text: str) -> list[str]:
+    """The cells of the first column."""
+    return re.findall(r"</th>\s*<td[^>]*>([^<]*)</td>", text)
+
+
+def test_filter_and_csv_have_the_whole_text(registry: Registry, run: wandb.Run):
+    assert "Rows 1–1 of 1" in table(registry, run, "answers", "?q=" + quote("äpfel"))
+    rows = list(csv.reader(io.StringIO(table(registry, run, "answers", "?view=csv"))))
+    assert rows[1] == [LONG, str(VECTOR)]
+
+
+def test_a_cell_that_is_cut_says_so_and_its_row_has_all(registry: Registry, run: wandb.Run):
+    text = table(registry, run, "answers")
+    assert "all 610 characters" in text
+    assert LONG not in text
+    assert LONG in table(registry, run, "answers", "?row=1")
+
+
+def test_an_empty_table_says_that_it_is_empty(registry: Registry, run: wandb.Run):
+    assert "The table has no rows." in table(registry, run, "nothing")
+
+
+def test_any_number_sorts_by_its_value(registry: Registry, run: wandb.Run):
+    by_score = table(registry, run, "scores", "?sort=-c1")
+    assert first_cells(by_score) == ["d", "a", "c", "b"]
+    assert "NaN" in by_score
+    assert "−∞" in by_score
+    assert first_cells(table(registry, run, "scores", "?sort=c2")) == ["c", "a", "d", "b"]
+
+
+def test_a_table_logged_piece_by_piece_is_one_table(registry: Registry, run: wandb.Run):
+    text = page(registry, f"/local/whole/runs/{run.id}/media")
+    address = re.search(r'href="([^"]+incr-pieces[^"]+)"', text)
+    assert address
+    assert first_cells(page(registry, address[1])) == ["0", "1", "2", "3"]
+
+
+def test_dates_are_dates_and_sort_so(registry: Registry, run: wandb.Run):
+    text = page(registry, "/local/whole/artifacts/dataset/dates/v0/files/t.table.json?sort=c0")
+    assert first_cells(text) == ["2024-01-01 00:00:00", "2024-02-29 00:00:00"]
+
+
+def test_one_key_hides_no_other_and_all_its_files_can_be_reached(registry: Registry, run: wandb.Run):
+    media = f"/local/whole/runs/{run.id}/media"
+    text = page(registry, media)
+    assert "12 of 100 files of samples are shown." in text
+    assert "<strong>zz</strong>" in text
+    text = page(registry, f"{media}?key=samples")
+    way = re.search(r'href="([^"]+step=\d+)"', text)
+    assert way
+    step = way[1].replace("&amp;", "&")
+    seen = {at for number in (1, 2, 3) for at in re.findall(r"picture (\d+)<", page(registry, f"{step}&page={number}"))}
+    assert len(seen) == 100
