@@ -58,7 +58,7 @@ def text(graph: Graph, registry: RegistryNames, width: int) -> str:
     An arrow says which stages a content comes from or goes to.
     """
     rows = {
-        one.key: [("◂", dep, _maker_note(graph, dep)) for dep in one.deps]
+        one.key: [("◂", dep, _maker_note(graph, dep)) for dep in one.reads]
         + [("▸", out, _readers_note(graph, out)) for out in one.outs]
         for one in graph.executions
     }
@@ -158,7 +158,7 @@ def pad(shown: str, width: int) -> str:
 
 def mermaid(graph: Graph, registry: RegistryNames) -> str:
     """A flowchart that GitHub draws from a ```mermaid block; of stages alone where it would be too large for that."""
-    edges = sum(len(one.deps) + len(one.outs) for one in graph.executions)
+    edges = sum(len(one.reads) + len(one.outs) for one in graph.executions)
     lines = _stage_flowchart(graph) if edges > MAX_EDGES else _full_flowchart(graph, registry)
     return "\n".join(["flowchart TD", *(f"  {line}" for line in lines)])
 
@@ -170,7 +170,7 @@ def _full_flowchart(graph: Graph, registry: RegistryNames) -> Iterable[str]:
         yield f'{names[key]}["{label}"]'
     for at, one in enumerate(graph.executions):
         yield f's{at}(["{_label(one.stage)}"])'
-        yield from (f"{names[key]} --> s{at}" for key in dict.fromkeys(map(key_of, one.deps)))
+        yield from (f"{names[key]} --> s{at}" for key in dict.fromkeys(map(key_of, one.reads)))
         yield from (f"s{at} --> {names[key_of(out)]}" for out in one.outs)
     yield "classDef stage stroke-width:3px"
     if graph.executions:
@@ -181,7 +181,7 @@ def _stage_flowchart(graph: Graph) -> Iterable[str]:
     names = {one.key: f"s{at}" for at, one in enumerate(graph.executions)}
     for one in graph.executions:
         yield f'{names[one.key]}(["{_label(one.stage)}"])'
-        makers = {maker.key for dep in one.deps if (maker := graph.makers.get(key_of(dep)))} - {one.key}
+        makers = {maker.key for dep in one.reads if (maker := graph.makers.get(key_of(dep)))} - {one.key}
         yield from (f"{names[key]} --> {names[one.key]}" for key in names if key in makers)
 
 
@@ -206,7 +206,7 @@ def facts(
                 "job_type": one.job_type,
                 "cmd": one.cmd,
                 "run": registry.runs.get(one.key),
-                "reads": [{"path": dep.path, "md5": dep.md5} for dep in one.deps],
+                "reads": [{"path": dep.path, "md5": dep.md5} for dep in one.reads],
                 "makes": [{"path": out.path, "md5": out.md5} for out in one.outs],
             }
             for one in graph.executions

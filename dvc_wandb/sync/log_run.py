@@ -18,7 +18,7 @@ from dvc_wandb.errors import DvcWandbError
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.sync import media
-from dvc_wandb.sync.compare import digest_of, expected_files, reference_name
+from dvc_wandb.sync.compare import digest_of, expected_files, reference_name, reference_url
 from dvc_wandb.sync.locks import exclusive
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def init_arguments(execution: Execution) -> dict[str, Any]:
 def use_inputs(run: wandb.Run, execution: Execution, skip: Iterable[str] = ()) -> None:
     """Declare the dependencies as the run's inputs, each by its content alias, without the paths in `skip`."""
     collections = execution.meta.get("uses") or {}
-    for dep in execution.deps:
+    for dep in execution.reads:
         if dep.path not in skip:
             run.use_artifact(f"{collections.get(dep.path, dep.versioned.artifact)}:{dep.versioned.alias}")
 
@@ -157,7 +157,7 @@ def _add_reference(artifact: wandb.Artifact, content: Content) -> None:
     name = reference_name(content)
     (entry,) = artifact.add_reference("dvc:reference", name, checksum=False)  # a URL of which the SDK makes no request
     artifact.remove(entry)
-    artifact.manifest.add_entry(entry.model_copy(update={"ref": content.path, "digest": str(content.md5)}))
+    artifact.manifest.add_entry(entry.model_copy(update={"ref": reference_url(content), "digest": str(content.md5)}))
 
 
 def _add_views(artifact: wandb.Artifact, pipeline: Pipeline, content: Content, views: str) -> str:
