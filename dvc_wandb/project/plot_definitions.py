@@ -22,6 +22,18 @@ def read(pipeline: Pipeline) -> dict[str, PlotDefinition]:
     return plots
 
 
+def files(pipeline: Pipeline) -> set[str]:
+    """The files and folders that the plots are drawn from, seen from the project's root."""
+    return {path for name, definition in read(pipeline).items() for path in columns_by_file(name, definition)}
+
+
+def columns_by_file(name: str, definition: PlotDefinition) -> dict[str, list[str]]:
+    """The columns of y by the file that they are in; none named means all."""
+    y = definition.get("y")
+    of_file = y if isinstance(y, dict) else {name: y}
+    return {file: [columns] if isinstance(columns, str) else list(columns or []) for file, columns in of_file.items()}
+
+
 def _from_root(folder: PurePosixPath, name: str, plot: PlotDefinition) -> tuple[str, PlotDefinition]:
     """A plot defined in `folder`. Its name is a file too, unless `y` names the files."""
 
