@@ -18,6 +18,7 @@ class Content:
     `md5` is that of dvc.lock: a folder's ends in `.dir`, a reference may have an etag; None if it doesn't exist.
     `kind` is out, metrics, plots, reference, or source for what no stage makes.
     `folder_out` is set for a dependency on a part of a folder out: the version of that folder mirrors it.
+    With `is_type_declared` an `artifacts:` section of today says its `type`; else a collection keeps the one it has.
     With `assumed` the lock doesn't tell the md5 that was read; it is the one that the out has now.
     """
 
@@ -28,6 +29,7 @@ class Content:
     kind: str
     desc: str = ""
     folder_out: Content | None = None
+    is_type_declared: bool = field(default=False, compare=False)
     assumed: bool = field(default=False, compare=False)
 
     @property

@@ -217,6 +217,7 @@ class Pipeline:
             artifact=self._names.name_of(path),
             type=self._names.type_of(path, usual_type),
             kind=kind,
+            is_type_declared=self.rev is None and "type" in self._names.declaration_of(path),
             desc=self._names.declaration_of(path).get("desc") or "",
             folder_out=self._content(folder_out, in_workspace) if folder_out is not None else None,
         )

@@ -17,10 +17,14 @@ MAX_EDGES = 400  # edges; GitHub draws no Mermaid of more than 500
 
 @dataclass(frozen=True)
 class RegistryNames:
-    """The other side's names: of versions by content, of runs by execution key. Empty while the registry is away."""
+    """The other side's names: of versions by content, with their types, of runs by execution key.
+
+    Empty while the registry is away.
+    """
 
     url: str | None = None
     versions: dict[Key, str] = field(default_factory=dict)
+    types: dict[Key, str] = field(default_factory=dict)
     runs: dict[str, str] = field(default_factory=dict)
 
     def version(self, content: Content) -> str:
@@ -32,7 +36,7 @@ class RegistryNames:
         name = self.versions.get(key_of(content))
         if not self.url or not name:
             return None
-        parts = ("artifacts", content.versioned.type, *name.split(":"))
+        parts = ("artifacts", self.types.get(key_of(content), content.versioned.type), *name.split(":"))
         return "/".join([self.url, *(quote(part, safe="") for part in parts)])
 
     def run_url(self, execution: Execution) -> str | None:
@@ -217,7 +221,7 @@ def facts(
                 "md5": content.md5,
                 "kind": content.kind,
                 "artifact": content.artifact,
-                "type": content.type,
+                "type": registry.types.get(key, content.type),
                 "version": registry.versions.get(key),
                 "made_by": graph.makers[key].stage if key in graph.makers else None,
                 **more(key),

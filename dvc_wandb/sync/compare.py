@@ -71,16 +71,25 @@ def content_drifts(
         holds = f"holds {version.dvc['md5']}" if "md5" in version.dvc else "its metadata don't name its md5"
         actual = f"{version.name} has the alias {content.alias}, but {holds}"
         return [Drift("moved alias", content.path, lock_side, actual)]
+    drifts = _type_drifts(content, version)
     expected = expected_files(pipeline, content)
     if not read_manifests and expected is not None and digest_of(expected) == version.digest:
-        return []
+        return drifts
     actual = registry.files(version)
     difference = _file_differences(content, expected, actual, version)
     if not difference:
-        return []
+        return drifts
     is_tampered = digest_of(actual) != version.digest  # somebody changed the store itself
     command = f"delete {version.name} in the registry, then {MIRROR_COMMAND}" if is_tampered else MIRROR_COMMAND
-    return [Drift("other files", content.path, lock_side, f"{version.name}: {difference}", command)]
+    return [*drifts, Drift("other files", content.path, lock_side, f"{version.name}: {difference}", command)]
+
+
+def _type_drifts(content: Content, version: Version) -> list[Drift]:
+    """That the collection has another type than an `artifacts:` section says. Where none does, it may have any."""
+    if not content.is_type_declared or content.type == version.type:
+        return []
+    lock_side = f"{content.path} is of the type {content.type}, by dvc.yaml"
+    return [Drift("other type", content.path, lock_side, f"{version.name} is of the type {version.type}")]
 
 
 def expected_files(pipeline: Pipeline, content: Content) -> dict[str, ManifestEntry] | None:

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
+from dvc_wandb.client import collection_types
 from dvc_wandb.client.versions import ManifestEntry
 from dvc_wandb.errors import DvcWandbError
 from dvc_wandb.project.lock import Content, Execution
@@ -112,7 +114,8 @@ def files_of(pipeline: Pipeline, content: Content) -> dict[str, Path]:
 
 def log_contents(run: wandb.Run, pipeline: Pipeline, contents: Iterable[Content], views: str | None = None) -> None:
     """Log each of `contents` as a version with its content alias. Uploads them together, and waits."""
-    artifacts = [(_make_artifact(pipeline, content, views), content.alias) for content in contents if content.md5]
+    contents = _with_types(run, [content for content in contents if content.md5])
+    artifacts = [(_make_artifact(pipeline, content, views), content.alias) for content in contents]
     with exclusive(pipeline.root, "logs"):
         metadata_of_each = [artifact.metadata for artifact, _ in artifacts]
         logged = [run.log_artifact(artifact, aliases=[alias]) for artifact, alias in artifacts]
@@ -123,6 +126,17 @@ def log_contents(run: wandb.Run, pipeline: Pipeline, contents: Iterable[Content]
             ):  # of equal bytes that are there already, which somebody described anew
                 artifact.metadata = {**artifact.metadata, **metadata}
                 artifact.save()
+
+
+def _with_types(run: wandb.Run, contents: list[Content]) -> list[Content]:
+    """`contents` with the types that their collections have. Those that dvc.yaml says now are given to them first."""
+    types = collection_types.read(run, list(dict.fromkeys(content.artifact for content in contents)))
+    for content in contents:
+        before = types.get(content.artifact, content.type)
+        if content.is_type_declared and content.type != before:
+            collection_types.change(run, content.artifact, before, content.type)
+            types[content.artifact] = content.type
+    return [replace(content, type=types.get(content.artifact, content.type)) for content in contents]
 
 
 def _make_artifact(pipeline: Pipeline, content: Content, views: str | None) -> wandb.Artifact:
