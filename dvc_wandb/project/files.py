@@ -5,6 +5,7 @@ In the workspace (or at the git revision of the project), else in DVC's cache, e
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import posixpath
@@ -160,35 +161,51 @@ class FileLocator:
         return files
 
     def _pull(self, entry: Any, content: Content) -> str:
-        """Pull `content` from DVC's remote or an import's source. Returns why something may still be missing."""
-        from dvc_data.hashfile.hash_info import HashInfo
-
+        """Pull `content` from DVC's remote, an import else from its source. Returns why something may be missing."""
         remote = entry.remote or self._repo.config["core"].get("remote")
         if not remote and not entry.stage.is_import:
             return "no DVC remote is set up"
+        reason, is_versioned = NOT_IN_REMOTE, False
         try:
-            if entry.stage.is_import or self._is_versioned(remote):
-                return self._fetch_failure
-            self._repo.cloud.pull([HashInfo(entry.hash_name, content.md5)], remote=remote)
-            files = (self.listing(content) or {}).values()
-            self._repo.cloud.pull([HashInfo(entry.hash_name, md5) for md5 in files], remote=remote)
+            is_versioned = bool(remote) and self._is_versioned(remote)
+            if remote and not is_versioned:
+                self._pull_objects(entry, content, remote)
         except Exception as error:  # of DVC, or of the remote's client
-            return f"DVC's remote can't be read: {first_line(error)}"
-        return NOT_IN_REMOTE
+            reason = f"DVC's remote can't be read: {first_line(error)}"
+        if (entry.stage.is_import or is_versioned) and self._files_in_cache(content) is None:
+            self._fetch(entry)
+            return f"DVC can't fetch it from {entry.stage.deps[0]} either" if entry.stage.is_import else reason
+        return reason
+
+    def _pull_objects(self, entry: Any, content: Content, remote: str) -> None:
+        """Pull the objects of `content` by their md5s."""
+        from dvc_data.hashfile.hash_info import HashInfo
+
+        if not self._repo.cloud.get_remote_odb(remote, hash_name=entry.hash_name).exists(content.md5):
+            return  # DVC would warn
+        self._repo.cloud.pull([HashInfo(entry.hash_name, content.md5)], remote=remote)
+        files = (self.listing(content) or {}).values() if content.is_folder else ()
+        self._repo.cloud.pull([HashInfo(entry.hash_name, md5) for md5 in files], remote=remote)
 
     def _is_versioned(self, remote: str) -> bool:
         """Whether a remote keeps files under their own names and finds them by version."""
         data_remote = self._repo.cloud.get_remote(remote)
         return data_remote.fs.version_aware or data_remote.worktree
 
+    def _fetch(self, entry: Any) -> None:
+        """Fetch an entry from where DVC knows it to be, as far as that answers."""
+        if not self._is_all_fetched:
+            with contextlib.suppress(Exception):  # of DVC, git, or the client of the entry's source
+                self._repo.fetch(targets=[entry.fs_path])
+
     @cached_property
-    def _fetch_failure(self) -> str:
-        """Fetch everything once: DVC needs a second for each file alone. Returns why something may still be missing."""
+    def _is_all_fetched(self) -> bool:
+        """Fetch everything once: DVC needs a second for each alone. One source that is gone stops it."""
         try:
             self._repo.fetch()
-        except Exception as error:
-            return f"DVC can't fetch all: {first_line(error)}"
-        return NOT_IN_REMOTE
+        except Exception:  # of DVC, git, or the client of a source
+            return False
+        return True
 
 
 def copy_to(root: Path, content: Content, files: dict[str, Path]) -> None:
