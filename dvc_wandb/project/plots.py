@@ -13,8 +13,8 @@ from typing import Any
 from dvc_wandb.errors import DvcWandbError
 from dvc_wandb.project import plot_definitions
 from dvc_wandb.project.lock import Content
-from dvc_wandb.project.out_files import files_at, find_out
 from dvc_wandb.project.pipeline import Pipeline
+from dvc_wandb.project.plot_definitions import files_at, find_out
 
 PICTURES = {
     ".png": "image/png",

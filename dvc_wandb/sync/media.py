@@ -17,8 +17,8 @@ from dvc_wandb.production.decision import read_decision
 from dvc_wandb.project import metrics as metrics_files
 from dvc_wandb.project import plot_definitions, plots
 from dvc_wandb.project.lock import Execution
-from dvc_wandb.project.out_files import OutFile, files_at, find_out
 from dvc_wandb.project.pipeline import Pipeline
+from dvc_wandb.project.plot_definitions import OutFile, files_at, find_out
 
 PICTURES = {".png", ".jpg", ".jpeg", ".gif"}
 MAX_PICTURES = 100  # pictures in a run; its artifacts have them all
