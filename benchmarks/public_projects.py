@@ -33,14 +33,9 @@ PROJECTS = (
     "iterative/example-get-started-experiments",
     "iterative/dataset-registry",
     "iterative/dvc-bench",
-    "001DEEPANSHU/course-ds-base",
-    "0x2b3bfa0/fashion_mnist",
-    "18kimn/asmr",
-    "11Alexei11/car-prices",
     "113578/ableton-live-rag",
     "092914rkumar/vc-emotion-detection",
     "1803063soumit/CBAM-Enhanced-Collaborative-Network",
-    "0GMEL/smartplanner",
 )
 
 
