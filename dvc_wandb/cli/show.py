@@ -95,14 +95,15 @@ def registry_names(pipeline: Pipeline, graph: Graph) -> graph_text.RegistryNames
         connection = connect(pipeline.root, project_name(pipeline.root))
         registry = MirroredProject(connection)
         registry.load([content for content in graph.contents.values() if content.md5], graph.executions)
-        versions = {key: registry.version_name(content) for key, content in graph.contents.items() if content.md5}
+        versions = {key: registry.version_of(content) for key, content in graph.contents.items() if content.md5}
         runs = {one.key: registry.runs(one) for one in graph.executions}
     except RegistryUnavailableError as error:
         print(f"dvc-wandb: DVC's names only: {error_reason(error)}.", file=sys.stderr)
         return graph_text.RegistryNames()
     return graph_text.RegistryNames(
         connection.project_url,
-        {key: name for key, name in versions.items() if name},
+        {key: version.name for key, version in versions.items() if version},
+        {key: version.type for key, version in versions.items() if version},
         {key: found[0].id for key, found in runs.items() if found},
     )
 

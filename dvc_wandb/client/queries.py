@@ -21,6 +21,7 @@ PAGE_SIZE = 500  # edges of a connection per response
 VERSION = """
   id digest versionIndex state metadata
   artifactSequence { name }
+  artifactType { name }
   aliases { alias artifactCollection { name } }
 """
 MEMBERSHIPS = """
@@ -95,6 +96,25 @@ class Queries:
             )
             project = self._execute(query, {f"n{at}": name for at, name in enumerate(batch)})["project"] or {}
             yield from (project.get(f"m{at}") for at in indexes)
+
+    def collection_types(self, names: Sequence[str]) -> dict[str, str]:
+        """The type of each of the collections `names` that there is."""
+        types: dict[str, str] = {}
+        for start in range(0, len(names), BATCH_SIZE):
+            batch = names[start : start + BATCH_SIZE]
+            indexes = range(len(batch))
+            declarations = ", ".join(f"$n{at}: String!" for at in indexes)
+            fields = "\n".join(
+                f"c{at}: artifactCollection(name: $n{at}) {{ defaultArtifactType {{ name }} }}" for at in indexes
+            )
+            query = (
+                f"query LineageTypes($entity: String!, $project: String!, {declarations}) {{\n"
+                f"project(name: $project, entityName: $entity) {{ {fields} }} }}"
+            )
+            project = self._execute(query, {f"n{at}": name for at, name in enumerate(batch)})["project"] or {}
+            found = ((name, project.get(f"c{at}")) for at, name in enumerate(batch))
+            types |= {name: collection["defaultArtifactType"]["name"] for name, collection in found if collection}
+        return types
 
     def runs(self, tags: Sequence[str]) -> Iterator[dict[str, Any]]:
         """The runs with one of `tags`, each once."""

@@ -30,6 +30,7 @@ class Version:
     aliases: frozenset[str]  # in its own collection
     dvc: dict[str, Any] = field(hash=False)  # metadata.dvc
     manifest_url: str
+    type: str
     memberships: frozenset[tuple[str, str, str]] = frozenset()  # (project, collection, alias), links included
 
 
@@ -149,6 +150,7 @@ def _version(node: dict[str, Any]) -> Version:
         ),
         dvc=_dvc_metadata(node.get("metadata")),
         manifest_url=node["currentManifest"]["file"]["directUrl"],
+        type=node["artifactType"]["name"],
         memberships=frozenset(
             (place["artifactCollection"]["project"]["name"], place["artifactCollection"]["name"], alias["alias"])
             for place in memberships

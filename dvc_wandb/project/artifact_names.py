@@ -32,7 +32,7 @@ class ArtifactNames:
                     is_free = slug not in taken and len(slug) <= MAX_LENGTH
                     self._declarations[path], self._declared_names[path] = (
                         declaration,
-                        slug if is_free else _with_digest(slug, path),
+                        slug if is_free else with_digest(slug, path),
                     )
                     taken.add(slug)
         self._taken = frozenset(taken)
@@ -42,7 +42,7 @@ class ArtifactNames:
         if path in self._declared_names:
             return self._declared_names[path]
         name = artifact_name(path)
-        return _with_digest(name, path) if name in self._taken else name
+        return with_digest(name, path) if name in self._taken else name
 
     def type_of(self, path: str, default: str) -> str:
         """The type of that artifact: what an `artifacts:` section says, as far as W&B takes it."""
@@ -65,10 +65,11 @@ def artifact_name(path: str) -> str:
     slug = _slug(path)
     if re.fullmatch(r"[\w.]+(/[\w.]+)*", path, flags=re.ASCII) and len(slug) <= MAX_LENGTH:
         return slug
-    return _with_digest(slug, path)
+    return with_digest(slug, path)
 
 
-def _with_digest(slug: str, path: str) -> str:
+def with_digest(slug: str, path: str) -> str:
+    """A name of its own for `path`, where `slug` alone could be another's too."""
     digest = hashlib.md5(path.encode(errors="surrogatepass")).hexdigest()
     return f"{slug[:110]}--{digest[:8]}"
 

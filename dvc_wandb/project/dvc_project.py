@@ -34,6 +34,7 @@ class DvcProject:
             self._base = Path(self.repo.root_dir)
             self.stages: dict[str, Any] = {self.address(stage): stage for stage in self.repo.index.stages}
             self.artifact_sections = self._artifact_sections()
+            self._graph = self.repo.index.graph
         except (DvcException, TypeError) as error:  # DVC raises TypeError for some values in templates
             reason = first_line(error)
             hint = " Templates in dvc.yaml take their values from params.yaml." if "Could not find" in reason else ""
@@ -69,16 +70,17 @@ class DvcProject:
         """The names of the stages that make `targets`, which are stages or outputs, and of all upstream of them."""
         import networkx
 
-        graph = self.repo.index.graph
         stages = {path: out.stage for path, out in self.outs.items()}
         selected = {stages.get(name.rstrip("/")) or self.stage(name) for name in targets}
-        return {self.address(stage) for target in selected for stage in networkx.dfs_preorder_nodes(graph, target)}
+        return {
+            self.address(stage) for target in selected for stage in networkx.dfs_preorder_nodes(self._graph, target)
+        }
 
     def stages_in_order(self) -> Iterator[Any]:
         """All stages, upstream first."""
         import networkx
 
-        return networkx.dfs_postorder_nodes(self.repo.index.graph)
+        return networkx.dfs_postorder_nodes(self._graph)
 
     def address(self, stage: Any) -> str:
         """The stage's address. Unlike DVC's `addressing` it doesn't depend on the current folder."""
@@ -87,10 +89,20 @@ class DvcProject:
         return file if name is None else name if file == "dvc.yaml" else f"{file}:{name}"
 
     def path(self, entry: Any) -> str:
-        """The entry's path in the project, or its URL outside."""
-        if entry.is_in_repo:
+        """The entry's path from the project's root, or its URL. Outside of the project too it is the same in any clone.
+
+        DVC's `fs_path` can't say it: at a commit nothing lies above the repository.
+        """
+        if url := _url(entry):
+            return url
+        if entry.hash_name == "params":  # DVC's default file has no path of its own
             return self.relative(entry.fs_path)
-        return _external_url(entry, self.root, self._base)
+        folder = os.path.join(self.root, os.path.relpath(entry.stage.wdir, self._base))
+        return Path(os.path.relpath(os.path.normpath(os.path.join(folder, entry.def_path)), self.root)).as_posix()
+
+    def is_inside(self, entry: Any) -> bool:
+        """Whether the entry lies in the project."""
+        return not _url(entry) and not self.path(entry).startswith("..")
 
     def relative(self, path: str) -> str:
         """An absolute path, relative to the project's root."""
@@ -98,9 +110,27 @@ class DvcProject:
 
     def folder_out(self, path: str) -> Any:
         """The folder output that `path` is in; None if it is in none."""
-        if path in self.outs or "://" in path:
+        if path in self.outs:
             return None
-        return next((self.outs[str(p)] for p in Path(path).parents if str(p) in self.outs), None)
+        return next((self.outs[parent] for parent in _parents(path) if parent in self.outs), None)
+
+    def outs_in(self, path: str) -> list[Any]:
+        """The outputs that lie in the folder `path`."""
+        return self._outs_by_folder.get(path, [])
+
+    def outs_read(self, dep: Any) -> list[Any]:
+        """The outputs that a dependency is, lies in, or has in it: those that `dvc dag` draws an edge from."""
+        path = self.path(dep)
+        out = self.outs.get(path) or self.folder_out(path)
+        return [out] if out else self.outs_in(path)
+
+    @cached_property
+    def _outs_by_folder(self) -> dict[str, list[Any]]:
+        folders: dict[str, list[Any]] = {}
+        for path, out in self.outs.items():
+            for folder in _parents(path):
+                folders.setdefault(folder, []).append(out)
+        return folders
 
     @cached_property
     def params_files(self) -> set[str]:
@@ -167,6 +197,11 @@ def lock_hash(entry: Any) -> str | None:
     return hashlib.md5(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
 
 
+def has_workspace(entry: Any) -> bool:
+    """Whether the entry is a file or folder of this machine, so that it may be otherwise than the lock says."""
+    return entry.fs.protocol == "local" and not getattr(entry, "def_repo", None)
+
+
 def workspace_md5(entry: Any) -> str | None:
     """The md5 of the entry in the workspace, from DVC's state if nothing changed; None if it doesn't exist."""
     return entry.get_hash().value if entry.exists else None
@@ -205,8 +240,8 @@ def _open_repo(root: Path, rev: str | None, now: Any) -> Any:
     return Repo(f"/{inside}".rstrip("."), fs=GitFileSystem(scm=scm, rev=rev), scm=scm, config=config)
 
 
-def _external_url(entry: Any, root: Path, base: Path) -> str:
-    """The URL of an entry outside of the project at `root`, which DVC reads at `base`."""
+def _url(entry: Any) -> str | None:
+    """The URL of an entry; None if dvc.yaml has it as a path from its own folder."""
     repo = getattr(entry, "def_repo", None)
     if repo:  # as pip writes it: git+URL#path; the commit is the content
         url = repo["url"] if urlsplit(repo["url"]).scheme else f"file:{repo['url']}"
@@ -214,6 +249,14 @@ def _external_url(entry: Any, root: Path, base: Path) -> str:
     path = str(entry.def_path or entry)
     if urlsplit(path).scheme:
         return path
-    if not os.path.isabs(path):
-        path = os.path.normpath(root / os.path.relpath(entry.fs_path, base))
-    return f"file://{quote(path)}"
+    return f"file://{quote(path)}" if os.path.isabs(path) else None
+
+
+def _parents(path: str) -> Iterator[str]:
+    """The folders around a path or a URL, the nearest first; the project is `.`."""
+    scheme, separator, rest = path.rpartition("://")
+    while "/" in rest:
+        rest = rest.rpartition("/")[0]
+        yield f"{scheme}{separator}{rest}"
+    if not scheme and not rest.startswith(".."):
+        yield "."

@@ -5,11 +5,14 @@ In the workspace (or at the git revision of the project), else in DVC's cache, e
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import posixpath
 import shutil
+from collections.abc import Callable, Iterator
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from dvc_wandb import temporary_folders
@@ -21,11 +24,14 @@ NOT_IN_REMOTE = "DVC's remote lacks it"
 
 
 class FileLocator:
-    """Finds the files of contents. `entries` are DVC's objects by path."""
+    """Finds the files of contents. `entries` are DVC's objects by path; `outs_in` tells the outs in a folder."""
 
-    def __init__(self, repo: Any, entries: dict[str, Any]) -> None:
+    def __init__(
+        self, repo: Any, entries: dict[str, Any], outs_in: Callable[[Content], list[Content]] = lambda _: []
+    ) -> None:
         self._repo = repo
         self._entries = entries
+        self._outs_in = outs_in
         self._listings: dict[Content, dict[str, str]] = {}
         self._located: dict[Content, dict[str, Path]] = {}
         self._paths: dict[Content, Path | None] = {}
@@ -35,6 +41,12 @@ class FileLocator:
         if content not in self._listings and (read := self._read_listing(content)) is not None:
             self._listings[content] = read
         return self._listings.get(content)
+
+    def md5_in(self, folder: Content, name: str) -> str | None:
+        """The md5 that the file or folder `name` has in `folder`; None if it isn't known to have it."""
+        listing = (self.listing(folder) if folder.is_folder and folder.kind != "reference" else None) or {}
+        below = {file.removeprefix(f"{name}/"): md5 for file, md5 in listing.items() if file.startswith(f"{name}/")}
+        return listing.get(name) or (folder_md5(below) if below else None)
 
     def snapshot(self, content: Content) -> None:
         """Keep the bytes of the workspace as they are now: as hard links if possible, else as copies."""
@@ -55,7 +67,21 @@ class FileLocator:
         if listing_file.exists():
             return {file["relpath"]: file["md5"] for file in json.loads(listing_file.read_text())}
         entry = self._entries.get(content.path)
-        return _hash_folder(entry) if entry is not None and workspace_md5(entry) == content.md5 else None
+        if entry is None:
+            return None
+        return _hash_folder(entry) if workspace_md5(entry) == content.md5 else self._assemble_listing(content, entry)
+
+    def _assemble_listing(self, content: Content, entry: Any) -> dict[str, str] | None:
+        """The listing of a folder around outs: theirs, and the files between them; None if its md5 isn't that."""
+        outs = self._outs_in(content)
+        listings = {posixpath.relpath(out.path, content.path): (out, self.listing(out)) for out in outs}
+        if not outs or any(listing is None for _, listing in listings.values()):
+            return None
+        between = _hash_folder(entry) if entry.exists else {}
+        listing = {name: md5 for name, md5 in between.items() if not {name, *_folders(name)} & listings.keys()}
+        for name, (out, files) in listings.items():
+            listing |= {f"{name}/{file}" if out.is_folder else name: md5 for file, md5 in (files or {}).items()}
+        return listing if folder_md5(listing) == content.md5 else None
 
     def files(self, content: Content) -> dict[str, Path]:
         """The path of each file of `content`, by name. Raises MissingContentError."""
@@ -64,7 +90,7 @@ class FileLocator:
             self._located[content] = (
                 {name: root / name if content.is_folder else root for name in self.listing(content) or {}}
                 if root
-                else self._files_in_cache(content) or self._pull_files(content)
+                else self._files_in_cache(content) or self._assemble_files(content) or self._pull_files(content)
             )
         return self._located[content]
 
@@ -107,6 +133,23 @@ class FileLocator:
         objects = {name: self._object_path(content, md5) for name, md5 in listing.items()}
         return objects if all(path.exists() for path in set(objects.values())) else None
 
+    def _assemble_files(self, content: Content) -> dict[str, Path] | None:
+        """The files of a folder around outs: from wherever theirs are, and those between them from workspace or git.
+
+        None if it is no such folder. Raises MissingContentError.
+        """
+        files_by_out = {out: self.files(out) for out in self._outs_in(content)} if content.is_folder else {}
+        listing = self.listing(content)  # now that theirs are here
+        if listing is None or not files_by_out:
+            return None
+        entry = self._entries[content.path]
+        root = _path_on_disk(entry) if entry.exists else None
+        found = {name: root / name for name in listing} if root else {}
+        for out, files in files_by_out.items():
+            inside = posixpath.relpath(out.path, content.path)
+            found |= {f"{inside}/{name}" if out.is_folder else inside: path for name, path in files.items()}
+        return found if found.keys() == listing.keys() else None
+
     def _pull_files(self, content: Content) -> dict[str, Path]:
         """The files brought into DVC's cache from its remote."""
         entry = self._entries[content.path]
@@ -118,35 +161,51 @@ class FileLocator:
         return files
 
     def _pull(self, entry: Any, content: Content) -> str:
-        """Pull `content` from DVC's remote or an import's source. Returns why something may still be missing."""
-        from dvc_data.hashfile.hash_info import HashInfo
-
+        """Pull `content` from DVC's remote, an import else from its source. Returns why something may be missing."""
         remote = entry.remote or self._repo.config["core"].get("remote")
         if not remote and not entry.stage.is_import:
             return "no DVC remote is set up"
+        reason, is_versioned = NOT_IN_REMOTE, False
         try:
-            if entry.stage.is_import or self._is_versioned(remote):
-                return self._fetch_failure
-            self._repo.cloud.pull([HashInfo(entry.hash_name, content.md5)], remote=remote)
-            files = (self.listing(content) or {}).values()
-            self._repo.cloud.pull([HashInfo(entry.hash_name, md5) for md5 in files], remote=remote)
+            is_versioned = bool(remote) and self._is_versioned(remote)
+            if remote and not is_versioned:
+                self._pull_objects(entry, content, remote)
         except Exception as error:  # of DVC, or of the remote's client
-            return f"DVC's remote can't be read: {first_line(error)}"
-        return NOT_IN_REMOTE
+            reason = f"DVC's remote can't be read: {first_line(error)}"
+        if (entry.stage.is_import or is_versioned) and self._files_in_cache(content) is None:
+            self._fetch(entry)
+            return f"DVC can't fetch it from {entry.stage.deps[0]} either" if entry.stage.is_import else reason
+        return reason
+
+    def _pull_objects(self, entry: Any, content: Content, remote: str) -> None:
+        """Pull the objects of `content` by their md5s."""
+        from dvc_data.hashfile.hash_info import HashInfo
+
+        if not self._repo.cloud.get_remote_odb(remote, hash_name=entry.hash_name).exists(content.md5):
+            return  # DVC would warn
+        self._repo.cloud.pull([HashInfo(entry.hash_name, content.md5)], remote=remote)
+        files = (self.listing(content) or {}).values() if content.is_folder else ()
+        self._repo.cloud.pull([HashInfo(entry.hash_name, md5) for md5 in files], remote=remote)
 
     def _is_versioned(self, remote: str) -> bool:
         """Whether a remote keeps files under their own names and finds them by version."""
         data_remote = self._repo.cloud.get_remote(remote)
         return data_remote.fs.version_aware or data_remote.worktree
 
+    def _fetch(self, entry: Any) -> None:
+        """Fetch an entry from where DVC knows it to be, as far as that answers."""
+        if not self._is_all_fetched:
+            with contextlib.suppress(Exception):  # of DVC, git, or the client of the entry's source
+                self._repo.fetch(targets=[entry.fs_path])
+
     @cached_property
-    def _fetch_failure(self) -> str:
-        """Fetch everything once: DVC needs a second for each file alone. Returns why something may still be missing."""
+    def _is_all_fetched(self) -> bool:
+        """Fetch everything once: DVC needs a second for each alone. One source that is gone stops it."""
         try:
             self._repo.fetch()
-        except Exception as error:
-            return f"DVC can't fetch all: {first_line(error)}"
-        return NOT_IN_REMOTE
+        except Exception:  # of DVC, git, or the client of a source
+            return False
+        return True
 
 
 def copy_to(root: Path, content: Content, files: dict[str, Path]) -> None:
@@ -155,6 +214,20 @@ def copy_to(root: Path, content: Content, files: dict[str, Path]) -> None:
         target = root / content.path / name if content.is_folder else root / content.path
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
+
+
+def folder_md5(listing: dict[str, str]) -> str:
+    """DVC's md5 of a folder with these files."""
+    from dvc_data.hashfile.tree import Tree
+
+    tree = Tree.from_list([{"md5": md5, "relpath": name} for name, md5 in listing.items()], hash_name="md5")
+    tree.digest()
+    return str(tree.oid)
+
+
+def _folders(name: str) -> Iterator[str]:
+    """The folders around a file's name."""
+    return (str(folder) for folder in PurePosixPath(name).parents)
 
 
 def _path_on_disk(entry: Any) -> Path:

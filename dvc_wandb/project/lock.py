@@ -18,6 +18,8 @@ class Content:
     `md5` is that of dvc.lock: a folder's ends in `.dir`, a reference may have an etag; None if it doesn't exist.
     `kind` is out, metrics, plots, reference, or source for what no stage makes.
     `folder_out` is set for a dependency on a part of a folder out: the version of that folder mirrors it.
+    With `is_type_declared` an `artifacts:` section of today says its `type`; else a collection keeps the one it has.
+    With `assumed` the lock doesn't tell the md5 that was read; it is the one that the out has now.
     """
 
     path: str
@@ -27,6 +29,8 @@ class Content:
     kind: str
     desc: str = ""
     folder_out: Content | None = None
+    is_type_declared: bool = field(default=False, compare=False)
+    assumed: bool = field(default=False, compare=False)
 
     @property
     def alias(self) -> str:
@@ -52,6 +56,8 @@ class Content:
 class Execution:
     """One stage at the md5s of its dependencies and outputs: an entry of dvc.lock.
 
+    `parts` are the outs of others in its deps, where these are folders around them or files of parameters. The key
+    leaves them out: the md5s of the deps and the parameters stand for them too.
     With `has_persisted_out` it keeps an output from run to run (`persist: true`): its earlier output may be an input.
     `undeclared_deps` are the paths that it reads, as far as that is known, and that are none of its deps.
     """
@@ -66,6 +72,12 @@ class Execution:
     meta: dict[str, Any] = field(default_factory=dict)
     has_persisted_out: bool = False
     undeclared_deps: tuple[str, ...] = ()
+    parts: tuple[Content, ...] = ()
+
+    @property
+    def reads(self) -> tuple[Content, ...]:
+        """All that it has an edge from."""
+        return (*self.deps, *self.parts)
 
     @property
     def key(self) -> str:

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from dvc_wandb.project.pipeline import Pipeline
+
+
+def named(pipeline: Pipeline) -> set[str]:
+    """The files that `metrics:` at the top of a dvc.yaml names, seen from the project's root."""
+    sections = pipeline.dvc.repo.index._metrics.items()
+    return {
+        os.path.normpath(os.path.join(os.path.dirname(pipeline.dvc.relative(file)), path))
+        for file, paths in sections
+        for path in paths
+    }
 
 
 def read(pipeline: Pipeline) -> dict[str, dict[str, Any]]:

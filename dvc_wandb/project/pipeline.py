@@ -5,7 +5,9 @@ Names of artifacts are derived from it, never looked up in a registry.
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from dvc_wandb.project.artifact_names import ArtifactNames
 from dvc_wandb.project.dvc_project import (
     DvcProject,
     executes,
+    has_workspace,
     is_cached,
     lock_hash,
     workspace_md5,
@@ -36,7 +39,7 @@ class Pipeline:
         self.root, self.rev = root, rev
         self.dvc = DvcProject(root, rev, now.dvc if now else None)
         self._names = ArtifactNames(self.dvc.artifact_sections)
-        self._files = FileLocator(self.dvc.repo, self.dvc.entries)
+        self._files = FileLocator(self.dvc.repo, self.dvc.entries, self._outs_in)
 
     def at(self, rev: str) -> Pipeline:
         """The same project at a commit."""
@@ -94,12 +97,17 @@ class Pipeline:
         """
         outs = {out.path: out.md5 for out in execution.outs}
         for stage in self.dvc.stages.values():
-            deps = {self.dvc.path(dep): lock_hash(dep) for dep in stage.deps if self.dvc.path(dep) in outs}
-            if any(md5 != outs[path] for path, md5 in deps.items()):
+            deps = [dep for dep in stage.deps if outs.keys() & {self.dvc.path(out) for out in self.dvc.outs_read(dep)}]
+            if any(self._has_changed(dep, outs) for dep in deps):
                 return True
             if deps and any(not out.exists and not is_cached(out) for out in stage.outs):
                 return True
         return False
+
+    def _has_changed(self, dep: Any, outs: dict[str, str | None]) -> bool:
+        """Whether a dependency on what is or holds one of `outs`, or lies in it, is otherwise than in dvc.lock."""
+        path = self.dvc.path(dep)
+        return lock_hash(dep) != outs[path] if path in outs else bool(dep.status())
 
     # ---- contents ----
 
@@ -157,12 +165,13 @@ class Pipeline:
         meta = (stage.meta or {}).get("wandb") or {}
         deps = [dep for dep in stage.deps if dep.hash_name != "params"]
         params = [dep for dep in stage.deps if dep.hash_name == "params"]
+        contents = tuple(self._content(dep, in_workspace) for dep in deps if in_workspace or lock_hash(dep))
         return Execution(
             stage=address,
             cmd=self._command(stage, in_workspace) if stage.cmd else f"dvc import {' '.join(map(self.dvc.path, deps))}",
             desc=stage.desc or "",
             job_type=meta.get("job_type", address if stage.cmd else "import"),
-            deps=tuple(self._content(dep, in_workspace) for dep in deps if in_workspace or lock_hash(dep)),
+            deps=contents,
             outs=tuple(self._content(out, in_workspace) for out in stage.outs),
             params={
                 self.dvc.path(dep): workspace_params(address, dep) if in_workspace else dict(dep.hash_info.value or {})
@@ -170,7 +179,27 @@ class Pipeline:
             },
             meta=meta,
             has_persisted_out=any(out.persist for out in stage.outs),
+            parts=self._parts(contents, params, in_workspace),
         )
+
+    def _parts(self, deps: tuple[Content, ...], params: list[Any], in_workspace: bool) -> tuple[Content, ...]:
+        """The outs in the folders among `deps`, at the md5s that they had there, and those that hold `params`."""
+        parts = []
+        for dep in deps:
+            for out in self.dvc.outs_in(dep.path):
+                content = self._content(out, in_workspace)
+                md5 = (
+                    content.md5 if in_workspace else self._files.md5_in(dep, posixpath.relpath(content.path, dep.path))
+                )
+                parts.append(replace(content, md5=md5 or content.md5, assumed=not md5))
+        for dep in params:
+            parts += [replace(self._content(out, in_workspace), assumed=True) for out in self.dvc.outs_read(dep)]
+        read = {dep.versioned.path for dep in deps}
+        return tuple({part.path: part for part in parts if part.path not in read and part.md5}.values())
+
+    def _outs_in(self, content: Content) -> list[Content]:
+        """The outs in a folder, as dvc.lock has them now."""
+        return [self._content(out, in_workspace=False) for out in self.dvc.outs_in(content.path)]
 
     def _command(self, stage: Any, in_workspace: bool) -> str:
         command = stage.cmd if in_workspace else self.dvc.locked_command(stage)
@@ -184,16 +213,17 @@ class Pipeline:
         usual_type = {"out": "data", "source": "data" if path in self.dvc.outs else "code"}.get(kind, kind)
         return Content(
             path=path,
-            md5=workspace_md5(entry) if in_workspace and entry.is_in_repo else lock_hash(entry),
+            md5=workspace_md5(entry) if in_workspace and has_workspace(entry) else lock_hash(entry),
             artifact=self._names.name_of(path),
             type=self._names.type_of(path, usual_type),
             kind=kind,
+            is_type_declared=self.rev is None and "type" in self._names.declaration_of(path),
             desc=self._names.declaration_of(path).get("desc") or "",
             folder_out=self._content(folder_out, in_workspace) if folder_out is not None else None,
         )
 
     def _kind(self, entry: Any, path: str) -> str:
-        if not entry.is_in_repo:
+        if not self.dvc.is_inside(entry):
             return "reference"
         if self.dvc.is_source(path):
             return "source"

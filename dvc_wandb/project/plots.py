@@ -14,6 +14,7 @@ from dvc_wandb.errors import DvcWandbError
 from dvc_wandb.project import plot_definitions
 from dvc_wandb.project.lock import Content
 from dvc_wandb.project.pipeline import Pipeline
+from dvc_wandb.project.plot_definitions import files_at, find_out
 
 PICTURES = {
     ".png": "image/png",
@@ -65,30 +66,24 @@ def read(pipeline: Pipeline) -> list[Plot]:
     """The plots of `pipeline`: as defined, else one per file. Leaves out those with missing bytes."""
     outs = {out.path: out for execution in pipeline.locked() for out in execution.outs}
     definitions = plot_definitions.read(pipeline)
-    defined = {path for name, definition in definitions.items() for path in _files(name, definition)}
+    defined = plot_definitions.files(pipeline)
     rest = {out.path: {} for out in outs.values() if out.kind == "plots" and out.path not in defined}
     return [
         plot for name, definition in (definitions | rest).items() for plot in _plots(pipeline, outs, name, definition)
     ]
 
 
-def _files(name: str, definition: dict[str, Any]) -> dict[str, list[str]]:
-    """The columns of y by the file that they are in; none named means all."""
-    y = definition.get("y")
-    of_file = y if isinstance(y, dict) else {name: y}
-    return {file: [columns] if isinstance(columns, str) else list(columns or []) for file, columns in of_file.items()}
-
-
 def _plots(pipeline: Pipeline, outs: dict[str, Content], name: str, definition: dict[str, Any]) -> Iterator[Plot]:
     title = str(definition.get("title") or name)
     lines_by_file: list[tuple[str, dict[str, list[tuple[float, float]]]]] = []
     label = ""
-    for path, columns in _files(name, definition).items():
+    for path, columns in plot_definitions.columns_by_file(name, definition).items():
+        out = find_out(outs.values(), path)
         try:
-            files = pipeline.files(outs[path])
-        except (KeyError, DvcWandbError):
+            files = files_at(pipeline, out, path) if out else []
+        except DvcWandbError:
             continue
-        for file, file_path in sorted(files.items()):
+        for file, file_path in ((one.name, one.file) for one in files):
             if media := PICTURES.get(Path(file).suffix.lower()):
                 yield Picture(title if len(files) == 1 else f"{title}/{file}", path, media, file_path.read_bytes())
             elif table := rows(file_path, Path(file).suffix.lower()):

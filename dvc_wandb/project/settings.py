@@ -9,6 +9,7 @@ from typing import Any
 
 from dvc_wandb.errors import ProjectError, first_line
 from dvc_wandb.project import git
+from dvc_wandb.project.artifact_names import with_digest
 
 
 def project_root() -> Path:
@@ -50,9 +51,22 @@ def project_name(root: Path) -> str:
 def _repository_name(root: Path) -> str:
     """The name of the repository on its remote, so it is the same in every clone; else its folder's name.
 
+    A project in a folder of the repository is told apart by that folder's path; without a remote, that is all.
     An experiment in a temporary folder belongs to the repository in DVC_ROOT.
     """
     home = Path(os.environ.get("DVC_ROOT") or root).resolve()
     origin = git.output_or_none(home, "config", "--get", "remote.origin.url") or ""
-    name = re.split(r"[/:]", origin.rstrip("/").removesuffix(".git"))[-1] or home.name
-    return re.sub(r"[\s/\\#?%:]+", "-", name)[:128] or "dvc-wandb"
+    repository = re.split(r"[/:]", origin.rstrip("/").removesuffix(".git"))[-1].strip(".")
+    folder = _folder_name((git.output_or_none(home, "rev-parse", "--show-prefix") or "").strip("/"))
+    return _slug("-".join(filter(None, [repository, folder])) or home.name)[:128] or "dvc-wandb"
+
+
+def _folder_name(folder: str) -> str:
+    """A folder's path as a name that no other folder of the repository has."""
+    name = _slug(folder.replace("/", "--"))
+    is_own = name.replace("--", "/") == folder and len(name) < 64
+    return name if is_own else with_digest(name[:64], folder)
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[\s/\\#?%:]+", "-", name)

@@ -163,9 +163,10 @@ class StageRun:
             if self._failed:  # a failed run needs no complete inputs
                 return
             pipeline, registry_connection = Pipeline(self._session.root), self._session.get_connection()
-            makers = sorted({maker for dep in self._started.deps if (maker := pipeline.maker(dep))})
+            makers = sorted({maker for dep in self._started.reads if (maker := pipeline.maker(dep))})
             registry = MirroredProject(registry_connection)
-            mirror.mirror_sources(pipeline, registry_connection, registry, pipeline.sources())
+            added = [part for part in self._started.parts if not pipeline.maker(part)]
+            mirror.mirror_sources(pipeline, registry_connection, registry, [*pipeline.sources(), *added])
             if makers:
                 mirror.mirror_executions(pipeline, registry_connection, registry, pipeline.locked(*makers))
             log_run.use_inputs(run, self._started)

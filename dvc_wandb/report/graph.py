@@ -33,10 +33,10 @@ class Graph:
         self.readers: dict[Key, list[Execution]] = {}
         contents: dict[Key, Content] = {key_of(one): one for one in self._added}
         for one in self._executions.values():
-            for content in (*one.deps, *one.outs):
+            for content in (*one.reads, *one.outs):
                 contents[key_of(content)] = content.versioned
             self.makers |= {key_of(out): one for out in one.outs}
-            for key in dict.fromkeys(map(key_of, one.deps)):
+            for key in dict.fromkeys(map(key_of, one.reads)):
                 self.readers.setdefault(key, []).append(one)
         self.contents = {key: contents[key] for key in sorted(contents, key=_sort_key)}
 
@@ -80,11 +80,11 @@ class Graph:
 
     def leading_to(self, execution: Execution) -> Graph:
         """The execution, and what it comes from."""
-        return self.upstream(map(key_of, execution.deps)).union(Graph([execution]))
+        return self.upstream(map(key_of, execution.reads)).union(Graph([execution]))
 
     def upstream(self, keys: Iterable[Key]) -> Graph:
         """What `keys` come from: their makers, what those read, and so on."""
-        return self._reach(keys, lambda key: [self.makers[key]] if key in self.makers else [], lambda one: one.deps)
+        return self._reach(keys, lambda key: [self.makers[key]] if key in self.makers else [], lambda one: one.reads)
 
     def downstream(self, keys: Iterable[Key]) -> Graph:
         """What comes from `keys`: their readers, what those make, and so on."""
@@ -110,7 +110,7 @@ class Graph:
         return Graph((one for key, one in self._executions.items() if key in reached), start)
 
     def _makers_of(self, execution: Execution) -> set[str]:
-        makers = (self.makers.get(key_of(dep)) for dep in execution.deps)
+        makers = (self.makers.get(key_of(dep)) for dep in execution.reads)
         return {maker.key for maker in makers if maker and maker.key != execution.key}
 
 

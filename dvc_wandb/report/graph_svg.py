@@ -65,7 +65,7 @@ def _nodes_and_edges(graph: Graph) -> tuple[list, list]:
     nodes: list = graph.sources()
     edges: list = []
     for one in graph.executions:
-        deps = list(dict.fromkeys(map(key_of, one.deps)))
+        deps = list(dict.fromkeys(map(key_of, one.reads)))
         outs = [key for key in map(key_of, one.outs) if graph.makers[key] is one and key not in deps]
         nodes += [one.key, *outs]
         edges += [(dep, one.key) for dep in deps] + [(one.key, out) for out in outs]
@@ -75,7 +75,7 @@ def _nodes_and_edges(graph: Graph) -> tuple[list, list]:
 def _sentences(graph: Graph) -> Iterable[str]:
     """The graph in sentences."""
     for one in graph.executions:
-        reads = ", ".join(dep.path for dep in one.deps) or "nothing"
+        reads = ", ".join(dep.path for dep in one.reads) or "nothing"
         makes = ", ".join(out.path for out in one.outs) or "nothing"
         yield f"{one.stage} reads {reads} and makes {makes}."
 

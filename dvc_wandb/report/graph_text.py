@@ -17,10 +17,14 @@ MAX_EDGES = 400  # edges; GitHub draws no Mermaid of more than 500
 
 @dataclass(frozen=True)
 class RegistryNames:
-    """The other side's names: of versions by content, of runs by execution key. Empty while the registry is away."""
+    """The other side's names: of versions by content, with their types, of runs by execution key.
+
+    Empty while the registry is away.
+    """
 
     url: str | None = None
     versions: dict[Key, str] = field(default_factory=dict)
+    types: dict[Key, str] = field(default_factory=dict)
     runs: dict[str, str] = field(default_factory=dict)
 
     def version(self, content: Content) -> str:
@@ -32,7 +36,7 @@ class RegistryNames:
         name = self.versions.get(key_of(content))
         if not self.url or not name:
             return None
-        parts = ("artifacts", content.versioned.type, *name.split(":"))
+        parts = ("artifacts", self.types.get(key_of(content), content.versioned.type), *name.split(":"))
         return "/".join([self.url, *(quote(part, safe="") for part in parts)])
 
     def run_url(self, execution: Execution) -> str | None:
@@ -58,7 +62,7 @@ def text(graph: Graph, registry: RegistryNames, width: int) -> str:
     An arrow says which stages a content comes from or goes to.
     """
     rows = {
-        one.key: [("◂", dep, _maker_note(graph, dep)) for dep in one.deps]
+        one.key: [("◂", dep, _maker_note(graph, dep)) for dep in one.reads]
         + [("▸", out, _readers_note(graph, out)) for out in one.outs]
         for one in graph.executions
     }
@@ -158,7 +162,7 @@ def pad(shown: str, width: int) -> str:
 
 def mermaid(graph: Graph, registry: RegistryNames) -> str:
     """A flowchart that GitHub draws from a ```mermaid block; of stages alone where it would be too large for that."""
-    edges = sum(len(one.deps) + len(one.outs) for one in graph.executions)
+    edges = sum(len(one.reads) + len(one.outs) for one in graph.executions)
     lines = _stage_flowchart(graph) if edges > MAX_EDGES else _full_flowchart(graph, registry)
     return "\n".join(["flowchart TD", *(f"  {line}" for line in lines)])
 
@@ -170,7 +174,7 @@ def _full_flowchart(graph: Graph, registry: RegistryNames) -> Iterable[str]:
         yield f'{names[key]}["{label}"]'
     for at, one in enumerate(graph.executions):
         yield f's{at}(["{_label(one.stage)}"])'
-        yield from (f"{names[key]} --> s{at}" for key in dict.fromkeys(map(key_of, one.deps)))
+        yield from (f"{names[key]} --> s{at}" for key in dict.fromkeys(map(key_of, one.reads)))
         yield from (f"s{at} --> {names[key_of(out)]}" for out in one.outs)
     yield "classDef stage stroke-width:3px"
     if graph.executions:
@@ -181,7 +185,7 @@ def _stage_flowchart(graph: Graph) -> Iterable[str]:
     names = {one.key: f"s{at}" for at, one in enumerate(graph.executions)}
     for one in graph.executions:
         yield f'{names[one.key]}(["{_label(one.stage)}"])'
-        makers = {maker.key for dep in one.deps if (maker := graph.makers.get(key_of(dep)))} - {one.key}
+        makers = {maker.key for dep in one.reads if (maker := graph.makers.get(key_of(dep)))} - {one.key}
         yield from (f"{names[key]} --> {names[one.key]}" for key in names if key in makers)
 
 
@@ -206,7 +210,7 @@ def facts(
                 "job_type": one.job_type,
                 "cmd": one.cmd,
                 "run": registry.runs.get(one.key),
-                "reads": [{"path": dep.path, "md5": dep.md5} for dep in one.deps],
+                "reads": [{"path": dep.path, "md5": dep.md5} for dep in one.reads],
                 "makes": [{"path": out.path, "md5": out.md5} for out in one.outs],
             }
             for one in graph.executions
@@ -217,7 +221,7 @@ def facts(
                 "md5": content.md5,
                 "kind": content.kind,
                 "artifact": content.artifact,
-                "type": content.type,
+                "type": registry.types.get(key, content.type),
                 "version": registry.versions.get(key),
                 "made_by": graph.makers[key].stage if key in graph.makers else None,
                 **more(key),

@@ -64,8 +64,8 @@ def _stage_changes(before: Graph, after: Graph, execution: Execution, indent: in
     changes = [StageChanges(execution.stage, execution_differences.describe_changes(old, execution), indent)]
     if old is None:
         return changes
-    md5s = {key_of(dep) for dep in old.deps}
-    for dep in execution.deps:
+    md5s = {key_of(dep) for dep in old.reads}
+    for dep in execution.reads:
         maker = after.makers.get(key_of(dep))
         if maker and key_of(dep) not in md5s:
             changes += _stage_changes(before, after, maker, indent + 1)

@@ -10,8 +10,10 @@ import base64
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from urllib.parse import quote, urlsplit
 
 from dvc_wandb.client.versions import ExecutionRun, ManifestEntry, Version
+from dvc_wandb.project import files as project_files
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.sync.mirrored_project import MirroredProject
@@ -39,7 +41,7 @@ class Drift:
 
 def load(registry: MirroredProject, executions: list[Execution], added: Iterable[Content] = ()) -> None:
     """Load all that the comparison needs from the registry, at once."""
-    contents = [content.versioned for one in executions for content in (*one.deps, *one.outs) if content.md5]
+    contents = [content.versioned for one in executions for content in (*one.reads, *one.outs) if content.md5]
     registry.load([*contents, *added], executions)
 
 
@@ -69,22 +71,31 @@ def content_drifts(
         holds = f"holds {version.dvc['md5']}" if "md5" in version.dvc else "its metadata don't name its md5"
         actual = f"{version.name} has the alias {content.alias}, but {holds}"
         return [Drift("moved alias", content.path, lock_side, actual)]
+    drifts = _type_drifts(content, version)
     expected = expected_files(pipeline, content)
     if not read_manifests and expected is not None and digest_of(expected) == version.digest:
-        return []
+        return drifts
     actual = registry.files(version)
     difference = _file_differences(content, expected, actual, version)
     if not difference:
-        return []
+        return drifts
     is_tampered = digest_of(actual) != version.digest  # somebody changed the store itself
     command = f"delete {version.name} in the registry, then {MIRROR_COMMAND}" if is_tampered else MIRROR_COMMAND
-    return [Drift("other files", content.path, lock_side, f"{version.name}: {difference}", command)]
+    return [*drifts, Drift("other files", content.path, lock_side, f"{version.name}: {difference}", command)]
+
+
+def _type_drifts(content: Content, version: Version) -> list[Drift]:
+    """That the collection has another type than an `artifacts:` section says. Where none does, it may have any."""
+    if not content.is_type_declared or content.type == version.type:
+        return []
+    lock_side = f"{content.path} is of the type {content.type}, by dvc.yaml"
+    return [Drift("other type", content.path, lock_side, f"{version.name} is of the type {version.type}")]
 
 
 def expected_files(pipeline: Pipeline, content: Content) -> dict[str, ManifestEntry] | None:
     """The manifest of a version of `content`, without views; None if a folder's list of files is nowhere."""
     if content.kind == "reference":
-        return {reference_name(content): ManifestEntry(str(content.md5), content.path)}
+        return {reference_name(content): ManifestEntry(str(content.md5), reference_url(content))}
     listing = pipeline.listing(content)
     return None if listing is None else {name: ManifestEntry(_base64(md5)) for name, md5 in listing.items()}
 
@@ -92,6 +103,11 @@ def expected_files(pipeline: Pipeline, content: Content) -> dict[str, ManifestEn
 def reference_name(content: Content) -> str:
     """The name of a reference's only entry."""
     return content.path.rstrip("/").rpartition("/")[2].rpartition("#")[2] or content.artifact
+
+
+def reference_url(content: Content) -> str:
+    """The URL of a reference: a path from the project's root is the same in every clone, so it stays one."""
+    return content.path if urlsplit(content.path).scheme else f"file://{quote(content.path)}"
 
 
 def digest_of(files: dict[str, ManifestEntry]) -> str:
@@ -103,12 +119,8 @@ def digest_of(files: dict[str, ManifestEntry]) -> str:
 
 
 def folder_md5(files: dict[str, ManifestEntry]) -> str:
-    """DVC's md5 of a folder with these files."""
-    from dvc_data.hashfile.tree import Tree
-
-    tree = Tree.from_list([{"md5": file.md5, "relpath": name} for name, file in files.items()], hash_name="md5")
-    tree.digest()
-    return str(tree.oid)
+    """DVC's md5 of a folder with the files of a version."""
+    return project_files.folder_md5({name: file.md5 for name, file in files.items()})
 
 
 def differing_runs(registry: MirroredProject, execution: Execution) -> list[str]:
@@ -165,28 +177,30 @@ def _run_drifts(pipeline: Pipeline, registry: MirroredProject, execution: Execut
 def _missing_edges(registry: MirroredProject, execution: Execution, run: ExecutionRun) -> list[tuple[str, str]]:
     """The edges of `execution` that `run` lacks, among contents with a version."""
     edges = []
-    for verb, contents, mirrored in (("uses", execution.deps, run.inputs), ("makes", execution.outs, run.outputs)):
+    for verb, contents, mirrored in (("uses", execution.reads, run.inputs), ("makes", execution.outs, run.outputs)):
         for content in contents:
             version = registry.version_of(content.versioned)
-            if version and version.id not in mirrored and not _is_used_in_part(registry, content, mirrored):
+            if version and version.id not in mirrored and not _is_used_otherwise(registry, content, mirrored):
                 edges.append((verb, content.path))
     return edges
 
 
 def unknown_inputs(pipeline: Pipeline, registry: MirroredProject, execution: Execution, run: ExecutionRun) -> list[str]:
     """The versions that `run` uses and `execution` doesn't."""
-    versions = (registry.version_of(dep.versioned) for dep in execution.deps)
+    versions = (registry.version_of(dep.versioned) for dep in execution.reads)
     known = {version.id for version in versions if version}
-    parts = [dep for dep in execution.deps if dep.folder_out]
     return sorted(
         name
         for version_id, name in run.inputs.items()
-        if version_id not in known and not any(_is_used_in_part(registry, dep, {version_id: name}) for dep in parts)
+        if version_id not in known
+        and not any(_is_used_otherwise(registry, dep, {version_id: name}) for dep in execution.reads)
     )
 
 
-def _is_used_in_part(registry: MirroredProject, content: Content, edges: dict[str, str]) -> bool:
-    """Whether the run uses another version of the folder, with the same part."""
+def _is_used_otherwise(registry: MirroredProject, content: Content, edges: dict[str, str]) -> bool:
+    """Whether the run uses another version that is as good: a folder's with the same part, any if it is `assumed`."""
+    if content.assumed:
+        return any(version.rpartition(":")[0] == content.artifact for version in edges.values())
     if content.folder_out is None:
         return False
     name = content.path.removeprefix(f"{content.folder_out.path}/")

@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
+from dvc_wandb.client import collection_types
 from dvc_wandb.client.versions import ManifestEntry
 from dvc_wandb.errors import DvcWandbError
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.sync import media
-from dvc_wandb.sync.compare import digest_of, expected_files, reference_name
+from dvc_wandb.sync.compare import digest_of, expected_files, reference_name, reference_url
 from dvc_wandb.sync.locks import exclusive
 
 if TYPE_CHECKING:
@@ -64,7 +66,7 @@ def init_arguments(execution: Execution) -> dict[str, Any]:
 def use_inputs(run: wandb.Run, execution: Execution, skip: Iterable[str] = ()) -> None:
     """Declare the dependencies as the run's inputs, each by its content alias, without the paths in `skip`."""
     collections = execution.meta.get("uses") or {}
-    for dep in execution.deps:
+    for dep in execution.reads:
         if dep.path not in skip:
             run.use_artifact(f"{collections.get(dep.path, dep.versioned.artifact)}:{dep.versioned.alias}")
 
@@ -112,7 +114,8 @@ def files_of(pipeline: Pipeline, content: Content) -> dict[str, Path]:
 
 def log_contents(run: wandb.Run, pipeline: Pipeline, contents: Iterable[Content], views: str | None = None) -> None:
     """Log each of `contents` as a version with its content alias. Uploads them together, and waits."""
-    artifacts = [(_make_artifact(pipeline, content, views), content.alias) for content in contents if content.md5]
+    contents = _with_types(run, [content for content in contents if content.md5])
+    artifacts = [(_make_artifact(pipeline, content, views), content.alias) for content in contents]
     with exclusive(pipeline.root, "logs"):
         metadata_of_each = [artifact.metadata for artifact, _ in artifacts]
         logged = [run.log_artifact(artifact, aliases=[alias]) for artifact, alias in artifacts]
@@ -123,6 +126,17 @@ def log_contents(run: wandb.Run, pipeline: Pipeline, contents: Iterable[Content]
             ):  # of equal bytes that are there already, which somebody described anew
                 artifact.metadata = {**artifact.metadata, **metadata}
                 artifact.save()
+
+
+def _with_types(run: wandb.Run, contents: list[Content]) -> list[Content]:
+    """`contents` with the types that their collections have. Those that dvc.yaml says now are given to them first."""
+    types = collection_types.read(run, list(dict.fromkeys(content.artifact for content in contents)))
+    for content in contents:
+        before = types.get(content.artifact, content.type)
+        if content.is_type_declared and content.type != before:
+            collection_types.change(run, content.artifact, before, content.type)
+            types[content.artifact] = content.type
+    return [replace(content, type=types.get(content.artifact, content.type)) for content in contents]
 
 
 def _make_artifact(pipeline: Pipeline, content: Content, views: str | None) -> wandb.Artifact:
@@ -157,7 +171,7 @@ def _add_reference(artifact: wandb.Artifact, content: Content) -> None:
     name = reference_name(content)
     (entry,) = artifact.add_reference("dvc:reference", name, checksum=False)  # a URL of which the SDK makes no request
     artifact.remove(entry)
-    artifact.manifest.add_entry(entry.model_copy(update={"ref": content.path, "digest": str(content.md5)}))
+    artifact.manifest.add_entry(entry.model_copy(update={"ref": reference_url(content), "digest": str(content.md5)}))
 
 
 def _add_views(artifact: wandb.Artifact, pipeline: Pipeline, content: Content, views: str) -> str:

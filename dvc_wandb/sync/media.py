@@ -8,15 +8,17 @@ from __future__ import annotations
 import importlib
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from dvc_wandb.errors import DvcWandbError, MissingContentError, error_reason
 from dvc_wandb.production.decision import read_decision
+from dvc_wandb.project import metrics as metrics_files
 from dvc_wandb.project import plot_definitions, plots
-from dvc_wandb.project.lock import Content, Execution
+from dvc_wandb.project.lock import Execution
 from dvc_wandb.project.pipeline import Pipeline
+from dvc_wandb.project.plot_definitions import OutFile, files_at, find_out
 
 PICTURES = {".png", ".jpg", ".jpeg", ".gif"}
 MAX_PICTURES = 100  # pictures in a run; its artifacts have them all
@@ -27,11 +29,8 @@ STEPS = ("step", "epoch")  # a table whose first column is one of these is a his
 def summary(pipeline: Pipeline, execution: Execution) -> dict[str, Any]:
     """The metrics files of `execution` as one mapping, for the run's summary, and the sentence of its decision."""
     metrics: dict[str, Any] = {}
-    for out in execution.outs:
-        if out.kind == "metrics":
-            path = pipeline.locate(out)
-            for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-                metrics |= _read_metrics(file) if file.is_file() else {}
+    for one in _files(pipeline, execution, "metrics", metrics_files.named(pipeline)):
+        metrics |= _read_metrics(one.file)
     decision = read_decision(pipeline, execution).get("decision")
     return metrics | {"decision": decision} if decision else metrics
 
@@ -41,70 +40,73 @@ def history(pipeline: Pipeline, execution: Execution) -> list[dict[str, Any]]:
 
     In a folder, a table's columns are named after its file. All tables' values of one step are one row.
     """
-    all_tables = [(out, name, _read_table(path)) for out, name, path in _plot_files(pipeline, execution)]
-    tables = [
-        (out, name, first, rows)
-        for out, name, rows in all_tables
-        if rows and (first := next(iter(rows[0]), "")) in STEPS
-    ]
+    all_tables = [(one, _read_table(one.file)) for one in _plot_files(pipeline, execution)]
+    tables = [(one, first, rows) for one, rows in all_tables if rows and (first := next(iter(rows[0]), "")) in STEPS]
     table_counts = Counter(
-        _column(*table[:3], column) for table in tables for column in table[3][0] if column != table[2]
+        _column(one, first, column) for one, first, rows in tables for column in rows[0] if column != first
     )
     rows_by_step: dict[tuple[Any, int], dict[str, Any]] = {}
-    for out, name, first, rows in tables:
+    for one, first, rows in tables:
         repeats: Counter[Any] = Counter()  # a step may have several rows in one table
         for row in rows:
             step = row.get(first) if isinstance(row.get(first), int | float) else repr(row.get(first))
             merged = rows_by_step.setdefault((step, repeats[step]), {})
             for column, value in row.items():
-                is_shared = table_counts[_column(out, name, first, column)] > 1
-                merged[_column(out, name, first, column, is_shared)] = value
+                is_shared = table_counts[_column(one, first, column)] > 1
+                merged[_column(one, first, column, is_shared)] = value
             repeats[step] += 1
     numbered = not any(isinstance(step, str) for step, _ in rows_by_step)
     return [rows_by_step[at] for at in (sorted(rows_by_step) if numbered else rows_by_step)]
 
 
-def _column(out: Content, name: str, first: str, column: str, is_shared: bool = False) -> str:
+def _column(table: OutFile, first: str, column: str, is_shared: bool = False) -> str:
     """The name of a column in W&B. With `is_shared` it has the table's path: other tables have the same column."""
-    if column == first or not (out.is_folder or is_shared):
+    if column == first or not (table.is_folder or is_shared):
         return f"{first}/{column}"
-    path = PurePosixPath(out.path, name) if out.is_folder else PurePosixPath(out.path)
-    table = (path if is_shared else PurePosixPath(name)).with_suffix("")
-    return str(table if column == table.name else table / column)
+    named = PurePosixPath(_full_path(table) if is_shared else table.name).with_suffix("")
+    return str(named if column == named.name else named / column)
 
 
-def _plot_files(pipeline: Pipeline, execution: Execution) -> Iterator[tuple[Content, str, Path]]:
-    """The plots of `execution`: the out, the file's name in it, and its path."""
-    for out in execution.outs:
-        if out.kind == "plots":
-            root = pipeline.locate(out)
-            for name in sorted(pipeline.files(out)):
-                yield out, name, root / name if out.is_folder else root
+def _full_path(one: OutFile) -> str:
+    return f"{one.path}/{one.name}" if one.is_folder else one.path
+
+
+def _plot_files(pipeline: Pipeline, execution: Execution) -> list[OutFile]:
+    return _files(pipeline, execution, "plots", plot_definitions.files(pipeline))
+
+
+def _files(pipeline: Pipeline, execution: Execution, kind: str, named: Iterable[str]) -> list[OutFile]:
+    """The files of the outs of a `kind`, and those in other outs that are `named` at the top of a dvc.yaml."""
+    paths = {out.path: out for out in execution.outs if out.kind == kind}
+    for path in sorted(named):
+        out = find_out(execution.outs, path)
+        if out and out.kind != kind and out.kind != "reference":
+            paths[path] = out
+    found = [one for path, out in paths.items() for one in files_at(pipeline, out, path)]
+    return list({one.file: one for one in reversed(found)}.values())[::-1]
 
 
 def pictures(pipeline: Pipeline, execution: Execution) -> dict[str, Any]:
     """The pictures and confusion matrices among the plots of `execution`, as W&B's media by name."""
-    files = [one for one in _plot_files(pipeline, execution) if PurePosixPath(one[1]).suffix.lower() in PICTURES]
-    key_counts = Counter(str(PurePosixPath(name).with_suffix("")) for _, name, _ in files)
+    files = [one for one in _plot_files(pipeline, execution) if PurePosixPath(one.name).suffix.lower() in PICTURES]
+    key_counts = Counter(str(PurePosixPath(one.name).with_suffix("")) for one in files)
     media: dict[str, Any] = {}
     if len(files) > MAX_PICTURES:
         print(
             f"{execution.stage}: its run shows {MAX_PICTURES} of {len(files)} pictures; the artifacts have them all.",
             file=sys.stderr,
         )
-    for out, name, path in files[:MAX_PICTURES]:
-        key = str(PurePosixPath(name).with_suffix(""))
-        if key_counts[key] > 1:
-            key = f"{out.path}/{name}" if out.is_folder else out.path
-        media |= _picture(key, path)
+    for one in files[:MAX_PICTURES]:
+        key = str(PurePosixPath(one.name).with_suffix(""))
+        media |= _picture(_full_path(one) if key_counts[key] > 1 else key, one.file)
     for name, plot in plot_definitions.read(pipeline).items():
         x, y = plot.get("x"), plot.get("y")
         if plot.get("template") != "confusion" or not isinstance(x, str) or not isinstance(y, dict):
             continue
         for path, column in y.items():
-            for out in (out for out in execution.outs if out.path == path):
-                file = pipeline.locate(out)
-                table = plots.rows(file, file.suffix.lower())  # names as they stand: "01" is not 1
+            out = find_out(execution.outs, path)
+            for one in files_at(pipeline, out, path) if out else []:
+                table = plots.rows(one.file, one.file.suffix.lower())  # names as they stand: "01" is not 1
                 pairs = [(row[x], row[column]) for row in table if {x, column} <= row.keys()]
                 media |= {name: _confusion(*map(list, zip(*pairs, strict=True)))} if pairs else {}
     return media

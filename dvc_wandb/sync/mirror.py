@@ -112,8 +112,8 @@ def mirror_executions(
 def source_contents(executions: list[Execution], added: Iterable[Content]) -> list[Content]:
     """The dependencies of `executions` that none of them makes, and the `added` files."""
     outs = {out for execution in executions for out in execution.outs}
-    deps = (dep.versioned for execution in executions for dep in execution.deps)
-    return [*(one for one in deps if one not in outs), *added]
+    reads = (one.versioned for execution in executions for one in execution.reads)
+    return [*(one for one in reads if one not in outs), *added]
 
 
 def mirror_sources(
@@ -205,13 +205,17 @@ def _available_part(
             outs.append(out)
         except DvcWandbError as error:
             errors.append(error)
-    deps = [dep for dep in execution.deps if registry.version_of(dep.versioned)]
-    errors += [DvcWandbError(f"{dep.path}, which it reads, is not there") for dep in execution.deps if dep not in deps]
+    deps, parts = (
+        tuple(one for one in contents if registry.version_of(one.versioned))
+        for contents in (execution.deps, execution.parts)
+    )
+    missing = [one for one in execution.reads if one not in (*deps, *parts)]
+    errors += [DvcWandbError(f"{one.path}, which it reads, is not there") for one in missing]
     if not errors:
         return execution, errors
     links = {path: to for path, to in execution.meta.get("links", {}).items() if path in {dep.path for dep in deps}}
     meta = {**execution.meta, "links": links, "tables": None}  # a table needs all of its data
-    return replace(execution, outs=tuple(outs), deps=tuple(deps), meta=meta), errors
+    return replace(execution, outs=tuple(outs), deps=deps, parts=parts, meta=meta), errors
 
 
 def _create_run(
@@ -254,7 +258,7 @@ def _complete_run(
         or version.id not in existing.outputs
         or any(True for _ in compare.content_drifts(pipeline, registry, out, read_manifests=False))
     ]
-    versions = {dep.path: registry.version_of(dep.versioned) for dep in available.deps}
+    versions = {dep.path: registry.version_of(dep.versioned) for dep in available.reads}
     used_paths = [path for path, version in versions.items() if version and version.id in existing.inputs]
     with _run(pipeline, connection, existing.id) as run:
         log_run.use_inputs(run, available, skip=used_paths)

@@ -59,7 +59,7 @@ def compare_all(
         if content not in outs:
             report.drifts += compare.content_drifts(pipeline, registry, content, read_manifests=True)
     for execution in executions:
-        report.edges += len(execution.deps) + len(execution.outs)
+        report.edges += len(execution.reads) + len(execution.outs)
         report.outs += len(execution.outs)
         report.drifts += compare.execution_drifts(pipeline, registry, execution, read_manifests=True)
         if execution.meta.get("promotes"):
@@ -76,7 +76,7 @@ def compare_all(
 
 def _contents(executions: list[Execution], added: Iterable[Content]) -> list[Content]:
     """All contents with a version of their own, each once."""
-    contents = [one.versioned for execution in executions for one in (*execution.deps, *execution.outs)]
+    contents = [one.versioned for execution in executions for one in (*execution.reads, *execution.outs)]
     return [one for one in dict.fromkeys([*contents, *added]) if one.md5]
 
 
