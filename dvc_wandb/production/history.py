@@ -101,13 +101,6 @@ def _model(record: Record) -> tuple[str, str | None]:
     return record.registered_model, record.model_md5
 
 
-def why_incomplete(root: Path) -> str | None:
-    """That git lacks a part of the history here, and how to get it; None where it has all."""
-    if git.output_or_none(root, "rev-parse", "--is-shallow-repository") != "true":
-        return None
-    return "this clone is shallow: git's history is cut off; `git fetch --unshallow` brings the rest"
-
-
 def _record_at(root: Path, path: str, commit: str) -> Record | None:
     """The record at a commit; None where none can be read, as with the marks of a merge conflict in it."""
     content = git.file_at(root, commit, path)

@@ -16,6 +16,7 @@ from urllib.parse import quote, urlsplit
 
 from dvc_wandb.errors import ProjectError, first_line
 from dvc_wandb.project.artifact_names import Section
+from dvc_wandb.project.git import partial_clone
 
 
 class DvcProject:
@@ -117,6 +118,10 @@ class DvcProject:
         except OSError:
             return None
 
+    def exists(self, path: str) -> bool:
+        """Whether the project has a file or folder at `path`, with whatever bytes."""
+        return self.repo.fs.exists(str(self._base / path))
+
     def is_source(self, path: str) -> bool:
         """Whether no stage makes `path`: code, data in git, what `dvc add` keeps."""
         out = self.outs.get(path) or self.folder_out(path)
@@ -200,6 +205,7 @@ def _open_repo(root: Path, rev: str | None, now: Any) -> Any:
     if rev is None:
         return Repo(str(root))
     scm = now.scm if now else SCM(str(root))
+    partial_clone.complete(root, [rev])
     inside = root.resolve().relative_to(Path(scm.root_dir).resolve()).as_posix()
     config = dict(now.config) if now else None
     return Repo(f"/{inside}".rstrip("."), fs=GitFileSystem(scm=scm, rev=rev), scm=scm, config=config)

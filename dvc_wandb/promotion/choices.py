@@ -9,6 +9,7 @@ from dvc_wandb.errors import DvcWandbError, RegistryUnavailableError, error_reas
 from dvc_wandb.production import Record, alias, history, registry_state
 from dvc_wandb.production.promoting_stage import PromotingStage
 from dvc_wandb.production.registry_state import ALIAS, ModelVersion
+from dvc_wandb.project.git import revisions
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.sync import fetch
 
@@ -38,7 +39,7 @@ def rollback(stage: PromotingStage, reason: str | None) -> Record:
     record, pipeline = stage.required_record(), Pipeline(stage.root)
     earlier = history.rollback_target(history.with_workspace(stage.root, stage.record_path), record)
     if earlier is None or earlier.model_md5 is None:
-        if incomplete := history.why_incomplete(stage.root):
+        if incomplete := revisions.why_incomplete(stage.root):
             raise DvcWandbError(f"the model before is not known: {incomplete}.")
         raise DvcWandbError(
             f"git's history of {stage.record_path} has no model before this one to go back to. `dvc-wandb promote "

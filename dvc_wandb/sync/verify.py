@@ -15,6 +15,7 @@ from dvc_wandb.production.alias import AliasBlockedError, RecordedModel
 from dvc_wandb.production.record import UnreadableRecordError
 from dvc_wandb.project import cache
 from dvc_wandb.project.files import md5_of
+from dvc_wandb.project.git import revisions
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.undeclared.undeclared_deps import UndeclaredDep
@@ -152,7 +153,7 @@ def _history_notes(
     """The moves of the alias of which git knows nothing: they can't be mended."""
     version = registry_state.find_version(model.target)
     moves = registry_state.alias_moves(connection, version) if version else None
-    if not moves or history.why_incomplete(pipeline.root):
+    if not moves or revisions.why_incomplete(pipeline.root):
         return []
     periods = history.from_git(pipeline.root, execution.meta["promotes"])
     periods = [one for one in periods if one.record.registered_model == model.target]
