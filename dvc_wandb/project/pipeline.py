@@ -156,7 +156,7 @@ class Pipeline:
             stage=address,
             cmd=self._command(stage, in_workspace) if stage.cmd else f"dvc import {' '.join(map(self.dvc.path, deps))}",
             desc=stage.desc or "",
-            job_type=meta.get("job_type", address if stage.cmd else "import"),
+            job_type=meta.get("job_type", address.partition("@")[0] if stage.cmd else "import"),
             deps=tuple(self._content(dep, in_workspace) for dep in deps if in_workspace or lock_hash(dep)),
             outs=tuple(self._content(out, in_workspace) for out in stage.outs),
             params={
