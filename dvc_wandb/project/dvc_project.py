@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from dvc_wandb.errors import ProjectError, first_line
+from dvc_wandb.errors import ProjectError
+from dvc_wandb.project import dvc_errors
 from dvc_wandb.project.artifact_names import Section
-from dvc_wandb.project.git import partial_clone
+from dvc_wandb.project.git import merges, partial_clone
 
 
 class DvcProject:
@@ -36,10 +37,11 @@ class DvcProject:
             self.stages: dict[str, Any] = {self.address(stage): stage for stage in self.repo.index.stages}
             self.artifact_sections = self._artifact_sections()
         except (DvcException, TypeError) as error:  # DVC raises TypeError for some values in templates
-            reason = first_line(error)
+            reason = dvc_errors.reason(error)
             hint = " Templates in dvc.yaml take their values from params.yaml." if "Could not find" in reason else ""
             where = f" at the commit {rev[:10]}" if rev else ""
-            raise ProjectError(f"DVC can't read this project{where}: {reason}.{hint}") from None
+            merge = "" if rev else merges.how_to_settle(root)
+            raise ProjectError(f"DVC can't read this project{where}: {reason}.{hint}{merge}") from None
         self.outs = {self.path(out): out for stage in self.stages.values() for out in stage.outs}
         self.entries = {**{self.path(dep): dep for dep in self.deps()}, **self.outs}
         self._locks: dict[str, dict[str, Any]] = {}
@@ -118,6 +120,13 @@ class DvcProject:
         except OSError:
             return None
 
+    def is_foreach(self, file: str, name: str) -> bool:
+        """Whether a stage of a dvc.yaml is a `foreach`: it has what belongs to each item in its `do`."""
+        import yaml
+
+        loaded = yaml.load(self.read(file) or b"", getattr(yaml, "CBaseLoader", yaml.BaseLoader)) or {}
+        return "do" in ((loaded.get("stages") or {}).get(name) or {})
+
     def exists(self, path: str) -> bool:
         """Whether the project has a file or folder at `path`, with whatever bytes."""
         return self.repo.fs.exists(str(self._base / path))
@@ -189,7 +198,7 @@ def workspace_params(stage: str, dep: Any) -> dict[str, Any]:
     try:
         values = dep.read_params(flatten=True)
     except DvcException as error:
-        raise ProjectError(f"{dep} can't be read: {first_line(error)}.") from None
+        raise ProjectError(f"{dep} can't be read: {dvc_errors.reason(error)}.") from None
     missing = [name for name in dep.params if name not in values]
     if missing:
         raise ProjectError(f"{dep} has no {', '.join(missing)}, which stage '{stage}' in dvc.yaml reads.")

@@ -16,14 +16,14 @@ from dvc_wandb.sync import fetch
 
 def version(stage: PromotingStage, name: str, reason: str) -> Record:
     """The record once a person has put `name`, a version or an alias of the registered model, in production."""
-    before = stage.required_record()
+    before = stage.last_record()
     _connect(stage)
     return _choose(stage, _find_version(before.registered_model, name), reason)
 
 
 def from_registry(stage: PromotingStage, reason: str | None) -> Record:
     """The record once git follows the registry: whoever moved the alias there has decided."""
-    before, connection = stage.required_record(), _connect(stage)
+    before, connection = stage.last_record(), _connect(stage)
     current = registry_state.find_version(before.registered_model)
     if current is None:
         raise DvcWandbError(
@@ -57,7 +57,7 @@ def rollback(stage: PromotingStage, reason: str | None) -> Record:
 
 def _choose(stage: PromotingStage, chosen: ModelVersion, reason: str) -> Record:
     """The record once a person has chosen a version; as it is where that is in production already."""
-    before = stage.required_record()
+    before = stage.last_record()
     if not chosen.md5:
         raise DvcWandbError(
             f"{chosen.version} was not made by this pipeline: DVC has no md5 of it, so git can't name it."

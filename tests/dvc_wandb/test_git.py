@@ -107,7 +107,8 @@ def test_a_partial_clone_fetches_what_commits_hold(history: Clone, left_out: str
     partial.env |= {"WANDB_MODE": "disabled"}
     shown = partial.run("dvc-wandb", "show", "--commits", "clean.csv")
     assert shown.text.count("fetching what this partial clone lacks") == 1
-    assert "First data" in shown.text and "More data" in shown.text
+    assert "First data" in shown.text
+    assert "More data" in shown.text
     assert "More data" in partial.run("dvc-wandb", "why", "model.txt").text
     assert "rate" in partial.run("dvc-wandb", "report", "--base", "HEAD~2").text
     registry = {"REGISTRY_DIR": str(tmp_path / "registry"), "WANDB_MODE": ""}

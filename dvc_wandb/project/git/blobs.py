@@ -14,7 +14,8 @@ from pathlib import Path, PurePosixPath
 from dvc_wandb import temporary_folders
 from dvc_wandb.project.git import commands as git
 
-HISTORY = ("--literal-pathspecs", "log", "--full-history", "--format=%H")
+HISTORY = ("--literal-pathspecs", "log", "--full-history", "--ignore-missing", "--format=%H")
+MERGED = ("MERGE_HEAD", "REBASE_HEAD", "CHERRY_PICK_HEAD")  # the other side, while git merges
 ALL_BRANCHES = ("--branches", "--tags", "--remotes")
 FILE_MODES = ("100644", "100755")
 
@@ -41,7 +42,8 @@ def find(root: Path, path: str, commit: str, has_md5: Callable[[dict[str, str]],
 
 def _versions(root: Path, path: str, commit: str) -> Iterator[Version]:
     """The files at `path` in each commit that changed them, latest first."""
-    for sha in (git.output_or_none(root, *HISTORY, commit, *ALL_BRANCHES, "--", f"./{path}") or "").splitlines():
+    commits = git.output_or_none(root, *HISTORY, commit, *MERGED, *ALL_BRANCHES, "--", f"./{path}") or ""
+    for sha in commits.splitlines():
         listed = git.output_or_none(root, "ls-tree", "-r", "-z", sha, "--", f"./{path}") or ""
         entries = (entry.split("\t", 1) for entry in listed.split("\0") if entry)
         yield {file: facts.split()[2] for facts, file in entries if facts.split()[0] in FILE_MODES}
