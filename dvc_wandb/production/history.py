@@ -151,6 +151,12 @@ def last_record_of(periods: list[ProductionPeriod], md5: str) -> Record | None:
     return next((one.record for one in reversed(periods) if one.record.model_md5 == md5), None)
 
 
+def went_on(root: Path, commit: str) -> bool:
+    """Whether this branch is at an earlier commit than `commit`, which others have."""
+    is_later = git.output_or_none(root, "merge-base", "--is-ancestor", "HEAD", commit) is not None
+    return is_later and not is_here(root, commit)
+
+
 def is_here(root: Path, commit: str) -> bool:
     """Whether a commit is part of this branch, or was, before this clone wrote its history anew."""
     if not re.fullmatch(r"[0-9a-f]{40,64}", commit):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Iterator
 from functools import cached_property
@@ -30,6 +31,7 @@ class DvcProject:
     def __init__(self, root: Path, rev: str | None = None, now: DvcProject | None = None) -> None:
         from dvc.exceptions import DvcException
 
+        _silence_dvc()
         self.root, self.rev = root, rev
         try:
             self.repo = _open_repo(root, rev, now.repo if now else None)
@@ -203,6 +205,12 @@ def workspace_params(stage: str, dep: Any) -> dict[str, Any]:
     if missing:
         raise ProjectError(f"{dep} has no {', '.join(missing)}, which stage '{stage}' in dvc.yaml reads.")
     return values
+
+
+def _silence_dvc() -> None:
+    """What DVC logs, on stdout too, is for its own command line: we say ourselves what failed."""
+    for name in ("dvc", "dvc_objects", "dvc_data"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _open_repo(root: Path, rev: str | None, now: Any) -> Any:

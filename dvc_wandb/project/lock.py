@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import PurePath
 from typing import Any
 
@@ -67,7 +68,7 @@ class Execution:
     has_persisted_out: bool = False
     undeclared_deps: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def key(self) -> str:
         """A digest of command, parameters and md5s."""
         return content_alias.digest([*self._inputs, [(out.path, out.md5) for out in self.outs]])
