@@ -30,8 +30,8 @@ def for_missing_bytes(dvc: DvcProject, path: str) -> str:
         return "It was never committed."
     if dvc.rev:
         return "`dvc push --all-commits` by whoever has it brings it into DVC's remote."
+    stages = " ".join(shlex.quote(stage) for stage in _readers(dvc, path))
     if out is None:
-        stages = " ".join(shlex.quote(stage) for stage in _readers(dvc, path))
         if dvc.exists(path):
             return f"`dvc repro {stages}` takes the file as it is now."
         if is_in_git(dvc, path):
@@ -39,8 +39,9 @@ def for_missing_bytes(dvc: DvcProject, path: str) -> str:
         return f"Put it back, or another one and run `dvc repro {stages}`."
     if not executes(out.stage):
         pulled = f"`dvc push` by whoever has it, then `dvc pull {_out_name(dvc, out)}`, brings it back"
-        taken = f"; `dvc commit {shlex.quote(dvc.address(out.stage))}` takes what is there now" * dvc.exists(path)
-        return f"{pulled}{taken}."
+        taken = f"dvc commit --force {shlex.quote(dvc.address(out.stage))}"
+        taken += f" && dvc repro {stages}" if stages else ""
+        return f"{pulled}; `{taken}` takes what is there now." if dvc.exists(path) else f"{pulled}."
     if not out.stage.cmd:
         return f"`dvc update {shlex.quote(dvc.address(out.stage))}` imports it anew."
     return f"`dvc repro {shlex.quote(dvc.address(out.stage))}` makes it again."
