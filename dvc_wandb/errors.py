@@ -26,23 +26,18 @@ class ProjectError(DvcWandbError):
 
 
 class MissingContentError(DvcWandbError):
-    """Neither the workspace nor DVC's cache nor its remote has the bytes that dvc.lock names."""
+    """Neither the workspace nor git, DVC's cache or its remote has the bytes that dvc.lock names."""
 
-    def __init__(self, path: str, in_git: bool, why: str) -> None:
-        command = f"`git checkout {path}`" if in_git else "`dvc pull` or `dvc repro`"
-        super().__init__(
-            f"neither the workspace nor DVC's cache holds {path} as dvc.lock has it, and {why}. "
-            f"{command} brings it back."
-        )
+    def __init__(self, path: str, why: str, remedy: str) -> None:
+        super().__init__(f"neither the workspace nor DVC's cache holds {path} as dvc.lock has it, and {why}. {remedy}")
 
 
 class CorruptedContentError(DvcWandbError):
     """The bytes of a file don't have the md5 that dvc.lock has."""
 
-    def __init__(self, name: str, path: Path, md5: str) -> None:
+    def __init__(self, name: str, path: Path, md5: str, remedy: str) -> None:
         super().__init__(
-            f"{name}: the bytes in {path} are not those of {md5}, which dvc.lock has. "
-            "Remove that file; `dvc pull` or `dvc repro` brings it back."
+            f"{name}: the bytes in {path} are not those of {md5}, which dvc.lock has. Remove that file. {remedy}"
         )
 
 

@@ -28,11 +28,19 @@ COMPARED = ("label", "champion", "candidate")
 
 
 def read(path: Path, eval_md5: str, classes: int, count: int) -> Predictions:
-    """The predictions in `path` for the `count` pictures `eval_md5`; empty if the file has those for others."""
+    """The predictions in `path` for the `count` pictures `eval_md5`; empty if the file has those for others.
+
+    A file that can't be read, as with the marks of a merge conflict, is written anew: it holds nothing that the models
+    wouldn't say again.
+    """
     if not path.exists():
         return {}
-    facts = read_facts(path, "eval_md5", "models")
-    if facts["eval_md5"] != eval_md5:
+    try:
+        facts = read_facts(path, "eval_md5", "models")
+    except DvcWandbError:
+        print(f"{path.name} can't be read, and is written anew.")
+        return {}
+    if facts["eval_md5"] != eval_md5 or not isinstance(facts["models"], dict):
         return {}
     found = {md5: _decoded(text, classes) for md5, text in facts["models"].items()}
     return {md5: labels for md5, labels in found.items() if len(labels) == count}

@@ -12,6 +12,7 @@ from dvc_wandb.errors import DvcWandbError, RegistryUnavailableError, error_reas
 from dvc_wandb.production import history, registry_state
 from dvc_wandb.production.promoting_stage import PromotingStage, find_promoting_stage
 from dvc_wandb.production.registry_state import ALIAS
+from dvc_wandb.project.git import revisions
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.settings import project_root
 from dvc_wandb.sync import fetch
@@ -79,7 +80,7 @@ def _md5_in_record(stage: PromotingStage, target: str, date: str | None) -> tupl
         record, source = committed.record, f"{path} at the commit {committed.commit[:10]}"
     if record is None or record.registered_model != target or record.model_md5 is None:
         when = f" at {date}" if date else ""
-        incomplete = history.why_incomplete(stage.root) if date else None
+        incomplete = revisions.why_incomplete(stage.root) if date else None
         reason = f"; {incomplete}" if incomplete else ""
         raise DvcWandbError(f"{stage.record_path} has no model of {target} in production{when}{reason}.")
     return record.model_md5, f"in production by {source}"

@@ -14,6 +14,7 @@ from dvc_wandb.production import history, registry_state
 from dvc_wandb.production.history import ProductionPeriod
 from dvc_wandb.production.promoting_stage import PromotingStage, find_promoting_stage
 from dvc_wandb.production.registry_state import AliasMove
+from dvc_wandb.project.git import revisions
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.settings import project_root
 
@@ -39,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     of_target = [at for at, one in enumerate(all_periods) if one.record.registered_model == target]
     periods, ends = [all_periods[at] for at in of_target], [(all_periods[at + 1 :] or [None])[0] for at in of_target]
     moves, no_log = _moves(stage, target)
-    incomplete = history.why_incomplete(stage.root)
+    incomplete = revisions.why_incomplete(stage.root)
     committed = [one for one in periods if one.commit]
     differences = history.differences(committed, moves) if moves is not None and not incomplete else []
     facts = [_facts(stage, periods, at, ends[at], moves or []) for at in range(len(periods))]

@@ -14,10 +14,10 @@ from dvc_wandb.client.connection import RegistryConnection, browser_url, connect
 from dvc_wandb.errors import DvcWandbError, error_reason
 from dvc_wandb.production import alias
 from dvc_wandb.production.alias import AliasBlockedError
-from dvc_wandb.project import revisions
+from dvc_wandb.project.git import revisions
+from dvc_wandb.project.git.revisions import Revision
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.pipeline import Pipeline
-from dvc_wandb.project.revisions import Revision
 from dvc_wandb.project.settings import project_name, project_root
 from dvc_wandb.report import summary
 from dvc_wandb.sync import backfill, mirror, production_model

@@ -10,7 +10,8 @@ from typing import Any
 
 from dvc_wandb.cli.show import registry_names
 from dvc_wandb.errors import DvcWandbError, ProjectError
-from dvc_wandb.project import git, revisions
+from dvc_wandb.project import git
+from dvc_wandb.project.git import revisions
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.settings import project_name, project_root
 from dvc_wandb.report import report

@@ -113,14 +113,15 @@ def registry_names(pipeline: Pipeline, graph: Graph) -> graph_text.RegistryNames
 
 def _show_past(pipeline: Pipeline, arguments: argparse.Namespace) -> int:
     """Each state that PATH ever had, newest first, with all that it came from and the commit where that appeared."""
-    all_commits, first, states = Graph([]), {}, []
+    all_commits, first, states, known = Graph([]), {}, [], set()
     for commit in lock_history.commits(pipeline):
         graph_then = Graph(commit.executions, commit.added)
-        all_commits = all_commits.union(graph_then)
-        for key in [*graph_then.contents]:
+        all_commits.add(commit.executions, commit.added)
+        for key in graph_then.contents:
             first.setdefault(key, commit)
-        known = {key for key, _ in states}
-        states += [(key, all_commits.upstream([key])) for key in _same_path(pipeline, graph_then, arguments) - known]
+        new = _same_path(pipeline, graph_then, arguments) - known
+        states += [(key, all_commits.upstream([key])) for key in new]
+        known |= new
     if not states:
         find_nodes(all_commits, arguments.path, pipeline.root)
     registry = registry_names(pipeline, all_commits)
@@ -135,7 +136,8 @@ def _show_past(pipeline: Pipeline, arguments: argparse.Namespace) -> int:
         print(json.dumps(states_as_json, indent=2))
         return 0
     width = shutil.get_terminal_size((80, 24)).columns
-    print("\n\n".join(_state(key, graph, first, registry, width) for key, graph in reversed(states)))
+    order = {commit.sha: at for at, commit in enumerate(dict.fromkeys(first.values()))}
+    print("\n\n".join(_state(key, graph, first, order, registry, width) for key, graph in reversed(states)))
     return 0
 
 
@@ -147,15 +149,19 @@ def _same_path(pipeline: Pipeline, graph: Graph, arguments: argparse.Namespace) 
 
 
 def _state(
-    key: Key, graph: Graph, first: dict[Key, lock_history.Commit], registry: graph_text.RegistryNames, width: int
+    key: Key,
+    graph: Graph,
+    first: dict[Key, lock_history.Commit],
+    order: dict[str, int],
+    registry: graph_text.RegistryNames,
+    width: int,
 ) -> str:
     """One state: its name on both sides and its commit; then each content upstream of it, oldest commit first."""
-    lines = _lines(graph.contents[key], first[key], registry, width, "")
-    order = {commit.sha: at for at, commit in enumerate(dict.fromkeys(first.values()))}
+    lines = _lines(graph.content(key), first[key], registry, width, "")
     outs = {key_of(out) for one in graph.executions for out in one.outs}
     came = [one for one in graph.contents if one != key and (one in graph.readers or one not in outs)]
     for one in sorted(came, key=lambda one: (order[first[one].sha], one[0])):
-        lines += _lines(graph.contents[one], first[one], registry, width, "  ")
+        lines += _lines(graph.content(one), first[one], registry, width, "  ")
     return "\n".join(lines)
 
 

@@ -43,6 +43,7 @@ def _facts(explanation: why.Explanation) -> dict[str, Any]:
     return {
         "stage": explanation.stage,
         "commit": explanation.commit.sha or None,
+        "or_earlier": explanation.commit.is_boundary,
         "after": explanation.before.sha if explanation.before else None,
         "then": [asdict(one) for one in explanation.then],
         "now": [asdict(one) for one in explanation.now],
@@ -52,8 +53,10 @@ def _facts(explanation: why.Explanation) -> dict[str, Any]:
 def _describe(path: str, explanation: why.Explanation | None) -> str:
     if explanation is None:
         return f"{path} is made by no stage; `dvc-wandb show {path} --commits` says since when it is as it is."
-    after = f"after {explanation.before}" if explanation.before else "for the first time"
-    lines = [f"{path}: {explanation.stage} last ran for {explanation.commit}", f"  {after}", *_lines(explanation.then)]
+    lines = [f"{path}: {explanation.stage} last ran for {explanation.commit}"]
+    if not explanation.commit.is_boundary:
+        lines.append(f"  after {explanation.before}" if explanation.before else "  for the first time")
+    lines += _lines(explanation.then)
     if explanation.now:
         lines += ["since then, in the workspace", *_lines(explanation.now), "`dvc repro` would bring it up to date."]
     else:

@@ -18,6 +18,7 @@ from dvc_wandb.production import history, registry_state
 from dvc_wandb.production.history import CommittedRecord
 from dvc_wandb.production.registry_state import ALIAS, FollowedCommit, ModelVersion
 from dvc_wandb.project import git
+from dvc_wandb.project.git import revisions
 from dvc_wandb.project.lock import Execution
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.settings import setting
@@ -135,7 +136,7 @@ def check_may_move(
     A person may ask to move it from a click.
     """
     if followed and not history.is_here(pipeline.root, followed.commit):
-        incomplete = history.why_incomplete(pipeline.root)
+        incomplete = revisions.why_incomplete(pipeline.root)
         raise AliasBlockedError(
             f"in the registry {holder} is {ALIAS} of {model.target} by the commit {followed.commit[:10]}, which this "
             f"branch lacks{f' ({incomplete})' if incomplete else ''}: `git pull` first. If that commit was given up, "

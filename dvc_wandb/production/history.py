@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 from collections.abc import Sequence
@@ -11,8 +12,8 @@ from pathlib import Path
 
 from dvc_wandb import production
 from dvc_wandb.errors import DvcWandbError
-from dvc_wandb.production import Record
-from dvc_wandb.production.record import UnreadableRecordError
+from dvc_wandb.production import Record, restoring
+from dvc_wandb.production.record import UnreadableRecordError, can_be_read
 from dvc_wandb.production.registry_state import ALIAS, AliasMove
 from dvc_wandb.project import git
 
@@ -56,9 +57,7 @@ def committed(root: Path, path: str) -> CommittedRecord | None:
     try:
         record = production.parse(content.decode(errors="replace"), path)
     except DvcWandbError:
-        periods = from_git(root, path)
-        back = f"git checkout {str(periods[-1].commit)[:10]} -- {path}" if periods else f"git rm {path}"
-        command = f"{back} && git commit -m 'Restore {path}'"
+        command = restoring.command_for_commit(root / path, lambda text: can_be_read(production.parse, text))
         raise UnreadableRecordError(f"{path} at the commit {commit[:10]}", "it is no record", command) from None
     return CommittedRecord(record, hashlib.md5(content).hexdigest(), commit)
 
@@ -79,12 +78,12 @@ def from_git(root: Path, path: str) -> list[ProductionPeriod]:
 
 
 def with_workspace(root: Path, path: str) -> list[ProductionPeriod]:
-    """The models that the record named, and last the one that it names in the workspace."""
+    """The models that the record named, and last the one that it names in the workspace, where that can be read."""
     periods = from_git(root, path)
-    if (root / path).exists():
-        now = datetime.now().astimezone()
+    with contextlib.suppress(FileNotFoundError, UnreadableRecordError):
+        record = production.read(root / path)
         user = git.output_or_none(root, "config", "user.name") or ""
-        _append(periods, ProductionPeriod(production.read(root / path), None, now, user))
+        _append(periods, ProductionPeriod(record, None, datetime.now().astimezone(), user))
     return periods
 
 
@@ -99,13 +98,6 @@ def _append(periods: list[ProductionPeriod], new: ProductionPeriod) -> None:
 
 def _model(record: Record) -> tuple[str, str | None]:
     return record.registered_model, record.model_md5
-
-
-def why_incomplete(root: Path) -> str | None:
-    """That git lacks a part of the history here, and how to get it; None where it has all."""
-    if git.output_or_none(root, "rev-parse", "--is-shallow-repository") != "true":
-        return None
-    return "this clone is shallow: git's history is cut off; `git fetch --unshallow` brings the rest"
 
 
 def _record_at(root: Path, path: str, commit: str) -> Record | None:
@@ -157,6 +149,12 @@ def _put_in_force(in_force: list[Record], record: Record) -> None:
 def last_record_of(periods: list[ProductionPeriod], md5: str) -> Record | None:
     """What was recorded last of a model that was in production."""
     return next((one.record for one in reversed(periods) if one.record.model_md5 == md5), None)
+
+
+def went_on(root: Path, commit: str) -> bool:
+    """Whether this branch is at an earlier commit than `commit`, which others have."""
+    is_later = git.output_or_none(root, "merge-base", "--is-ancestor", "HEAD", commit) is not None
+    return is_later and not is_here(root, commit)
 
 
 def is_here(root: Path, commit: str) -> bool:

@@ -13,7 +13,8 @@ from dvc_wandb import production
 from dvc_wandb.client import connection, timeouts
 from dvc_wandb.client.connection import RegistryConnection
 from dvc_wandb.errors import DvcWandbError
-from dvc_wandb.production import Record
+from dvc_wandb.production import Record, history
+from dvc_wandb.production.record import UnreadableRecordError
 from dvc_wandb.project.lock import Execution
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.settings import project_name
@@ -60,6 +61,16 @@ class PromotingStage:
         if record is None:
             raise DvcWandbError(f"there is no {self.record_path} yet; `dvc repro {self.name}` makes it.")
         return record
+
+    def last_record(self) -> Record:
+        """The record; where it can't be read, as with the marks of a merge conflict, the last one that git has."""
+        try:
+            return self.required_record()
+        except UnreadableRecordError:
+            periods = history.from_git(self.root, self.record_path)
+            if not periods:
+                raise
+            return periods[-1].record
 
     def execution(self, pipeline: Pipeline) -> Execution:
         """What dvc.lock has of the stage; raises DvcWandbError where it never ran."""

@@ -7,21 +7,28 @@ from __future__ import annotations
 
 import json
 import os
+import re
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from dvc_wandb.errors import DvcWandbError
+from dvc_wandb.production import restoring
 
+T = TypeVar("T")
 GATE, PERSON = "gate", "person"
+MARK = re.compile(r"^(<{7}|>{7}) ", re.MULTILINE)  # of git's, around the two sides of a conflict
 
 
 class UnreadableRecordError(DvcWandbError):
-    """A file is not what it should be; `command` restores it."""
+    """A file is not what it should be, and `why`; `command` restores it, where it is known."""
 
-    def __init__(self, name: str, why: str, command: str) -> None:
-        super().__init__(f"{name} can't be used ({why}). `{command}` restores it.")
-        self.command = command
+    def __init__(self, name: str, why: str, command: str = "") -> None:
+        restored = f" `{command}` restores it." if command else ""
+        other = " With --ours for --theirs it takes the side that was checked out." if " --theirs " in command else ""
+        super().__init__(f"{name} can't be used ({why}).{restored}{other}")
+        self.why, self.command = why, command
 
 
 @dataclass(frozen=True)
@@ -89,8 +96,8 @@ class Record:
 
 
 def read(path: Path) -> Record:
-    """Raises DvcWandbError where `path` is no record."""
-    return parse(path.read_text(), os.path.relpath(path))
+    """Raises UnreadableRecordError where `path` is no record."""
+    return _read(path, parse)
 
 
 def parse(text: str, name: str) -> Record:
@@ -101,7 +108,8 @@ def parse(text: str, name: str) -> Record:
     except TypeError:
         only_by_person = None
     if only_by_person is None or not isinstance(fields.get("metrics", {}), dict):
-        raise _unusable(name, "metrics must be a mapping, only_by_person a list of model_md5 and how")
+        why = "metrics must be a mapping, only_by_person a list of model_md5 and how"
+        raise UnreadableRecordError(name, why)
     return Record(**{**fields, "only_by_person": only_by_person})
 
 
@@ -110,8 +118,26 @@ def write(path: Path, record: Record) -> None:
 
 
 def read_facts(path: Path, *keys: str) -> dict[str, Any]:
-    """A JSON file that holds `keys`; raises DvcWandbError where it doesn't."""
-    return parse_facts(path.read_text(), os.path.relpath(path), *keys)
+    """A JSON file that holds `keys`; raises UnreadableRecordError where it doesn't."""
+    return _read(path, lambda text, name: parse_facts(text, name, *keys))
+
+
+def _read(path: Path, parse: Callable[[str, str], T]) -> T:
+    """What `parse` makes of the text and the name of a file."""
+    name = os.path.relpath(path)
+    try:
+        return parse(path.read_bytes().decode(errors="replace"), name)
+    except UnreadableRecordError as error:
+        command = restoring.command_for_workspace(path, lambda text: can_be_read(parse, text))
+        raise UnreadableRecordError(name, error.why, command) from None
+
+
+def can_be_read(parse: Callable[[str, str], Any], text: str) -> bool:
+    try:
+        parse(text, "")
+    except UnreadableRecordError:
+        return False
+    return True
 
 
 def write_facts(path: Path, facts: dict[str, Any]) -> None:
@@ -125,12 +151,9 @@ def parse_facts(text: str, name: str, *keys: str) -> dict[str, Any]:
     try:
         facts = json.loads(text)
     except ValueError as error:
-        raise _unusable(name, f"it is not JSON: {error}") from None
+        marked = ", it has the marks of a merge conflict" if MARK.search(text) else ""
+        raise UnreadableRecordError(name, f"it is not JSON{marked}: {error}") from None
     missing = [key for key in keys if not isinstance(facts, dict) or key not in facts]
     if missing:
-        raise _unusable(name, f"it has no {', '.join(missing)}")
+        raise UnreadableRecordError(name, f"it has no {', '.join(missing)}")
     return facts
-
-
-def _unusable(name: str, why: str) -> UnreadableRecordError:
-    return UnreadableRecordError(name, why, f"git checkout HEAD -- {name}")

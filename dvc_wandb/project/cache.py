@@ -6,8 +6,9 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from dvc_wandb.errors import DvcWandbError, MissingContentError, first_line
-from dvc_wandb.project.dvc_project import is_cached, workspace_md5
+from dvc_wandb.errors import DvcWandbError, first_line
+from dvc_wandb.project import remedies
+from dvc_wandb.project.dvc_project import workspace_md5
 from dvc_wandb.project.files import NOT_IN_REMOTE, copy_to
 from dvc_wandb.project.lock import Content
 from dvc_wandb.project.pipeline import Pipeline
@@ -92,16 +93,21 @@ def cached_runs(pipeline: Pipeline, stage: str) -> Iterator[dict[str, str]]:
         yield {paths[out["path"]]: out["md5"] for out in outs if out["path"] in paths and "md5" in out}
 
 
-def restore_outs(pipeline: Pipeline, stage: str) -> None:
-    """Restore the outputs of `stage` as dvc.lock has them, as far as DVC's cache or git have them.
+def restore_outs(pipeline: Pipeline, stage: str) -> list[str]:
+    """Restore the outputs of `stage` as dvc.lock has them; a sentence for each that could not be restored.
 
     DVC removes them before it runs a stage. A stage that refuses its input would leave the workspace without.
     """
+    lost = []
     for out, content in pipeline.locked_outs(stage):
         if out.persist or not out.hash_info or workspace_md5(out) == out.hash_info.value:
             continue
-        if out.use_cache and is_cached(out):
-            out.checkout(force=True)
-        elif not out.use_cache:  # it is in git
-            with contextlib.suppress(MissingContentError):
-                copy_to(pipeline.root, content, pipeline.files(content))
+        try:
+            files = pipeline.files(content)
+            out.checkout(force=True) if out.use_cache else copy_to(pipeline.root, content, files)
+        except DvcWandbError as error:
+            lost.append(f"{content.path} is gone: {error}")
+        except Exception as error:  # DVC's own; the user has to see the stage's own failure
+            remedy = remedies.for_missing_file(pipeline.dvc, content.path)
+            lost.append(f"{content.path} is gone: {first_line(error)}. {remedy}")
+    return lost

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Iterator
 from functools import cached_property
@@ -14,8 +15,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from dvc_wandb.errors import ProjectError, first_line
+from dvc_wandb.errors import ProjectError
+from dvc_wandb.project import dvc_errors
 from dvc_wandb.project.artifact_names import Section
+from dvc_wandb.project.git import merges, partial_clone
 
 
 class DvcProject:
@@ -28,6 +31,7 @@ class DvcProject:
     def __init__(self, root: Path, rev: str | None = None, now: DvcProject | None = None) -> None:
         from dvc.exceptions import DvcException
 
+        _silence_dvc()
         self.root, self.rev = root, rev
         try:
             self.repo = _open_repo(root, rev, now.repo if now else None)
@@ -36,10 +40,11 @@ class DvcProject:
             self.artifact_sections = self._artifact_sections()
             self._graph = self.repo.index.graph
         except (DvcException, TypeError) as error:  # DVC raises TypeError for some values in templates
-            reason = first_line(error)
+            reason = dvc_errors.reason(error)
             hint = " Templates in dvc.yaml take their values from params.yaml." if "Could not find" in reason else ""
             where = f" at the commit {rev[:10]}" if rev else ""
-            raise ProjectError(f"DVC can't read this project{where}: {reason}.{hint}") from None
+            merge = "" if rev else merges.how_to_settle(root)
+            raise ProjectError(f"DVC can't read this project{where}: {reason}.{hint}{merge}") from None
         self.outs = {self.path(out): out for stage in self.stages.values() for out in stage.outs}
         self.entries = {**{self.path(dep): dep for dep in self.deps()}, **self.outs}
         self._locks: dict[str, dict[str, Any]] = {}
@@ -147,6 +152,17 @@ class DvcProject:
         except OSError:
             return None
 
+    def is_foreach(self, file: str, name: str) -> bool:
+        """Whether a stage of a dvc.yaml is a `foreach`: it has what belongs to each item in its `do`."""
+        import yaml
+
+        loaded = yaml.load(self.read(file) or b"", getattr(yaml, "CBaseLoader", yaml.BaseLoader)) or {}
+        return "do" in ((loaded.get("stages") or {}).get(name) or {})
+
+    def exists(self, path: str) -> bool:
+        """Whether the project has a file or folder at `path`, with whatever bytes."""
+        return self.repo.fs.exists(str(self._base / path))
+
     def is_source(self, path: str) -> bool:
         """Whether no stage makes `path`: code, data in git, what `dvc add` keeps."""
         out = self.outs.get(path) or self.folder_out(path)
@@ -219,11 +235,17 @@ def workspace_params(stage: str, dep: Any) -> dict[str, Any]:
     try:
         values = dep.read_params(flatten=True)
     except DvcException as error:
-        raise ProjectError(f"{dep} can't be read: {first_line(error)}.") from None
+        raise ProjectError(f"{dep} can't be read: {dvc_errors.reason(error)}.") from None
     missing = [name for name in dep.params if name not in values]
     if missing:
         raise ProjectError(f"{dep} has no {', '.join(missing)}, which stage '{stage}' in dvc.yaml reads.")
     return values
+
+
+def _silence_dvc() -> None:
+    """What DVC logs, on stdout too, is for its own command line: we say ourselves what failed."""
+    for name in ("dvc", "dvc_objects", "dvc_data"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _open_repo(root: Path, rev: str | None, now: Any) -> Any:
@@ -235,6 +257,7 @@ def _open_repo(root: Path, rev: str | None, now: Any) -> Any:
     if rev is None:
         return Repo(str(root))
     scm = now.scm if now else SCM(str(root))
+    partial_clone.complete(root, [rev])
     inside = root.resolve().relative_to(Path(scm.root_dir).resolve()).as_posix()
     config = dict(now.config) if now else None
     return Repo(f"/{inside}".rstrip("."), fs=GitFileSystem(scm=scm, rev=rev), scm=scm, config=config)

@@ -1,6 +1,7 @@
 """Finds the files of a project's contents at the md5s of dvc.lock.
 
-In the workspace (or at the git revision of the project), else in DVC's cache, else in a DVC remote.
+In the workspace (or at the git revision of the project), else in DVC's cache, else where it is kept: in git's history
+or in a DVC remote.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import posixpath
 import shutil
 from collections.abc import Callable, Iterator
@@ -17,20 +19,21 @@ from typing import Any
 
 from dvc_wandb import temporary_folders
 from dvc_wandb.errors import CorruptedContentError, DvcWandbError, LegacyMd5Error, MissingContentError, first_line
-from dvc_wandb.project.dvc_project import workspace_md5
+from dvc_wandb.project import remedies
+from dvc_wandb.project.dvc_project import DvcProject, workspace_md5
+from dvc_wandb.project.git import blobs, revisions
 from dvc_wandb.project.lock import Content
 
 NOT_IN_REMOTE = "DVC's remote lacks it"
 
 
 class FileLocator:
-    """Finds the files of contents. `entries` are DVC's objects by path; `outs_in` tells the outs in a folder."""
+    """Finds the files of a project's contents. `outs_in` tells the outs in a folder."""
 
-    def __init__(
-        self, repo: Any, entries: dict[str, Any], outs_in: Callable[[Content], list[Content]] = lambda _: []
-    ) -> None:
-        self._repo = repo
-        self._entries = entries
+    def __init__(self, dvc: DvcProject, outs_in: Callable[[Content], list[Content]]) -> None:
+        self._dvc = dvc
+        self._repo = dvc.repo
+        self._entries = dvc.entries  # DVC's objects by path
         self._outs_in = outs_in
         self._listings: dict[Content, dict[str, str]] = {}
         self._located: dict[Content, dict[str, Path]] = {}
@@ -90,7 +93,10 @@ class FileLocator:
             self._located[content] = (
                 {name: root / name if content.is_folder else root for name in self.listing(content) or {}}
                 if root
-                else self._files_in_cache(content) or self._assemble_files(content) or self._pull_files(content)
+                else self._files_in_cache(content)
+                or self._assemble_files(content)
+                or self._files_in_git(content)
+                or self._pull_files(content)
             )
         return self._located[content]
 
@@ -102,7 +108,7 @@ class FileLocator:
         """The error for a file of `content` whose bytes in `path` don't have the md5 of dvc.lock."""
         if self._entries[content.path].hash_name == "md5-dos2unix" and b"\r\n" in path.read_bytes():
             return LegacyMd5Error(name, md5)
-        return CorruptedContentError(name, path, md5)
+        return CorruptedContentError(name, path, md5, remedies.for_missing_file(self._dvc, content.path))
 
     def _object_path(self, content: Content, md5: str) -> Path:
         """The path of a file of `content` in DVC's cache, whether it exists or not."""
@@ -150,18 +156,47 @@ class FileLocator:
             found |= {f"{inside}/{name}" if out.is_folder else inside: path for name, path in files.items()}
         return found if found.keys() == listing.keys() else None
 
+    def _files_in_git(self, content: Content) -> dict[str, Path] | None:
+        """The files as some commit has them, where it is git that keeps them."""
+        if self._keeper(content).use_cache or not self._dvc.commit:
+            return None
+
+        def has_md5(md5s: dict[str, str]) -> bool:
+            kept = {name: md5 for name, md5 in md5s.items() if not self._is_ignored(content, name)}
+            found = folder_md5(kept) == content.md5 if content.is_folder else [*kept.values()] == [content.md5]
+            if found:
+                self._listings[content] = kept
+            return found
+
+        files = blobs.find(self._dvc.root, content.path, self._dvc.commit, has_md5)
+        return files and {name: files[name] for name in self._listings[content]}
+
+    def _is_ignored(self, content: Content, name: str) -> bool:
+        """Whether .dvcignore leaves a file out of a folder."""
+        return content.is_folder and self._repo.dvcignore.is_ignored_file(
+            os.path.join(self._repo.root_dir, content.path, name)
+        )
+
     def _pull_files(self, content: Content) -> dict[str, Path]:
         """The files brought into DVC's cache from its remote."""
-        entry = self._entries[content.path]
-        in_git = not getattr(entry, "use_cache", False)
-        reason = "git doesn't either" if in_git else self._pull(entry, content)
+        reason = self._pull(content) if self._keeper(content).use_cache else self._not_in_git
         files = self._files_in_cache(content)
         if files is None:
-            raise MissingContentError(content.path, in_git, reason)
+            raise MissingContentError(content.path, reason, remedies.for_missing_bytes(self._dvc, content.path))
         return files
 
-    def _pull(self, entry: Any, content: Content) -> str:
+    def _keeper(self, content: Content) -> Any:
+        """DVC's object that says where the bytes are kept: of the path, or of the folder output around it."""
+        return self._entries[content.versioned.path]
+
+    @property
+    def _not_in_git(self) -> str:
+        incomplete = revisions.why_incomplete(self._dvc.root)
+        return f"no commit here does ({incomplete})" if incomplete else "no commit does"
+
+    def _pull(self, content: Content) -> str:
         """Pull `content` from DVC's remote, an import else from its source. Returns why something may be missing."""
+        entry = self._keeper(content)
         remote = entry.remote or self._repo.config["core"].get("remote")
         if not remote and not entry.stage.is_import:
             return "no DVC remote is set up"
@@ -216,15 +251,6 @@ def copy_to(root: Path, content: Content, files: dict[str, Path]) -> None:
         shutil.copyfile(path, target)
 
 
-def folder_md5(listing: dict[str, str]) -> str:
-    """DVC's md5 of a folder with these files."""
-    from dvc_data.hashfile.tree import Tree
-
-    tree = Tree.from_list([{"md5": md5, "relpath": name} for name, md5 in listing.items()], hash_name="md5")
-    tree.digest()
-    return str(tree.oid)
-
-
 def _folders(name: str) -> Iterator[str]:
     """The folders around a file's name."""
     return (str(folder) for folder in PurePosixPath(name).parents)
@@ -249,6 +275,15 @@ def _hash_folder(entry: Any) -> dict[str, str]:
         entry.local_cache, entry.fs_path, entry.fs, entry.hash_name, ignore=entry.dvcignore, dry_run=True
     )
     return {"/".join(key): hash_info.value for key, _, hash_info in tree}  # pyright: ignore[reportGeneralTypeIssues]
+
+
+def folder_md5(md5s: dict[str, str]) -> str:
+    """DVC's md5 of a folder, from the md5s of its files by name."""
+    from dvc_data.hashfile.tree import Tree
+
+    tree = Tree.from_list([{"md5": md5, "relpath": name} for name, md5 in md5s.items()], hash_name="md5")
+    tree.digest()
+    return str(tree.oid)
 
 
 def md5_of(path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import PurePath
 from typing import Any
 
@@ -79,7 +80,7 @@ class Execution:
         """All that it has an edge from."""
         return (*self.deps, *self.parts)
 
-    @property
+    @cached_property
     def key(self) -> str:
         """A digest of command, parameters and md5s."""
         return content_alias.digest([*self._inputs, [(out.path, out.md5) for out in self.outs]])

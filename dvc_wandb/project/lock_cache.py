@@ -7,9 +7,11 @@ import hashlib
 import os
 import pickle
 import shutil
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 
+from dvc_wandb.project.git import partial_clone
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.settings import tmp_folder
@@ -22,6 +24,11 @@ class LockCache:
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
+
+    def prepare(self, commits: Iterable[str]) -> None:
+        """Fetch at once what a partial clone lacks of the `commits` that are to be read. Raises ProjectError."""
+        unread = [commit for commit in commits if not (self._folder / commit).exists()]
+        partial_clone.complete(self._pipeline.root, unread)
 
     def read(self, commit: str) -> LockedContents:
         """The contents of the locks of `commit`. Raises ProjectError if DVC can't read it."""

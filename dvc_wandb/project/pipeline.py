@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dvc_wandb.errors import DvcWandbError, MissingContentError
+from dvc_wandb.errors import DvcWandbError
 from dvc_wandb.project.artifact_names import ArtifactNames
 from dvc_wandb.project.dvc_project import (
     DvcProject,
@@ -39,7 +39,7 @@ class Pipeline:
         self.root, self.rev = root, rev
         self.dvc = DvcProject(root, rev, now.dvc if now else None)
         self._names = ArtifactNames(self.dvc.artifact_sections)
-        self._files = FileLocator(self.dvc.repo, self.dvc.entries, self._outs_in)
+        self._files = FileLocator(self.dvc, self._outs_in)
 
     def at(self, rev: str) -> Pipeline:
         """The same project at a commit."""
@@ -134,12 +134,7 @@ class Pipeline:
 
     def files(self, content: Content) -> dict[str, Path]:
         """The files of `content` by DVC's names. Raises MissingContentError."""
-        try:
-            return self._files.files(content)
-        except MissingContentError:
-            if self.rev or self.commit is None:
-                raise
-            return self.at(self.commit).files(content)  # changed code is in git as it was
+        return self._files.files(content)
 
     def listing(self, content: Content) -> dict[str, str] | None:
         """The md5 of each file of `content` by name; None if this machine lacks a folder's list of files."""
@@ -170,7 +165,7 @@ class Pipeline:
             stage=address,
             cmd=self._command(stage, in_workspace) if stage.cmd else f"dvc import {' '.join(map(self.dvc.path, deps))}",
             desc=stage.desc or "",
-            job_type=meta.get("job_type", address if stage.cmd else "import"),
+            job_type=meta.get("job_type", address.partition("@")[0] if stage.cmd else "import"),
             deps=contents,
             outs=tuple(self._content(out, in_workspace) for out in stage.outs),
             params={

@@ -7,9 +7,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-from dvc_wandb.errors import ProjectError, first_line
+from dvc_wandb.errors import ProjectError
 from dvc_wandb.project import git
 from dvc_wandb.project.artifact_names import with_digest
+from dvc_wandb.project.dvc_errors import on_one_line
 
 
 def project_root() -> Path:
@@ -37,7 +38,7 @@ def setting(root: Path, key: str) -> Any:
     except FileNotFoundError:
         return None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ProjectError(f"params.yaml can't be read: {first_line(error)}.") from None
+        raise ProjectError(f"params.yaml can't be read: {on_one_line(str(error))}.") from None
     for part in key.split("."):
         value = value.get(part) if isinstance(value, dict) else None
     return value

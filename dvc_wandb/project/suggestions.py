@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from dvc_wandb.project import git
-from dvc_wandb.project.lock import Content, Execution
+from dvc_wandb.project.lock import Execution
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.settings import project_name, setting
 from dvc_wandb.project.undeclared import undeclared_deps
+from dvc_wandb.project.undeclared.yaml_lines import as_yaml, stage_lines, yaml_keeps
 
 IGNORED = (".registry/", "wandb/")  # the embedded registry's data; what the SDK leaves behind
 
@@ -50,13 +54,15 @@ def for_project(pipeline: Pipeline) -> Iterator[Suggestion]:
     for file, lines in undeclared_deps.dvc_yaml_lines(undeclared).items():
         yield Suggestion(file, lines, "stages read these, and DVC doesn't run them again when one changes", False)
     if not setting(root, "project"):
-        yield Suggestion("params.yaml", [f"project: {project_name(root)}"], "the W&B project, the same for everybody")
-    yield from _job_types(locked)
-    yield from _artifact_sections(locked)
+        yield Suggestion(
+            "params.yaml", [f"project: {as_yaml(project_name(root))}"], "the W&B project, the same for everybody"
+        )
+    yield from _job_types(pipeline, locked)
+    yield from _artifact_sections(pipeline, locked)
 
 
-def _job_types(locked: list[Execution]) -> Iterator[Suggestion]:
-    """Job types for the stages that have none; foreach and matrix say it once, in `do` or beside the command."""
+def _job_types(pipeline: Pipeline, locked: list[Execution]) -> Iterator[Suggestion]:
+    """Job types for the stages that have none; `foreach` and `matrix` say it once for all."""
     unnamed = [one.stage for one in locked if "job_type" not in one.meta and not one.stage.endswith(".dvc")]
     files: dict[str, list[str]] = {}
     for address in unnamed:
@@ -67,20 +73,31 @@ def _job_types(locked: list[Execution]) -> Iterator[Suggestion]:
     for file, names in files.items():
         lines = ["stages:"]
         for name in names:
-            lines += [f"  {name}:", f"    meta: {{wandb: {{job_type: {name}}}}}"]
+            entry = [f"meta: {{wandb: {{job_type: {as_yaml(name)}}}}}"]
+            lines += stage_lines(name, entry, pipeline.dvc.is_foreach(file, name))
         yield Suggestion(file, lines, "what kind of job a stage is; else its name is taken")
 
 
-def _artifact_sections(locked: list[Execution]) -> Iterator[Suggestion]:
+def _artifact_sections(pipeline: Pipeline, locked: list[Execution]) -> Iterator[Suggestion]:
     """Names and types for the outs that have none of their own, metrics and plots left out."""
     outs = [out for one in locked for out in one.outs if out.kind == "out" and out.type == "data"]
     if outs:
-        lines = ["artifacts:", *(f"  {_name(out)}: {{path: {out.path}, type: dataset}}" for out in outs)]
-        yield Suggestion(
-            "dvc.yaml", lines, "names and types (dataset, model, …) of your own; else they are made from paths"
-        )
+        names = dvc_names({out.path: out.artifact for out in outs}, pipeline.dvc.artifact_sections.get(".", {}))
+        lines = [f"  {names[out.path]}: {{path: {as_yaml(out.path)}, type: dataset}}" for out in outs]
+        why = "names and types (dataset, model, …) of your own; else they are made from paths"
+        yield Suggestion("dvc.yaml", ["artifacts:", *lines], why)
 
 
-def _name(out: Content) -> str:
-    """The artifact's name in the characters that DVC allows: letters, digits, hyphens and underscores."""
-    return (out.artifact.rpartition("--")[0] or out.artifact).replace(".", "_")
+def dvc_names(artifacts: dict[str, str], taken: Container[str]) -> dict[str, str]:
+    """A name for the artifact of each path as DVC allows it: letters, digits, hyphens and underscores, each once."""
+    names = {path: _dvc_name(artifact) for path, artifact in artifacts.items()}
+    count = Counter(names.values())
+    return {
+        path: f"{name}-{hashlib.md5(path.encode()).hexdigest()[:8]}" if count[name] > 1 or name in taken else name
+        for path, name in names.items()
+    }
+
+
+def _dvc_name(artifact: str) -> str:
+    name = (artifact.rpartition("--")[0] or artifact).replace(".", "_").strip("_-")
+    return name if re.match("[a-z]", name, re.IGNORECASE) and yaml_keeps(name) else f"out-{name}".rstrip("-")

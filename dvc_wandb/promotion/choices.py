@@ -9,20 +9,21 @@ from dvc_wandb.errors import DvcWandbError, RegistryUnavailableError, error_reas
 from dvc_wandb.production import Record, alias, history, registry_state
 from dvc_wandb.production.promoting_stage import PromotingStage
 from dvc_wandb.production.registry_state import ALIAS, ModelVersion
+from dvc_wandb.project.git import revisions
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.sync import fetch
 
 
 def version(stage: PromotingStage, name: str, reason: str) -> Record:
     """The record once a person has put `name`, a version or an alias of the registered model, in production."""
-    before = stage.required_record()
+    before = stage.last_record()
     _connect(stage)
     return _choose(stage, _find_version(before.registered_model, name), reason)
 
 
 def from_registry(stage: PromotingStage, reason: str | None) -> Record:
     """The record once git follows the registry: whoever moved the alias there has decided."""
-    before, connection = stage.required_record(), _connect(stage)
+    before, connection = stage.last_record(), _connect(stage)
     current = registry_state.find_version(before.registered_model)
     if current is None:
         raise DvcWandbError(
@@ -38,7 +39,7 @@ def rollback(stage: PromotingStage, reason: str | None) -> Record:
     record, pipeline = stage.required_record(), Pipeline(stage.root)
     earlier = history.rollback_target(history.with_workspace(stage.root, stage.record_path), record)
     if earlier is None or earlier.model_md5 is None:
-        if incomplete := history.why_incomplete(stage.root):
+        if incomplete := revisions.why_incomplete(stage.root):
             raise DvcWandbError(f"the model before is not known: {incomplete}.")
         raise DvcWandbError(
             f"git's history of {stage.record_path} has no model before this one to go back to. `dvc-wandb promote "
@@ -56,7 +57,7 @@ def rollback(stage: PromotingStage, reason: str | None) -> Record:
 
 def _choose(stage: PromotingStage, chosen: ModelVersion, reason: str) -> Record:
     """The record once a person has chosen a version; as it is where that is in production already."""
-    before = stage.required_record()
+    before = stage.last_record()
     if not chosen.md5:
         raise DvcWandbError(
             f"{chosen.version} was not made by this pipeline: DVC has no md5 of it, so git can't name it."

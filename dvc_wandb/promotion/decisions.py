@@ -39,12 +39,12 @@ def by_gate(stage: PromotingStage) -> None:
 
 def by_person(stage: PromotingStage, record: Record) -> None:
     """Write a person's decision, and have the stage take it up."""
-    before = stage.required_record()
+    before = stage.record_file.read_bytes()
     production.write(stage.record_file, record)
     try:
         repro(stage, single_item=True)
     except DvcWandbError:
-        production.write(stage.record_file, before)
+        stage.record_file.write_bytes(before)
         raise
     print(decision(stage))
     pipeline = Pipeline(stage.root)

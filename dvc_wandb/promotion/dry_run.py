@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dvc_wandb import temporary_folders
-from dvc_wandb.errors import DvcWandbError, RegistryUnavailableError, error_reason, first_line
+from dvc_wandb.errors import DvcWandbError, RegistryUnavailableError, error_reason
 from dvc_wandb.production import Record, alias, registry_state
 from dvc_wandb.production.promoting_stage import PromotingStage
 from dvc_wandb.production.registry_state import ALIAS
 from dvc_wandb.project import git
+from dvc_wandb.project.dvc_errors import on_one_line
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.promotion.stage_run import decision
 from dvc_wandb.sync import fetch
@@ -36,7 +37,7 @@ def try_gate(stage: PromotingStage) -> Iterator[str]:
 
 def try_record(stage: PromotingStage, after: Record | None) -> Iterator[str]:
     """What would move if `after` became the record."""
-    before = stage.record()
+    before = stage.last_record() if stage.record_file.exists() else None
     old, new = (record.model_md5 if record else None for record in (before, after))
     if before == after:
         yield f"{stage.record_path} would stay as it is: {_short(old)} in production."
@@ -86,8 +87,8 @@ def _outdated_upstream(stage: PromotingStage) -> list[str]:
         check=False,
     )
     if process.returncode:
-        errors = process.stderr.strip().splitlines() or ["it says nothing"]
-        raise DvcWandbError(f"`dvc repro --dry {stage.name}` failed: {errors[0]}")
+        reason = on_one_line(process.stderr) or "it says nothing"
+        raise DvcWandbError(f"`dvc repro --dry {stage.name}` failed: {reason}")
     stages = [text.split("'")[1] for text in process.stdout.splitlines() if text.startswith("Running stage '")]
     return [name for name in stages if name != stage.name]
 
@@ -144,7 +145,7 @@ def _run_in_copy(copy: PromotingStage) -> str:
     )
     if process.returncode:
         errors = [text for text in process.stderr.splitlines() if text.startswith(f"{copy.name}: ")] or [process.stderr]
-        raise DvcWandbError(f"the trial of '{copy.name}' failed: {first_line(Exception(errors[0]))}")
+        raise DvcWandbError(f"the trial of '{copy.name}' failed: {on_one_line(errors[0])}")
     return decision(copy)
 
 

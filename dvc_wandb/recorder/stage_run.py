@@ -11,10 +11,10 @@ import psutil
 
 from dvc_wandb.client import connection
 from dvc_wandb.client.connection import RegistryConnection
-from dvc_wandb.errors import DvcWandbError, RegistryUnavailableError, error_reason, first_line, not_mirrored_message
+from dvc_wandb.errors import DvcWandbError, RegistryUnavailableError, error_reason, not_mirrored_message
 from dvc_wandb.production import alias
 from dvc_wandb.production.alias import ModelNotInRegistryError
-from dvc_wandb.project import cache
+from dvc_wandb.project import cache, remedies
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.undeclared import undeclared_deps
@@ -46,7 +46,8 @@ class StageRun:
         execution = self._session.pipeline.workspace_execution(stage)
         for dep in execution.deps:
             if dep.md5 is None:
-                raise DvcWandbError(f"{dep.path} is missing; `dvc repro {stage}` makes what this stage reads.")
+                remedy = remedies.for_missing_file(self._session.pipeline.dvc, dep.path)
+                raise DvcWandbError(f"{dep.path} is missing. {remedy}")
         self._execution = execution
         self._settings = {"x_stats_pid": pid, "program": program}
         self._start = psutil.Process(pid).create_time()
@@ -124,14 +125,8 @@ class StageRun:
         return self._started.stage
 
     def _restore(self) -> None:
-        try:
-            cache.restore_outs(self._session.pipeline, self._stage)
-        except Exception as error:  # the user has to see the stage's own failure
-            self._session.add_message(
-                f"{self._stage}: its earlier outputs are in DVC's cache; `dvc checkout` brings them back "
-                f"(here that failed: {first_line(error)}).",
-                failed=True,
-            )
+        for line in cache.restore_outs(self._session.pipeline, self._stage):
+            self._session.add_message(f"{self._stage}: {line}", failed=True)
 
     def _attempt(self, work: Any, *arguments: Any) -> Any:
         """What `work` returns; None if it fails. Whatever it raises, the stage goes on; keeps the first reason."""

@@ -18,7 +18,6 @@ from dvc_wandb.errors import (
     ProjectError,
     RecorderExitedError,
     error_reason,
-    first_line,
     not_mirrored_message,
 )
 from dvc_wandb.project import cache
@@ -157,7 +156,7 @@ class TrackedRun:
         try:
             self._end("abandon", console, 1)
         except DvcWandbError:  # the stage's own failure is what the user has to see
-            print(f"{self._stage}: `dvc checkout` brings its earlier outputs back.", file=sys.stderr)
+            _restore_outs(self._root, self._stage)
         self._recorder.close()
 
     def _end(self, method: str, console: str, exit_code: int, *more: list[str]) -> None:
@@ -172,13 +171,9 @@ def _print_messages(messages: list[tuple[str, bool]]) -> None:
 
 def _restore_outs(root: Path, stage: str) -> None:
     """Restore the outputs that DVC removed, if the stage can't begin."""
-    try:
-        cache.restore_outs(Pipeline(root), stage)
-    except ProjectError:  # which DVC would have seen before
-        pass
-    except Exception as error:
-        reason = first_line(error)
-        print(f"{stage}: `dvc checkout` brings its earlier outputs back (here that failed: {reason}).", file=sys.stderr)
+    with contextlib.suppress(ProjectError):  # which DVC would have seen before
+        for line in cache.restore_outs(Pipeline(root), stage):
+            print(f"{stage}: {line}", file=sys.stderr)
 
 
 def _explain_if_asked(stage: str) -> None:

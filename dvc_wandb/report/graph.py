@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable
-from functools import cached_property
 
 from dvc_wandb.project.lock import Content, Execution
 
@@ -26,21 +25,39 @@ class Graph:
     Where several executions made the same bytes, the last one given counts as the maker.
     """
 
-    def __init__(self, executions: Iterable[Execution], added: Iterable[Content] = ()) -> None:
-        self._executions = {one.key: one for one in executions}
-        self._added = list(added)
+    def __init__(self, executions: Iterable[Execution] = (), added: Iterable[Content] = ()) -> None:
+        self._executions: dict[str, Execution] = {}
+        self._order: dict[str, int] = {}
+        self._added: list[Content] = []
+        self._contents: dict[Key, Content] = {}
         self.makers: dict[Key, Execution] = {}
         self.readers: dict[Key, list[Execution]] = {}
-        contents: dict[Key, Content] = {key_of(one): one for one in self._added}
-        for one in self._executions.values():
-            for content in (*one.reads, *one.outs):
-                contents[key_of(content)] = content.versioned
-            self.makers |= {key_of(out): one for out in one.outs}
-            for key in dict.fromkeys(map(key_of, one.reads)):
-                self.readers.setdefault(key, []).append(one)
-        self.contents = {key: contents[key] for key in sorted(contents, key=_sort_key)}
+        self.add(executions, added)
 
-    @cached_property
+    def add(self, executions: Iterable[Execution], added: Iterable[Content] = ()) -> None:
+        """Take in more, at no cost for what is there."""
+        for one in (added := list(added)):
+            self._contents.setdefault(key_of(one), one)
+        self._added += added
+        for one in executions:
+            is_new = one.key not in self._executions
+            self._executions[one.key] = one
+            self._order.setdefault(one.key, len(self._order))
+            for content in (*one.reads, *one.outs):
+                self._contents[key_of(content)] = content.versioned
+            self.makers |= {key_of(out): one for out in one.outs}
+            for key in dict.fromkeys(map(key_of, one.reads)) if is_new else ():
+                self.readers.setdefault(key, []).append(one)
+
+    @property
+    def contents(self) -> dict[Key, Content]:
+        """The contents by their nodes, in the order of their paths."""
+        return {key: self._contents[key] for key in sorted(self._contents, key=_sort_key)}
+
+    def content(self, key: Key) -> Content:
+        return self._contents[key]
+
+    @property
     def executions(self) -> list[Execution]:
         """Upstream first; of those that could come next, the first by name."""
         waiting = {key: self._makers_of(one) for key, one in self._executions.items()}
@@ -101,13 +118,13 @@ class Graph:
         beyond: Callable[[Execution], tuple[Content, ...]],
     ) -> Graph:
         waiting = list(keys)
-        start, reached = [self.contents[key] for key in waiting], {}
+        start, reached = [self._contents[key] for key in waiting], {}
         while waiting:
             for one in nearest(waiting.pop()):
                 if one.key not in reached:
                     reached[one.key] = one
                     waiting += [key_of(content) for content in beyond(one)]
-        return Graph((one for key, one in self._executions.items() if key in reached), start)
+        return Graph(sorted(reached.values(), key=lambda one: self._order[one.key]), start)
 
     def _makers_of(self, execution: Execution) -> set[str]:
         makers = (self.makers.get(key_of(dep)) for dep in execution.reads)

@@ -87,7 +87,7 @@ def _stage(execution: Execution, registry: RegistryNames, corner: tuple[float, f
 
 
 def _content(graph: Graph, key: tuple, registry: RegistryNames, corner: tuple[float, float]) -> str:
-    content: Content = graph.contents[key]
+    content: Content = graph.content(key)
     full = " · ".join(filter(None, [content.path, content.md5, registry.version(content)]))
     kind = "made" if key in graph.makers else "source"
     return _box(kind, corner, full, content.path, registry.caption(content), 3)

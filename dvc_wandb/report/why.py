@@ -38,6 +38,8 @@ def explain(pipeline: Pipeline, current: Graph, maker: Execution) -> Explanation
     """Why `maker`, an execution of dvc.lock, is as it is; `current` has all that dvc.lock holds."""
     history = list(lock_history.commits(pipeline))
     index, execution = _last_change(history, maker)
+    if history[index].is_boundary:  # what was before isn't known
+        return Explanation(maker.stage, history[index], None, [], _workspace_changes(pipeline, current, maker))
     previous = history[index - 1] if index else None
     then = _stage_changes(
         Graph(previous.executions) if previous else Graph([]), Graph(history[index].executions), execution
@@ -55,6 +57,8 @@ def _last_change(history: list[lock_history.Commit], maker: Execution) -> tuple[
     index = len(history) - 1
     while index and any(one.key == maker.key for one in history[index - 1].executions):
         index -= 1
+        if history[index].is_boundary:
+            break
     return index, maker
 
 

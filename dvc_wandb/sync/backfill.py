@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from dvc_wandb.client.connection import RegistryConnection, public_api
 from dvc_wandb.errors import ProjectError, error_reason
+from dvc_wandb.project.git.revisions import Revision
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.lock_cache import LockCache
 from dvc_wandb.project.pipeline import Pipeline
-from dvc_wandb.project.revisions import Revision
 from dvc_wandb.sync import compare, mirror
 from dvc_wandb.sync.locks import exclusive
 from dvc_wandb.sync.mirror import NotMirrored
@@ -79,6 +79,7 @@ def _batches(
     """The new contents of `revisions`, in batches. Adds those that DVC can't read to `failures`."""
     seen: set[str | Content] = set()
     lock_cache = LockCache(pipeline)
+    lock_cache.prepare(revision.commit for revision in revisions)
     for start in range(0, len(revisions), BATCH_SIZE):
         batch = []
         for at, revision in enumerate(revisions[start : start + BATCH_SIZE], start=start + 1):

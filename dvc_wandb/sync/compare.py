@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
 from dvc_wandb.client.versions import ExecutionRun, ManifestEntry, Version
-from dvc_wandb.project import files as project_files
+from dvc_wandb.project.files import folder_md5
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.sync.mirrored_project import MirroredProject
@@ -118,11 +118,6 @@ def digest_of(files: dict[str, ManifestEntry]) -> str:
     return md5.hexdigest()
 
 
-def folder_md5(files: dict[str, ManifestEntry]) -> str:
-    """DVC's md5 of a folder with the files of a version."""
-    return project_files.folder_md5({name: file.md5 for name, file in files.items()})
-
-
 def differing_runs(registry: MirroredProject, execution: Execution) -> list[str]:
     """Sentences on outs that had other bytes in a run with the same command, dependencies and parameters."""
     now = {out.path: out.md5 for out in execution.outs}
@@ -140,7 +135,8 @@ def _file_differences(
     if expected is None:  # the list of files is nowhere, so compare its md5
         if version.dvc.get("views"):
             return "the list of the folder's files is nowhere on this machine to hold its files against"
-        return "" if folder_md5(actual) == content.md5 else f"its files give {folder_md5(actual)}"
+        md5 = folder_md5({name: file.md5 for name, file in actual.items()})
+        return "" if md5 == content.md5 else f"its files give {md5}"
     extra = {name: file for name, file in actual.items() if name not in expected}
     if extra and digest_of(extra) == version.dvc.get("views"):
         extra = {}

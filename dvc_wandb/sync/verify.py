@@ -15,6 +15,7 @@ from dvc_wandb.production.alias import AliasBlockedError, RecordedModel
 from dvc_wandb.production.record import UnreadableRecordError
 from dvc_wandb.project import cache
 from dvc_wandb.project.files import md5_of
+from dvc_wandb.project.git import revisions
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.undeclared.undeclared_deps import UndeclaredDep
@@ -93,7 +94,8 @@ def _compare_production(
     """Hold the alias `production` against git's committed record."""
     path = str(execution.meta.get("promotes"))
     try:
-        if alias.why_fixed(pipeline, execution):
+        if reason := alias.why_fixed(pipeline, execution):
+            report.notes += _note_from_elsewhere(pipeline, registry, path, reason)
             return
         model, note = alias.recorded_model(pipeline, execution), alias.uncommitted_note(pipeline, execution)
     except UnreadableRecordError as error:
@@ -107,6 +109,18 @@ def _compare_production(
     report.notes += _history_notes(pipeline, connection, execution, model)
 
 
+def _note_from_elsewhere(pipeline: Pipeline, registry: MirroredProject, path: str, reason: str) -> list[str]:
+    """How the record of this commit differs from the registry, where it is no place to move the alias from."""
+    source = history.committed(pipeline.root, path)
+    if source is None or source.record.model_md5 is None:
+        return []
+    target, md5 = source.record.registered_model, source.record.model_md5
+    holder = None if registry.has_alias(target, md5, alias.ALIAS) else registry_state.find_version(target)
+    if holder is None or holder.md5 == md5:
+        return []
+    return [f"{path} names {target} {md5[:8]}, and in the registry {holder} is {alias.ALIAS}: {reason}."]
+
+
 def _compare_alias(
     pipeline: Pipeline,
     connection: RegistryConnection,
@@ -117,6 +131,13 @@ def _compare_alias(
     """The version that has the alias, where that is not known yet. A model that is nowhere is no difference."""
     holder = registry_state.find_version(model.target)
     if holder and holder.md5 == model.md5:
+        return
+    followed = registry_state.followed_commit(connection, execution) if holder else None
+    if holder and followed and followed.model_md5 == holder.md5 and history.went_on(pipeline.root, followed.commit):
+        report.notes.append(
+            f"{execution.meta['promotes']} names {model}; {holder} is {alias.ALIAS} by the later commit "
+            f"{followed.commit[:10]}, `git pull` brings it."
+        )
         return
     known = registry_state.find_version(model.target, content_alias.make(model.md5))
     if not known and not fetch.at_hand(pipeline, model.md5) and not cache.is_in_remote(pipeline, model.md5):
@@ -129,7 +150,6 @@ def _compare_alias(
         command = compare.MIRROR_COMMAND if holder is None else alias.PROMOTE
     try:
         if holder:
-            followed = registry_state.followed_commit(connection, execution)
             alias.check_may_move(pipeline, execution, model, holder, followed)
     except AliasBlockedError as error:
         command = error.command
@@ -152,7 +172,7 @@ def _history_notes(
     """The moves of the alias of which git knows nothing: they can't be mended."""
     version = registry_state.find_version(model.target)
     moves = registry_state.alias_moves(connection, version) if version else None
-    if not moves or history.why_incomplete(pipeline.root):
+    if not moves or revisions.why_incomplete(pipeline.root):
         return []
     periods = history.from_git(pipeline.root, execution.meta["promotes"])
     periods = [one for one in periods if one.record.registered_model == model.target]
@@ -166,12 +186,11 @@ def _nondeterminism_notes(pipeline: Pipeline, registry: MirroredProject, executi
     """Notes on outs that once had other bytes from the same command, dependencies and parameters."""
     if execution.has_persisted_out:  # its earlier output is an input too
         return []
-    differences = dict.fromkeys(
-        [*compare.differing_runs(registry, execution), *_differing_cached_runs(pipeline, execution)]
-    )
+    of_runs, of_cache = compare.differing_runs(registry, execution), _differing_cached_runs(pipeline, execution)
     return [
-        f"{execution.stage} is not deterministic: what it was given was the same, what it made was not: {difference}."
-        for difference in differences
+        f"{execution.stage} is not deterministic: what it was given was the same, what it made was not: {first}"
+        f"{f' (and {len(others)} more)' if others else ''}."
+        for first, *others in filter(None, (of_runs, list(dict.fromkeys(of_cache))))
     ]
 
 

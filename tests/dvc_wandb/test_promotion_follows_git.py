@@ -63,6 +63,15 @@ def test_a_decision_moves_the_alias_once_it_is_committed_and_back_once_that_is_r
     assert project.held() == two
     project.ask("verify")
 
+    # An old commit is held against its own record: that main went on is no difference
+    project.git("push", "--quiet")
+    for back in (("checkout", "--quiet", "HEAD~1"), ("checkout", "--quiet", "-B", "main", "HEAD")):
+        project.git(*back)
+        project.run("dvc", "checkout", "--quiet")
+        assert f"champion.json names {TARGET} {one[:8]}" in project.ask("verify")
+    project.git("reset", "--quiet", "--hard", "main@{1}")
+    project.run("dvc", "checkout", "--quiet")
+
     project.git("revert", "--no-edit", "HEAD")
     project.run("dvc", "checkout", "--quiet")
     assert f"{one[:8]} is production now" in project.ask("mirror")  # by itself: git has it after that commit

@@ -304,7 +304,7 @@ def test_a_file_of_the_dataset_that_is_broken(bad: Clone, name: str):
 def test_a_dependency_that_is_missing(bad: Clone):
     (bad.path / "data/mnist").rename(bad.path / "data/kept")
     try:
-        assert "data/mnist is missing; `dvc repro train`" in refused(bad, "train")
+        assert "data/mnist is missing. `dvc checkout data/mnist` brings it back." in refused(bad, "train")
         # What DVC had removed was gone where a stage ended before it had begun, by Ctrl-C too
         before = outputs(bad)
         assert bad.run("dvc", "repro", "--force", "--single-item", "train", ok=False, env=OFF).ran == ["train"]

@@ -5,9 +5,7 @@ What another stage makes counts too: DVC runs the two in order only where it is 
 
 from __future__ import annotations
 
-import json
 import posixpath
-import re
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -19,9 +17,9 @@ from dvc_wandb.project import git
 from dvc_wandb.project.dvc_project import DvcProject
 from dvc_wandb.project.undeclared import imported_modules
 from dvc_wandb.project.undeclared.commands import programs
+from dvc_wandb.project.undeclared.yaml_lines import as_yaml, stage_lines
 
 OF_TOOLS = {"dvc.yaml", "dvc.lock", "params.yaml", ".dvcignore", ".gitignore", ".gitattributes"}
-PLAIN = re.compile(r"[A-Za-z_./][\w./-]*")  # needs no quotation marks in YAML
 FEW = 10  # files of a folder that are named one by one
 
 
@@ -29,7 +27,8 @@ FEW = 10  # files of a folder that are named one by one
 class UndeclaredDep:
     """What `stage` reads and dvc.yaml doesn't name: `path` in the project.
 
-    `file` is the dvc.yaml that has the stage, as `name`; `entry` is how `path` is written there.
+    `file` is the dvc.yaml that has the stage, as `name`; `entry` is how `path` is written there. What is the same for
+    all items of a `foreach` stands in its `do`.
     """
 
     stage: str
@@ -37,6 +36,7 @@ class UndeclaredDep:
     file: str
     name: str
     entry: str
+    is_foreach: bool = False
 
     def __str__(self) -> str:
         return (
@@ -72,14 +72,14 @@ def messages(undeclared: Collection[UndeclaredDep]) -> list[str]:
 
 def dvc_yaml_lines(undeclared: Iterable[UndeclaredDep]) -> dict[str, list[str]]:
     """What each dvc.yaml needs, by its path: lines to paste."""
-    entries: dict[str, dict[str, dict[str, None]]] = {}
+    entries: dict[str, dict[tuple[str, bool], dict[str, None]]] = {}
     for one in undeclared:
-        entries.setdefault(one.file, {}).setdefault(one.name, {})[one.entry] = None
+        entries.setdefault(one.file, {}).setdefault((one.name, one.is_foreach), {})[one.entry] = None
     found = {}
     for file, stages in entries.items():
         found[file] = ["stages:"]
-        for name, paths in stages.items():
-            found[file] += [f"  {name}:", "    deps:", *(f"      - {path}" for path in paths)]
+        for (name, is_foreach), paths in stages.items():
+            found[file] += stage_lines(name, ["deps:", *(f"  - {path}" for path in paths)], is_foreach)
     return found
 
 
@@ -90,7 +90,8 @@ def _undeclared(dvc: DvcProject, stage: Any, path: str) -> UndeclaredDep:
         path=path,
         file=dvc.relative(stage.path),
         name=stage.name.partition("@")[0],  # foreach and matrix have it once
-        entry=entry if PLAIN.fullmatch(entry) else json.dumps(entry, ensure_ascii=False),
+        entry=as_yaml(entry),
+        is_foreach=dvc.is_foreach(dvc.relative(stage.path), stage.name.partition("@")[0]),
     )
 
 

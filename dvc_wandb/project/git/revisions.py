@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dvc_wandb.errors import ProjectError
-from dvc_wandb.project import git
+from dvc_wandb.project.git import commands as git
 
 LOCKS = ("*dvc.lock", "*.dvc")  # a commit that changes none of these has the executions of the one before it
 EXPERIMENT = re.compile(r"refs/exps/(?P<first>[0-9a-f]{2})/(?P<rest>[0-9a-f]{38})/(?P<name>.+)")
@@ -64,6 +64,19 @@ def describe_commits(root: Path, commits: str) -> dict[str, tuple[str, str]]:
 def resolve_commit(root: Path, name: str) -> str:
     """The commit that `name` means."""
     return _lines(root, "rev-parse", "--verify", "--end-of-options", f"{name}^{{commit}}")[0]
+
+
+def why_incomplete(root: Path) -> str | None:
+    """That git lacks a part of the history here, and how to get it; None where it has all."""
+    if git.output_or_none(root, "rev-parse", "--is-shallow-repository") != "true":
+        return None
+    return "this clone is shallow: git's history is cut off; `git fetch --unshallow` brings the rest"
+
+
+def shallow_boundary(root: Path) -> set[str]:
+    """The commits at which the history of a shallow clone is cut off: what was before them isn't known."""
+    file = git.output_or_none(root, "rev-parse", "--git-path", "shallow")
+    return set((root / file).read_text().split()) if file and (root / file).exists() else set()
 
 
 def _experiments(lines: list[str]) -> Iterator[Revision]:

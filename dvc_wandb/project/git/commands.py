@@ -15,9 +15,9 @@ def output_or_none(folder: Path, *arguments: str, stdin: str = "") -> str | None
     return None if process is None or process.returncode else process.stdout.rstrip("\n")
 
 
-def output(folder: Path, *arguments: str, failure: str) -> str:
+def output(folder: Path, *arguments: str, failure: str, stdin: str = "") -> str:
     """The output of git in `folder`. If it fails, raises ProjectError with `failure` and git's reason."""
-    process = _run(folder, arguments)
+    process = _run(folder, arguments, stdin)
     if process is None:
         raise ProjectError(f"{failure}: there is no program called git here. Install it.")
     if process.returncode:
@@ -29,15 +29,21 @@ def output(folder: Path, *arguments: str, failure: str) -> str:
 
 def file_at(folder: Path, commit: str, path: str) -> bytes | None:
     """The bytes of the file `path` in `folder` at a commit; None where it has none."""
-    process = _run(folder, ("show", f"{commit}:./{path}"), text=False)
+    return bytes_or_none(folder, "show", f"{commit}:./{path}")
+
+
+def bytes_or_none(folder: Path, *arguments: str) -> bytes | None:
+    """The output of git in `folder` as bytes; None if it fails."""
+    process = _run(folder, arguments, text=False)
     return None if process is None or process.returncode else process.stdout
 
 
 def _run(
     folder: Path, arguments: tuple[str, ...], stdin: str = "", text: bool = True
 ) -> subprocess.CompletedProcess[Any] | None:
+    how: dict[str, Any] = {"text": True, "errors": "replace"} if text else {}
     given = stdin if text else stdin.encode()
     try:
-        return subprocess.run(["git", *arguments], cwd=folder, input=given, capture_output=True, text=text, check=False)
+        return subprocess.run(["git", *arguments], cwd=folder, input=given, capture_output=True, check=False, **how)
     except FileNotFoundError:
         return None
