@@ -33,7 +33,7 @@ def test_a_run_that_starts_again_without_resume_replaces_what_was_there(registry
             for step in range(5 if start == 0 else 3):
                 run.log({"a": start + step, f"only{start}": step}, step=step)
             run.config["late"] = start
-            run.tags += ("later",)
+            run.tags = (*(run.tags or ()), "later")
     found = registry.api().run("over/twice")
     assert rows(registry, "over/twice") == [(0, 100), (1, 101), (2, 102)]
     assert (dict(found.config), sorted(found.tags)) == ({"c100": 1, "late": 100}, ["later", "t100"])
