@@ -41,6 +41,8 @@ def run(registry: Registry) -> wandb.Run:
         run.log_artifact(dates).wait()
         pictures = [wandb.Image(np.full((4, 4), at, np.uint8), caption=f"picture {at}") for at in range(100)]
         run.log({"samples": pictures, "zz": wandb.Image(np.ones((4, 4), np.uint8))})
+        points = wandb.Table(["x", "y"], [[at, at * at] for at in range(30)])
+        run.log({"squares": wandb.plot.line(points, "x", "y", title="squares")})
     return run
 
 
@@ -115,3 +117,16 @@ def test_one_key_hides_no_other_and_all_its_files_can_be_reached(registry: Regis
     step = way[1].replace("&amp;", "&")
     seen = {at for number in (1, 2, 3) for at in re.findall(r"picture (\d+)<", page(registry, f"{step}&page={number}"))}
     assert len(seen) == 100
+
+
+@pytest.mark.parametrize("step", ["9" * 30, "9" * 5000, "-1", "x"])
+def test_a_step_that_a_key_never_had_shows_nothing(registry: Registry, run: wandb.Run, step: str):
+    text = page(registry, f"/local/whole/runs/{run.id}/media?key=samples&step={step}")
+    assert "Nothing was logged under “samples”." in text
+
+
+def test_a_chart_of_a_table_says_where_all_its_values_are(registry: Registry, run: wandb.Run):
+    text = page(registry, f"/local/whole/runs/{run.id}/media")
+    way = re.search(r'The last 20 of the 30 points drawn of [^;]+;\s*<a href="([^"]+)">its table</a>', text)
+    assert way
+    assert "30 rows" in page(registry, way[1])

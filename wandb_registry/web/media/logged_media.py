@@ -70,7 +70,8 @@ def page_of_media(request: PageRequest, run: Row, logged: Logged) -> Row:
 
 def media_of_step(request: PageRequest, run: Row, key: str, number: str) -> Row:
     """What a run logged under one key at one step."""
-    row = history.newest_at(request.db, run, key, int(number)) if number.isascii() and number.isdigit() else None
+    is_step = number.isascii() and number.isdigit() and len(number) < 16
+    row = history.newest_at(request.db, run, key, int(number)) if is_step else None
     logged: Logged = [(key, within(row, key))] if row else []
     pager = paginate(request, sum(len(_items(value)) for _, value in logged), FILES_OF_STEP)
     media = media_of_run(request, run, logged, pager.size, pager.offset)
