@@ -121,10 +121,14 @@ class Blobs:
         with self.path(md5).open("rb") as file:
             right = md5_of(file) == md5
         if right:
-            if len(self._checked) >= MOST_CHECKED:
-                self._checked.clear()
-            self._checked[md5] = self._state(md5)
+            self.remember(md5)
         return right
+
+    def remember(self, md5: str) -> None:
+        """Notes that the content's bytes are right as they are now, so that nobody reads them again for that."""
+        if len(self._checked) >= MOST_CHECKED:
+            self._checked.clear()
+        self._checked[md5] = self._state(md5)
 
     def _is_checked(self, md5: str) -> bool:
         return md5 in self._checked and self._checked[md5] == self._state(md5)
@@ -178,6 +182,7 @@ class BlobWriter:
             os.fsync(self._file.fileno())
             target.parent.mkdir(exist_ok=True)
             self._path.replace(target)
+            self._blobs.remember(md5)
         fsync_all([target.parent, self._blobs.folder], self._blobs.folder)
         return md5
 
