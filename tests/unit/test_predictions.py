@@ -72,3 +72,20 @@ def test_a_sheet_of_pictures_of_any_shape(tmp_path: Path):
     draw(file, [(ink, "7")], without="")
     with Image.open(file) as sheet:
         assert (sheet.getpixel((40, 20)), sheet.getpixel((40, 42))) == (255, 0)  # ink on paper
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '<<<<<<< HEAD\n{"eval_md5": "e"}\n=======\n{}\n>>>>>>> side\n',
+        "",
+        "[]",
+        '{"eval_md5": "e", "models": []}',
+        '{"eval_md5": "e", "models": {"m": 5}}',
+    ],
+)
+def test_a_file_that_cannot_be_read_says_nothing_and_stops_nothing(tmp_path: Path, text: str):
+    """It stays from run to run, so git leaves the marks of a merge conflict in it."""
+    file = tmp_path / "predictions.json"
+    file.write_text(text)
+    assert predictions.read(file, "e", 10, 3) == {}
