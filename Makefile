@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# Container images often set it. Bytecode that isn't kept is made again by every command: 20 s each time for TensorFlow
+unexport PYTHONDONTWRITEBYTECODE
 STAGES := prepare train register evaluate
 LOCK := uv pip compile --quiet --python-version 3.11 --custom-compile-command "make lock"
 

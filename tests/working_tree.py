@@ -30,7 +30,8 @@ def copy(folder: Path, *paths: str) -> Path:
 def environment(home: Path) -> dict[str, str]:
     """The environment of somebody who has a `home` of their own, a name in git, and nothing else set.
 
-    DVC asks nobody for updates and reports nothing: each command would start two processes for that.
+    DVC asks nobody for updates and reports nothing: each command would start two processes for that. Bytecode is kept,
+    as in the Makefile: each command would compile DVC and TensorFlow again.
     """
     config = home / ".config/dvc/config"
     config.parent.mkdir(parents=True, exist_ok=True)
@@ -38,7 +39,7 @@ def environment(home: Path) -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("WANDB_", "DVC_", "REGISTRY_", "GIT_"))
+        if not name.startswith(("WANDB_", "DVC_", "REGISTRY_", "GIT_")) and name != "PYTHONDONTWRITEBYTECODE"
     }
     names = {f"GIT_{who}_{what}": "t@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
     own = {"HOME": str(home), "DVC_GLOBAL_CONFIG_DIR": str(config.parent)}
