@@ -1,8 +1,9 @@
 """Sets Keras up so that equal inputs give equal bytes on every x86-64 Linux machine.
 
 Seeds and deterministic kernels make two runs on one machine equal. Two machines must also add up in the same order.
-That order depends on the number of threads and on the vector instructions, so both are fixed. Settings that a user's
-environment or ~/.keras/keras.json could change are fixed too.
+That order depends on the number of threads and on the vector instructions, so both are fixed. Only one thread is the
+same everywhere: oneDNN gives a matrix product as many of them as its operands are larger than the processor's L2 cache.
+Settings that a user's environment or ~/.keras/keras.json could change are fixed too.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any
 
-THREADS = 4  # per operation, on any number of cores
+THREADS = 1  # per operation
 
 SETTINGS = {
     "ONEDNN_MAX_CPU_ISA": "AVX2",
