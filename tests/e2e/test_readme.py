@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -65,7 +66,13 @@ def made_of(clone: Clone, remote: Path) -> Reader:
 def copied(pipeline: Clone, tmp_path: Path) -> Iterator[Reader]:
     """In a clone where the pipeline has run, with a .venv that stands for the environment of the tests."""
     clone = clone_with_home(tmp_path / "clone")
-    subprocess.run(["cp", "--archive", pipeline.path, clone.path], check=True)
+    # Without DVC's temporary files, where a recorder may be tidying up
+    shutil.copytree(
+        pipeline.path,
+        clone.path,
+        symlinks=True,
+        ignore=lambda folder, _: {"tmp"} if Path(folder).name == ".dvc" else set(),
+    )
     (clone.path / ".venv/bin").mkdir(parents=True)
     (clone.path / ".venv/bin/activate").write_text(f"export PATH={BIN}:$PATH\n")
     for made in ("packages.yaml", ".venv/installed"):
