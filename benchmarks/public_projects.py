@@ -3,8 +3,8 @@
     python -m benchmarks.public_projects [--clones FOLDER] [OWNER/NAME …]
 
 Each project is cloned from GitHub, or from FOLDER/OWNER+NAME/repo. No remote is asked: outs and deps that git lacks are
-made up, and `dvc commit` locks them. Then `dvc-wandb mirror` runs. A line tells how many edges DVC's graph has, how
-many `show` draws, how many the registry holds, and those that differ.
+made up and locked. Then `dvc-wandb mirror` runs. A line tells how many edges DVC's graph has, how many `show` draws, how
+many the registry holds, and those that differ.
 """
 
 from __future__ import annotations
@@ -36,6 +36,15 @@ PROJECTS = (
     "113578/ableton-live-rag",
     "092914rkumar/vc-emotion-detection",
     "1803063soumit/CBAM-Enhanced-Collaborative-Network",
+    "007Vd/ml_pipeline",
+    "01shriyansh/wineq_dvc",
+    "10points/Chicken-disease-classification",
+    "10tanmay100/DEEPCNNCLASSIFIER",
+    "15y-pankaj/yt-comment-sentiment-analysis",
+    "18kimn/asmr",
+    "1BaEdeV/wildlife-identification-kamchatka",
+    "iterative/demo-bank-customer-churn",
+    "iterative/magnetic-tiles-defect",
 )
 
 
@@ -92,7 +101,8 @@ def _edges(root: Path) -> tuple[set[Edge], set[Edge], set[Edge]]:
 
 
 def _make_up(root: Path) -> None:
-    """Write what is missing of outs and deps, and lock it. What only its source can lock keeps the lock it has."""
+    """Write what is missing of outs and deps, and lock it all, as `dvc commit` does; an import keeps its source's lock."""
+    (root / ".dvc/config.local").write_text("[core]\n    remote = empty\n['remote \"empty\"']\n    url = tmp/empty\n")
     pipeline = Pipeline(root)
     for entry in [*pipeline.dvc.outs.values(), *pipeline.dvc.deps()]:
         path = root / pipeline.dvc.path(entry)
@@ -103,8 +113,15 @@ def _make_up(root: Path) -> None:
             path /= "made-up"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"{path.name}\n")
-    for address in pipeline.stages:
-        _run(root, sys.executable, "-m", "dvc", "commit", "--quiet", "--force", address)
+    with pipeline.dvc.repo.lock:
+        for stage in pipeline.dvc.repo.index.stages:
+            if not stage.is_import:
+                stage.save_deps(allow_missing=True)
+            stage.save_outs(allow_missing=True)
+            for out in stage.outs:
+                if out.use_cache and out.exists:
+                    out.commit()
+            stage.dump(update_pipeline=False)
 
 
 def _is_folder(entry: Any, path: Path) -> bool:

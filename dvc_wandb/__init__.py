@@ -3,7 +3,27 @@
 Works for any DVC project. Stage scripts use `tracked_run`; `dvc-wandb --help` shows the commands.
 """
 
-from dvc_wandb.errors import DvcWandbError, first_line
-from dvc_wandb.recorder.tracked_run import TrackedRun, tracked_run
+from __future__ import annotations
 
-__all__ = ["DvcWandbError", "TrackedRun", "first_line", "tracked_run"]
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dvc_wandb.errors import DvcWandbError, one_line
+    from dvc_wandb.recorder.tracked_run import TrackedRun, tracked_run
+
+__all__ = ["DvcWandbError", "TrackedRun", "one_line", "tracked_run"]
+
+_MODULES = {
+    "DvcWandbError": "dvc_wandb.errors",
+    "TrackedRun": "dvc_wandb.recorder.tracked_run",
+    "one_line": "dvc_wandb.errors",
+    "tracked_run": "dvc_wandb.recorder.tracked_run",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is asked for: the command handles Ctrl-C before it imports anything heavy."""
+    if name not in _MODULES:
+        raise AttributeError(f"module 'dvc_wandb' has no attribute '{name}'")
+    return getattr(importlib.import_module(_MODULES[name]), name)

@@ -75,10 +75,13 @@ def not_mirrored_message(stage: str, why: str) -> str:
     return f"{stage}: not mirrored: {why}. Its outputs are safe in DVC; `dvc-wandb mirror` makes it up."
 
 
-def first_line(error: BaseException) -> str:
-    """The error on one line; its type if it has no text. After a colon DVC puts the reason on the next line."""
-    lines = (_response_error(error) or str(error)).strip().splitlines() or [type(error).__name__]
-    return " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
+def one_line(error: BaseException) -> str:
+    """All lines of the error on one; its type if it has no text."""
+    lines = (line.strip() for line in (_response_error(error) or str(error)).splitlines())
+    first, *more = list(filter(None, lines)) or [type(error).__name__]
+    for line in more:
+        first += f"{'' if first[-1] in ':;,.' else ';'} {line}"
+    return first
 
 
 def _response_error(error: BaseException) -> str:
@@ -99,8 +102,8 @@ def error_reason(error: Exception) -> str:
     if type(error).__module__.startswith("pydantic_core"):
         return _invalid_setting(error)
     if is_sdk_error(error):
-        return f"the registry did not take it: {first_line(error)}".rstrip(".")
-    return (str(error) if isinstance(error, DvcWandbError) else first_line(error)).rstrip(".")
+        return f"the registry did not take it: {one_line(error)}".rstrip(".")
+    return (str(error) if isinstance(error, DvcWandbError) else one_line(error)).rstrip(".")
 
 
 def _invalid_setting(error: Any) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dvc_wandb import DvcWandbError, first_line
+from dvc_wandb import DvcWandbError, one_line
 
 Split = tuple[np.ndarray, np.ndarray]  # pictures, labels
 
@@ -68,4 +68,4 @@ def _read(path: Path, name: str) -> np.ndarray:
 
 
 def _unreadable(path: Path, error: Exception) -> DvcWandbError:
-    return DvcWandbError(f"{path} can't be read ({first_line(error)}). `dvc repro prepare` makes it anew.")
+    return DvcWandbError(f"{path} can't be read ({one_line(error)}). `dvc repro prepare` makes it anew.")

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from dvc_wandb import DvcWandbError, first_line
+from dvc_wandb import DvcWandbError, one_line
 
 NAMES = "classes"  # a dataset in model.h5; Keras leaves it alone
 
@@ -64,7 +64,7 @@ def load(keras: Any, path: Path, shape: tuple[int, ...], classes: list[str]) -> 
                     json.loads(np.asarray(file[NAMES]).tobytes()) if NAMES in file else _numbers(model.output_shape[-1])
                 )
     except Exception as error:  # h5py and Keras raise many kinds for a broken file
-        raise UnfitModel(f"can't be read as a Keras model ({first_line(error)})") from None
+        raise UnfitModel(f"can't be read as a Keras model ({one_line(error)})") from None
     if not model.compiled:
         raise UnfitModel("is no network that `train` made")
     if model.input_shape[1:] != shape:

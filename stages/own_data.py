@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from dvc_wandb import DvcWandbError, first_line
+from dvc_wandb import DvcWandbError, one_line
 from stages.dataset import Split
 
 MIN_CLASSES, MAX_CLASSES = 2, 1000
@@ -50,7 +50,7 @@ def from_npz(path: Path) -> Pools:
     except FileNotFoundError:
         raise DvcWandbError(f"data.source: there is no file {path}.") from None
     except Exception as error:  # numpy and zipfile raise a dozen kinds for a broken file
-        reason = first_line(error)
+        reason = one_line(error)
         raise DvcWandbError(f"data.source: {path} can't be read as an .npz of plain arrays ({reason}).") from None
     names = [pair for pair in PAIRS if set(pair) & set(found)]
     if PAIRS[0] not in names or any(name not in found for pair in names for name in pair):
@@ -102,7 +102,7 @@ def _read_picture(file: Path, size: tuple[int, int] | None) -> np.ndarray:
             else:
                 pixels = np.asarray(picture.convert("L" if picture.mode in ("1", "L", "LA") else "RGB"))
     except Exception as error:  # Pillow raises a dozen kinds for a broken file
-        raise DvcWandbError(f"data.source: {file} can't be read as a picture ({first_line(error)}).") from None
+        raise DvcWandbError(f"data.source: {file} can't be read as a picture ({one_line(error)}).") from None
     return scaled(pixels.reshape(1, *pixels.shape[:2], -1), size)[0]
 
 

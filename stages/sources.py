@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dvc_wandb import DvcWandbError, first_line
+from dvc_wandb import DvcWandbError, one_line
 from stages.own_data import Arrays, Pools, as_pools, from_folder, from_npz
 
 CLASSES = {  # of Keras's datasets, as their authors name them; the digits are called by their labels
@@ -44,6 +44,6 @@ def _from_keras(source: str) -> list[Arrays]:
     except Exception as error:  # Keras wraps what went wrong with the download in a bare Exception
         raise DvcWandbError(
             f"data.source: {source} is neither in Keras's cache nor could it be downloaded "
-            f"({first_line(error)}). Connect once, or use mnist_5k, which needs no download."
+            f"({one_line(error)}). Connect once, or use mnist_5k, which needs no download."
         ) from None
     return [Arrays("x", x, "y", y) for x, y in splits]

@@ -1,67 +1,27 @@
-"""dvc-wandb: keeps dvc.lock and the registry one."""
+"""The command `dvc-wandb`. Handles Ctrl-C from its first moment: the commands take a second to import."""
 
 from __future__ import annotations
 
-import argparse
-import contextlib
-import os
 import sys
 
 from dvc_wandb import interrupts
-from dvc_wandb.cli import get, history, init, mirror, promote, push, report, reproduce, rollback, show, verify, why
-from dvc_wandb.client import timeouts
-from dvc_wandb.errors import DvcWandbError, ProjectError, RegistryUnavailableError, error_reason, is_sdk_error
-from dvc_wandb.project.settings import project_root
-from dvc_wandb.recorder import client
 
-COMMANDS = (init, mirror, verify, show, why, report, reproduce, promote, rollback, push, get, history)
+INTERRUPTED = 130  # as a shell has it: 128 and the number of the signal
 
 
 def main() -> int:
+    """Run the command of `sys.argv`; its exit status."""
     interrupts.install_handler()
-    return timeouts.exit_code(_run(_parser().parse_args()))
-
-
-def _run(arguments: argparse.Namespace) -> int:
-    """The command's exit status, after a sentence for what people can cause."""
     try:
-        with contextlib.suppress(ProjectError):  # the command says so, where it needs one
-            client.wait_until_idle(project_root())
-        code = arguments.command(arguments)
-        interrupts.check()
-        return code
-    except RegistryUnavailableError as error:
-        print(
-            f"dvc-wandb: not mirrored: {error_reason(error)}. DVC has it all; run this again when it is back.",
-            file=sys.stderr,
-        )
-        return 0 if getattr(arguments, "lenient", False) else 1
-    except DvcWandbError as error:
-        print(f"dvc-wandb: {error}", file=sys.stderr)
-    except BrokenPipeError:  # such as `| head`: who reads has enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except OSError as error:  # a file or folder that the machine refuses: a full disk, a HOME that is none
-        place = f"{error.filename} can't be used: {error.strerror}" if error.filename else error_reason(error)
-        print(f"dvc-wandb: {place}.", file=sys.stderr)
-    except Exception as error:
-        if not is_sdk_error(error):
-            raise
-        print(f"dvc-wandb: {error_reason(error)}.", file=sys.stderr)
+        from dvc_wandb.cli import commands
+
+        code = commands.run()
     except KeyboardInterrupt:
         print("dvc-wandb: interrupted; run it again to go on where it stopped.", file=sys.stderr)
-    return 1
+        code = INTERRUPTED
+    from dvc_wandb.client import timeouts
 
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="dvc-wandb",
-        description="Keeps dvc.lock and the W&B registry one. The registry is the embedded one, or that of "
-        "WANDB_BASE_URL and WANDB_API_KEY where one of them is set.",
-    )
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in COMMANDS:
-        command.add_parser(commands)
-    return parser
+    return timeouts.exit_code(code)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ def add_parser(commands: Any) -> None:
         help="run the current commit again on nothing, and compare every output",
         description="Clones the current commit into a temporary folder with an empty DVC cache, runs every stage there "
         "and says for each whether its outputs are equal to the byte; where not, which files differ and by how much. "
+        "Data that are nowhere are named; the stages that don't need them run. "
         "Ends with 0 only if all are equal. The clone stays where something differs.",
     )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
@@ -43,23 +44,32 @@ def run(arguments: argparse.Namespace) -> int:
     if changed := _changed(workspace.root):
         print(f"dvc-wandb: not part of it, since not committed: {', '.join(changed)}.", file=sys.stderr)
     folder = Path(tempfile.mkdtemp(prefix="reproduce-"))
-    results = []
+    results, missing = [], {}
     try:
         log = folder / "log"
         root = reproduce.clone(pipeline, folder)
+        missing = reproduce.bring_added_or_imported(pipeline, root)
+        for path, why in missing.items():
+            print(f"dvc-wandb: {path} can't be had: {why}.", file=sys.stderr, flush=True)
         ran = reproduce.run(root, folder / "cache", log)
         for result in reproduce.compare(pipeline, root, ran):
             results.append(result)
             if not arguments.json:
                 print("\n".join(_describe(result)), flush=True)
     finally:
-        equal = bool(results) and all(result.equal for result in results)
+        equal = bool(results) and not missing and all(result.equal for result in results)
         if equal or not (folder / "log").exists():
             shutil.rmtree(folder, ignore_errors=True)
     if arguments.json:
         print(
             json.dumps(
-                {"commit": pipeline.commit, "equal": equal, "stages": [asdict(one) for one in results]}, indent=2
+                {
+                    "commit": pipeline.commit,
+                    "equal": equal,
+                    "missing": missing,
+                    "stages": [asdict(one) for one in results],
+                },
+                indent=2,
             )
         )
     else:

@@ -60,6 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps(graph_text.facts(graph, registry), indent=2))
     elif arguments.mermaid:
         print(graph_text.mermaid(graph, registry))
+        if limit := graph_text.mermaid_limit(graph):
+            print(f"dvc-wandb: {limit}", file=sys.stderr)
     elif arguments.svg:
         print(svg(graph, registry, f"Lineage of {arguments.path or pipeline.root.name}"))
     else:

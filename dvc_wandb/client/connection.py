@@ -16,7 +16,7 @@ from dvc_wandb import temporary_folders
 from dvc_wandb.client import local_server
 from dvc_wandb.client.http_client import RegistryClient
 from dvc_wandb.client.timeouts import in_background
-from dvc_wandb.errors import RegistryHTTPError, RegistryUnavailableError, error_reason, first_line
+from dvc_wandb.errors import RegistryHTTPError, RegistryUnavailableError, error_reason, one_line
 
 if TYPE_CHECKING:
     import wandb
@@ -154,7 +154,7 @@ def open_run(connection: RegistryConnection, settings: dict[str, Any] | None = N
         )
     except (CommError, UsageError, ValueError) as error:
         raise RegistryUnavailableError(
-            f"no run can be opened in {connection.path} at {connection.url}: {first_line(error)}"
+            f"no run can be opened in {connection.path} at {connection.url}: {one_line(error)}"
         ) from None
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from dvc_wandb.errors import RegistryHTTPError, RegistryUnavailableError, first_line
+from dvc_wandb.errors import RegistryHTTPError, RegistryUnavailableError, one_line
 
 if TYPE_CHECKING:
     import requests
@@ -85,7 +85,7 @@ class RegistryClient:
             raise self._not_a_server() from None
         except RequestException as error:
             raise RegistryUnavailableError(
-                f"the registry at {self.url} doesn't answer ({first_line(_root_cause(error))})"
+                f"the registry at {self.url} doesn't answer ({one_line(_root_cause(error))})"
             ) from None
 
     def _not_a_server(self) -> RegistryUnavailableError:

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from dvc_wandb.errors import DvcWandbError, first_line
+from dvc_wandb.errors import DvcWandbError, one_line
 from dvc_wandb.project import remedies
 from dvc_wandb.project.dvc_project import workspace_md5
 from dvc_wandb.project.files import NOT_IN_REMOTE, copy_to
@@ -40,7 +40,7 @@ def pull_object(pipeline: Pipeline, md5: str) -> str:
         if repo.cloud.get_remote_odb().exists(md5):  # DVC would warn
             repo.cloud.pull([HashInfo("md5", md5)])
     except Exception as error:  # DVC's own, or what the remote's client has
-        return f"DVC's remote can't be read: {first_line(error)}"
+        return f"DVC's remote can't be read: {one_line(error)}"
     return NOT_IN_REMOTE
 
 
@@ -53,7 +53,7 @@ def push_objects(pipeline: Pipeline, md5s: Iterable[str]) -> int:
     try:
         result = pipeline.dvc.repo.cloud.push([HashInfo("md5", md5) for md5 in md5s])
     except Exception as error:  # DVC's own, or what the remote's client has
-        raise DvcWandbError(f"DVC's remote can't be written: {first_line(error)}.") from None
+        raise DvcWandbError(f"DVC's remote can't be written: {one_line(error)}.") from None
     if result.failed:
         raise DvcWandbError(f"DVC's remote did not take {len(result.failed)} files; run this again.")
     return len(result.transferred)
@@ -109,5 +109,5 @@ def restore_outs(pipeline: Pipeline, stage: str) -> list[str]:
             lost.append(f"{content.path} is gone: {error}")
         except Exception as error:  # DVC's own; the user has to see the stage's own failure
             remedy = remedies.for_missing_file(pipeline.dvc, content.path)
-            lost.append(f"{content.path} is gone: {first_line(error)}. {remedy}")
+            lost.append(f"{content.path} is gone: {one_line(error)}. {remedy}")
     return lost

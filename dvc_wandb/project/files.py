@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from dvc_wandb import temporary_folders
-from dvc_wandb.errors import CorruptedContentError, DvcWandbError, LegacyMd5Error, MissingContentError, first_line
+from dvc_wandb.errors import CorruptedContentError, DvcWandbError, LegacyMd5Error, MissingContentError, one_line
 from dvc_wandb.project import remedies
 from dvc_wandb.project.dvc_project import DvcProject, workspace_md5
 from dvc_wandb.project.git import blobs, revisions
@@ -206,7 +206,7 @@ class FileLocator:
             if remote and not is_versioned:
                 self._pull_objects(entry, content, remote)
         except Exception as error:  # of DVC, or of the remote's client
-            reason = f"DVC's remote can't be read: {first_line(error)}"
+            reason = f"DVC's remote can't be read: {one_line(error)}"
         if (entry.stage.is_import or is_versioned) and self._files_in_cache(content) is None:
             self._fetch(entry)
             return f"DVC can't fetch it from {entry.stage.deps[0]} either" if entry.stage.is_import else reason

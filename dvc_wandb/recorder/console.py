@@ -6,7 +6,7 @@ import sys
 from types import TracebackType
 from typing import Any, TextIO
 
-LIMIT = 2**20  # characters; the rest is dropped
+LIMIT = 2**20  # characters; of the rest the copy says how many they were
 
 
 class ConsoleCopy:
@@ -15,10 +15,15 @@ class ConsoleCopy:
     def __init__(self) -> None:
         self._parts: list[str] = []
         self._remaining = LIMIT
+        self._dropped = 0
 
     @property
     def text(self) -> str:
-        return "".join(self._parts)
+        """What was written; its end says how much is left out, and how to keep it."""
+        copied = "".join(self._parts)
+        if not self._dropped:
+            return copied
+        return f"{copied}\n… and {self._dropped:,} more characters; `dvc repro 2>&1 | tee FILE` keeps them all.\n"
 
     def __enter__(self) -> ConsoleCopy:
         self._streams = sys.stdout, sys.stderr
@@ -31,6 +36,7 @@ class ConsoleCopy:
     def _append(self, text: str) -> None:
         self._parts.append(text[: self._remaining])
         self._remaining -= len(self._parts[-1])
+        self._dropped += len(text) - len(self._parts[-1])
 
 
 class _Tee:

@@ -195,7 +195,11 @@ class StageRun:
         registry = self._session.get_connection()
         self._resume(live)
         assert self._run is not None
-        log_run.log_outputs(self._run, self._session.pipeline, finished)
+        logged = log_run.log_outputs(self._run, self._session.pipeline, finished)
+        for limit in logged.limits:
+            self._session.add_message(f"{self._stage}: {limit}.")
+        if logged.errors:
+            raise DvcWandbError("; ".join(map(str, logged.errors)))
         log_run.mark_complete(self._run, finished)
         return self._follow_git(finished, registry) if finished.meta.get("promotes") else None
 

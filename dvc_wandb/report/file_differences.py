@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from dvc_wandb.errors import first_line
+from dvc_wandb.errors import one_line
 
 Leaves = dict[str, Any]  # the arrays, numbers and texts of a file by where they stand in it
 
@@ -30,7 +30,7 @@ def describe(name: str, first: Path, second: Path) -> str:
     except ImportError as error:
         return f"{by_size}; {error.name} would be needed to compare what is in them"
     except Exception as error:  # a file that its own format's library can't read
-        return f"{by_size}; they can't be read as {suffix}: {first_line(error)}"
+        return f"{by_size}; they can't be read as {suffix}: {one_line(error)}"
 
 
 def _compare(first: Leaves, second: Leaves) -> str:

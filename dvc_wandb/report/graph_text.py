@@ -161,10 +161,20 @@ def pad(shown: str, width: int) -> str:
 
 
 def mermaid(graph: Graph, registry: RegistryNames) -> str:
-    """A flowchart that GitHub draws from a ```mermaid block; of stages alone where it would be too large for that."""
-    edges = sum(len(one.reads) + len(one.outs) for one in graph.executions)
-    lines = _stage_flowchart(graph) if edges > MAX_EDGES else _full_flowchart(graph, registry)
+    """A flowchart that GitHub draws from a ```mermaid block; of stages alone where `mermaid_limit` says so."""
+    lines = _stage_flowchart(graph) if mermaid_limit(graph) else _full_flowchart(graph, registry)
     return "\n".join(["flowchart TD", *(f"  {line}" for line in lines)])
+
+
+def mermaid_limit(graph: Graph) -> str:
+    """A sentence where the flowchart would have more edges than GitHub draws; "" where it has them all."""
+    edges = sum(len(one.reads) + len(one.outs) for one in graph.executions)
+    if edges <= MAX_EDGES:
+        return ""
+    return (
+        f"the flowchart has stages alone: all {edges} edges are more than the {MAX_EDGES} that it may have; "
+        "`dvc-wandb show --svg` draws them."
+    )
 
 
 def _full_flowchart(graph: Graph, registry: RegistryNames) -> Iterable[str]:

@@ -161,6 +161,7 @@ def _page(template: str, report: PipelineReport, escape: bool) -> str:
         report=report,
         short=graph_text.short_md5,
         mermaid=lambda: graph_text.mermaid(report.graph, report.registry),
+        mermaid_limit=lambda: graph_text.mermaid_limit(report.graph),
         xychart=xychart,
         lineage=drawing,
         chart=charts.chart,

@@ -1,7 +1,7 @@
 """Runs a commit again on nothing: a clone in a temporary folder, DVC's cache empty, and compares what it makes.
 
-What no stage makes is brought there (git's files by the clone; what `dvc add` and imports keep, from where it is at
-hand). Every stage runs; the registry is left out. The workspace is not touched.
+What no stage makes is brought there: git's files by the clone, what `dvc add` and imports keep from where it is at
+hand. What is nowhere stops only the stages that need it. The registry is left out. The workspace is not touched.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dvc_wandb.errors import DvcWandbError, first_line
+from dvc_wandb.errors import DvcWandbError, error_reason
 from dvc_wandb.project import git
 from dvc_wandb.project.files import copy_to
 from dvc_wandb.project.lock import Content, Execution
@@ -50,16 +50,24 @@ class StageComparison:
 
 
 def clone(pipeline: Pipeline, folder: Path) -> Path:
-    """The commit that `pipeline` is read at, cloned into `folder`, with all that its stages need from outside."""
+    """The project in a clone, in `folder`, of the commit that `pipeline` is read at."""
     top = Path(_git(pipeline.root, "rev-parse", "--show-toplevel"))
     _git(top, "clone", "--quiet", "--no-local", "--no-checkout", str(top), str(folder / "clone"))
     _git(folder / "clone", "-c", "advice.detachedHead=false", "checkout", "--quiet", str(pipeline.commit))
     if (folder / "clone/.gitmodules").exists():
         _git(folder / "clone", "submodule", "--quiet", "update", "--init", "--recursive")
-    root = folder / "clone" / pipeline.root.resolve().relative_to(top.resolve())
+    return folder / "clone" / pipeline.root.resolve().relative_to(top.resolve())
+
+
+def bring_added_or_imported(pipeline: Pipeline, root: Path) -> dict[str, str]:
+    """Copy what no stage makes and git lacks into the clone at `root`; by path, why one of them can't be had."""
+    missing = {}
     for content in _added_or_imported(pipeline):
-        copy_to(root, content, pipeline.files(content))
-    return root
+        try:
+            copy_to(root, content, pipeline.files(content))
+        except DvcWandbError as error:
+            missing[content.path] = error_reason(error)
+    return missing
 
 
 def run(root: Path, cache: Path, log: Path) -> set[str]:
@@ -116,7 +124,7 @@ def _compare_out(pipeline: Pipeline, reproduced: Pipeline, committed: Content, m
         old, new = pipeline.files(committed), reproduced.files(made)
         before, after = pipeline.listing(committed) or {}, reproduced.listing(made) or {}
     except DvcWandbError as error:
-        return OutComparison(committed.path, committed.md5, made.md5, {committed.path: first_line(error)})
+        return OutComparison(committed.path, committed.md5, made.md5, {committed.path: error_reason(error)})
     files = {
         name: file_differences.describe(name, old[name], new[name])
         for name in sorted(old.keys() & new.keys())

@@ -9,14 +9,15 @@ run and completes it.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PureWindowsPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dvc_wandb.client import collection_types
 from dvc_wandb.client.versions import ManifestEntry
-from dvc_wandb.errors import DvcWandbError
+from dvc_wandb.errors import DvcWandbError, RegistryUnavailableError, error_reason
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.sync import media
@@ -25,6 +26,8 @@ from dvc_wandb.sync.locks import exclusive
 
 if TYPE_CHECKING:
     import wandb
+
+_Result = TypeVar("_Result")
 
 
 def config(execution: Execution) -> dict[str, Any]:
@@ -71,17 +74,29 @@ def use_inputs(run: wandb.Run, execution: Execution, skip: Iterable[str] = ()) -
             run.use_artifact(f"{collections.get(dep.path, dep.versioned.artifact)}:{dep.versioned.alias}")
 
 
-def log_outputs(run: wandb.Run, pipeline: Pipeline, execution: Execution) -> None:
-    """Log the outputs, links, metrics and media. Returns when the registry has them all."""
-    log_contents(run, pipeline, execution.outs, execution.meta.get("views"))
+@dataclass(frozen=True)
+class Logged:
+    """What became of the outputs: an error for each that isn't logged, a sentence for each limit of a run."""
+
+    errors: list[NotLoggedError]
+    limits: list[str]
+
+
+def log_outputs(run: wandb.Run, pipeline: Pipeline, execution: Execution) -> Logged:
+    """Log the outputs, links, metrics and media. Returns when the registry has them."""
+    errors, limits = log_contents(run, pipeline, execution.outs, execution.meta.get("views")), []
     link(run, execution)
-    makers = (media.summary, media.pictures, media.tables)
-    values = {name: value for make in makers for name, value in make(pipeline, execution).items()}
+    values = media.summary(pipeline, execution)
+    values |= media.pictures(pipeline, execution, limits) | media.tables(pipeline, execution, limits)
     logged = dict(run.summary)  # by an interrupted mirror
     values = {name: value for name, value in values.items() if name not in logged}
     if values:
         run.log(values)
-    run.config.update(config(execution), allow_val_change=True)
+    facts = config(execution)
+    if limits:
+        facts["dvc"]["limits"] = limits
+    run.config.update(facts, allow_val_change=True)
+    return Logged(errors, limits)
 
 
 def link(run: wandb.Run, execution: Execution) -> None:
@@ -112,38 +127,77 @@ def files_of(pipeline: Pipeline, content: Content) -> dict[str, Path]:
     return files
 
 
-def log_contents(run: wandb.Run, pipeline: Pipeline, contents: Iterable[Content], views: str | None = None) -> None:
-    """Log each of `contents` as a version with its content alias. Uploads them together, and waits."""
-    contents = _with_types(run, [content for content in contents if content.md5])
-    artifacts = [(_make_artifact(pipeline, content, views), content.alias) for content in contents]
-    with exclusive(pipeline.root, "logs"):
-        metadata_of_each = [artifact.metadata for artifact, _ in artifacts]
-        logged = [run.log_artifact(artifact, aliases=[alias]) for artifact, alias in artifacts]
-        for artifact, metadata in zip(logged, metadata_of_each, strict=True):
-            artifact.wait()
-            if (
-                artifact.metadata.get("dvc") != metadata["dvc"]
-            ):  # of equal bytes that are there already, which somebody described anew
-                artifact.metadata = {**artifact.metadata, **metadata}
-                artifact.save()
+class NotLoggedError(DvcWandbError):
+    """A content that can't be logged, or that the registry refuses."""
+
+    def __init__(self, content: Content, error: Exception) -> None:
+        reason = error_reason(error)
+        super().__init__(reason if content.path in reason else f"{content.path}: {reason}")
+        self.path, self.reason = content.path, reason
 
 
-def _with_types(run: wandb.Run, contents: list[Content]) -> list[Content]:
-    """`contents` with the types that their collections have. Those that dvc.yaml says now are given to them first."""
+def log_contents(
+    run: wandb.Run, pipeline: Pipeline, contents: Iterable[Content], views: str | None = None
+) -> list[NotLoggedError]:
+    """Log each of `contents` as a version with its content alias. Uploads them together, and waits.
+
+    An error for each that can't be logged. Raises RegistryUnavailableError.
+    """
+    errors: list[NotLoggedError] = []
+
+    def attempt(content: Content, work: Callable[[], _Result]) -> _Result | None:
+        try:
+            return work()
+        except RegistryUnavailableError:
+            raise
+        except Exception as error:  # of this content; the others are logged
+            errors.append(NotLoggedError(content, error))
+            return None
+
+    contents = [content for content in contents if content.md5]
     types = collection_types.read(run, list(dict.fromkeys(content.artifact for content in contents)))
-    for content in contents:
-        before = types.get(content.artifact, content.type)
-        if content.is_type_declared and content.type != before:
-            collection_types.change(run, content.artifact, before, content.type)
-            types[content.artifact] = content.type
-    return [replace(content, type=types.get(content.artifact, content.type)) for content in contents]
+    made = [
+        (content, attempt(content, partial(_make_artifact, run, pipeline, content, types, views)))
+        for content in contents
+    ]
+    with exclusive(pipeline.root, "logs"):
+        logged = [
+            (content, artifact.metadata, attempt(content, partial(run.log_artifact, artifact, aliases=[content.alias])))
+            for content, artifact in made
+            if artifact
+        ]
+        for content, metadata, artifact in logged:
+            if artifact:
+                attempt(content, partial(_wait_for, artifact, metadata))
+    return errors
 
 
-def _make_artifact(pipeline: Pipeline, content: Content, views: str | None) -> wandb.Artifact:
-    """An artifact with the files of `content`, byte for byte, and its views."""
+def _wait_for(artifact: wandb.Artifact, metadata: dict[str, Any]) -> None:
+    """Wait until the registry has `artifact`, described by `metadata`."""
+    artifact.wait()
+    if artifact.metadata.get("dvc") != metadata["dvc"]:  # equal bytes are there, which somebody described anew
+        artifact.metadata = {**artifact.metadata, **metadata}
+        artifact.save()
+
+
+def _give_type(run: wandb.Run, content: Content, types: dict[str, str]) -> str:
+    """The type that the collection of `content` has, by `types`. First gives it the one that dvc.yaml says now."""
+    before = types.get(content.artifact, content.type)
+    if not content.is_type_declared or content.type == before:
+        return before
+    collection_types.change(run, content.artifact, before, content.type)
+    types[content.artifact] = content.type
+    return content.type
+
+
+def _make_artifact(
+    run: wandb.Run, pipeline: Pipeline, content: Content, types: dict[str, str], views: str | None
+) -> wandb.Artifact:
+    """An artifact with the files of `content`, byte for byte, and its views; `types` are those of collections."""
     import wandb
 
-    artifact = wandb.Artifact(content.artifact, content.type, description=content.desc or None)
+    kind = _give_type(run, content, types)
+    artifact = wandb.Artifact(content.artifact, kind, description=content.desc or None)
     metadata = {"path": content.path, "md5": content.md5}
     if content.kind == "reference":
         _add_reference(artifact, content)

@@ -1,6 +1,7 @@
 """DVC's metrics and plots as W&B's summary, history, pictures and tables.
 
-A file that can't be read as one of these is mirrored all the same, and not shown.
+A file that can't be read as one of these is mirrored all the same, and not shown. What is too much for a run is told in
+a sentence that says where all of it is.
 """
 
 from __future__ import annotations
@@ -86,16 +87,16 @@ def _files(pipeline: Pipeline, execution: Execution, kind: str, named: Iterable[
     return list({one.file: one for one in reversed(found)}.values())[::-1]
 
 
-def pictures(pipeline: Pipeline, execution: Execution) -> dict[str, Any]:
-    """The pictures and confusion matrices among the plots of `execution`, as W&B's media by name."""
+def pictures(pipeline: Pipeline, execution: Execution, limits: list[str]) -> dict[str, Any]:
+    """The pictures and confusion matrices among the plots of `execution`, as W&B's media by name.
+
+    Adds to `limits` a sentence for what is left out.
+    """
     files = [one for one in _plot_files(pipeline, execution) if PurePosixPath(one.name).suffix.lower() in PICTURES]
     key_counts = Counter(str(PurePosixPath(one.name).with_suffix("")) for one in files)
     media: dict[str, Any] = {}
     if len(files) > MAX_PICTURES:
-        print(
-            f"{execution.stage}: its run shows {MAX_PICTURES} of {len(files)} pictures; the artifacts have them all.",
-            file=sys.stderr,
-        )
+        limits.append(f"its run shows {MAX_PICTURES} of {len(files)} pictures; the artifacts have them all")
     for one in files[:MAX_PICTURES]:
         key = str(PurePosixPath(one.name).with_suffix(""))
         media |= _picture(_full_path(one) if key_counts[key] > 1 else key, one.file)
@@ -108,24 +109,39 @@ def pictures(pipeline: Pipeline, execution: Execution) -> dict[str, Any]:
             for one in files_at(pipeline, out, path) if out else []:
                 table = plots.rows(one.file, one.file.suffix.lower())  # names as they stand: "01" is not 1
                 pairs = [(row[x], row[column]) for row in table if {x, column} <= row.keys()]
+                classes = {str(value) for pair in pairs for value in pair}
+                if len(classes) > MAX_CLASSES:
+                    limits.append(
+                        f"the confusion matrix '{name}' has {MAX_CLASSES} of {len(classes)} classes, those mistaken "
+                        f"most often; {path} has them all"
+                    )
                 media |= {name: _confusion(*map(list, zip(*pairs, strict=True)))} if pairs else {}
     return media
 
 
-def tables(pipeline: Pipeline, execution: Execution) -> dict[str, Any]:
+def tables(pipeline: Pipeline, execution: Execution, limits: list[str]) -> dict[str, Any]:
     """The tables that the function in `meta.wandb.tables` makes, by name; none if bytes are missing.
 
-    Its argument is a function that finds a dependency or an output by file name. Raises DvcWandbError if it fails.
+    Its argument is a function that finds a dependency or an output by file name. Adds to `limits` a sentence for each
+    table of which the SDK cuts rows. Raises DvcWandbError if the function fails.
     """
+    import wandb
 
     def locate(name: str) -> Path:
         return pipeline.locate(execution.find_content(name, "deps", "outs"))
 
     function = execution.meta.get("tables")
     try:
-        return call_project_function(function, pipeline, locate) if function else {}
+        made = call_project_function(function, pipeline, locate) if function else {}
     except MissingContentError:
         return {}
+    for name, table in made.items():
+        if isinstance(table, wandb.Table) and len(table.data) > wandb.Table.MAX_ROWS:
+            limits.append(
+                f"the table '{name}' has {wandb.Table.MAX_ROWS:,} of {len(table.data):,} rows; as one of "
+                f"`meta.wandb.views`, in the artifact, it has up to {wandb.Table.MAX_ARTIFACT_ROWS:,}"
+            )
+    return made
 
 
 def call_project_function(reference: str, pipeline: Pipeline, argument: Any) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.settings import tmp_folder
 from dvc_wandb.sync import compare, log_run, media
 from dvc_wandb.sync.locks import exclusive
+from dvc_wandb.sync.log_run import NotLoggedError
 from dvc_wandb.sync.mirrored_project import MirroredProject
 
 if TYPE_CHECKING:
@@ -94,7 +95,8 @@ def mirror_executions(
             undeclared = tuple(one.path for one in pipeline.undeclared_deps({execution.stage: ()}))
             execution = replace(execution, undeclared_deps=undeclared)
             try:
-                _mirror_execution(pipeline, connection, registry, execution, experiment)
+                errors = _mirror_execution(pipeline, connection, registry, execution, experiment)
+                failures += [NotMirrored(execution.stage, error_reason(error)) for error in errors]
             except RegistryUnavailableError:  # the other stages would fail too
                 raise
             except Exception as error:  # go on with the other stages
@@ -148,23 +150,20 @@ def _mirror_sources(
 def _log_sources(
     pipeline: Pipeline, connection: RegistryConnection, sources: list[Content], batch: list[Content]
 ) -> list[NotMirrored]:
-    """Log `sources` in one run, whose id is made from their `batch`, so an interrupted mirror resumes it.
-
-    If that fails, log each in its own run, so that only the one which can't be logged fails.
-    """
+    """Log `sources` in one run, whose id is made from their `batch`, so an interrupted mirror resumes it."""
     names = "".join(sorted(f"{source.path}:{source.md5}\n" for source in batch))
     key = hashlib.md5(names.encode()).hexdigest()[:16]
     try:
         with _run(pipeline, connection, f"sources-{key}", pipeline.commit, name="sources", job_type="sources") as run:
-            log_run.log_contents(run, pipeline, sources)
+            errors = log_run.log_contents(run, pipeline, sources)
     except RegistryUnavailableError:
         raise
     except Exception as error:
         connection.check()
-        if len(sources) == 1:
-            return [NotMirrored(sources[0].path, error_reason(error))]
-        return [failure for one in sources for failure in _log_sources(pipeline, connection, [one], [one])]
-    return []
+        return [NotMirrored(source.path, error_reason(error)) for source in sources]
+    if errors:
+        connection.check()
+    return [NotMirrored(error.path, error.reason) for error in errors]
 
 
 def _mirror_execution(
@@ -173,10 +172,10 @@ def _mirror_execution(
     registry: MirroredProject,
     execution: Execution,
     experiment: str | None,
-) -> None:
+) -> list[DvcWandbError]:
     """Mirror all of `execution` in one run: complete an existing one, or create a new one.
 
-    If bytes are missing, mirrors the rest, then raises DvcWandbError.
+    What lacks bytes or is refused is left out; returns an error for each.
     """
     complete = []
     for run in registry.runs(execution):
@@ -186,11 +185,12 @@ def _mirror_execution(
             complete.append(run)
     available, errors = _available_part(pipeline, registry, execution)
     if complete:
-        _complete_run(pipeline, connection, registry, available, complete[0])
+        refused = _complete_run(pipeline, connection, registry, available, complete[0])
     else:
-        _create_run(pipeline, connection, registry, execution, available, experiment)
-    if errors:
-        raise errors[0]
+        refused = _create_run(pipeline, connection, registry, execution, available, experiment)
+    if refused:
+        connection.check()
+    return [*errors, *refused]
 
 
 def _available_part(
@@ -225,8 +225,8 @@ def _create_run(
     execution: Execution,
     available: Execution,
     experiment: str | None,
-) -> None:
-    """Create a run for `execution` with the `available` part of it."""
+) -> list[NotLoggedError]:
+    """Create a run for `execution` with the `available` part of it; an error for each out that is refused."""
     used_ids = {one.id for one in registry.runs_with_same_inputs(execution)}
     name = f"{_slug(execution.stage)[:90]}-{execution.key}"
     run_id = next(one for one in (name, *(f"{name}-{n}" for n in range(2, 100))) if one not in used_ids)
@@ -236,11 +236,14 @@ def _create_run(
         rows = media.history(pipeline, available)
         for row in rows[run.step :]:  # an interrupted mirror logged the first ones
             run.log(row)
-        log_run.log_outputs(run, pipeline, available)
-        if available == execution:
+        logged = log_run.log_outputs(run, pipeline, available)
+        if available == execution and not logged.errors:
             log_run.mark_complete(run, execution)
-        else:
+        elif available != execution:
             run.config.update(log_run.config(execution), allow_val_change=True)
+    for limit in logged.limits:
+        print(f"{execution.stage}: {limit}.", file=sys.stderr)
+    return logged.errors
 
 
 def _complete_run(
@@ -249,8 +252,8 @@ def _complete_run(
     registry: MirroredProject,
     available: Execution,
     existing: ExecutionRun,
-) -> None:
-    """Add to a run what it lacks of the `available` part of an execution."""
+) -> list[NotLoggedError]:
+    """Add to a run what it lacks of the `available` part of an execution; an error for each out that is refused."""
     drifted = [
         out
         for out in available.outs
@@ -262,8 +265,9 @@ def _complete_run(
     used_paths = [path for path, version in versions.items() if version and version.id in existing.inputs]
     with _run(pipeline, connection, existing.id) as run:
         log_run.use_inputs(run, available, skip=used_paths)
-        log_run.log_contents(run, pipeline, drifted, available.meta.get("views"))
+        refused = log_run.log_contents(run, pipeline, drifted, available.meta.get("views"))
         log_run.link(run, available)
+    return refused
 
 
 def _remove_tag(connection: RegistryConnection, existing: ExecutionRun, execution: Execution) -> None:

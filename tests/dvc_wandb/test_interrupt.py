@@ -141,11 +141,20 @@ def interrupted(project: Clone, tmp_path: Path, *command: str, at: str = "") -> 
                 assert process.poll() is None
             process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=120)
-        assert process.returncode == 1, errors
+        assert process.returncode == 130, errors
         return errors
     finally:
         process.kill()
         daemon.stop(tmp_path / "registry")
+
+
+def test_an_interrupt_while_the_command_is_imported_is_one_sentence(foreign_project: Clone, tmp_path: Path):
+    """It was a traceback of whatever was imported, and the status -2."""
+    command = ("python", "-X", "importtime", "-m", "dvc_wandb", "verify")  # says what it has imported
+    lines = interrupted(foreign_project, tmp_path, *command, at="psutil._common").splitlines()
+    assert [line for line in lines if not line.startswith("import time:")] == [
+        "dvc-wandb: interrupted; run it again to go on where it stopped."
+    ]
 
 
 def test_a_mirror_that_somebody_interrupts_ends_at_once(foreign_project: Clone, tmp_path: Path):
