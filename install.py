@@ -130,7 +130,10 @@ def for_uv(listed: str) -> dict[str, str]:
 
 
 def works(*command: object) -> bool:
-    return subprocess.run([str(one) for one in command], capture_output=True, check=False).returncode == 0
+    try:
+        return subprocess.run([str(one) for one in command], capture_output=True, check=False).returncode == 0
+    except OSError:  # such as a program for another machine
+        return False
 
 
 def run(*command: object) -> None:

@@ -114,7 +114,11 @@ def _follow_git(
     for execution in executions:
         try:
             model = alias.recorded_model(pipeline, execution)
-            if model is None or registry.has_alias(model.target, model.md5, alias.ALIAS):
+            if model is None:
+                continue
+            if note := production_model.push_note(pipeline, model, executions):
+                print(f"dvc-wandb: {note}", file=sys.stderr)
+            if registry.has_alias(model.target, model.md5, alias.ALIAS):
                 continue
             followed = production_model.follow(pipeline, connection, execution)
             if followed and followed.moved:

@@ -58,6 +58,7 @@ class ExecutionRun:
     outputs: dict[str, str]
     outs: dict[str, str] = field(default_factory=dict)  # path → md5, from its config
     undeclared_deps: tuple[str, ...] = ()  # paths, from its config
+    shown: tuple[str, ...] = ()  # metrics and plots that the top of a dvc.yaml names, from its config
 
 
 class RegistryProject:
@@ -175,6 +176,7 @@ def _run(node: dict[str, Any]) -> ExecutionRun:
         outputs=_edges(node["outputArtifacts"]),
         outs=config.get("outs") or {},
         undeclared_deps=tuple(config.get("undeclared_deps") or ()),
+        shown=tuple(config.get("shown") or ()),
     )
 
 

@@ -20,6 +20,7 @@ from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.settings import project_name
 
 T = TypeVar("T")
+FOLLOWED_BY_COMMAND = "DVC_WANDB_PROMOTE"  # set where the command itself lets the registry follow, after `dvc repro`
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class PromotingStage:
     root: Path
     name: str
     record_path: str
-    environment: dict[str, str]  # as it was before this process chose a registry: what `dvc repro` is run with
+    environment: dict[str, str]  # for `dvc repro`: as it was before this process chose a registry
 
     @cached_property
     def _connection(self) -> RegistryConnection:
@@ -86,6 +87,5 @@ def find_promoting_stage(pipeline: Pipeline) -> PromotingStage:
     if len(stages) != 1:
         problem = f"several stages promote ({', '.join(stages)})" if stages else "no stage of this project promotes"
         raise DvcWandbError(f"{problem}: dvc.yaml names the record in `meta.wandb.promotes` of one.")
-    return PromotingStage(
-        pipeline.root, stages[0], str(pipeline.workspace_execution(stages[0]).meta["promotes"]), dict(os.environ)
-    )
+    record_path = str(pipeline.workspace_execution(stages[0]).meta["promotes"])
+    return PromotingStage(pipeline.root, stages[0], record_path, {**os.environ, FOLLOWED_BY_COMMAND: "1"})

@@ -66,6 +66,13 @@ def is_in_remote(pipeline: Pipeline, md5: str) -> bool:
     return False
 
 
+def is_remote_without(pipeline: Pipeline, md5: str) -> bool:
+    """Whether DVC's default remote lacks the bytes of `md5`; not where there is none, or it can't be asked."""
+    with contextlib.suppress(Exception):  # DVC's own, or what the remote's client has
+        return has_remote(pipeline) and not pipeline.dvc.repo.cloud.get_remote_odb().exists(md5)
+    return False
+
+
 def unshared_objects(pipeline: Pipeline, contents: Iterable[Content]) -> dict[str, Path]:
     """The objects of the cache with the files of `contents`, by md5.
 

@@ -108,7 +108,29 @@ class FileLocator:
         """The error for a file of `content` whose bytes in `path` don't have the md5 of dvc.lock."""
         if self._entries[content.path].hash_name == "md5-dos2unix" and b"\r\n" in path.read_bytes():
             return LegacyMd5Error(name, md5)
-        return CorruptedContentError(name, path, md5, remedies.for_missing_file(self._dvc, content.path))
+        is_in_cache = path == self._object_path(content, md5)
+        remedy = remedies.for_missing_file(self._dvc, content.path, cache_is_damaged=is_in_cache)
+        return CorruptedContentError(name, path, md5, remedy)
+
+    def is_nowhere(self, content: Content) -> bool:
+        """Whether neither this machine nor DVC's remote has the bytes. The source of an import is not asked."""
+        if content.kind == "reference" or self._outs_in(content):
+            return False
+        if self._workspace_path(content) or self._files_in_cache(content):
+            return False
+        keeper = self._keeper(content)
+        if not keeper.use_cache:
+            return self._files_in_git(content) is None
+        remote = keeper.remote or self._repo.config["core"].get("remote")
+        return not keeper.stage.is_import and not (remote and self._is_in_remote(keeper, content, remote))
+
+    def _is_in_remote(self, entry: Any, content: Content, remote: str) -> bool:
+        """Whether a remote has `content`; assumed where it can't be asked."""
+        try:
+            odb = self._repo.cloud.get_remote_odb(remote, hash_name=entry.hash_name)
+            return self._is_versioned(remote) or odb.exists(content.md5)
+        except Exception:  # of DVC, or of the remote's client
+            return True
 
     def _object_path(self, content: Content, md5: str) -> Path:
         """The path of a file of `content` in DVC's cache, whether it exists or not."""

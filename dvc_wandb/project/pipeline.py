@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dvc_wandb.errors import DvcWandbError
+from dvc_wandb.project import remedies
 from dvc_wandb.project.artifact_names import ArtifactNames
 from dvc_wandb.project.dvc_project import (
     DvcProject,
@@ -147,6 +148,10 @@ class Pipeline:
         """
         for content in contents:
             self._files.snapshot(content)
+
+    def remedy_if_nowhere(self, content: Content) -> str:
+        """What would bring bytes that neither this machine nor DVC's remote has; "" where one of them has."""
+        return remedies.for_missing_bytes(self.dvc, content.path) if self._files.is_nowhere(content) else ""
 
     def mismatch_error(self, content: Content, name: str, path: Path, md5: str) -> DvcWandbError:
         """The error for a file of `content` whose bytes don't have the md5 of dvc.lock."""

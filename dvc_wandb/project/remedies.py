@@ -9,10 +9,10 @@ from dvc_wandb.project import git
 from dvc_wandb.project.dvc_project import DvcProject, executes, is_cached
 
 
-def for_missing_file(dvc: DvcProject, path: str) -> str:
-    """A sentence for a file or folder that is gone from the workspace."""
+def for_missing_file(dvc: DvcProject, path: str, cache_is_damaged: bool = False) -> str:
+    """A sentence for a file or folder that is gone from the workspace, or whose object in DVC's cache is damaged."""
     out, name = _out_of(dvc, path), shlex.quote(path)
-    if out is not None and out.use_cache and is_cached(out):
+    if out is not None and out.use_cache and is_cached(out) and not cache_is_damaged:
         return f"`dvc checkout {_out_name(dvc, out)}` brings it back."
     if out is not None and executes(out.stage) and out.stage.cmd:
         return f"`dvc repro {shlex.quote(dvc.address(out.stage))}` makes it."

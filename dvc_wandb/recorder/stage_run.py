@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from dvc_wandb.client.connection import RegistryConnection
 from dvc_wandb.errors import DvcWandbError, RegistryUnavailableError, error_reason, not_mirrored_message
 from dvc_wandb.production import alias
 from dvc_wandb.production.alias import ModelNotInRegistryError
+from dvc_wandb.production.promoting_stage import FOLLOWED_BY_COMMAND
 from dvc_wandb.project import cache, remedies
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.pipeline import Pipeline
@@ -195,13 +197,16 @@ class StageRun:
         registry = self._session.get_connection()
         self._resume(live)
         assert self._run is not None
+        if live is None:  # the callbacks of a live run have logged it
+            log_run.log_new_history(self._run, self._session.pipeline, finished)
         logged = log_run.log_outputs(self._run, self._session.pipeline, finished)
         for limit in logged.limits:
             self._session.add_message(f"{self._stage}: {limit}.")
         if logged.errors:
             raise DvcWandbError("; ".join(map(str, logged.errors)))
         log_run.mark_complete(self._run, finished)
-        return self._follow_git(finished, registry) if finished.meta.get("promotes") else None
+        is_followed = finished.meta.get("promotes") and FOLLOWED_BY_COMMAND not in os.environ
+        return self._follow_git(finished, registry) if is_followed else None
 
     def _follow_git(self, finished: Execution, registry: RegistryConnection) -> str | None:
         """Let the alias follow what is committed; in words what came of it."""

@@ -10,12 +10,15 @@ import base64
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import quote, urlsplit
 
 from dvc_wandb.client.versions import ExecutionRun, ManifestEntry, Version
+from dvc_wandb.project import metrics, plot_definitions
 from dvc_wandb.project.files import folder_md5
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.pipeline import Pipeline
+from dvc_wandb.project.plot_definitions import find_out
 from dvc_wandb.sync.mirrored_project import MirroredProject
 
 MIRROR_COMMAND = "dvc-wandb mirror"
@@ -51,7 +54,7 @@ def execution_drifts(
     """The differences in an execution's outs, edges and links. Its deps are compared as outs of other stages."""
     for out in execution.outs:
         yield from content_drifts(pipeline, registry, out, read_manifests, execution)
-    yield from _run_drifts(pipeline, registry, execution)
+    yield from _run_drifts(pipeline, registry, execution, read_manifests)
     yield from _link_drifts(registry, execution)
 
 
@@ -66,7 +69,9 @@ def content_drifts(
     version = registry.version_of(content)
     lock_side = f"{content.path} at {content.md5}"
     if version is None:
-        return [Drift("no version", content.path, lock_side, _describe_missing_version(registry, content, execution))]
+        registry_side = _describe_missing_version(registry, content, execution)
+        mend = _command(pipeline, [content]) if read_manifests else MIRROR_COMMAND
+        return [Drift("no version", content.path, lock_side, registry_side, mend)]
     if version.dvc.get("md5") != content.md5:
         holds = f"holds {version.dvc['md5']}" if "md5" in version.dvc else "its metadata don't name its md5"
         actual = f"{version.name} has the alias {content.alias}, but {holds}"
@@ -150,12 +155,23 @@ def _file_differences(
     return first_few(differences)
 
 
-def _run_drifts(pipeline: Pipeline, registry: MirroredProject, execution: Execution) -> list[Drift]:
+def _command(pipeline: Pipeline, contents: Iterable[Content]) -> str:
+    """The command that mirrors `contents`, after what brings back the bytes that are nowhere."""
+    remedies = (pipeline.remedy_if_nowhere(content) for content in contents)
+    missing = [remedy.rstrip(".") for remedy in dict.fromkeys(remedies) if remedy]
+    return f"{'; '.join(missing)}; then {MIRROR_COMMAND}" if missing else MIRROR_COMMAND
+
+
+def _run_drifts(
+    pipeline: Pipeline, registry: MirroredProject, execution: Execution, read_manifests: bool
+) -> list[Drift]:
     """What the runs of `execution` lack, and the inputs that DVC doesn't know."""
     lock_side = f"{execution.stage}, execution {execution.key}"
     runs = registry.runs(execution)
     if not runs:
-        return [Drift("no run", execution.stage, lock_side, f"no run has the tag {execution.tag}")]
+        missing = [out for out in execution.outs if read_manifests and registry.version_of(out) is None]
+        mend = _command(pipeline, missing)
+        return [Drift("no run", execution.stage, lock_side, f"no run has the tag {execution.tag}", mend)]
     drifts = []
     if all(missing_by_run := [_missing_edges(registry, execution, run) for run in runs]):
         run, missing_edges = min(zip(runs, missing_by_run, strict=True), key=lambda pair: len(pair[1]))
@@ -163,11 +179,35 @@ def _run_drifts(pipeline: Pipeline, registry: MirroredProject, execution: Execut
             Drift("missing edge", execution.stage, f"{execution.stage} {verb} {path}", f"the run {run.id} doesn't")
             for verb, path in missing_edges
         ]
+    if all(values_missing := [values_not_shown(pipeline, execution, run) for run in runs]):
+        registry_side = f"the run {runs[0].id} doesn't"
+        lock_side = f"{execution.stage} shows {first_few(values_missing[0])}, by dvc.yaml"
+        drifts.append(Drift("metrics or plots not shown", execution.stage, lock_side, registry_side))
     for run in runs:
         for name in unknown_inputs(pipeline, registry, execution, run):
             registry_side = f"the run {run.id} uses {name}"
             drifts.append(Drift("extra input", execution.stage, f"{execution.stage} doesn't use {name}", registry_side))
     return drifts
+
+
+def values_at_top(pipeline: Pipeline, execution: Execution) -> list[str]:
+    """What `metrics:` and `plots:` at the top of a dvc.yaml name in other outs of `execution`: its run shows them."""
+    return [
+        path
+        for path, kind in _named_at_top(pipeline)
+        if (out := find_out(execution.outs, path)) and out.kind not in (kind, "reference")
+    ]
+
+
+def values_not_shown(pipeline: Pipeline, execution: Execution, run: ExecutionRun) -> list[str]:
+    """Those of `values_at_top` that the run was not made with: by a version that didn't know them, or before."""
+    return [path for path in values_at_top(pipeline, execution) if path not in run.shown]
+
+
+@lru_cache(maxsize=2)  # asked for each stage of a project
+def _named_at_top(pipeline: Pipeline) -> list[tuple[str, str]]:
+    named = {(path, "metrics") for path in metrics.named(pipeline)}
+    return sorted(named | {(path, "plots") for path in plot_definitions.files(pipeline)})
 
 
 def _missing_edges(registry: MirroredProject, execution: Execution, run: ExecutionRun) -> list[tuple[str, str]]:

@@ -21,7 +21,7 @@ from dvc_wandb.errors import DvcWandbError, RegistryUnavailableError, error_reas
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.sync import media
-from dvc_wandb.sync.compare import digest_of, expected_files, reference_name, reference_url
+from dvc_wandb.sync.compare import digest_of, expected_files, reference_name, reference_url, values_at_top
 from dvc_wandb.sync.locks import exclusive
 
 if TYPE_CHECKING:
@@ -82,21 +82,39 @@ class Logged:
     limits: list[str]
 
 
-def log_outputs(run: wandb.Run, pipeline: Pipeline, execution: Execution) -> Logged:
-    """Log the outputs, links, metrics and media. Returns when the registry has them."""
-    errors, limits = log_contents(run, pipeline, execution.outs, execution.meta.get("views")), []
+def log_outputs(run: wandb.Run, pipeline: Pipeline, execution: Execution, whole: Execution | None = None) -> Logged:
+    """Log the outputs, links, metrics and media of an execution, or of the part of a `whole` one that is at hand.
+
+    Returns when the registry has them.
+    """
+    errors = log_contents(run, pipeline, execution.outs, execution.meta.get("views"))
     link(run, execution)
+    return Logged(errors, log_values(run, pipeline, execution, whole))
+
+
+def log_new_history(run: wandb.Run, pipeline: Pipeline, execution: Execution) -> None:
+    """Log the columns of the history that the run lacks, each row with its step."""
+    logged = dict(run.summary).keys()
+    for row in media.history(pipeline, execution):
+        new = {column: value for column, value in row.items() if column not in logged}
+        if new:
+            run.log({column: value for column, value in row.items() if column in new or column in media.AXES})
+
+
+def log_values(run: wandb.Run, pipeline: Pipeline, execution: Execution, whole: Execution | None = None) -> list[str]:
+    """Log the metrics and media that the run lacks, and its config; a sentence for each thing that a run can't show."""
+    limits: list[str] = []
     values = media.summary(pipeline, execution)
     values |= media.pictures(pipeline, execution, limits) | media.tables(pipeline, execution, limits)
     logged = dict(run.summary)  # by an interrupted mirror
     values = {name: value for name, value in values.items() if name not in logged}
     if values:
         run.log(values)
-    facts = config(execution)
-    if limits:
-        facts["dvc"]["limits"] = limits
+    facts = config(whole or execution)
+    shown = values_at_top(pipeline, execution)
+    facts["dvc"] |= {key: found for key, found in (("limits", limits), ("shown", shown)) if found}
     run.config.update(facts, allow_val_change=True)
-    return Logged(errors, limits)
+    return limits
 
 
 def link(run: wandb.Run, execution: Execution) -> None:

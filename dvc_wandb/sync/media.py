@@ -25,6 +25,7 @@ PICTURES = {".png", ".jpg", ".jpeg", ".gif"}
 MAX_PICTURES = 100  # pictures in a run; its artifacts have them all
 MAX_CLASSES = 100  # in a confusion matrix: W&B keeps 10,000 rows of a table, and it has one for each pair
 STEPS = ("step", "epoch")  # a table whose first column is one of these is a history
+AXES = {f"{step}/{step}" for step in STEPS}
 
 
 def summary(pipeline: Pipeline, execution: Execution) -> dict[str, Any]:

@@ -185,7 +185,7 @@ def _mirror_execution(
             complete.append(run)
     available, errors = _available_part(pipeline, registry, execution)
     if complete:
-        refused = _complete_run(pipeline, connection, registry, available, complete[0])
+        refused = _complete_run(pipeline, connection, registry, execution, available, complete[0])
     else:
         refused = _create_run(pipeline, connection, registry, execution, available, experiment)
     if refused:
@@ -236,11 +236,9 @@ def _create_run(
         rows = media.history(pipeline, available)
         for row in rows[run.step :]:  # an interrupted mirror logged the first ones
             run.log(row)
-        logged = log_run.log_outputs(run, pipeline, available)
+        logged = log_run.log_outputs(run, pipeline, available, execution)
         if available == execution and not logged.errors:
             log_run.mark_complete(run, execution)
-        elif available != execution:
-            run.config.update(log_run.config(execution), allow_val_change=True)
     for limit in logged.limits:
         print(f"{execution.stage}: {limit}.", file=sys.stderr)
     return logged.errors
@@ -250,10 +248,11 @@ def _complete_run(
     pipeline: Pipeline,
     connection: RegistryConnection,
     registry: MirroredProject,
+    execution: Execution,
     available: Execution,
     existing: ExecutionRun,
 ) -> list[NotLoggedError]:
-    """Add to a run what it lacks of the `available` part of an execution; an error for each out that is refused."""
+    """Add to a run what it lacks of the `available` part of `execution`; an error for each out that is refused."""
     drifted = [
         out
         for out in available.outs
@@ -267,6 +266,9 @@ def _complete_run(
         log_run.use_inputs(run, available, skip=used_paths)
         refused = log_run.log_contents(run, pipeline, drifted, available.meta.get("views"))
         log_run.link(run, available)
+        if compare.values_not_shown(pipeline, execution, existing):
+            log_run.log_new_history(run, pipeline, available)
+            log_run.log_values(run, pipeline, available, execution)
     return refused
 
 

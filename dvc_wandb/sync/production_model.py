@@ -60,6 +60,17 @@ def _mirror_origin(
     backfill.move_latest(pipeline, connection, registry, pipeline.locked())
 
 
+def push_note(pipeline: Pipeline, model: RecordedModel, executions: list[Execution]) -> str:
+    """A sentence where DVC's remote lacks the model and `dvc push` would not bring it; "" elsewhere."""
+    is_now = any(out.md5 == model.md5 for execution in executions for out in execution.outs)
+    if is_now or not fetch.at_hand(pipeline, model.md5) or not cache.is_remote_without(pipeline, model.md5):
+        return ""
+    return (
+        f"DVC's remote lacks {model}, which is {alias.ALIAS}: `dvc-wandb push` brings it. `dvc push` brings only what "
+        "dvc.lock has now."
+    )
+
+
 def push(pipeline: Pipeline, record_path: str) -> int:
     """Push the models that the committed record ever named, and what they were made from; how many files.
 
