@@ -3,8 +3,8 @@
     python -m benchmarks.public_projects [--clones FOLDER] [OWNER/NAME …]
 
 Each project is cloned from GitHub, or from FOLDER/OWNER+NAME/repo. No remote is asked: outs and deps that git lacks are
-made up and locked. Then `dvc-wandb mirror` runs. A line tells how many edges DVC's graph has, how many `show` draws, how
-many the registry holds, and those that differ.
+made up and locked. Then `dvc-wandb mirror` runs. A line tells how many edges DVC's graph has, how many `show` draws, and
+how many the registry holds. Edges that differ follow.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def _edges(root: Path) -> tuple[set[Edge], set[Edge], set[Edge]]:
 
 
 def _make_up(root: Path) -> None:
-    """Write what is missing of outs and deps, and lock it all, as `dvc commit` does; an import keeps its source's lock."""
+    """Write what is missing of outs and deps, and lock it, as `dvc commit` does; an import's source stays locked."""
     (root / ".dvc/config.local").write_text("[core]\n    remote = empty\n['remote \"empty\"']\n    url = tmp/empty\n")
     pipeline = Pipeline(root)
     for entry in [*pipeline.dvc.outs.values(), *pipeline.dvc.deps()]:

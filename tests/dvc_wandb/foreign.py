@@ -225,7 +225,7 @@ def make(clone: Clone, web: str) -> None:
     outside = clone.path.parent / "outside"
     outside.mkdir()
     (outside / "given.txt").write_text("given\n")
-    _library(clone, "library")
+    library(clone, "library")
     write = _writer(clone.path)
     clone.git("init", "--quiet", "--initial-branch=main")
     clone.git("config", "protocol.file.allow", "always")
@@ -254,7 +254,7 @@ def make(clone: Clone, web: str) -> None:
     clone.git("commit", "--quiet", "--message", "All the shapes")
 
 
-def _library(clone: Clone, name: str) -> None:
+def library(clone: Clone, name: str) -> None:
     """Another DVC project beside ours, with a file to import and one to vendor."""
     other = Clone(clone.path.parent / name, clone.env)
     other.path.mkdir()

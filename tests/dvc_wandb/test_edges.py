@@ -105,12 +105,24 @@ def test_a_path_beside_the_project_is_the_same_at_commits_and_in_other_clones(pr
     given.write_text("d\n")
 
 
-def test_a_clone_without_outs_mirrors_a_folder_around_them_from_git_and_the_remote(project: Clone, tmp_path: Path):
+def test_a_clone_without_outs_mirrors_a_folder_around_them_from_git_and_the_remote(
+    project: Clone, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
     clone = Clone(tmp_path / "fresh", project.env)
     project.git("clone", "--quiet", str(project.path), str(clone.path))
+    # First as it was before dvc.yaml named metrics and plots at its top: the run of `live` shows none
+    (clone.path / "dvc.yaml").write_text(STAGES.partition("metrics:")[0])
     try:
+        assert "not mirrored" not in clone.run("dvc-wandb", "mirror").text
+        clone.git("checkout", "--quiet", "dvc.yaml")
+        (drift,) = clone.json("dvc-wandb", "verify", "--json", ok=False)["drifts"]
+        assert drift["what"] == "metrics or plots not shown"
+        assert drift["lock"] == "live shows live/metrics.json, live/plots/metrics, by dvc.yaml"
         assert "not mirrored" not in clone.run("dvc-wandb", "mirror", "--all-commits").text
         assert "6 stages, 14 edges" in clone.run("dvc-wandb", "verify").text
+        (live,) = (run for run in api_of(clone, monkeypatch, tmp_path).runs("project") if run.name == "live")
+        assert live.summary["accuracy"] == 0.9
+        assert [row["loss"] for row in live.scan_history() if "loss" in row] == [2.5, 1.5]
     finally:
         daemon.stop(clone.path / ".registry")
 

@@ -232,19 +232,30 @@ def test_a_name_that_the_sdk_refuses_is_told_and_all_else_is_mirrored(tmp_path: 
     project = project_in(tmp_path / "drives")
     project.run("dvc", "init", "--no-scm", "--quiet")
     (project.path / "dvc.yaml").write_text(
-        "stages: {make: {cmd: 'mkdir folder && echo 1 > folder/a:b && echo 2 > two', deps: [source/run.py], "
-        "outs: [folder, two]}}\nartifacts: {two: {path: two, type: 'a/b: c'}}"
+        "stages: {make: {cmd: 'mkdir folder && echo 1 > folder/a:b && echo 2 > two && echo 3 > three', "
+        "deps: [source/run.py], outs: [folder, three, two]}}\nartifacts: {two: {path: two, type: 'a/b: c'}}"
     )
     (project.path / "source").mkdir()
     (project.path / "source/run.py").write_text("pass")  # W&B's own are the artifacts `source-…` of the type `code`
     project.run("dvc", "repro", "--quiet")
+    (project.path / "three").unlink()
+    md5 = hashlib.md5(b"3\n").hexdigest()
+    damaged = project.path / ".dvc/cache/files/md5" / md5[:2] / md5[2:]
+    damaged.chmod(0o644)
+    damaged.write_text("damaged")
     try:
         done = project.run("dvc-wandb", "mirror", ok=False)
         assert done.code == 1
         assert "make was not mirrored: in folder is a file named 'a:b'" in done.text
+        assert f"make was not mirrored: three: the bytes in {damaged} are not those of {md5}" in done.text
+        assert "Remove that file. `dvc repro make` makes it." in done.text
         assert "two:v0" in done.text
         differences = project.json("dvc-wandb", "verify", "--json", ok=False)["drifts"]
-        assert {one["where"] for one in differences} == {"folder", "make"}  # those that W&B's own types would stop, too
+        assert {one["where"] for one in differences} == {
+            "folder",
+            "make",
+            "three",
+        }  # those that W&B's own types would stop, too
     finally:
         project.run("wandb-registry", "stop", ok=False)
 
@@ -253,7 +264,10 @@ def test_a_function_of_dvc_yaml_that_fails_is_named_and_pictures_beyond_the_firs
     """`No module named 'nothing'`, of which nobody knew who had asked for it."""
     project = project_in(tmp_path / "drawn")
     project.run("dvc", "init", "--no-scm", "--quiet")
-    (project.path / "mine.py").write_text("def listed(place): return [place('two')]\ndef lost(place): place('three')\n")
+    (project.path / "mine.py").write_text(
+        "def listed(place): return [place('two')]\ndef lost(place): place('three')\n"
+        "def long(place):\n    import wandb\n    return {'long': wandb.Table(['n'], [[n] for n in range(10001)])}\n"
+    )
     Image.new("L", (1, 1)).save(project.path / "pic.png")
     (project.path / "dvc.yaml").write_text("""
 stages:
@@ -261,8 +275,13 @@ stages:
   two: {cmd: echo 2 > two, outs: [two], meta: {wandb: {tables: "mine:listed"}}}
   three: {cmd: echo 3 > 3, outs: ["3"], meta: {wandb: {tables: "mine:lost"}}}
   shots:
-    cmd: mkdir shots && for n in $(seq 101); do cp pic.png shots/$n.png; done
-    plots: [shots]
+    cmd: |
+      mkdir shots && echo actual,predicted > pairs.csv
+      for n in $(seq 101); do cp pic.png shots/$n.png && echo $n,$n >> pairs.csv; done
+    plots:
+      - shots
+      - pairs.csv: {template: confusion, x: actual, y: predicted}
+    meta: {wandb: {tables: "mine:long"}}
 """)
     project.run("dvc", "repro", "--quiet")
     try:
@@ -276,7 +295,15 @@ stages:
                 f"{stage} was not mirrored: the function '{named}', which `meta.wandb` names in dvc.yaml, failed: {why}"
                 in done.text
             )
-        assert "shots: its run shows 100 of 101 pictures; the artifacts have them all." in done.text
+        limits = [
+            "its run shows 100 of 101 pictures; the artifacts have them all",
+            "the confusion matrix 'pairs.csv' has 100 of 101 classes, those mistaken most often; pairs.csv has them all",
+            "the table 'long' has 10,000 of 10,001 rows; as one of `meta.wandb.views`, in the artifact, it has up to "
+            "200,000",
+        ]
+        assert [line for line in done.text.splitlines() if line.startswith("shots: ")] == [
+            f"shots: {x}." for x in limits
+        ]
         assert done.text.count("was not mirrored") == 3
     finally:
         project.run("wandb-registry", "stop", ok=False)

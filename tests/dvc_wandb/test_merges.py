@@ -18,10 +18,15 @@ def merging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project
     for name in ("WANDB_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR", "WANDB_ARTIFACT_DIR"):
         monkeypatch.setenv(name, str(tmp_path))
     first = promoting.make(tmp_path / "first")
+    (first.path / "note.txt").write_text("of both\n")
+    first.commit("A note")
+    first.git("push", "--quiet")
     second = first.cloned(tmp_path / "second", REGISTRY_DIR=str(first.path / ".registry"))
+    first.git("rm", "--quiet", "note.txt")
     first.decide("two")
     first.git("push", "--quiet")
     second.write("three")
+    (second.path / "note.txt").write_text("of mine\n")  # git checkout takes no side of what one side deleted
     second.commit("Three")
     assert "CONFLICT" in second.run("git", "pull", "--no-rebase", ok=False).text
     second.said["two"] = first.run("cat", "registered.txt")
@@ -41,6 +46,10 @@ def test_a_merge_is_settled_by_what_the_messages_say(merging: Project):
     told = merging.ask("verify", ok=False)
     assert "'dvc.lock', YAML file structure is corrupted (possible merge conflicts): " in told
     assert re.search(r"in line \d+, column 1: <<<<<<< HEAD", told)
+    assert (
+        "path 'note.txt' does not have their version" in merging.run("git", "checkout", "--theirs", ".", ok=False).text
+    )
+    assert "note.txt" not in told
     marked = merging.read("champion.json")
     settle(merging, told, "--theirs")
     assert merging.recorded == two

@@ -239,7 +239,8 @@ def test_elsewhere_the_alias_stays(project: Project, where: tuple[str, ...], bec
     assert f"names {TARGET} {two[:8]}; the alias 'production' stays where it is: {because}" in project.ask("promote")
     assert f"'production' would stay where it is in the registry: {because}" in project.ask("promote", "--dry")
     project.ask("mirror")
-    project.ask("verify")
+    noted = project.ask("verify")
+    assert f"names {TARGET} {two[:8]}, and in the registry {one[:8]} (v0) is production: {because}." in noted
     assert project.held() == one
 
 

@@ -11,6 +11,7 @@ import pytest
 from dvc_wandb.project import remedies
 from dvc_wandb.project.pipeline import Pipeline
 from tests.conftest import Clone
+from tests.dvc_wandb import foreign
 from tests.dvc_wandb.conftest import project_in
 
 STAGES = """
@@ -27,6 +28,7 @@ stages:
     outs: [used.txt]
 """
 ADDED = ("added.bin",)
+IMPORTED = ("imported.csv", "fetched.csv")  # from another repository, and by a path
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +43,9 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     (project.path / ".gitignore").write_text("/ignored.txt\n")
     (project.path / "dvc.yaml").write_text(STAGES)
     project.run("dvc", "add", "--quiet", *ADDED)
+    foreign.library(project, "library")
+    project.run("dvc", "import", "--quiet", "../library", "shared.csv", "-o", "imported.csv")
+    project.run("dvc", "import-url", "--quiet", str(project.path.parent / "library/lib.txt"), "fetched.csv")
     project.run("dvc", "remote", "add", "--quiet", "--default", "near", str(project.path.parent / "remote"))
     project.run("dvc", "repro", "--quiet")
     project.run("dvc", "push", "--quiet")
@@ -63,7 +68,11 @@ def remove(path: Path) -> None:
         ("made", "dvc checkout made", True),
         ("made/one.txt", "dvc checkout made", True),
         ("seen.txt", "dvc repro make", True),
+        ("imported.csv", "dvc checkout imported.csv", True),
+        ("fetched.csv", "dvc checkout fetched.csv", True),
         ("added.bin", "dvc pull added.bin", False),
+        ("imported.csv", "dvc pull imported.csv", False),
+        ("fetched.csv", "dvc pull fetched.csv", False),
         ("made", "dvc repro make", False),
     ],
 )
@@ -92,6 +101,8 @@ def test_what_nobody_keeps_is_said_to_be_nobodys(kept: Clone):
         ("seen.txt", "dvc repro make"),
         ("made", "dvc repro make"),
         ("used.txt", "dvc repro use"),
+        ("imported.csv", "dvc update imported.csv.dvc"),
+        ("fetched.csv", "dvc update fetched.csv.dvc"),
     ],
 )
 def test_bytes_that_are_nowhere_are_replaced_by_what_is_said(kept: Clone, path: str, command: str):

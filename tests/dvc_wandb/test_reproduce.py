@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -25,6 +26,10 @@ stages:
     cmd: cat same.txt > copy.txt
     deps: [same.txt]
     outs: [copy.txt]
+  alone:
+    cmd: cat kept/a.txt > alone.txt
+    deps: [kept/a.txt]
+    outs: [alone.txt]
 """
 DRAW = """
 import json, os, pathlib
@@ -75,7 +80,7 @@ def test_a_commit_that_gives_the_same_bytes_is_told_stage_by_stage(project: Clon
     assert "not part of it, since not committed: draw.py" in shown
     assert "draw\n  equal   arrays  " in shown
     assert "read\n  equal   copy.txt  " in shown
-    assert "2 stages, 5 outputs: all equal to the byte." in shown
+    assert "3 stages, 6 outputs: all equal to the byte." in shown
     assert left_behind(project) == []
 
 
@@ -86,7 +91,7 @@ def test_files_that_differ_are_told_with_their_distance(project: Clone):
     assert re.search(r"differs weights.h5 .*\n +weights.h5: max abs difference 0.5 in dense/kernel, 1 of 1", done.text)
     assert re.search(r"differs score.json .*\n +score.json: max abs difference 0.25 in loss, 1 of 1 differ", done.text)
     assert "equal   same.txt" in done.text
-    assert "2 stages, 2 of 5 outputs equal" in done.text
+    assert "3 stages, 3 of 6 outputs equal" in done.text
     (kept,) = left_behind(project)
     assert (kept / "clone/weights.h5").exists()
     shutil.rmtree(kept)
@@ -100,10 +105,30 @@ def test_a_stage_that_fails_in_the_clone_is_named_and_so_is_what_needs_it(projec
     assert {stage["stage"]: stage["why"] for stage in told["stages"]} == {
         "draw": "it did not run to its end",
         "read": "it did not run to its end",
+        "alone": "",
     }
     (kept,) = left_behind(project)
     assert "could not convert string to float: 'none'" in (kept / "log").read_text()
     shutil.rmtree(kept)
+
+
+def test_what_is_nowhere_is_named_and_all_that_does_not_need_it_runs(project: Clone):
+    """One file that could not be had stopped all of it."""
+    md5 = hashlib.md5(b"given\n").hexdigest()
+    given, cached = project.path / "given.txt", project.path / ".dvc/cache/files/md5" / md5[:2] / md5[2:]
+    cached.rename(project.path.parent / "cached")
+    given.rename(project.path.parent / "given")
+    try:
+        done = project.run(*REPRODUCE, ok=False)
+    finally:
+        (project.path.parent / "cached").rename(cached)
+        (project.path.parent / "given").rename(given)
+    assert done.code == 1
+    assert "dvc-wandb: given.txt can't be had: neither the workspace nor DVC's cache holds given.txt" in done.text
+    assert "alone\n  equal   alone.txt  " in done.text
+    assert "draw: it did not run to its end" in done.text
+    for kept in left_behind(project):
+        shutil.rmtree(kept)
 
 
 def test_without_a_commit_that_is_said(tmp_path: Path):

@@ -71,6 +71,19 @@ def test_a_better_challenger_replaces_the_champion_on_both_sides(shop: Shop):
     assert {path: shop.read(path) for path in again} == again
 
 
+def test_marks_of_a_conflict_in_the_predictions_stop_nothing(shop: Shop):
+    """The file stays from run to run, and DVC does not remove it. And `make promote` says once what is left to do."""
+    kept = shop.read("reports/predictions.json")
+    marked = f"<<<<<<< HEAD\n{kept}=======\n{kept}>>>>>>> theirs\n"
+    (shop.path / "reports/predictions.json").write_text(marked)
+    first = shop.model
+    shop.make_model(BETTER)
+    told = shop.make("promote").text
+    assert f"model {shop.model[:8]} replaces {first[:8]}" in told
+    assert told.count(COMMIT_IT) == 1
+    assert {first, shop.model} <= json.loads(shop.read("reports/predictions.json"))["models"].keys()
+
+
 @pytest.mark.parametrize(
     ("require", "wrong", "passes", "because"),
     [

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dvc_wandb.report.graph import Graph, key_of
+from dvc_wandb.report.graph_text import RegistryNames, mermaid, mermaid_limit
 from tests.unit.executions import content, execution
 
 PREPARE = execution("prepare", "raw", "data")
@@ -42,6 +43,15 @@ def test_no_execution_comes_before_what_it_reads_was_made(pairs: list[tuple[int,
     place = {stage: at for at, stage in enumerate(stages(Graph(chain)))}
     assert len(place) == 8
     assert all(place[f"s{9 - low}"] < place[f"s{9 - at}"] for at in reads for low in reads[at])
+
+
+def test_a_flowchart_that_is_too_large_has_stages_alone_and_that_is_said():
+    names = RegistryNames()
+    assert mermaid_limit(Graph(ALL)) == ""
+    assert "[" in mermaid(Graph(ALL), names).replace("([", "")
+    large = Graph([*ALL, execution("wide", " ".join(f"f{at}" for at in range(400)))])
+    assert "[" not in mermaid(large, names).replace("([", "")
+    assert mermaid_limit(large).startswith("the flowchart has stages alone: all 408 edges are more than the 400")
 
 
 def test_upstream_is_what_made_it_and_what_that_read():
