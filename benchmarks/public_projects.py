@@ -3,7 +3,7 @@
     python -m benchmarks.public_projects [--clones FOLDER] [OWNER/NAME …]
 
 Each project is cloned from GitHub, or from FOLDER/OWNER+NAME/repo. No remote is asked: outs and deps that git lacks are
-made up and locked. Then `dvc-wandb mirror` runs. A line tells how many edges DVC's graph has, how many `show` draws, and
+made up and locked. Then `dvc-wandb mirror` runs. A line tells how many edges DVC's graph has, how many `show` draws and
 how many the registry holds. Edges that differ follow.
 """
 

@@ -297,7 +297,8 @@ stages:
             )
         limits = [
             "its run shows 100 of 101 pictures; the artifacts have them all",
-            "the confusion matrix 'pairs.csv' has 100 of 101 classes, those mistaken most often; pairs.csv has them all",
+            "the confusion matrix 'pairs.csv' has 100 of 101 classes, those mistaken most often; pairs.csv has "
+            "them all",
             "the table 'long' has 10,000 of 10,001 rows; as one of `meta.wandb.views`, in the artifact, it has up to "
             "200,000",
         ]
