@@ -1,4 +1,4 @@
-"""dvc-wandb get: a model's bytes, by what is or was in production, or by a version of the registry."""
+"""dvc-wandb get: writes a model's bytes, of the one in production now or at a date, or of a version."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def registered_model_called(stage: PromotingStage, name: str) -> str:
-    """The registered model that `name` means: with its registry, or the one of the record without."""
+    """The registered model that `name` means: REGISTRY/NAME, or the one of the record."""
     record = stage.record()
     known = record.registered_model if record else ""
     if name in (known, known.rpartition("/")[2]):
@@ -71,7 +71,7 @@ def registered_model_called(stage: PromotingStage, name: str) -> str:
 
 
 def _md5_in_record(stage: PromotingStage, target: str, date: str | None) -> tuple[str, str]:
-    """The md5 of what the record has, or had, in production, and how that is known."""
+    """The md5 of the model in production now or at a date, and where that is recorded."""
     path, record, source = stage.record_path, stage.record(), stage.record_path
     if date is not None:
         period = history.period_at(history.from_git(stage.root, path), history.parse_moment(date))
@@ -87,7 +87,7 @@ def _md5_in_record(stage: PromotingStage, target: str, date: str | None) -> tupl
 
 
 def _md5_in_registry(stage: PromotingStage, target: str, version: str) -> tuple[str, str]:
-    """The md5 of a version, named by its number or an alias, and its number in the registry."""
+    """The md5 of a version, by its number or an alias, and its number."""
     try:
         version_found = stage.query_registry(lambda: stage.connect() and registry_state.find_version(target, version))
     except RegistryUnavailableError as error:
@@ -102,7 +102,7 @@ def _md5_in_registry(stage: PromotingStage, target: str, version: str) -> tuple[
 
 
 def _write(source: Path, output: Path) -> None:
-    """Whole or not at all: a service may be reading the file that is there."""
+    """Replace `output` in one step: a service may be reading it."""
     temporary = output.with_name(f".{output.name}.{os.getpid()}")
     try:
         shutil.copyfile(source, temporary)

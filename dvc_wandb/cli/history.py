@@ -1,4 +1,4 @@
-"""dvc-wandb history: what was in production from when to when, by whom, why, from which data and commit."""
+"""dvc-wandb history: lists which model was in production when, by whom, why, from which data and commit."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _moves(stage: PromotingStage, target: str) -> tuple[list[AliasMove] | None, str | None]:
-    """What the registry's log has, or why there is nothing to hear from it."""
+    """The moves in the registry's log, or why it can't be read."""
     try:
         return stage.query_registry(lambda: _query_moves(stage, target))
     except RegistryUnavailableError as error:

@@ -1,4 +1,4 @@
-"""dvc-wandb init: prints what the project that one stands in would need. Changes nothing."""
+"""dvc-wandb init: prints the lines that the project needs. Changes nothing."""
 
 from __future__ import annotations
 

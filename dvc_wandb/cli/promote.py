@@ -1,4 +1,4 @@
-"""dvc-wandb promote: the gate or a person decides what is in production, in git and in the registry."""
+"""dvc-wandb promote: lets the gate or a person decide which model is in production."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def decide(stage: PromotingStage, arguments: argparse.Namespace, choose: Callable[[], Record]) -> int:
-    """Carry out a person's decision: `choose` says what the record then is."""
+    """Carry out a person's decision: `choose` returns the new record."""
     if arguments.dry:
         return print_dry_run(stage, lambda: dry_run.try_record(stage, choose()))
     with exclusive(stage.root, "promotion"):

@@ -1,4 +1,4 @@
-"""dvc-wandb push: brings into DVC's remote what production is made of, also where earlier commits made it."""
+"""dvc-wandb push: pushes the models of production to DVC's remote, also those that earlier commits made."""
 
 from __future__ import annotations
 

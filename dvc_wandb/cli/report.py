@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _revisions(pipeline: Pipeline, base: str | None) -> tuple[report.ComparedRevision, report.ComparedRevision | None]:
-    """What the page is about, and what it is held against; None where there is nothing earlier."""
+    """The revision of the page and its base; None if there is nothing earlier."""
     if pipeline.commit is None:
         if base:
             raise ProjectError(f"this project has no commits, so there is no '{base}' to hold it against.")

@@ -1,4 +1,4 @@
-"""dvc-wandb rollback: the model before is in production again, in git and in the registry."""
+"""dvc-wandb rollback: puts the model before back in production."""
 
 from __future__ import annotations
 

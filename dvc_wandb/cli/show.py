@@ -1,4 +1,4 @@
-"""dvc-wandb show: the graph with the names of both sides; up- or downstream of one artifact; across commits."""
+"""dvc-wandb show: draws the graph with the names of both sides; all of it, or around one artifact; across commits."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _connected(graph: Graph, arguments: argparse.Namespace, root: Path) -> Graph:
-    """What the file, folder or stage that was asked for is connected with."""
+    """The part of the graph that is connected with the file, folder or stage asked for."""
     both = arguments.upstream == arguments.downstream
     if stages := graph.stages_without_outs(arguments.path):
         parts = [graph.leading_to(one) if both or arguments.upstream else Graph([one]) for one in stages]
@@ -82,7 +82,7 @@ def _connected(graph: Graph, arguments: argparse.Namespace, root: Path) -> Graph
 
 
 def find_nodes(graph: Graph, name: str, root: Path) -> list[Key]:
-    """What `name` means, seen from where we stand or from the project's root; raises ProjectError."""
+    """The nodes called `name`, a path from the current folder or the project's root. Raises ProjectError."""
     here = os.path.relpath(Path.cwd() / name, root)
     if found := graph.find(here) or graph.find(name):
         return found
@@ -92,7 +92,7 @@ def find_nodes(graph: Graph, name: str, root: Path) -> list[Key]:
 
 
 def registry_names(pipeline: Pipeline, graph: Graph) -> graph_text.RegistryNames:
-    """The registry's names for all of `graph`; none, and a word about it, while it is away."""
+    """The registry's names for all of `graph`; none if it is away, which it prints."""
     try:
         connection = connect(pipeline.root, project_name(pipeline.root))
         registry = MirroredProject(connection)
@@ -114,7 +114,7 @@ def registry_names(pipeline: Pipeline, graph: Graph) -> graph_text.RegistryNames
 
 
 def _show_past(pipeline: Pipeline, arguments: argparse.Namespace) -> int:
-    """Each state that PATH ever had, newest first, with all that it came from and the commit where that appeared."""
+    """Print each state of PATH, newest first, with its sources and the commit where each first appeared."""
     all_commits, first, states, known = Graph([]), {}, [], set()
     for commit in lock_history.commits(pipeline):
         graph_then = Graph(commit.executions, commit.added)
@@ -158,7 +158,7 @@ def _state(
     registry: graph_text.RegistryNames,
     width: int,
 ) -> str:
-    """One state: its name on both sides and its commit; then each content upstream of it, oldest commit first."""
+    """The lines of one state: its names and commit, then each content upstream of it, oldest commit first."""
     lines = _lines(graph.content(key), first[key], registry, width, "")
     outs = {key_of(out) for one in graph.executions for out in one.outs}
     came = [one for one in graph.contents if one != key and (one in graph.readers or one not in outs)]

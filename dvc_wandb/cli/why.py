@@ -1,4 +1,4 @@
-"""dvc-wandb why: what made an out's stage run the last time, and what has changed since."""
+"""dvc-wandb why: says what changed when an out's stage last ran, and what has changed since."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What is in production: the record in git, the registry's alias that follows it, who decides, and what was before.
+"""The model in production: the record in git, and the registry's alias that follows it.
 
-record.py is the record (production.json), registry_state.py what the registry knows, alias.py keeps the alias
-`production` where the record has it, promoting_stage.py is the stage that writes the record, decision.py what it
-decided, history.py tells what was in production from when to when.
+record.py is the record (production.json), restoring.py how to restore it, promoting_stage.py the stage that writes it,
+decision.py what that stage decided. registry_state.py reads the registry, alias.py moves its alias `production`.
+history.py tells which model was in production when.
 """
 
 from dvc_wandb.production.record import GATE, PERSON, Record, parse, read, read_facts, write, write_facts

@@ -1,9 +1,9 @@
 """Keeps the alias `production` of a registered model where git's committed record has it.
 
 The record (production.json) is an output of the stage that names it in `meta.wandb.promotes`. The alias follows the
-record as HEAD has it, on a branch in the parameter that `meta.wandb.branches` names. What is not committed moves
-nothing. By itself the alias moves only on from a commit of this branch: any other version has it by somebody's click,
-or by a decision that this clone lacks.
+record in HEAD, on a branch in the parameter that `meta.wandb.branches` names. A decision that is not committed moves
+nothing. Without being asked we move the alias only from a commit of this branch. Otherwise somebody clicked, or
+promoted a commit that this clone lacks.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FROM_REGISTRY = "dvc-wandb promote --from registry"
 
 
 class AliasBlockedError(DvcWandbError):
-    """The alias stays where it is, since a person has to do something first: `command`."""
+    """The alias can't move until a person runs `command`."""
 
     def __init__(self, sentence: str, command: str) -> None:
         super().__init__(sentence)
@@ -57,16 +57,16 @@ class RecordedModel:
 
 @dataclass(frozen=True)
 class Followed:
-    """What came of following git: a sentence, and whether the alias moved."""
+    """The result of following git: a sentence, and whether the alias moved."""
 
     sentence: str
     moved: bool = False
 
 
 def recorded_model(pipeline: Pipeline, execution: Execution) -> RecordedModel | None:
-    """The model that the alias has to be on; None if git has none in production, or this is no place to move it from.
+    """The model that should have the alias; None if git has none in production, or the alias can't be moved from here.
 
-    Raises DvcWandbError where the committed record can't be read.
+    Raises DvcWandbError if the committed record can't be read.
     """
     path = execution.meta.get("promotes")
     if not path or why_fixed(pipeline, execution):
@@ -89,7 +89,7 @@ def candidate_md5(pipeline: Pipeline, target: str) -> str | None:
 
 
 def why_fixed(pipeline: Pipeline, execution: Execution) -> str | None:
-    """Why the alias can't be moved from here; None where it can."""
+    """Why the alias can't be moved from here; None if it can."""
     if os.environ.get("DVC_EXP_NAME") or os.environ.get("DVC_EXP_BASELINE_REV"):
         return f"this is the experiment {os.environ.get('DVC_EXP_NAME', '')}".rstrip()
     name = execution.meta.get("branches")
@@ -108,7 +108,7 @@ def why_fixed(pipeline: Pipeline, execution: Execution) -> str | None:
 
 
 def uncommitted_note(pipeline: Pipeline, execution: Execution) -> str | None:
-    """A sentence on a decision in the workspace that moves nothing; None where there is none. Raises DvcWandbError."""
+    """A sentence on a decision that is not committed; None if there is none. Raises DvcWandbError."""
     path = str(execution.meta.get("promotes"))
     file = pipeline.root / path
     now = production.read(file) if file.is_file() else None
@@ -131,9 +131,9 @@ def check_may_move(
     followed: FollowedCommit | None,
     asked: bool = False,
 ) -> None:
-    """Raise AliasBlockedError where `holder` has the alias by a commit that this branch lacks, or by a click.
+    """Raises AliasBlockedError if `holder` has the alias by a commit that this branch lacks, or by a click.
 
-    A person may ask to move it from a click.
+    A click is no obstacle if a person `asked`.
     """
     if followed and not history.is_here(pipeline.root, followed.commit):
         incomplete = revisions.why_incomplete(pipeline.root)
@@ -155,9 +155,9 @@ def check_may_move(
 def follow(
     pipeline: Pipeline, execution: Execution, connection: RegistryConnection, asked: bool = False
 ) -> Followed | None:
-    """Move the alias to where the committed record has it; None where there is nothing to follow.
+    """Move the alias to the model in the committed record; None if there is none. Overrides a click if `asked`.
 
-    Raises AliasBlockedError. `asked` by a person, it overrides a click.
+    Raises AliasBlockedError.
     """
     model = recorded_model(pipeline, execution)
     if model is None:
@@ -180,7 +180,7 @@ def follow(
 
 
 def describe(connection: RegistryConnection, holder: ModelVersion) -> str:
-    """A version, and who moved the alias there and when: so that nobody's decision is undone unseen."""
+    """A version, and who gave it the alias and when: nobody's decision is undone without a word."""
     moves = [move for move in registry_state.alias_moves(connection, holder) or [] if move.version == holder.version]
     return f"{holder}{f', put there by {moves[-1].by} at {moves[-1].at:%Y-%m-%d %H:%M}' if moves else ''}"
 

@@ -1,4 +1,4 @@
-"""What a promoting stage decided: the JSON file among its outs that has a `decision`, the sentence for people."""
+"""Reads what a promoting stage decided: the JSON file among its outs with a `decision`, a sentence for people."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dvc_wandb.project.pipeline import Pipeline
 
 
 def read_decision(pipeline: Pipeline, execution: Execution) -> dict[str, Any]:
-    """That file's facts; empty where `execution` decides nothing, or its file isn't at hand."""
+    """The contents of that file; {} if `execution` has none, or its bytes aren't at hand."""
     outs = execution.outs if execution.meta.get("promotes") else ()
     for out in outs:
         if PurePath(out.path).suffix == ".json":
@@ -23,7 +23,7 @@ def read_decision(pipeline: Pipeline, execution: Execution) -> dict[str, Any]:
 
 
 def read_json(pipeline: Pipeline, execution: Execution, path: str) -> dict[str, Any]:
-    """A JSON out of `execution`; empty where it is none, or isn't at hand."""
+    """The JSON object in an out of `execution`; {} if it is none, or its bytes aren't at hand."""
     try:
         value = json.loads(pipeline.locate(execution.out(path)).read_text())
     except (DvcWandbError, OSError, ValueError, StopIteration):

@@ -1,4 +1,4 @@
-"""What was in production from when to when: as git tells it, and as the registry's activity log does."""
+"""Which model was in production when: by git's history of the record, and by the registry's activity log."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from dvc_wandb.project import git
 
 @dataclass(frozen=True)
 class ProductionPeriod:
-    """A model in production since a commit of the record; `commit` is None for what is not committed yet."""
+    """A model that is in production since a commit; `commit` is None if that is not made yet."""
 
     record: Record
     commit: str | None
@@ -30,7 +30,7 @@ class ProductionPeriod:
 
 @dataclass(frozen=True)
 class CommittedRecord:
-    """The record as HEAD has it, the md5 of its file, and the last commit that changed it."""
+    """The record in HEAD, the md5 of its file, and the last commit that changed it."""
 
     record: Record
     md5: str
@@ -39,7 +39,7 @@ class CommittedRecord:
 
 @dataclass(frozen=True)
 class ModelOrigin:
-    """The commit whose lock first had a model, and what its stage read that other stages made: path → md5."""
+    """The first commit with a model in its lock. `deps` are what its stage read of other stages: path → md5."""
 
     commit: str
     deps: dict[str, str]
@@ -49,7 +49,7 @@ class ModelOrigin:
 
 
 def committed(root: Path, path: str) -> CommittedRecord | None:
-    """The record as HEAD has it; None where it has none. Raises DvcWandbError where that is no record."""
+    """The record in HEAD; None if there is none. Raises DvcWandbError if it can't be read."""
     content = git.file_at(root, "HEAD", path)
     if content is None:
         return None
@@ -65,8 +65,7 @@ def committed(root: Path, path: str) -> CommittedRecord | None:
 def from_git(root: Path, path: str) -> list[ProductionPeriod]:
     """The models that the committed record named, oldest first, along the first parents of this branch.
 
-    Commits that changed no more than the record's words are left out, save that a reason may come later than the
-    model.
+    Leaves out commits that change no model. A reason may be committed after its model.
     """
     periods: list[ProductionPeriod] = []
     log = _git(root, "log", "--reverse", "--first-parent", "--format=%H%x1f%cI%x1f%an", "--", path)
@@ -78,7 +77,7 @@ def from_git(root: Path, path: str) -> list[ProductionPeriod]:
 
 
 def with_workspace(root: Path, path: str) -> list[ProductionPeriod]:
-    """The models that the record named, and last the one that it names in the workspace, where that can be read."""
+    """The models that the record named in git, then the one in the workspace if it can be read."""
     periods = from_git(root, path)
     with contextlib.suppress(FileNotFoundError, UnreadableRecordError):
         record = production.read(root / path)
@@ -88,7 +87,7 @@ def with_workspace(root: Path, path: str) -> list[ProductionPeriod]:
 
 
 def _append(periods: list[ProductionPeriod], new: ProductionPeriod) -> None:
-    """Add a period; one of the same model only gives the last one its reason."""
+    """Add a period, or its reason to the last one if that has the same model."""
     last = periods[-1] if periods else None
     if last is None or _model(new.record) != _model(last.record):
         periods.append(new)
@@ -101,7 +100,7 @@ def _model(record: Record) -> tuple[str, str | None]:
 
 
 def _record_at(root: Path, path: str, commit: str) -> Record | None:
-    """The record at a commit; None where none can be read, as with the marks of a merge conflict in it."""
+    """The record at a commit; None if it can't be read, such as with the marks of a merge conflict."""
     content = git.file_at(root, commit, path)
     try:
         return production.parse(content.decode(errors="replace"), path) if content else None
@@ -110,12 +109,12 @@ def _record_at(root: Path, path: str, commit: str) -> Record | None:
 
 
 def period_at(periods: list[ProductionPeriod], moment: datetime) -> ProductionPeriod | None:
-    """What was in production then; None before the first."""
+    """The period at a moment; None before the first one."""
     return next((one for one in reversed(periods) if one.commit and one.at <= moment), None)
 
 
 def parse_moment(text: str) -> datetime:
-    """A date and time, or a date for its end; in the local time zone by default. Raises DvcWandbError."""
+    """A date and time; of a date alone its end. Local time by default. Raises DvcWandbError."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -126,7 +125,7 @@ def parse_moment(text: str) -> datetime:
 
 
 def rollback_target(periods: list[ProductionPeriod], record: Record) -> Record | None:
-    """The record to roll back to: what `record` replaced, or what was before that if a person took it back since."""
+    """The record before `record`, without those that a person has rolled back from; None if there is none."""
     in_force: list[Record] = []
     for one in periods:
         if one.record.registered_model == record.registered_model and one.record.model_md5:
@@ -135,7 +134,7 @@ def rollback_target(periods: list[ProductionPeriod], record: Record) -> Record |
 
 
 def _put_in_force(in_force: list[Record], record: Record) -> None:
-    """Put a record on the stack of those in force, without what was taken back in between, committed or not."""
+    """Put a record on the stack, without those that it takes back."""
     while any(one.model_md5 == record.replaces for one in in_force[:-1]) and in_force[-1].model_md5 != record.replaces:
         in_force.pop()
     models = [one.model_md5 for one in in_force]
@@ -147,7 +146,7 @@ def _put_in_force(in_force: list[Record], record: Record) -> None:
 
 
 def last_record_of(periods: list[ProductionPeriod], md5: str) -> Record | None:
-    """What was recorded last of a model that was in production."""
+    """The last record of a model; None if it was never in production."""
     return next((one.record for one in reversed(periods) if one.record.model_md5 == md5), None)
 
 
@@ -166,7 +165,7 @@ def is_here(root: Path, commit: str) -> bool:
 
 
 def origin_of(root: Path, md5: str) -> ModelOrigin | None:
-    """Where a model comes from, by git's history of dvc.lock; None where no commit had it."""
+    """The origin of a model, by git's history of dvc.lock; None if no commit has it."""
     import yaml
 
     commits = _git(root, "log", "--reverse", "--format=%H", f"-S{md5}", "--", "dvc.lock").split()
@@ -188,9 +187,9 @@ def _git(root: Path, *arguments: str) -> str:
 
 
 def differences(periods: list[ProductionPeriod], moves: list[AliasMove]) -> list[str]:
-    """The moves of the alias of which git knows nothing, a sentence each.
+    """A sentence for each move of the alias that git doesn't have.
 
-    Decisions that the registry never followed are no difference: it may be younger, or follow several at once.
+    A decision without a move is no difference: the registry may be newer, or have followed several at once.
     """
     distinct_moves: list[AliasMove] = []
     for move in moves:
@@ -206,7 +205,7 @@ def differences(periods: list[ProductionPeriod], moves: list[AliasMove]) -> list
 
 
 def _not_in_order(first: Sequence[str | None], second: Sequence[str | None]) -> list[int]:
-    """The places in `second` that are not in the longest common subsequence of the two."""
+    """The indexes in `second` of what is not in the longest common subsequence of the two."""
     common = [[0] * (len(second) + 1) for _ in range(len(first) + 1)]  # its length from two places on
     for i in reversed(range(len(first))):
         for j in reversed(range(len(second))):

@@ -1,4 +1,4 @@
-"""The stage of a project that promotes, its record, and the registry that follows it."""
+"""The promoting stage of a project, its record, and the registry."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FOLLOWED_BY_COMMAND = "DVC_WANDB_PROMOTE"  # set where the command itself lets t
 
 @dataclass(frozen=True)
 class PromotingStage:
-    """The stage of a project that promotes, and its record."""
+    """The promoting stage of a project, and its record."""
 
     root: Path
     name: str
@@ -37,12 +37,12 @@ class PromotingStage:
         return connection.connect(self.root, project_name(self.root))
 
     def connect(self) -> RegistryConnection:
-        """The registry, found once and brought back where it went away since; raises RegistryUnavailableError."""
+        """The connection, made once. Restarts a stopped embedded registry. Raises RegistryUnavailableError."""
         connection.ensure_running(self._connection, self.root)
         return self._connection
 
     def query_registry(self, work: Callable[[], T]) -> T:
-        """What `work` returns; raises RegistryUnavailableError as soon as the registry doesn't answer meanwhile."""
+        """What `work` returns. Raises RegistryUnavailableError if the registry stops answering meanwhile."""
         return timeouts.run_checked(work, self._check_registry)
 
     def _check_registry(self) -> None:
@@ -51,20 +51,22 @@ class PromotingStage:
 
     @property
     def record_file(self) -> Path:
+        """The path of the record."""
         return self.root / self.record_path
 
     def record(self) -> Record | None:
+        """The record; None if there is none. Raises UnreadableRecordError."""
         return production.read(self.record_file) if self.record_file.exists() else None
 
     def required_record(self) -> Record:
-        """The record as it is; raises DvcWandbError where there is none yet."""
+        """The record. Raises DvcWandbError if there is none yet."""
         record = self.record()
         if record is None:
             raise DvcWandbError(f"there is no {self.record_path} yet; `dvc repro {self.name}` makes it.")
         return record
 
     def last_record(self) -> Record:
-        """The record; where it can't be read, as with the marks of a merge conflict, the last one that git has."""
+        """The record; if it can't be read, such as with the marks of a merge conflict, the last one in git."""
         try:
             return self.required_record()
         except UnreadableRecordError:
@@ -74,7 +76,7 @@ class PromotingStage:
             return periods[-1].record
 
     def execution(self, pipeline: Pipeline) -> Execution:
-        """What dvc.lock has of the stage; raises DvcWandbError where it never ran."""
+        """The stage's execution in dvc.lock. Raises DvcWandbError if it never ran."""
         found = next((one for one in pipeline.locked() if one.stage == self.name), None)
         if found is None:
             raise DvcWandbError(f"'{self.name}' has never run here; `dvc repro {self.name}` lets it decide.")
@@ -82,7 +84,7 @@ class PromotingStage:
 
 
 def find_promoting_stage(pipeline: Pipeline) -> PromotingStage:
-    """The one stage that promotes; raises DvcWandbError where there is none, or several."""
+    """The promoting stage. Raises DvcWandbError if there is none, or several."""
     stages = pipeline.stages_with_meta("promotes")
     if len(stages) != 1:
         problem = f"several stages promote ({', '.join(stages)})" if stages else "no stage of this project promotes"

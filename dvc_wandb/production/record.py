@@ -1,6 +1,6 @@
-"""The record, in git, of what is in production: facts of content and who decided, no times and no version numbers.
+"""The record of the model in production, a file in git. It has no times and no version numbers.
 
-The stage that promotes writes it, and so do people's commands; git's history of the file is the history of production.
+The promoting stage and people's commands write it. Its history in git is the history of production.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MARK = re.compile(r"^(<{7}|>{7}) ", re.MULTILINE)  # of git's, around the two si
 
 
 class UnreadableRecordError(DvcWandbError):
-    """A file is not what it should be, and `why`; `command` restores it, where it is known."""
+    """A file can't be used: `why`, and the `command` that restores it, or ""."""
 
     def __init__(self, name: str, why: str, command: str = "") -> None:
         restored = f" `{command}` restores it." if command else ""
@@ -33,7 +33,7 @@ class UnreadableRecordError(DvcWandbError):
 
 @dataclass(frozen=True)
 class Exclusion:
-    """A model that a person decided against, and how: "was rolled back to 4788251c (customers complained)"."""
+    """A model that a person decided against; `how` reads "was rolled back to 4788251c (customers complained)"."""
 
     model_md5: str
     how: str
@@ -41,9 +41,9 @@ class Exclusion:
 
 @dataclass(frozen=True)
 class Record:
-    """A registered model and the model that is in production, by the md5 of its bytes; None where nothing is.
+    """The version of a registered model that is in production, by the md5 of its bytes; None if there is none.
 
-    `replaces` is what was in production before. No gate promotes the models in `only_by_person` again.
+    `replaces` is the md5 of the model that was in production before. No gate promotes those in `only_by_person`.
     """
 
     registered_model: str
@@ -56,7 +56,7 @@ class Record:
     only_by_person: tuple[Exclusion, ...] = ()
 
     def by_gate(self, model_md5: str, eval_md5: str, metrics: dict[str, float], reason: str) -> Record:
-        """The record once a gate has put another model in production."""
+        """The record after a gate has promoted another model."""
         return Record(
             self.registered_model, model_md5, eval_md5, metrics, GATE, reason, self.model_md5, self.only_by_person
         )
@@ -92,15 +92,17 @@ class Record:
         return next((one for one in self.only_by_person if one.model_md5 == model_md5), None)
 
     def with_metrics(self, eval_md5: str, metrics: dict[str, float]) -> Record:
+        """The record with the metrics that its model has on other data."""
         return replace(self, eval_md5=eval_md5, metrics=metrics)
 
 
 def read(path: Path) -> Record:
-    """Raises UnreadableRecordError where `path` is no record."""
+    """The record in the file `path`. Raises UnreadableRecordError."""
     return _read(path, parse)
 
 
 def parse(text: str, name: str) -> Record:
+    """The record in the text of the file `name`. Raises UnreadableRecordError."""
     facts = parse_facts(text, name, "registered_model", "model_md5")
     fields = {key: value for key, value in facts.items() if key in Record.__dataclass_fields__}
     try:
@@ -114,11 +116,12 @@ def parse(text: str, name: str) -> Record:
 
 
 def write(path: Path, record: Record) -> None:
+    """Write the record into the file `path`."""
     write_facts(path, asdict(record))
 
 
 def read_facts(path: Path, *keys: str) -> dict[str, Any]:
-    """A JSON file that holds `keys`; raises UnreadableRecordError where it doesn't."""
+    """The JSON object in the file `path`. Raises UnreadableRecordError if it is none, or lacks one of `keys`."""
     return _read(path, lambda text, name: parse_facts(text, name, *keys))
 
 
@@ -133,6 +136,7 @@ def _read(path: Path, parse: Callable[[str, str], T]) -> T:
 
 
 def can_be_read(parse: Callable[[str, str], Any], text: str) -> bool:
+    """Whether `parse` takes the text."""
     try:
         parse(text, "")
     except UnreadableRecordError:
@@ -141,13 +145,14 @@ def can_be_read(parse: Callable[[str, str], Any], text: str) -> bool:
 
 
 def write_facts(path: Path, facts: dict[str, Any]) -> None:
-    """Whole or not at all: a kill leaves no half of a file."""
+    """Write a JSON object. A process that is killed leaves the old file or the new one, no half of it."""
     temporary = path.with_name(f".{path.name}.new")
     temporary.write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
     temporary.replace(path)
 
 
 def parse_facts(text: str, name: str, *keys: str) -> dict[str, Any]:
+    """The JSON object in the text of the file `name`. Raises UnreadableRecordError if it lacks one of `keys`."""
     try:
         facts = json.loads(text)
     except ValueError as error:

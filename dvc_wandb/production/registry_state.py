@@ -1,7 +1,7 @@
-"""What the registry knows of production: the version that has the alias, its moves, and the commit that it follows.
+"""Reads production from the registry: the version with the alias, its moves, and the commit that it follows.
 
-The version of the record that is in force has the alias too, and names the commit in its metadata: a click leaves both
-as they are. The embedded registry also keeps a log of each move; W&B's own servers have none to read.
+The version of the record has the alias too, and the commit in its metadata. A click changes neither. The embedded
+registry logs each move; W&B's own servers have no such log.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ RETRY_STATUSES = (408, 429)  # of HTTP's answers
 
 @dataclass(frozen=True)
 class ModelVersion:
-    """A version of a registered model; `md5` is "" for one that DVC doesn't know."""
+    """A version of a registered model; `md5` is "" if DVC doesn't know it."""
 
     md5: str
     version: str
@@ -43,7 +43,7 @@ class ModelVersion:
 
 @dataclass(frozen=True)
 class AliasMove:
-    """The alias moved: `md5` is "" for a version that DVC doesn't know, None where it was taken off."""
+    """A move of the alias: `md5` is "" if DVC doesn't know the version, None if the alias was removed."""
 
     md5: str | None
     version: str | None
@@ -53,7 +53,7 @@ class AliasMove:
 
 
 def find_version(target: str, alias: str = ALIAS) -> ModelVersion | None:
-    """The version of the registered model `target` under a version number or an alias; None where there is none."""
+    """The version of the registered model `target` with a version number or an alias; None if there is none."""
     api, name = public_api(), f"{target}:{alias}"
     return as_model_version(api.artifact(name)) if api.artifact_exists(name) else None
 
@@ -68,7 +68,7 @@ def as_model_version(artifact: Any) -> ModelVersion:
 
 
 def alias_moves(connection: RegistryConnection, version: ModelVersion) -> list[AliasMove] | None:
-    """The moves of the alias in the version's collection, oldest first; None where the registry keeps no log."""
+    """The moves of the alias in the version's collection, oldest first; None if the registry has no log."""
     events = alias_events(connection, version.collection_path)
     if events is None:
         return None
@@ -86,9 +86,9 @@ def alias_moves(connection: RegistryConnection, version: ModelVersion) -> list[A
 
 
 def alias_events(connection: RegistryConnection, collection: str) -> list[dict[str, Any]] | None:
-    """What the log has of the alias in `collection` (ENTITY/PROJECT/NAME), oldest first.
+    """The log's events of the alias in `collection` (ENTITY/PROJECT/NAME), oldest first.
 
-    None where the registry keeps no log. Raises RegistryUnavailableError where it can't be asked just now.
+    None if the registry has no log. Raises RegistryUnavailableError if it can't be read just now.
     """
     events: list[dict[str, Any]] = []
     client = RegistryClient(connection.url)
@@ -108,7 +108,7 @@ def alias_events(connection: RegistryConnection, collection: str) -> list[dict[s
 
 
 def _md5_by_version(version: ModelVersion) -> dict[str, str]:
-    """The md5 of each version in the collection, "" for one that DVC doesn't know: {'v0': '4788…'}."""
+    """The md5 of each version in the collection, such as {'v0': '4788…'}; "" if DVC doesn't know it."""
     artifacts = public_api().artifacts(version.type, version.collection_path)
     return {artifact.version: content_alias.find_md5(artifact.aliases) for artifact in artifacts}
 
@@ -118,14 +118,14 @@ def _md5_by_version(version: ModelVersion) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class FollowedCommit:
-    """The commit of the record by which a model became production."""
+    """The commit that put a model in production."""
 
     commit: str
     model_md5: str
 
 
 def followed_commit(connection: RegistryConnection, execution: Execution) -> FollowedCommit | None:
-    """What the version of the record with the alias says; None where no record was followed yet."""
+    """The commit that the registry follows; None if it follows none yet."""
     api, name = public_api(), f"{_record_collection(connection, execution)}:{ALIAS}"
     facts = api.artifact(name).metadata.get(FOLLOWED) if api.artifact_exists(name) else None
     return FollowedCommit(str(facts.get("commit")), str(facts.get("model_md5"))) if isinstance(facts, dict) else None
@@ -134,7 +134,7 @@ def followed_commit(connection: RegistryConnection, execution: Execution) -> Fol
 def write_followed_commit(
     connection: RegistryConnection, execution: Execution, record_md5: str, followed: FollowedCommit
 ) -> None:
-    """Put the alias and the commit on the version of the record, where the registry has it."""
+    """Write the alias and the commit to the version of the record, if the registry has it."""
     api, name = public_api(), f"{_record_collection(connection, execution)}:{content_alias.make(record_md5)}"
     if api.artifact_exists(name):
         record = api.artifact(name)
@@ -144,5 +144,5 @@ def write_followed_commit(
 
 
 def _record_collection(connection: RegistryConnection, execution: Execution) -> str:
-    """Where the registry keeps the versions of the record that `execution` writes."""
+    """The path of the collection with the versions of the record."""
     return f"{connection.path}/{execution.out(str(execution.meta['promotes'])).artifact}"

@@ -1,4 +1,4 @@
-"""What restores a file that can't be read: git's side of a merge, its last commit, or an earlier one."""
+"""The command that restores an unreadable file: from a side of a merge, from HEAD, or from an earlier commit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dvc_wandb.project.git import merges
 
 
 def command_for_workspace(path: Path, is_readable: Callable[[str], bool]) -> str:
-    """The command that makes the file at `path` readable again, typed where one stands."""
+    """The command that makes the file at `path` readable again, for the current folder."""
     name = shlex.quote(os.path.relpath(path))
     for side, stage in (("--theirs", merges.THEIRS), ("--ours", merges.OURS)):
         if _is_readable_at(path, f":{stage}", is_readable) and merges.unmerged(path.parent, [path.name]):
@@ -23,7 +23,7 @@ def command_for_workspace(path: Path, is_readable: Callable[[str], bool]) -> str
 
 
 def command_for_commit(path: Path, is_readable: Callable[[str], bool]) -> str:
-    """The command that commits the file again as the last commit had it in which it could be read."""
+    """The command that commits the file as it was in the last commit where it could be read."""
     name = shlex.quote(os.path.relpath(path))
     good = next((commit for commit in _commits(path) if _is_readable_at(path, commit, is_readable)), None)
     back = f"git checkout {good[:10]} -- {name}" if good else f"git rm --quiet --force {name}"

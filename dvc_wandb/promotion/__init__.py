@@ -1,5 +1,5 @@
-"""Decisions on what is in production: written to git's record, through the stage that keeps it.
+"""Decides which model is in production, and writes it to the record in git.
 
-decisions.py carries out what the gate or a person decides, choices.py says what a person's words mean, stage_run.py
-runs the stage, dry_run.py says what would happen. The registry's alias follows what is committed then.
+decisions.py carries out a decision of the gate or of a person. choices.py makes a record of a person's options,
+stage_run.py runs the promoting stage, dry_run.py says what would happen. The registry's alias follows the commit.
 """

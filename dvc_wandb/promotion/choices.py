@@ -1,4 +1,4 @@
-"""The record as a person wants it: a version by name, what the registry has, or the model before."""
+"""The record after a person's decision: for a version, the registry's alias, or the model before."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from dvc_wandb.sync import fetch
 
 
 def version(stage: PromotingStage, name: str, reason: str) -> Record:
-    """The record once a person has put `name`, a version or an alias of the registered model, in production."""
+    """The record with `name` in production, a version or an alias of the registered model."""
     before = stage.last_record()
     _connect(stage)
     return _choose(stage, _find_version(before.registered_model, name), reason)
 
 
 def from_registry(stage: PromotingStage, reason: str | None) -> Record:
-    """The record once git follows the registry: whoever moved the alias there has decided."""
+    """The record with the version that has the alias in the registry."""
     before, connection = stage.last_record(), _connect(stage)
     current = registry_state.find_version(before.registered_model)
     if current is None:
@@ -35,7 +35,7 @@ def from_registry(stage: PromotingStage, reason: str | None) -> Record:
 
 
 def rollback(stage: PromotingStage, reason: str | None) -> Record:
-    """The record once the model before is in production again."""
+    """The record with the model before in production again."""
     record, pipeline = stage.required_record(), Pipeline(stage.root)
     earlier = history.rollback_target(history.with_workspace(stage.root, stage.record_path), record)
     if earlier is None or earlier.model_md5 is None:
@@ -56,7 +56,7 @@ def rollback(stage: PromotingStage, reason: str | None) -> Record:
 
 
 def _choose(stage: PromotingStage, chosen: ModelVersion, reason: str) -> Record:
-    """The record once a person has chosen a version; as it is where that is in production already."""
+    """The record with `chosen` in production; unchanged if it is there already."""
     before = stage.last_record()
     if not chosen.md5:
         raise DvcWandbError(
@@ -70,7 +70,7 @@ def _choose(stage: PromotingStage, chosen: ModelVersion, reason: str) -> Record:
 
 
 def _connect(stage: PromotingStage) -> RegistryConnection:
-    """The registry, which alone knows what is meant."""
+    """The connection. Raises DvcWandbError without one: only the registry knows the version."""
     try:
         return stage.connect()
     except RegistryUnavailableError as error:
@@ -90,7 +90,7 @@ def _find_version(target: str, name: str) -> ModelVersion:
 
 
 def _list_versions(api: Any, target: str) -> str:
-    """A sentence on the versions that there are."""
+    """A sentence that lists the versions of a registered model."""
     if not api.artifact_exists(f"{target}:latest"):
         return ""
     newest = api.artifact(f"{target}:latest")

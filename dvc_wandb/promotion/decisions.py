@@ -1,7 +1,7 @@
-"""Carries out a decision on what is in production: of the gate, or of a person.
+"""Carries out a decision of the gate, or of a person.
 
-It is written to the record, and the stage is run on it: so dvc.lock agrees, and `dvc repro` has nothing left to do. The
-alias follows it once it is committed.
+Writes it to the record and runs the stage, so dvc.lock agrees and `dvc repro` has nothing left to do. The alias follows
+once it is committed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 def by_gate(stage: PromotingStage) -> None:
-    """Let the stage decide, and the registry follow what is committed."""
+    """Let the stage decide, then let the registry follow the commit."""
     from wandb.errors import Error
 
     repro(stage)
@@ -38,7 +38,7 @@ def by_gate(stage: PromotingStage) -> None:
 
 
 def by_person(stage: PromotingStage, record: Record) -> None:
-    """Write a person's decision, and have the stage take it up."""
+    """Write a person's decision to the record, and run the stage with it."""
     before = stage.record_file.read_bytes()
     production.write(stage.record_file, record)
     try:
@@ -53,7 +53,7 @@ def by_person(stage: PromotingStage, record: Record) -> None:
 
 
 def require_registry(stage: PromotingStage, work: Callable[[], T]) -> T:
-    """What `work` finds out in the registry before anything is changed; raises DvcWandbError where that is away."""
+    """What `work` returns, which queries the registry before anything is changed. Raises DvcWandbError."""
     try:
         return stage.query_registry(work)
     except RegistryUnavailableError as error:

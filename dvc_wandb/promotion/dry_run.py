@@ -1,4 +1,4 @@
-"""What a promotion would do, tried in a copy of the project: nothing is changed, neither here nor in the registry."""
+"""Says what a promotion would do. Tries it in a copy of the project; changes neither the project nor the registry."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from dvc_wandb.sync import fetch
 
 
 def try_gate(stage: PromotingStage) -> Iterator[str]:
-    """What the gate would decide, and what then would move."""
+    """Sentences on what the gate would decide, and what would move."""
     outdated = _outdated_upstream(stage)
     if outdated:
         stages = ", ".join(outdated)
@@ -36,7 +36,7 @@ def try_gate(stage: PromotingStage) -> Iterator[str]:
 
 
 def try_record(stage: PromotingStage, after: Record | None) -> Iterator[str]:
-    """What would move if `after` became the record."""
+    """Sentences on what would move if `after` became the record."""
     before = stage.last_record() if stage.record_file.exists() else None
     old, new = (record.model_md5 if record else None for record in (before, after))
     if before == after:
@@ -53,7 +53,7 @@ def try_record(stage: PromotingStage, after: Record | None) -> Iterator[str]:
 
 
 def _try_alias(stage: PromotingStage, new: str | None) -> Iterator[str]:
-    """What would become of the alias once the record names `new`."""
+    """Sentences on the alias if the record named `new`."""
     pipeline = Pipeline(stage.root)
     execution = pipeline.workspace_execution(stage.name)
     if reason := alias.why_fixed(pipeline, execution):
@@ -94,7 +94,7 @@ def _outdated_upstream(stage: PromotingStage) -> list[str]:
 
 
 def _copy(stage: PromotingStage, target: Path) -> None:
-    """What git would have of the project, and what the stage reads; large files as links, what it writes as copies."""
+    """Copy the files of git, and what the stage reads, to `target`."""
     names = _files_to_copy(stage.root)
     pipeline = Pipeline(stage.root)
     for dep in pipeline.workspace_execution(stage.name).deps:
@@ -111,7 +111,7 @@ def _copy(stage: PromotingStage, target: Path) -> None:
 
 
 def _files_to_copy(root: Path) -> set[str]:
-    """The files that git has or would take; without git all but the hidden ones, and DVC's settings."""
+    """The files that git has or would add; without git all but hidden ones, and DVC's settings."""
     listed = git.output_or_none(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     if listed is not None:
         return {name for name in listed.split("\0") if name}
@@ -121,7 +121,7 @@ def _files_to_copy(root: Path) -> set[str]:
 
 
 def _provide_models(stage: PromotingStage, copy: PromotingStage) -> None:
-    """Put the models that a candidate may be held against where a trial finds them, though it asks no registry."""
+    """Put the earlier models into the copy's cache: the trial compares the candidate with them, without a registry."""
     record, pipeline, cache = copy.record(), Pipeline(stage.root), copy.root / ".dvc" / "cache" / "files" / "md5"
     if record is None:
         return
@@ -134,7 +134,7 @@ def _provide_models(stage: PromotingStage, copy: PromotingStage) -> None:
 
 
 def _run_in_copy(copy: PromotingStage) -> str:
-    """The stage's sentence, having run it there without a registry to tell."""
+    """Run the stage in the copy, without a registry; its decision."""
     process = subprocess.run(
         [sys.executable, "-P", "-m", "dvc", "repro", "--force", "--single-item", copy.name],
         cwd=copy.root,

@@ -14,9 +14,9 @@ from dvc_wandb.recorder import client
 
 
 def repro(stage: PromotingStage, single_item: bool = False) -> None:
-    """Run the stage where something changed. Raises DvcWandbError where DVC fails.
+    """Run the stage if something changed. Raises DvcWandbError if DVC fails.
 
-    As a `single_item` it runs without those before it, where all that it reads is there.
+    As a `single_item` it runs without the stages before it, if all its dependencies are there.
     """
     pipeline = Pipeline(stage.root)
     arguments = [stage.name]
@@ -29,7 +29,7 @@ def repro(stage: PromotingStage, single_item: bool = False) -> None:
 
 
 def decision(stage: PromotingStage) -> str:
-    """The stage's own sentence on what it decided, from its report; "" where it wrote none."""
+    """The sentence in the stage's report; "" if there is none."""
     return str(_decision(stage).get("decision", ""))
 
 

@@ -1,4 +1,4 @@
-"""What differs between two executions of a stage, in lines for people; pure."""
+"""Describes the differences between two executions of a stage, in lines for people."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ABSENT = "nothing"
 
 
 def describe_changes(before: Execution | None, after: Execution | None) -> list[str]:
-    """What `after` was given otherwise than `before`: command, parameters, dependencies, the list of outs."""
+    """A line for each difference: command, parameters, dependencies, the list of outs."""
     if before is None or after is None:
         return ["the stage is new" if after else "the stage is gone"] if before is not after else []
     lines = [f"command: {before.cmd!r} → {after.cmd!r}"] if before.cmd != after.cmd else []

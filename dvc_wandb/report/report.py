@@ -22,7 +22,7 @@ from dvc_wandb.report.graph_svg import svg
 
 @dataclass(frozen=True)
 class ComparedRevision:
-    """What the page is about, or held against: its name for people and its commit."""
+    """A revision that the page is about, or compared with: its name for people, and its commit."""
 
     name: str
     commit: str | None
@@ -30,7 +30,7 @@ class ComparedRevision:
 
 @dataclass(frozen=True)
 class Decision:
-    """What a promoting stage decided, and the models in production at the base and now."""
+    """The decision of a promoting stage, and the models in production at the base and now."""
 
     stage: str
     sentence: str
@@ -72,7 +72,7 @@ def collect(
     base: ComparedRevision | None,
     registry: graph_text.RegistryNames,
 ) -> PipelineReport:
-    """All that the page says; without `base` nothing is compared."""
+    """The contents of the page. Without `base` nothing is compared."""
     base_pipeline = pipeline.at(base.commit) if base and base.commit else None
     executions, base_executions = pipeline.locked(), base_pipeline.locked() if base_pipeline else []
     base_plots = {plot.title: plot for plot in plots.read(base_pipeline)} if base_pipeline else {}
@@ -107,7 +107,7 @@ def _production(record: dict[str, Any]) -> str:
 
 
 def _metrics(now: dict[str, dict[str, Any]], before: dict[str, dict[str, Any]]) -> list[Metric]:
-    """The metrics of both, by file and name; sentences are left to the files."""
+    """The metrics of both revisions by file and name, without texts."""
     compared = []
     for file in sorted(now.keys() | before.keys()):
         new, old = now.get(file, {}), before.get(file, {})

@@ -1,6 +1,6 @@
-"""Why an out is what it is: what changed when its stage last ran, and what has changed since.
+"""Explains an out: what changed when its stage last ran, and what has changed since.
 
-Held against each other are the executions in the locks of two commits, then the lock's and the workspace as it lies.
+Compares the executions in the locks of two commits, then dvc.lock with the workspace.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dvc_wandb.report.graph import Graph, key_of
 
 @dataclass(frozen=True)
 class StageChanges:
-    """One stage's part of an explanation: what it was given otherwise; `indent` grows towards the sources."""
+    """The changed inputs of a stage; `indent` grows towards the sources."""
 
     stage: str
     changed: list[str]
@@ -25,7 +25,7 @@ class StageChanges:
 
 @dataclass(frozen=True)
 class Explanation:
-    """What made the stage run: `then` at `commit`, after `before`; `now` is what has changed since, upstream first."""
+    """What changed at `commit`, after `before`, so that the stage ran (`then`); and since (`now`), upstream first."""
 
     stage: str
     commit: lock_history.Commit
@@ -35,7 +35,7 @@ class Explanation:
 
 
 def explain(pipeline: Pipeline, current: Graph, maker: Execution) -> Explanation:
-    """Why `maker`, an execution of dvc.lock, is as it is; `current` has all that dvc.lock holds."""
+    """The explanation of `maker`, an execution in dvc.lock; `current` is the graph of dvc.lock."""
     history = list(lock_history.commits(pipeline))
     index, execution = _last_change(history, maker)
     if history[index].is_boundary:  # what was before isn't known
@@ -53,7 +53,7 @@ def explain(pipeline: Pipeline, current: Graph, maker: Execution) -> Explanation
 
 
 def _last_change(history: list[lock_history.Commit], maker: Execution) -> tuple[int, Execution]:
-    """The place in `history` of the commit that brought `maker`: the one before it held another execution, or none."""
+    """The index in `history` of the commit that brought `maker`: the one before has another execution, or none."""
     index = len(history) - 1
     while index and any(one.key == maker.key for one in history[index - 1].executions):
         index -= 1
@@ -63,7 +63,7 @@ def _last_change(history: list[lock_history.Commit], maker: Execution) -> tuple[
 
 
 def _stage_changes(before: Graph, after: Graph, execution: Execution, indent: int = 0) -> list[StageChanges]:
-    """What `execution` was given otherwise than its stage was before, and why what it reads had changed."""
+    """The changed inputs of `execution`, then those of the stages that made them."""
     old = next((one for one in before.executions if one.stage == execution.stage), None)
     changes = [StageChanges(execution.stage, execution_differences.describe_changes(old, execution), indent)]
     if old is None:
@@ -77,7 +77,7 @@ def _stage_changes(before: Graph, after: Graph, execution: Execution, indent: in
 
 
 def _workspace_changes(pipeline: Pipeline, current: Graph, maker: Execution) -> list[StageChanges]:
-    """What the workspace has otherwise than dvc.lock, for `maker` and each stage upstream of it."""
+    """The differences between dvc.lock and the workspace, for `maker` and each stage upstream."""
     changes = []
     for one in current.leading_to(maker).executions:
         if not one.stage.endswith(".dvc"):  # an import stays as it is until `dvc update`
