@@ -18,7 +18,7 @@ from dvc_wandb.project.git import revisions
 from dvc_wandb.project.git.revisions import Revision
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.pipeline import Pipeline
-from dvc_wandb.project.settings import project_name, project_root
+from dvc_wandb.project.settings import project_name, project_root, projects_of_same_name
 from dvc_wandb.report import summary
 from dvc_wandb.sync import backfill, mirror, production_model
 from dvc_wandb.sync.mirrored_project import MirroredProject
@@ -53,6 +53,12 @@ def run(arguments: argparse.Namespace) -> int:
     past = _past_revisions(arguments, pipeline.root)
     connection = connect(pipeline.root, project_name(pipeline.root), sdk=False)
     registry = MirroredProject(connection)
+    if same := projects_of_same_name(pipeline.root):
+        print(
+            f"dvc-wandb: {', '.join(same)} has the same `project` in its params.yaml, so outs of one name are versions "
+            "of one collection. Without that line each project of a repository has a W&B project of its own.",
+            file=sys.stderr,
+        )
     executions = pipeline.locked(*arguments.targets)
 
     def work() -> list[mirror.NotMirrored]:

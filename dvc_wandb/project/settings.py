@@ -49,6 +49,26 @@ def project_name(root: Path) -> str:
     return os.environ.get("WANDB_PROJECT") or str(setting(root, "project") or _repository_name(root))
 
 
+def projects_of_same_name(root: Path) -> list[str]:
+    """The other DVC projects of the repository whose params.yaml has the same `project`, as paths from its top.
+
+    They share a W&B project on purpose, or by a copied line: outs of one name are versions of one collection.
+    """
+    name, top = setting(root, "project"), git.output_or_none(root, "rev-parse", "--show-toplevel")
+    if not name or not top:
+        return []
+    configs = (git.output_or_none(Path(top), "ls-files", ":(glob)**/.dvc/config") or "").splitlines()
+    folders = (Path(top, config).parents[1] for config in configs)
+    return [os.path.relpath(one, top) for one in folders if one != root.resolve() and _has_name(one, name)]
+
+
+def _has_name(root: Path, name: Any) -> bool:
+    try:
+        return setting(root, "project") == name
+    except ProjectError:  # for that project's own commands to say
+        return False
+
+
 def _repository_name(root: Path) -> str:
     """The name of the repository on its remote, so it is the same in every clone; else its folder's name.
 
