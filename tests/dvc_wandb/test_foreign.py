@@ -286,14 +286,14 @@ stages:
     project.run("dvc", "repro", "--quiet")
     try:
         done = project.run("dvc-wandb", "mirror", ok=False)
-        for stage, named, why in [
-            ("one", "nothing:here", "No module named 'nothing'"),
-            ("two", "mine:listed", "it returns a list, not a dict of tables by their names"),
-            ("three", "mine:lost", "dvc.yaml: no single 'three' among the deps and outs of stage 'three': 3"),
+        for stage, out, named, why in [
+            ("one", "one: ", "nothing:here", "No module named 'nothing'"),
+            ("two", "", "mine:listed", "it returns a list, not a dict of tables by their names"),
+            ("three", "", "mine:lost", "dvc.yaml: no single 'three' among the deps and outs of stage 'three': 3"),
         ]:
             assert (
-                f"{stage} was not mirrored: the function '{named}', which `meta.wandb` names in dvc.yaml, failed: {why}"
-                in done.text
+                f"{stage} was not mirrored: {out}the function '{named}', which `meta.wandb` names in dvc.yaml, failed: "
+                f"{why}" in done.text
             )
         limits = [
             "its run shows 100 of 101 pictures; the artifacts have them all",
