@@ -278,10 +278,10 @@ stages:
     cmd: |
       mkdir shots && echo actual,predicted > pairs.csv
       for n in $(seq 101); do cp pic.png shots/$n.png && echo $n,$n >> pairs.csv; done
-    plots:
-      - shots
-      - pairs.csv: {template: confusion, x: actual, y: predicted}
+    plots: [shots, pairs.csv]
     meta: {wandb: {tables: "mine:long"}}
+plots:
+  - taken for: {template: confusion, x: actual, y: {pairs.csv: predicted}}
 """)
     project.run("dvc", "repro", "--quiet")
     try:
@@ -297,7 +297,7 @@ stages:
             )
         limits = [
             "its run shows 100 of 101 pictures; the artifacts have them all",
-            "the confusion matrix 'pairs.csv' has 100 of 101 classes, those mistaken most often; pairs.csv has "
+            "the confusion matrix 'taken for' has 100 of 101 classes, those mistaken most often; pairs.csv has "
             "them all",
             "the table 'long' has 10,000 of 10,001 rows; as one of `meta.wandb.views`, in the artifact, it has up to "
             "200,000",
