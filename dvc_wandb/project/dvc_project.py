@@ -243,11 +243,8 @@ def workspace_params(stage: str, dep: Any) -> dict[str, Any]:
 
 
 def _silence_dvc() -> None:
-    """What DVC logs, on stdout too, is for its own command line: we say ourselves what failed.
-
-    asyncio logs that the client of an s3 or http remote left a session open.
-    """
-    for name in ("dvc", "dvc_objects", "dvc_data", "asyncio"):
+    """What DVC logs, on stdout too, is for its own command line: we say ourselves what failed."""
+    for name in ("dvc", "dvc_objects", "dvc_data"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 

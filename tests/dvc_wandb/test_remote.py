@@ -39,24 +39,6 @@ artifacts:
 KEYS = {"AWS_ACCESS_KEY_ID": "team", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
 
 
-LEFT_OPEN = """
-import asyncio, aiohttp
-from pathlib import Path
-from dvc_wandb.project.pipeline import Pipeline
-
-Pipeline(Path.cwd())
-async def leave(): aiohttp.ClientSession()
-asyncio.run(leave())
-"""
-
-
-def test_a_session_that_the_client_of_a_remote_leaves_open_is_not_told(tmp_path: Path):
-    """`Unclosed client session` stood among our lines."""
-    project = project_in(tmp_path / "project")
-    project.run("dvc", "init", "--quiet", "--no-scm")
-    assert project.run("python", "-c", LEFT_OPEN).text == ""
-
-
 @pytest.fixture(scope="module")
 def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of an S3 server with the empty bucket `team`."""
