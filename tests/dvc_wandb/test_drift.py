@@ -287,3 +287,22 @@ def test_verify_needs_neither_workspace_nor_cache(small: Clone):
     (small.path / "model.txt").unlink()
     assert drifts(small) == {}
     assert os.listdir(small.path / ".dvc/tmp")
+
+
+def test_a_checkout_that_may_only_be_read_says_so_once(small: Clone, tmp_path: Path):
+    """As root, to whom everything is allowed, without that right."""
+    writable = [path for path in (small.path, *small.path.rglob("*")) if not path.is_symlink()]
+    for path in writable:
+        path.chmod(path.stat().st_mode & ~0o222)
+    may_only_read = () if os.geteuid() else ("setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override")
+    elsewhere = {"REGISTRY_DIR": str(tmp_path / "registry")}
+    try:
+        done = small.run(*MIRROR, ok=False, under=may_only_read, env=elsewhere)
+        shown = small.run("dvc-wandb", "show", under=may_only_read)
+    finally:
+        for path in writable:
+            path.chmod(path.stat().st_mode | 0o200)
+        daemon.stop(tmp_path / "registry")
+    assert done.code == 1
+    assert done.text.count("not mirrored") == done.text.count(".dvc/tmp can't be written") == 1, done.text
+    assert "model.txt" in shown.text
