@@ -1,9 +1,11 @@
 """The server as an ASGI app: its routes, its middleware, and the GraphQL endpoint."""
 
 import asyncio
+import json
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -24,6 +26,14 @@ from wandb_registry.web.live_updates import LiveUpdates
 
 LARGEST_QUERY = 32 * 2**20
 MOST_AT_ONCE = 4  # GraphQL requests of one account; further ones wait, those of other accounts don't
+
+
+class GraphQLResponse(JSONResponse):
+    """JSON in UTF-8. Half a character, which a stored text may hold and UTF-8 can't, becomes a question mark."""
+
+    def render(self, content: Any) -> bytes:
+        text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return text.encode("utf-8", "replace")
 
 
 def create_app(
@@ -56,7 +66,7 @@ def create_app(
                 raise
             result = ExecutionResult(error_body(error), error.status)
         as_success = result.status == BadInput.status and _shows_only_the_status(request)
-        return JSONResponse(result.body, 200 if as_success else result.status)
+        return GraphQLResponse(result.body, 200 if as_success else result.status)
 
     async def empty(_request: Request) -> Response:
         return JSONResponse({})

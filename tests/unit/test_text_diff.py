@@ -60,12 +60,6 @@ def test_what_is_no_text_or_too_long_is_not_compared(blobs: Blobs, body: bytes):
     assert found.why.startswith("Only texts of up to 128 kB and 3,000 lines")
 
 
-def test_a_long_difference_is_cut_and_says_so(blobs: Blobs):
-    found = between(blobs, b"", b"line\n" * 1000)
-    assert found.cut
-    assert len(found.lines) == text_diff.MOST
-
-
 def test_a_content_that_is_gone_from_the_store_is_damage(blobs: Blobs):
     gone = {"path": "file", "md5": "0" * 32, "size": 3}
     with pytest.raises(DamagedContent):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import os
 import subprocess
@@ -12,6 +13,8 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from http.cookiejar import CookieJar
 from pathlib import Path
 from typing import Any
 
@@ -102,12 +105,29 @@ class Registry(Account):
         """`wandb-registry …` on this store."""
         return command(self.store, *arguments)
 
+    def page(self, address: str) -> str:
+        """A page, as a browser shows it that is signed in; `address` may stand in another page."""
+        opener = urllib.request.build_opener(
+            urllib.request.HTTPCookieProcessor(_cookies(self.url, self.key)), urllib.request.ProxyHandler({})
+        )
+        with opener.open(self.url + html.unescape(address), timeout=60) as answer:
+            return answer.read().decode()
+
     def user(self, name: str) -> Account:
         """A new user without any team."""
         key = name.ljust(40, "x")
         added = self.command("user", "add", name, "--api-key", key)
         assert added.returncode == 0, added.stderr
         return Account(self.url, name, key)
+
+
+@cache
+def _cookies(url: str, key: str) -> CookieJar:
+    """The session of a browser that signed in with a key."""
+    cookies = CookieJar()
+    opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(cookies), urllib.request.ProxyHandler({}))
+    opener.open(f"{url}/login", data=f"key={key}".encode(), timeout=60).close()
+    return cookies
 
 
 def command(store: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -47,9 +47,9 @@ def test_alerts_are_shown_on_the_page_of_the_run_and_of_its_project(registry: Re
             run.alert(f"Note {number}", "As expected.")
     for page in (f"{registry.url}/local/alerting/runs/{run.id}", f"{registry.url}/local/alerting/runs"):
         shown = browser.open(page)
-        assert all(text in shown for text in ("Note 5", "Note 1", "All 7 alerts</a>; these are the newest 5."))
+        assert all(text in shown for text in ("Note 5", "Note 1", "5 of 7 alerts are shown."))
         assert "Note 0" not in shown
-        whole = browser.open(f"{page}?alerts=all")
+        whole = browser.open(f"{page}?all=alerts")
         assert '<span class="badge bad">ERROR</span> <strong>Loss &lt;b&gt;</strong>' in whole
         assert "<pre>It went\nup.</pre>" in whole
     with registry.run("alerting", id=run.id):

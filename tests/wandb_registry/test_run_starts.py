@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 import subprocess
 import sys
@@ -16,7 +17,8 @@ OFFLINE = """
 import sys, time, wandb
 run_id, first, values = sys.argv[1], int(sys.argv[2]), sys.argv[3].split(",")
 options = dict(option.split("=", 1) for option in sys.argv[4:])
-with wandb.init(project="parts", id=run_id, mode="offline", **options) as run:
+config = {"part": values[0], f"only{values[0]}": 1}
+with wandb.init(project="parts", id=run_id, mode="offline", config=config, **options) as run:
     for step, value in enumerate(values, first):
         run.log({"a": int(value)}, step=step)
 """
@@ -70,7 +72,10 @@ def test_what_is_deleted_while_it_goes_on_stays_deleted(registry: Registry, whol
 
 @pytest.mark.parametrize("order", [(0, 1, 2, 3, 4), (4, 3, 2, 1, 0), (1, 3, 0, 2, 4, 0, 1, 2, 3)])
 def test_parts_that_logged_offline_give_the_same_run_in_any_order(registry: Registry, tmp_path: Path, order: tuple):
-    """Of a run: two parts, one resumed, and a fork. Of another one: two executions without resume."""
+    """Of a run: two parts, one resumed, and a fork. Of another one: two executions without resume. A fork that was
+    synced before its source was refused, and one that was synced between its parts lacked rows; the config was that of
+    whichever part came last.
+    """
     elsewhere = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_SERVICE")}
     elsewhere["WANDB_DIR"] = str(tmp_path)
     project = f"parts-{''.join(map(str, order))}"
@@ -91,13 +96,20 @@ def test_parts_that_logged_offline_give_the_same_run_in_any_order(registry: Regi
         parts += set((tmp_path / "wandb").glob("offline-run-*")) - set(parts)
     for number in order:
         run(sys.executable, "-m", "wandb", "sync", "--include-synced", str(parts[number]))
+        if number == 4 == order[0]:
+            said = "This run was forked from step 1 of run 'seg'; the registry has none of its rows."
+            assert said in html.unescape(registry.page(f"/local/{project}/runs/fork"))
     assert rows(registry, f"{project}/seg") == [(0, 1), (1, 2), (2, 3), (3, 10), (4, 20), (5, 30)]
     assert rows(registry, f"{project}/twice") == [(0, 7), (1, 8)]
     sampled = registry.api().run(f"{project}/seg").history(pandas=False)
     assert [row["a"] for row in sampled] == [1, 2, 3, 10, 20, 30]
     assert [registry.api().run(f"{project}/{name}").summary["a"] for name in ("seg", "twice")] == [30, 8]
-    if order[-1] == 4 or 4 in order[2:]:
-        assert rows(registry, f"{project}/fork") == [(0, 1), (1, 2), (2, 50)]
+    assert rows(registry, f"{project}/fork") == [(0, 1), (1, 2), (2, 50)]
+    configs = [dict(registry.api().run(f"{project}/{name}").config) for name in ("seg", "twice", "fork")]
+    assert configs[0] == {"part": "10", "only1": 1, "only10": 1}
+    assert configs[1] == {"part": "7", "only7": 1}
+    assert configs[2]["part"] == "50"
+    assert "Forked from" not in registry.page(f"/local/{project}/runs/fork")
 
 
 def test_a_queued_run_keeps_its_words_when_it_starts(registry: Registry):

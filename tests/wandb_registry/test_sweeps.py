@@ -29,12 +29,14 @@ def train():
 
 wandb.agent(sys.argv[1], function=train)
 """
+ODD = "a %2F/é.b\n"  # a parameter's name
 GRID = {
     "method": "grid",
-    "name": "by-grid",
+    "name": "by %2F/é & grid",
     "metric": {"name": "loss", "goal": "minimize"},
     "parameters": {
         "lr": {"values": [0.1, 0.5]},
+        ODD: {"value": "ü\n"},
         "net": {"parameters": {"depth": {"min": 2, "max": 4}, "kind": {"value": "dense"}}},
     },
 }
@@ -58,7 +60,9 @@ def test_two_agents_run_each_point_of_a_grid_once(registry: Registry, tmp_path: 
     sweep = registry.api().sweep(name)
     points = sorted((run.config["lr"], run.config["net"]["depth"], run.config["net"]["kind"]) for run in sweep.runs)
     assert points == list(itertools.product([0.1, 0.5], [2, 3, 4], ["dense"]))
-    assert (sweep.state, sweep.expected_run_count, sweep.name) == ("FINISHED", 6, "by-grid")
+    assert {run.config[ODD] for run in sweep.runs} == {"ü\n"}
+    assert "of 6</span>" in registry.page(f"/{registry.entity}/searched/sweeps/{name.rpartition('/')[2]}")
+    assert (sweep.state, sweep.expected_run_count, sweep.name) == ("FINISHED", 6, GRID["name"])
     assert sweep._attrs["bestLoss"] == sweep.best_run().summary["loss"] == 3.0
     assert {run.sweep_name for run in sweep.runs} == {sweep.id}
     with_agents = [len(list(agent.runs())) for agent in sweep.agents()]

@@ -101,6 +101,18 @@ def test_a_table_logged_piece_by_piece_is_one_table(registry: Registry, run: wan
     assert first_cells(page(registry, address[1])) == ["0", "1", "2", "3"]
 
 
+def test_a_partitioned_table_is_one_table(registry: Registry, run: wandb.Run):
+    """Its page showed the JSON that names its folder."""
+    parts = wandb.Artifact("partitioned", "dataset")
+    parts.add(wandb.data_types.PartitionedTable(parts_path="parts"), "whole")
+    for number in range(3):
+        parts.add(wandb.Table(["number"], [[number]]), f"parts/{number}")
+    with registry.run("whole") as other:
+        other.log_artifact(parts).wait()
+    text = page(registry, "/local/whole/artifacts/dataset/partitioned/v0/files/whole.partitioned-table.json")
+    assert first_cells(text) == ["0", "1", "2"]
+
+
 def test_dates_are_dates_and_sort_so(registry: Registry, run: wandb.Run):
     text = page(registry, "/local/whole/artifacts/dataset/dates/v0/files/t.table.json?sort=c0")
     assert first_cells(text) == ["2024-01-01 00:00:00", "2024-02-29 00:00:00"]

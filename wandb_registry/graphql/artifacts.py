@@ -2,8 +2,10 @@
 
 import mimetypes
 
+from wandb_registry.errors import NotSupported
 from wandb_registry.graphql.engine import dataloader, paging
 from wandb_registry.graphql.engine.binding import Fields
+from wandb_registry.graphql.engine.limits import refuse
 from wandb_registry.model import access, ids
 from wandb_registry.model.access import Role
 from wandb_registry.model.artifacts import artifacts, collections, lineage, manifests, memberships, tags
@@ -260,7 +262,11 @@ def resolve_used_by(row, info, first=None, after=None):
 @mutation.field("createArtifact")
 def create_artifact(_, info, input):
     context = info.context
-    return {"artifact": artifacts.create(context.db, context.viewer, input, context.store.blobs.has_undamaged)}
+    refuse(input, "an artifact", "labels")
+    if input.get("digest_algorithm") == "MANIFEST_XXH128":
+        raise NotSupported("The digest XXH128 of an artifact")
+    _refuse_attributes(input.get("tags"))
+    return {"artifact": artifacts.create(context.db, context.viewer, input, context.contents.is_undamaged)}
 
 
 @mutation.field("commitArtifact")
@@ -272,6 +278,8 @@ def commit_artifact(_, info, input):
 
 @mutation.field("updateArtifact")
 def update_artifact(_, info, input):
+    refuse(input, "an artifact", "labels")
+    _refuse_attributes(input.get("tags_to_add"))
     return {"artifact": artifacts.update(info.context.db, _writable(info, input["artifact_id"]), input)}
 
 
@@ -285,6 +293,11 @@ def delete_artifact(_, info, input):
 def use_artifact(_, info, input):
     number = ids.decode(input["artifact_id"], "Artifact")
     return {"artifact": artifacts.used_by_run(info.context.db, info.context.viewer, input, number)}
+
+
+def _refuse_attributes(given: list[dict] | None) -> None:
+    for tag in given or []:
+        refuse(tag, "a tag", "tag_category_name", "attributes")
 
 
 def _writable(info, text: str):

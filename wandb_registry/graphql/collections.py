@@ -2,6 +2,7 @@
 
 from wandb_registry.graphql.engine import dataloader, paging
 from wandb_registry.graphql.engine.binding import Fields
+from wandb_registry.graphql.engine.limits import refuse
 from wandb_registry.model import access, ids, projects
 from wandb_registry.model.access import Role
 from wandb_registry.model.artifacts import artifacts, collections, memberships, references, tags
@@ -166,6 +167,8 @@ def delete_portfolio(_, info, input):
 @mutation.field("createArtifactCollectionTagAssignments")
 def add_tags(_, info, input):
     collection = _named(info, input)
+    for tag in input["tags"]:
+        refuse(tag, "a tag", "tag_category_name", "attributes")
     tags.add_to_collection(info.context.db, collection["id"], [tag["tag_name"] for tag in input["tags"]])
     return {"tags": tags.of_collection(info.context.db, collection["id"])}
 

@@ -49,4 +49,4 @@ def resolve_sequence_of_type(row, info, name):
 def create_artifact_type(_, info, input):
     context = info.context
     where = access.project(context.db, context.viewer, input["entity_name"], input["project_name"], Role.MEMBER)
-    return {"artifact_type": collections.ensure_type(context.db, where, input["name"])}
+    return {"artifact_type": collections.ensure_type(context.db, where, input["name"], input.get("description"))}

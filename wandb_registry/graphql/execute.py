@@ -5,6 +5,7 @@ A mutation is one transaction: when its response is sent, the change is on disk;
 
 import logging
 from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +22,7 @@ from graphql import (
     validate,
 )
 
+from wandb_registry.db.connection import Connection
 from wandb_registry.errors import BadInput, InternalError, NotSupported, RegistryError, from_system
 from wandb_registry.graphql import (
     accounts,
@@ -36,6 +38,7 @@ from wandb_registry.graphql import (
     viewer,
 )
 from wandb_registry.graphql.engine import binding, limits
+from wandb_registry.graphql.engine.content_check import ContentCheck, Unread
 from wandb_registry.graphql.engine.context import Context
 from wandb_registry.graphql.engine.plan import Plan
 from wandb_registry.model.access import Viewer
@@ -96,16 +99,23 @@ class Executor:
         if not isinstance(variables, dict):
             raise BadInput("'variables' must be a JSON object.")
         prepared = self.prepare(request["query"])
-        database = self.store.db
+        contents = ContentCheck(self.store.blobs)
         try:
-            with database.write() if prepared.changes else database.read() as db:
-                may_start_over = from_pipeline and not shares_run
-                context = Context(viewer, db, self.store, base_url, prepared.changes, may_start_over)
-                return ExecutionResult({"data": prepared.execute(context, variables)})
+            while True:
+                with suppress(Unread), self._transaction(prepared.changes) as db:
+                    may_start_over = from_pipeline and not shares_run
+                    context = Context(viewer, db, self.store, base_url, prepared.changes, contents, may_start_over)
+                    result = ExecutionResult({"data": prepared.execute(context, variables)})
+                    contents.raise_if_unread()
+                    return result
+                contents.read()
         except Exception as failure:
             error = _readable(failure)
         status = 200 if from_pipeline and "upsertBucket" not in prepared.root_fields else error.status
         return ExecutionResult(error_body(error), status)
+
+    def _transaction(self, changes: bool) -> AbstractContextManager[Connection]:
+        return self.store.db.write() if changes else self.store.db.read()
 
     def _prepare(self, query: str) -> PreparedRequest:
         try:

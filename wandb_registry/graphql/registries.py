@@ -2,6 +2,7 @@
 
 from wandb_registry.graphql.engine import paging
 from wandb_registry.graphql.engine.binding import Fields
+from wandb_registry.graphql.engine.limits import refuse
 from wandb_registry.model import access, ids
 from wandb_registry.model.access import Role
 from wandb_registry.model.accounts import members, teams, users
@@ -58,6 +59,7 @@ def _registries(row, info, filters=None, order=None):
 
 @mutation.field("upsertModel")
 def upsert_project(_, info, input):
+    refuse(input, "a project", "is_benchmark", "is_published", "views", "docker_image", "owner", "icon", "rate_limits")
     changed, inserted = registries.upsert(info.context.db, info.context.viewer, input)
     return {"project": changed, "model": changed, "inserted": inserted}
 

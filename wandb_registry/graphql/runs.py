@@ -1,7 +1,6 @@
 """Runs: their fields, their history and files, and what changes them."""
 
 import json
-from contextlib import suppress
 
 from wandb_registry.errors import BadInput, NotFound
 from wandb_registry.graphql.engine import paging
@@ -284,7 +283,7 @@ def delete_files(_, info, input):
 
 @mutation.field("notifyScriptableRunAlert")
 def notify(_, info, input):
-    """Keeps the alert for the pages; there is no channel to send it to."""
+    """Keeps the alert for the pages; there is no channel to send it to, and so nothing to wait `waitDuration` with."""
     names = (input["entity_name"], input["project_name"], input["run_name"])
     row = access.run(info.context.db, info.context.viewer, *names, Role.MEMBER)
     alerts.add(info.context.db, row, input["title"], input["text"], input.get("severity"))
@@ -292,9 +291,14 @@ def notify(_, info, input):
 
 
 def upload_address(info, run_id: int, name: str) -> str:
-    """Where to upload a file. A name that is none is refused there: here it would take its whole batch along."""
-    with suppress(BadInput):
+    """Where to upload a file. A name that is none is refused there and told on the run's page: here it would take its
+    whole batch along.
+    """
+    try:
         name = run_files.clean_name(name)
+    except BadInput as error:
+        told = f"{error} It was not kept; save it under another name."
+        alerts.tell(info.context.db, run_id, "A file was refused", told)
     return info.context.address("PUT", f"/storage/runs/{run_id}/{name}", UPLOAD_SECONDS)
 
 

@@ -5,6 +5,7 @@ import json
 from wandb_registry.errors import BadInput, NotSupported
 from wandb_registry.graphql.engine import paging
 from wandb_registry.graphql.engine.binding import Fields
+from wandb_registry.graphql.engine.limits import refuse
 from wandb_registry.model import ids, projects
 from wandb_registry.model.runs import runs
 from wandb_registry.model.sweeps import search_space, sweeps
@@ -14,6 +15,7 @@ sweep = Fields("Sweep")
 agent = Fields("Agent")
 mutation = Fields("Mutation")
 FIELDS = (project, sweep, agent, mutation)
+ORDERS = ("+created_at", "created_at", "-created_at")  # of an agent's runs
 
 
 @project.field("sweep")
@@ -94,12 +96,18 @@ def resolve_agent_state(row, info):
 
 @agent.field("totalRuns")
 def resolve_agents_run_count(row, info):
-    return len(sweeps.agent_runs(info.context.db, row, paging.LARGEST_PAGE, 0))
+    return sweeps.agent_run_count(info.context.db, row)
 
 
 @agent.field("runs")
 def resolve_agents_runs(row, info, first=None, after=None, last=None, before=None, order=None):
-    return paging.connection(first, after, lambda limit, offset: sweeps.agent_runs(info.context.db, row, limit, offset))
+    refuse({"last": last, "before": before}, "an agent's runs", "last", "before")
+    if order not in (None, "", *ORDERS):
+        raise NotSupported(f"The order '{order}' of an agent's runs (use one of: {', '.join(ORDERS)})")
+    newest_first = order == ORDERS[-1]
+    return paging.connection(
+        first, after, lambda limit, offset: sweeps.agent_runs(info.context.db, row, limit, offset, newest_first)
+    )
 
 
 # ---- changes ----
@@ -107,9 +115,8 @@ def resolve_agents_runs(row, info, first=None, after=None, last=None, before=Non
 
 @mutation.field("upsertSweep")
 def upsert_sweep(_, info, input):
-    for name in ("controller", "scheduler", "launch_scheduler", "prior_runs_filters"):
-        if input.get(name):
-            raise NotSupported(f"'{name}' of a sweep")
+    refuse(input, "a sweep", "controller", "scheduler", "launch_scheduler", "prior_runs_filters")
+    refuse(input, "a sweep", "template_variable_values")
     context = info.context
     number = ids.decode(input["id"], "Sweep") if input.get("id") else None
     return {"sweep": sweeps.upsert(context.db, context.viewer, number, input), "config_validation_warnings": []}

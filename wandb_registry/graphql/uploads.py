@@ -2,9 +2,10 @@
 
 from wandb_registry.errors import BadInput
 from wandb_registry.graphql.engine.binding import Fields
+from wandb_registry.graphql.engine.limits import refuse
 from wandb_registry.model import access, ids
 from wandb_registry.model.access import Role
-from wandb_registry.model.artifacts import content_ownership, manifests
+from wandb_registry.model.artifacts import artifacts, content_ownership, manifests
 from wandb_registry.storage.blobs import to_base64, to_hex
 from wandb_registry.storage.multipart_uploads import ExpectedContent
 
@@ -17,6 +18,7 @@ UPLOAD_SECONDS = 24 * 3600
 @mutation.field("createArtifactManifest")
 def create_manifest(_, info, input):
     artifact = _pending(info, input["artifact_id"])
+    _take_base(info, artifact, input)
     manifest = manifests.create(info.context.db, artifact["id"], input.get("type") or "FULL", input["digest"])
     return {"artifact_manifest": _with_address(info, manifest)}
 
@@ -24,14 +26,16 @@ def create_manifest(_, info, input):
 @mutation.field("updateArtifactManifest")
 def update_manifest(_, info, input):
     manifest = manifests.find(info.context.db, ids.decode(input["artifact_manifest_id"], "ArtifactManifest"))
-    _pending(info, ids.encode("Artifact", manifest["artifact_id"] if manifest else 0))
+    artifact = _pending(info, ids.encode("Artifact", manifest["artifact_id"] if manifest else 0))
     assert manifest  # _pending has refused an unknown one
+    _take_base(info, artifact, input)
     return {"artifact_manifest": _with_address(info, manifests.announce(info.context.db, manifest, input["digest"]))}
 
 
 @mutation.field("createArtifactFiles")
 def create_files(_, info, input):
     """Returns one node for each requested file, in the same order: the SDK matches them by position."""
+    refuse(input, "an upload", "cloud_region_id")
     seen: dict[str, dict] = {}
     return {"files": {"edges": [{"node": _upload(info, file, seen)} for file in input["artifact_files"]]}}
 
@@ -59,7 +63,7 @@ def _upload(info, file: dict, seen: dict[str, dict]) -> dict:
         raise BadInput(f"{file['name']}: only md5 digests are supported.")
     md5 = to_hex(file["md5"])
     held = content_ownership.find(db, info.context.viewer, artifact["entity_id"], md5)
-    if held and not info.context.store.blobs.has_undamaged(md5, held["size"]):
+    if held and not info.context.contents.is_undamaged(md5, held["size"]):
         held = None  # so the client sends it again, which heals it
     address = (
         None if held else info.context.address("PUT", f"/storage/artifacts/{artifact['id']}/{md5}", UPLOAD_SECONDS)
@@ -102,6 +106,15 @@ def _with_address(info, manifest: dict) -> dict:
         "upload_headers": [],
     }
     return manifest | {"file": file}
+
+
+def _take_base(info, artifact: dict, given: dict) -> None:
+    """Lets an incremental version add to the version that its client names, not to the newest when it was announced."""
+    if given.get("base_artifact_id"):
+        base = access.artifact(
+            info.context.db, info.context.viewer, ids.decode(given["base_artifact_id"], "Artifact"), Role.VIEWER
+        )
+        artifacts.set_base(info.context.db, artifact, base)
 
 
 def _pending(info, text: str) -> dict:

@@ -10,7 +10,7 @@ from wandb_registry.http.authentication import viewer_of_request
 from wandb_registry.http.request_bodies import json_body
 from wandb_registry.model import access
 from wandb_registry.model.access import Role, Viewer
-from wandb_registry.model.runs import file_stream
+from wandb_registry.model.runs import file_stream, rewind_and_fork
 from wandb_registry.store import Store
 
 LARGEST = 64 * 2**20  # bytes of a request
@@ -29,6 +29,8 @@ def routes(store: Store) -> list[Route]:
     def store_lines(viewer: Viewer, address: dict[str, str], body: dict, writer: str | None) -> bool:
         with store.db.write() as db:
             run = access.run(db, viewer, address["entity"], address["project"], address["run"], Role.MEMBER)
-            return file_stream.store(db, run, body, writer)
+            stop = file_stream.store(db, run, body, writer)
+            rewind_and_fork.update_forks(db, run)
+            return stop
 
     return [Route("/files/{entity}/{project}/{run}/file_stream", post, methods=["POST"])]

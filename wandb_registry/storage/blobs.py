@@ -110,14 +110,18 @@ class Blobs:
             self._checked[md5] = self._state(md5)
         return True
 
+    def known(self, md5: str, size: int) -> bool | None:
+        """`has_undamaged` as far as that is known without reading the content; else None."""
+        if not self.touch(md5, size):
+            return False
+        return self._is_checked(md5) or None
+
     def has_undamaged(self, md5: str, size: int) -> bool:
         """Whether the content is here with all its bytes right, read again only after a change. If not, an upload
         replaces it.
         """
-        if not self.touch(md5, size):
-            return False
-        if self._is_checked(md5):
-            return True
+        if (known := self.known(md5, size)) is not None:
+            return known
         with self.path(md5).open("rb") as file:
             right = md5_of(file) == md5
         if right:

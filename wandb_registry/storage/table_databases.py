@@ -277,13 +277,20 @@ def _cell(value: Any, kind: str) -> Any:
     """The value that a page shows and sorts by. A number that SQLite can't hold is its text in JSON."""
     if kind == "date" and value is not None:
         return _date(value)
-    if value is None or isinstance(value, str):
+    if value is None:
         return value
+    if isinstance(value, str):
+        return _whole(value)
     if isinstance(value, int | float) and not isinstance(value, bool) and _is_held(value):
         return value
     if isinstance(value, dict) and value.get("_type") == "image-file":
-        return str(value.get("path", ""))
-    return json.dumps(value, ensure_ascii=False)
+        return _whole(str(value.get("path", "")))
+    return _whole(json.dumps(value, ensure_ascii=False))
+
+
+def _whole(text: str) -> str:
+    """The text with a question mark for half a character, which JSON can hold and SQLite can't."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def _date(milliseconds: float) -> str:

@@ -4,17 +4,18 @@ import re
 
 ESCAPE = re.compile(r"\x1b\[([0-9;:]*)([A-Za-z])|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b.?")
 COLORS = {1: "red", 2: "green", 3: "yellow", 4: "blue", 5: "blue", 6: "blue"}  # of 30 … 37 and 90 … 97
-LONGEST_LINE = 20_000  # characters that are shown
+LONGEST_LINE = 20_000  # characters that are shown among other lines
 MOST_SPANS = 500  # in a line
 Spans = list[tuple[str, str]]
 
 
+def seen(line: str) -> str:
+    """What a screen shows of a line in the end: a progress bar has overwritten the rest."""
+    return line.rstrip("\r").rpartition("\r")[2]
+
+
 def styled_spans(line: str) -> Spans:
-    """The pieces of a line as (CSS classes, text). What a progress bar has overwritten is left out, as on a screen."""
-    left_out = len(line) - LONGEST_LINE
-    line = line[:LONGEST_LINE].rstrip("\r").rpartition("\r")[2]
-    if left_out > 0:
-        line += f"… {left_out:,} more characters"
+    """The pieces of a line as (CSS classes, text)."""
     if "\x1b" not in line:
         return [("", line)]
     spans: Spans = []

@@ -106,7 +106,8 @@ class Endpoints:
             "address": _address(request),
         }
         text = render(template, {"viewer": None, **values, "frame": frame})
-        response = HTMLResponse(text, status, {"cache-control": "no-store", "vary": "cookie"})
+        whole = text.encode("utf-8", "replace")  # half a character, which JSON can hold, would close the page
+        response = HTMLResponse(whole, status, {"cache-control": "no-store", "vary": "cookie"})
         if MESSAGE_COOKIE in request.cookies:
             response.delete_cookie(MESSAGE_COOKIE)
         return response

@@ -16,7 +16,6 @@ from wandb_registry.web.views import PageRequest
 
 Row = dict[str, Any]
 MOST_ALTERNATIVES = 6  # names in an error
-MOST_ALIASES = 8
 
 
 # ---- what the address names ----
@@ -41,8 +40,9 @@ def find_run(request: PageRequest) -> tuple[Row, Row]:
     project = find_project(request)
     run = access.find_run(request.db, project, request.path["run"])
     if run is None:
-        newest = run_search.page(request.db, project["id"], None, "-created_at", MOST_ALTERNATIVES + 1, 0)
-        where, there = _full_name(project), alternatives([row["name"] for row in newest])
+        newest = run_search.page(request.db, project["id"], None, "-created_at", MOST_ALTERNATIVES, 0)
+        total = run_search.count(request.db, project["id"], None)
+        where, there = _full_name(project), alternatives([row["name"] for row in newest], total)
         raise NotFound(f"Run '{request.path['run']}' was not found in {where}.{there}")
     return project, run | {"address": addresses.run(project["entity_name"], project["name"], run["name"])}
 
@@ -52,8 +52,9 @@ def find_collection(request: PageRequest) -> tuple[Row, Row]:
     project = find_project(request)
     collection = collections.find(request.db, project["id"], request.path["collection"])
     if collection is None:
-        rows = overview.collections(request.db, project["id"], None, "", MOST_ALTERNATIVES + 1, 0)
-        where, there = _full_name(project), alternatives([row["name"] for row in rows])
+        rows = overview.collections(request.db, project["id"], None, "", MOST_ALTERNATIVES, 0)
+        total = project_counts(request, project)["artifacts"]
+        where, there = _full_name(project), alternatives([row["name"] for row in rows], total)
         raise NotFound(f"'{request.path['collection']}' was not found in {where}.{there}")
     return project, collection
 
@@ -65,18 +66,22 @@ def find_membership(request: PageRequest, collection: Row, alias: str) -> Row:
         return membership
     newest = memberships.page(request.db, collection["id"], 1, 0)
     aliases = [row["name"] for row in memberships.aliases_of_collection(request.db, collection["id"])]
-    shown = [name for name in aliases if not dvc_md5.is_content_alias(name)][:MOST_ALIASES]
+    shown = [name for name in aliases if not dvc_md5.is_content_alias(name)]
     there = f"Its newest version is v{newest[0]['version_index']}" if newest else "It has no version"
-    named = f", its aliases are {', '.join(shown)}." if shown else "."
+    named = f", its aliases are {_listed(shown)}." if shown else "."
     raise NotFound(f"'{collection['name']}' has no version '{alias}'. {there}{named}")
 
 
-def alternatives(names: list[str]) -> str:
-    """The end of an error's message: what exists instead; '' if nothing does."""
-    if not names:
-        return ""
-    others = " and others" if len(names) > MOST_ALTERNATIVES else ""
-    return f" There are: {', '.join(names[:MOST_ALTERNATIVES])}{others}."
+def alternatives(names: list[str], total: int | None = None) -> str:
+    """The end of an error's message: what exists instead; '' if nothing does. `names` may be the first of `total`."""
+    return f" There are: {_listed(names, total)}." if names else ""
+
+
+def _listed(names: list[str], total: int | None = None) -> str:
+    """The first names, and how many more there are."""
+    shown = names[:MOST_ALTERNATIVES]
+    more = (len(names) if total is None else total) - len(shown)
+    return ", ".join(shown) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _full_name(project: Row) -> str:

@@ -1,4 +1,4 @@
-"""Lists of several pages: the rows of one page, and the addresses of the others."""
+"""Lists that are too long for a page: the rows of one page of several, or the first rows and where all of them are."""
 
 from dataclasses import dataclass
 
@@ -60,6 +60,26 @@ class Pager:
         return addresses.with_query(
             self.path, {**self.query, self.parameter: number if number != self.default else None}
         )
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """How many rows of a list a page shows, how many the list has, and the address where all are."""
+
+    shown: int
+    total: int
+    all: str
+
+
+def beginning(request: PageRequest, name: str, total: int, most: int, path: str = "") -> Beginning:
+    """The first `most` rows of a list, or all of them if the address asks for all of this name.
+
+    `name` is the id of the list's place in the page; `path` that page, if it isn't the one that was asked for.
+    """
+    asked = request.query.getlist("all")
+    query = {key: request.query.getlist(key) for key in request.query} if not path else {}
+    whole = addresses.with_query(path or request.address.partition("?")[0], query | {"all": [*asked, name]})
+    return Beginning(total if name in asked else min(most, total), total, f"{whole}#{name}")
 
 
 def paginate(request: PageRequest, total: int, size: int, parameter: str = "page", default: int = 1) -> Pager:

@@ -8,14 +8,18 @@ from wandb_registry.errors import DamagedContent
 from wandb_registry.storage.blobs import Blobs
 
 Row = dict[str, Any]
+TOO_LONG = (
+    "Only texts of up to 128 kB and 3,000 lines are compared line by line here. "
+    "Download the file of both versions to compare the rest."
+)
 LARGEST = 128 * 2**10  # bytes of a file whose lines are compared
 LONGEST = 3_000  # lines of such a file: the time that a comparison takes grows with their square
-MOST = 400  # lines that are shown
+MOST = 400  # lines that a page shows before somebody asks for all
 
 
 @dataclass(frozen=True)
 class TextDiff:
-    """The lines of a diff as (mark, text); `why` says why there are none, `cut` that there are more than MOST.
+    """The lines of a diff as (mark, text); `why` says why there are none.
 
     Marks are '+' added, '-' removed, ' ' unchanged, '@' lines left out.
     """
@@ -23,17 +27,16 @@ class TextDiff:
     path: str
     lines: list[tuple[str, str]]
     why: str = ""
-    cut: bool = False
 
 
 def between(blobs: Blobs, path: str, before: Row | None, after: Row | None) -> TextDiff:
     """The diff of two entries of one path. A missing entry counts as an empty file. Raises DamagedContent."""
     texts = [_lines(blobs, entry) for entry in (before, after)]
     if texts[0] is None or texts[1] is None:
-        return TextDiff(path, [], "Only texts of up to 128 kB and 3,000 lines are compared line by line.")
+        return TextDiff(path, [], TOO_LONG)
     diff = list(difflib.unified_diff(texts[0], texts[1], lineterm="", n=3))[2:]  # without the names of the files
     lines = [("@", line.strip("@ ")) if line.startswith("@@") else (line[0], line[1:]) for line in diff]
-    return TextDiff(path, lines[:MOST], "" if lines else "Only line ends differ.", len(lines) > MOST)
+    return TextDiff(path, lines, "" if lines else "Only line ends differ.")
 
 
 def _lines(blobs: Blobs, entry: Row | None) -> list[str] | None:

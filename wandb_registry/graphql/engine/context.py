@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from wandb_registry.db.connection import Connection
+from wandb_registry.graphql.engine.content_check import ContentCheck
 from wandb_registry.model import access
 from wandb_registry.model.access import Viewer
 from wandb_registry.store import Store
@@ -17,6 +18,7 @@ class Context:
     store: Store
     base_url: str  # by which the client reached us, and so can reach the addresses that we give out
     changes: bool  # whether it is a mutation, after which a value that was read before may be outdated
+    contents: ContentCheck
     may_start_over: bool = False  # whether a run that is announced without an id starts over: see model/runs/starts.py
     _read: dict[tuple[Callable, int], Any] = field(default_factory=dict)
 

@@ -1,11 +1,12 @@
 """Limits of one GraphQL request: high enough for all requests of the SDK, too low to keep the server busy."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from graphql import DocumentNode, FieldNode, FragmentDefinitionNode, FragmentSpreadNode, OperationDefinitionNode
 from graphql import SelectionSetNode as Selections
 
-from wandb_registry.errors import BadInput
+from wandb_registry.errors import BadInput, NotSupported
 
 DEEPEST = 16  # the SDK's deepest document has 11 levels
 MOST_ROOT_FIELDS = 50
@@ -14,6 +15,13 @@ MOST_FIELDS_OF_SCHEMA = 500  # each stands for hundreds of types
 OF_SCHEMA = ("__schema", "__type")
 MOST_OBJECTS = 500_000  # in one answer
 MOST_OBJECTS_OF_CHANGE = 100_000  # nobody else can write meanwhile; 10,000 files that are announced at once are 40,000
+
+
+def refuse(given: dict[str, Any], what: str, *names: str) -> None:
+    """Raises NotSupported if an input has one of these fields: to take it and do nothing would be a silent no."""
+    for name in names:
+        if given.get(name) not in (None, False, "", "{}", [], {}):
+            raise NotSupported(f"'{name}' of {what}")
 
 
 @dataclass(frozen=True)

@@ -138,6 +138,13 @@ def _insert(
     )
 
 
+def set_base(db: Connection, artifact: Row, base: Row) -> None:
+    """Names the version that an incremental one adds to. Raises BadInput for one of another collection."""
+    if base["collection_id"] != artifact["collection_id"]:
+        raise BadInput("A version can only add to another one of its own collection.")
+    db.execute("update artifact set base_id = :base where id = :id", {"base": base["id"], "id": artifact["id"]})
+
+
 def commit(db: Connection, viewer: Viewer, artifact: Row, size_on_disk: Callable[[str], int | None]) -> Row:
     """Publishes a version: entries, number, aliases, at once. A committed one stays as it is.
 

@@ -60,7 +60,7 @@ def ensure(db: Connection, project: Row, name: str, type_name: str, kind: str, c
 # ---- types ----
 
 
-def ensure_type(db: Connection, project: Row, name: str) -> Row:
+def ensure_type(db: Connection, project: Row, name: str, description: str | None = None) -> Row:
     """The project's artifact type of this name; a registry may refuse types that it wasn't made for."""
     existing = find_type(db, project["id"], name)
     if existing:
@@ -68,9 +68,10 @@ def ensure_type(db: Connection, project: Row, name: str) -> Row:
     if not project["allow_all_types"]:
         raise BadInput(f"'{project['name']}' doesn't take artifacts of type '{name}'.")
     return db.row(
-        "insert into artifact_type (project_id, name) values (:project, :name) returning *",
+        "insert into artifact_type (project_id, name, description) values (:project, :name, :description) returning *",
         project=project["id"],
         name=names.artifact_type(name),
+        description=description,
     )
 
 

@@ -21,39 +21,39 @@ select before.path, before.md5 as md5_before, before.size as size_before, after.
   from entry before
   left join entry after on after.artifact_id = :after and after.path = before.path
  where before.artifact_id = :before and (after.path is null or after.digest <> before.digest)
- order by before.path
- limit :limit
-"""
-ADDED = """
-select after.path, null as md5_before, null as size_before, after.md5 as md5_after, after.size as size_after,
-       'added' as state
+ union all
+select after.path, null, null, after.md5, after.size, 'added'
   from entry after
  where after.artifact_id = :after
    and not exists (select 1 from entry where artifact_id = :before and path = after.path)
- order by after.path
- limit :limit
+ order by path
+ limit :limit offset :offset
 """
 
 
 @dataclass(frozen=True)
 class FileDifferences:
-    """How many files differ, and the first of those that do."""
+    """How many files differ in which way, and how many don't."""
 
     changed: int
     added: int
     removed: int
     same: int
-    rows: list[Row]
+
+    @property
+    def total(self) -> int:
+        return self.changed + self.added + self.removed
 
 
-def files(db: Connection, before: Row, after: Row, limit: int) -> FileDifferences:
-    """The files of two versions, told apart by their digests."""
+def count(db: Connection, before: Row, after: Row) -> FileDifferences:
+    """How many files of two versions differ, by their digests."""
     if before["digest"] == after["digest"]:
-        return FileDifferences(0, 0, 0, before["file_count"], [])
-    pair = {"before": before["id"], "after": after["id"]}
-    counts = db.row(COUNTS, **pair)
+        return FileDifferences(0, 0, 0, before["file_count"])
+    counts = db.row(COUNTS, before=before["id"], after=after["id"])
     added = after["file_count"] - counts["changed"] - counts["same"]
-    differ = counts["changed"] + counts["removed"]
-    rows = db.all(DIFFERING, **pair, limit=limit) if differ else []
-    rows += db.all(ADDED, **pair, limit=min(limit, added)) if added else []
-    return FileDifferences(counts["changed"], added, counts["removed"], counts["same"], rows)
+    return FileDifferences(counts["changed"], added, counts["removed"], counts["same"])
+
+
+def page(db: Connection, before: Row, after: Row, limit: int, offset: int) -> list[Row]:
+    """Files that differ, by their paths, with size and md5 in both versions."""
+    return db.all(DIFFERING, before=before["id"], after=after["id"], limit=limit, offset=offset)

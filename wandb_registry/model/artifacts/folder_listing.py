@@ -7,25 +7,31 @@ from typing import Any
 from wandb_registry.db.connection import Connection
 
 Row = dict[str, Any]
-MOST_FOLDERS = 200
 END = "\U0010ffff"  # behind every path that begins the same
 
-NEXT_NESTED = """
-select path
-  from entry
- where artifact_id = :artifact and path >= :start and path < :end and instr(substr(path, :from), '/') > 0
- order by path
- limit 1
-"""
-WITHIN = """
-select count(*) as files, coalesce(sum(size), 0) as size
+# What lies in a folder, and the name in it that each path goes through; :from is where these names begin
+INSIDE = """
+select path, size, instr(substr(path, :from), '/') as slash
   from entry
  where artifact_id = :artifact and path >= :start and path < :end
 """
-BETWEEN = """
+FOLDERS = f"""
+select substr(path, 1, :from - 1 + slash) as path, count(*) as files, sum(size) as size
+  from ({INSIDE})
+ where slash > 0
+ group by 1
+ order by 1
+ limit :limit offset :offset
+"""
+COUNTS = f"""
+select count(distinct iif(slash > 0, substr(path, 1, :from - 1 + slash), null)) as folders,
+       coalesce(sum(slash = 0), 0) as files
+  from ({INSIDE})
+"""
+FILES = """
 select *
   from entry
- where artifact_id = :artifact and path >= :start and path < :end
+ where artifact_id = :artifact and path >= :start and path < :end and instr(substr(path, :from), '/') = 0
  order by path
  limit :limit offset :offset
 """
@@ -54,43 +60,30 @@ def entry(db: Connection, artifact_id: int, path: str) -> Row | None:
     return db.one("select * from entry where artifact_id = :artifact and path = :path", artifact=artifact_id, path=path)
 
 
-def folders(db: Connection, artifact_id: int, inside: str = "") -> list[Folder]:
-    """The folders right in a folder ('' or 'media/'). Goes from one to the next without reading what lies in them."""
-    folders: list[Folder] = []
-    place = {"artifact": artifact_id, "end": inside + END, "from": len(inside) + 1}
-    start = inside
-    while len(folders) < MOST_FOLDERS:
-        path = db.value(NEXT_NESTED, start=start, **place)
-        if path is None:
-            break
-        name = inside + path[len(inside) :].partition("/")[0] + "/"
-        within = db.row(WITHIN, artifact=artifact_id, start=name, end=name + END)
-        folders.append(Folder(name, within["files"], within["size"]))
-        start = name + END
-    return folders
+def counts(db: Connection, artifact_id: int, inside: str) -> tuple[int, int]:
+    """How many folders and how many files lie right in a folder ('' or 'media/')."""
+    row = db.row(COUNTS, **_place(artifact_id, inside))
+    return row["folders"], row["files"]
 
 
-def count_files(db: Connection, artifact_id: int, inside: str, folders: list[Folder]) -> int:
-    """How many files lie right in a folder, that is in none of its folders."""
-    within = db.row(WITHIN, artifact=artifact_id, start=inside, end=inside + END)["files"]
-    return within - sum(folder.files for folder in folders)
+def folders(db: Connection, artifact_id: int, inside: str, limit: int, offset: int) -> list[Folder]:
+    """The folders right in a folder, by name."""
+    return [Folder(**row) for row in db.all(FOLDERS, **_place(artifact_id, inside), limit=limit, offset=offset)]
 
 
-def files(db: Connection, artifact_id: int, inside: str, folders: list[Folder], limit: int, offset: int) -> list[Row]:
-    """The files right in a folder: those before, between and behind its folders, in the order of paths."""
-    page: list[Row] = []
-    starts = [inside, *(folder.path + END for folder in folders)]
-    ends = [*(folder.path for folder in folders), inside + END]
-    for start, end in zip(starts, ends, strict=True):
-        rows = db.all(BETWEEN, artifact=artifact_id, start=start, end=end, limit=limit, offset=offset)
-        page += rows[: limit - len(page)]
-        if len(page) == limit:
-            break
-        if offset and not rows:
-            offset -= db.row(WITHIN, artifact=artifact_id, start=start, end=end)["files"]
-        else:
-            offset = 0
-    return page
+def files(db: Connection, artifact_id: int, inside: str, limit: int, offset: int) -> list[Row]:
+    """The files right in a folder, by name."""
+    return db.all(FILES, **_place(artifact_id, inside), limit=limit, offset=offset)
+
+
+def _place(artifact_id: int, inside: str) -> Row:
+    return {"artifact": artifact_id, "start": inside, "end": inside + END, "from": len(inside) + 1}
+
+
+def beside(db: Connection, file: Row, ending: str) -> list[str]:
+    """The paths of the files with this ending in the folder of a file, its own among them."""
+    inside = file["path"][: file["path"].rfind("/") + 1]
+    return [row["path"] for row in files(db, file["artifact_id"], inside, -1, 0) if row["path"].endswith(ending)]
 
 
 def named(db: Connection, artifact_id: int, text: str, limit: int, offset: int) -> list[Row]:

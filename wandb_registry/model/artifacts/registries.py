@@ -71,7 +71,7 @@ def upsert(db: Connection, viewer: Viewer, given: dict[str, Any]) -> tuple[Row, 
     access.project(db, viewer, entity["name"], name, Role.ADMIN if is_registry else Role.MEMBER)
     _change(db, project, given, new)
     for kind in given.get("artifact_types") or []:
-        _add_type(db, project, kind["name"])
+        _add_type(db, project, kind["name"], kind.get("description"))
     return projects.by_id(db, project["id"]), new
 
 
@@ -95,10 +95,13 @@ def _change(db: Connection, project: Row, given: dict[str, Any], new: bool) -> N
     )
 
 
-def _add_type(db: Connection, project: Row, name: str) -> None:
+def _add_type(db: Connection, project: Row, name: str, description: str | None) -> None:
     db.execute(
-        "insert into artifact_type (project_id, name) values (:project, :name) on conflict do nothing",
-        {"project": project["id"], "name": names.artifact_type(name)},
+        """
+        insert into artifact_type (project_id, name, description) values (:project, :name, :description)
+            on conflict do nothing
+        """,
+        {"project": project["id"], "name": names.artifact_type(name), "description": description},
     )
 
 

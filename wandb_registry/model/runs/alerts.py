@@ -1,4 +1,4 @@
-"""What `run.alert` said: kept with the run, and shown on its page and its project's."""
+"""What `run.alert` said, and what the registry itself has to say of a run: shown on its page and its project's."""
 
 from typing import Any
 
@@ -14,6 +14,12 @@ select alert.*, run.name as run_name, run.display_name
  order by alert.id desc
  limit :limit
 """
+TELL = """
+insert into alert (run_id, title, text, severity)
+select id, :title, :text, 'WARN'
+  from run
+ where id = :run and not exists (select 1 from alert where run_id = :run and title = :title and text = :text)
+"""
 COUNT = """
 select count(*)
   from alert
@@ -27,6 +33,16 @@ def add(db: Connection, run: Row, title: str, text: str, severity: str | None) -
         "insert into alert (run_id, title, text, severity) values (:run, :title, :text, :severity)",
         {"run": run["id"], "title": title, "text": text, "severity": severity or "INFO"},
     )
+
+
+def tell(db: Connection, run_id: int, title: str, text: str) -> None:
+    """What the registry didn't keep or do as a run asked, for whoever opens its page. Told again it changes nothing."""
+    db.execute(TELL, {"run": run_id, "title": title, "text": text})
+
+
+def settle(db: Connection, run_id: int, title: str) -> None:
+    """Takes back what the registry told under this title: it isn't so any more."""
+    db.execute("delete from alert where run_id = :run and title = :title", {"run": run_id, "title": title})
 
 
 def newest(db: Connection, project_id: int, run_id: int | None, limit: int) -> list[Row]:

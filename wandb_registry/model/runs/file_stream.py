@@ -11,7 +11,7 @@ from typing import Any
 from wandb_registry.db.connection import Connection
 from wandb_registry.errors import BadInput
 from wandb_registry.model.nested_keys import leaves
-from wandb_registry.model.runs import history, offline_rows, shared_mode
+from wandb_registry.model.runs import alerts, history, offline_rows, shared_mode
 from wandb_registry.model.runs.runs import internal_config, is_offline, loads
 
 Row = dict[str, Any]
@@ -66,7 +66,7 @@ def _append(db: Connection, run: Row, writer: Row | None, stream: str, offset: i
         lines = shared_mode.new_lines(db, writer, stream, offset, lines)
         offset = history.line_count(db, run, stream)
     overwritten = db.execute(DELETE_FROM_OFFSET, {"run": run["id"], "stream": stream, "offset": offset}).rowcount
-    numbered: Iterator[Numbered] = ((n, _object(line, stream), line) for n, line in enumerate(lines, offset))
+    numbered = _readable(db, run, stream, offset, lines)
     known = history.keys(run)
     synced = stream == "history" and not writer and is_offline(internal_config(run, None))
     if stream == "history":
@@ -102,6 +102,17 @@ def _is_duplicate(db: Connection, run: Row, row: dict[str, Any]) -> bool:
     return any(history.finite(loads(line["body"])) == history.finite(row) for line in lines)
 
 
+def _readable(db: Connection, run: Row, stream: str, offset: int, lines: list[str]) -> Iterator[Numbered]:
+    """The lines, parsed. One that can't be is left out, and told: it would take all others of its request along."""
+    for number, line in enumerate(lines, offset):
+        try:
+            row = _object(line, stream)
+        except BadInput as error:
+            alerts.tell(db, run["id"], f"A row of the {stream} was refused", f"{error} The other rows were kept.")
+            continue
+        yield number, row, line
+
+
 def _object(line: str, stream: str) -> dict[str, Any]:
     row = loads(line)
     if not isinstance(row, dict):
@@ -135,6 +146,7 @@ def _count(known: dict[str, Any], row: Row) -> None:
         if isinstance(value, dict) and not isinstance(value.get("_type"), str):
             continue  # an object without a type is no metric and no media
         if key not in known["keys"] and len(known["keys"]) >= MOST_KEYS:
+            known["more"] = True
             continue
         entry = known["keys"].setdefault(key, {"typeCounts": [], "monotonic": True})
         kind = _kind(value)
@@ -158,6 +170,14 @@ def _save_keys(db: Connection, run: Row, known: dict[str, Any]) -> None:
         "update run set history_keys = :keys, last_step = :step where id = :run",
         {"keys": json.dumps(known["keys"]), "step": known["lastStep"], "run": run["id"]},
     )
+    if known.get("more"):
+        alerts.tell(
+            db,
+            run["id"],
+            f"More than {MOST_KEYS:,} keys",
+            f"The first {MOST_KEYS:,} keys are listed and drawn. The values of the others are kept: "
+            "run.scan_history() of the public API reads them.",
+        )
 
 
 def _kind(value: Any) -> str:
@@ -167,7 +187,11 @@ def _kind(value: Any) -> str:
 
 
 def _set_summary(db: Connection, run: Row, writer: Row | None, text: str) -> None:
-    summary = _object(text, "summary")
+    try:
+        summary = _object(text, "summary")
+    except BadInput as error:
+        alerts.tell(db, run["id"], "A summary was refused", f"{error} The last one that could be read is shown.")
+        return
     stored = loads(run["summary"])
     if writer:  # in shared mode a writer knows only the keys that it logged itself
         text = json.dumps(stored | summary)

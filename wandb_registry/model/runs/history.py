@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from itertools import islice
 from typing import Any
 
 from wandb_registry.db.connection import Connection
@@ -73,9 +74,9 @@ def thinned_with(db: Connection, run: Row, key: str, samples: int) -> list[dict[
 
 
 def newest_with(db: Connection, run: Row, key: str, limit: int, offset: int) -> list[dict[str, Any]]:
-    """A page of the history rows that mention a key, the newest first."""
-    lines = db.all(NEWEST_WITH, run=run["id"], limit=limit, offset=offset, **_needles(key))
-    return [row for row in (loads(row["body"]) for row in lines) if isinstance(within(row, key), dict)]
+    """A page of the history rows that have media under a key, the newest first."""
+    rows = (loads(line["body"]) for line in db.execute(NEWEST_WITH, {"run": run["id"], **_needles(key)}))
+    return list(islice((row for row in rows if isinstance(within(row, key), dict)), offset, offset + limit))
 
 
 def newest_at(db: Connection, run: Row, key: str, step: int) -> dict[str, Any] | None:
@@ -117,7 +118,6 @@ select body
   from stream_line
  where run_id = :run and stream = 'history' and {MENTIONS}
  order by number desc
- limit :limit offset :offset
 """
 
 

@@ -1,4 +1,4 @@
-"""History rows of runs that logged offline and are synced later: in any order, twice, or only in part before.
+"""What runs have logged offline and is synced later: in any order, twice, or only in part before.
 
 Their times tell which execution is the later one. It holds from its first step on, as if the run had been online: a
 start without resume replaces all, a resumed one goes on where its first step says.
@@ -7,6 +7,7 @@ start without resume replaces all, a resumed one goes on where its first step sa
 import math
 from bisect import bisect_right
 from collections.abc import Iterator
+from datetime import datetime
 from itertools import accumulate
 from typing import Any
 
@@ -47,6 +48,57 @@ def summary(db: Connection, run: Row, given: Row, stored: Row) -> Row:
     first = db.one(STEPPED + " limit 1", run=run["id"])
     replaced = first is not None and time_of(loads(first["body"])) > time_of(given)
     return stored if replaced else given | stored
+
+
+def config(db: Connection, run: Row, given: Row) -> Row:
+    """The config after one that a part sends: that of the part which started last.
+
+    A part says when it started only in its last config, so the first one waits for it. Where an earlier part comes
+    later its other keys are added, as its resumed successor would have taken them over, unless that replaced it.
+    """
+    stored = loads(run["config"])
+    before, after = _internal(stored), _internal(given)
+    started, others = _started(after), _started(before)
+    processes = {**_processes(before), **_processes(after)}
+    internal = before | after | ({"e": processes} if processes else {})
+    if others is None or (started is not None and started >= others):
+        kept = given
+    elif started is None or _replaced_since(db, run, started):
+        kept = stored
+    else:
+        kept = given | stored
+    return kept | {"_wandb": {"value": internal}}
+
+
+def _internal(config: Row) -> Row:
+    entry = config.get("_wandb")
+    value = entry.get("value") if isinstance(entry, dict) else None
+    return value if isinstance(value, dict) else {}
+
+
+def _processes(internal: Row) -> Row:
+    """What the SDK says of each process that wrote the run."""
+    return internal["e"] if isinstance(internal.get("e"), dict) else {}
+
+
+def _started(internal: Row) -> float | None:
+    """When the last of the processes started, in seconds since 1970."""
+    times = [about.get("startedAt") for about in _processes(internal).values() if isinstance(about, dict)]
+    read = (_seconds(time) for time in times if isinstance(time, str))
+    return max((seconds for seconds in read if seconds is not None), default=None)
+
+
+def _seconds(time: str) -> float | None:
+    try:
+        return datetime.fromisoformat(time).timestamp()
+    except ValueError:
+        return None
+
+
+def _replaced_since(db: Connection, run: Row, time: float) -> bool:
+    """Whether an execution that began later logged from the first step on."""
+    first = db.one(STEPPED + " limit 1", run=run["id"])
+    return first is not None and first["step"] == 0 and time_of(loads(first["body"])) > time
 
 
 def put_in_order(db: Connection, run: Row) -> None:

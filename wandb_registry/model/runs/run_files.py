@@ -66,8 +66,10 @@ def named(db: Connection, run_id: int, names: list[str], pattern: str | None = N
     )
 
 
-def count(db: Connection, run_id: int) -> int:
-    return db.value("select count(*) from run_file where run_id = :run", run=run_id)
+def count(db: Connection, run_id: int, pattern: str = "%") -> int:
+    """How many files a run has; `pattern` as in `page`."""
+    sql = "select count(*) from run_file where run_id = :run and name like :pattern"
+    return db.value(sql, run=run_id, pattern=pattern)
 
 
 def by_id(db: Connection, number: int) -> Row | None:

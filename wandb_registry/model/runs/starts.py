@@ -4,13 +4,14 @@ A process announces its run by name, a resumed or rewound one by id. Without an 
 W&B documents it. Later changes come by name too, from a process that says where it runs: they never make a run.
 """
 
+import json
 from typing import Any
 
 from wandb_registry.db.connection import Connection
 from wandb_registry.errors import NotFound
 from wandb_registry.model import access, projects
-from wandb_registry.model.access import Viewer
-from wandb_registry.model.runs import rewind_and_fork, runs
+from wandb_registry.model.access import Role, Viewer
+from wandb_registry.model.runs import offline_rows, rewind_and_fork, runs
 
 Row = dict[str, Any]
 OF_A_START = ("host", "job_program", "display_name", "group_name", "job_type", "tags", "notes")
@@ -55,6 +56,10 @@ def upsert(
         if run and again:
             for statement in START_OVER:
                 db.execute(statement, {"run": run["id"], "user": viewer.user_id})
+    if announced and runs.is_offline(announced) and not again:
+        there = access.run_by_id(db, viewer, number, Role.MEMBER) if number is not None else _find(db, viewer, given)
+        if there:
+            given = given | {"config": json.dumps(offline_rows.config(db, there, runs.loads(given["config"])))}
     run, inserted = runs.upsert(db, viewer, number, given)
     if inserted or again:
         rewind_and_fork.fork(db, run)

@@ -45,13 +45,12 @@ RECENT_EVENTS = f"""
  order by event.id desc
  limit :limit
 """
-COLLECTION_EVENTS = f"""
-{EVENTS}
+OF_COLLECTION = """
  where event.collection_id = :collection
    and (event.action <> 'alias' or (event.name <> 'latest' and event.name not like :content_aliases))
- order by event.id desc
- limit :limit offset :offset
 """
+COLLECTION_EVENTS = f"{EVENTS}{OF_COLLECTION} order by event.id desc limit :limit offset :offset"
+COLLECTION_EVENT_COUNT = f"select count(*) from event {OF_COLLECTION}"
 
 
 def projects(db: Connection, entity_ids: list[int]) -> list[Row]:
@@ -73,6 +72,11 @@ def events_of(db: Connection, collection_id: int, limit: int, offset: int = 0) -
     return db.all(
         COLLECTION_EVENTS, collection=collection_id, limit=limit, offset=offset, content_aliases=CONTENT_ALIASES
     )
+
+
+def event_count(db: Connection, collection_id: int) -> int:
+    """How many events `events_of` has in all."""
+    return db.value(COLLECTION_EVENT_COUNT, collection=collection_id, content_aliases=CONTENT_ALIASES)
 
 
 # ---- search ----
@@ -194,7 +198,6 @@ select run.*, project.name as project_name, entity.name as entity_name
   join entity on entity.id = project.entity_id
  where run_input.artifact_id = :artifact
  order by run.id desc
- limit :limit
 """
 MEMBERSHIPS = """
 select membership.*, collection.name, collection.kind, collection.project_id, project.name as project_name,
@@ -233,9 +236,9 @@ def count_newer(db: Connection, collection_id: int, version_index: int) -> int:
     return db.value(sql, collection=collection_id, version=version_index)
 
 
-def uses(db: Connection, artifact_id: int, limit: int) -> list[Row]:
-    """The newest runs that used a version."""
-    return db.all(USES, artifact=artifact_id, limit=limit)
+def uses(db: Connection, artifact_id: int) -> list[Row]:
+    """The runs that used a version, newest first."""
+    return db.all(USES, artifact=artifact_id)
 
 
 def memberships_of(db: Connection, artifact_id: int) -> list[Row]:

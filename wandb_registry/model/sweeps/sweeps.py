@@ -153,14 +153,18 @@ select run.*
   from trial
   join run on run.sweep_id = trial.sweep_id and run.name = trial.run_name
  where trial.agent_id = :agent
- order by trial.number
+ order by iif(:newest_first, -trial.number, trial.number)
  limit :limit offset :offset
 """
 
 
-def agent_runs(db: Connection, agent: Row, limit: int, offset: int) -> list[Row]:
-    """The runs that an agent has started, oldest first."""
-    return db.all(AGENTS_RUNS, agent=agent["id"], limit=limit, offset=offset)
+def agent_runs(db: Connection, agent: Row, limit: int, offset: int, newest_first: bool = False) -> list[Row]:
+    """The runs that an agent has started, oldest first unless asked otherwise."""
+    return db.all(AGENTS_RUNS, agent=agent["id"], limit=limit, offset=offset, newest_first=newest_first)
+
+
+def agent_run_count(db: Connection, agent: Row) -> int:
+    return db.value(f"select count(*) from ({AGENTS_RUNS})", agent=agent["id"], limit=-1, offset=0, newest_first=False)
 
 
 HEARTBEAT = "update agent set heartbeat_at = strftime('%Y-%m-%dT%H:%M:%SZ') where id = :id returning *"

@@ -9,7 +9,7 @@ from wandb_registry.web import addresses, lookups
 from wandb_registry.web.charts import wandb_plots
 from wandb_registry.web.media import overlays
 from wandb_registry.web.media.types import playable_type
-from wandb_registry.web.pager import paginate
+from wandb_registry.web.pager import Beginning, paginate
 from wandb_registry.web.views import PageRequest
 
 Row = dict[str, Any]
@@ -190,22 +190,31 @@ def _table_with_pictures(request: PageRequest, value: Row) -> str | None:
 
 
 def _overlay(request: PageRequest, run: Row, key: str, picture: Row, files: dict[str, Row]) -> Row | None:
-    """The masks and boxes of a picture, if it has any and says how large it is."""
+    """The masks and boxes of a picture, if it has any and says how large it is; and what of them isn't drawn."""
     dimensions = _dimensions(picture)
     if dimensions is None:
         return None
     width, height = dimensions
-    masks = [addresses.file(f"{run['address']}/raw", path) for path in _layer_paths(picture, "masks") if path in files]
-    boxes = [
-        box
-        for path in _layer_paths(picture, "boxes")
-        if path in files
-        for box in overlays.boxes(request.store, files[path], width, height)
-    ]
-    if not masks and not boxes:
+    paths = _layer_paths(picture, "masks", "boxes")
+    if not paths:
         return None
-    legend = overlays.legend(runs.loads(run["config"]), key) if masks else []
-    return {"width": width, "height": height, "masks": masks, "boxes": boxes, "legend": legend}
+    masks = [addresses.file(f"{run['address']}/raw", path) for path in _layer_paths(picture, "masks") if path in files]
+    boxes, incomplete = [], []
+    for path in _layer_paths(picture, "boxes"):
+        if path in files:
+            drawn, total = overlays.boxes(request.store, files[path], width, height)
+            boxes += drawn
+            if total is None or len(drawn) < total:
+                incomplete.append(Beginning(len(drawn), total or 0, addresses.file(f"{run['address']}/files", path)))
+    return {
+        "width": width,
+        "height": height,
+        "masks": masks,
+        "boxes": boxes,
+        "legend": overlays.legend(runs.loads(run["config"]), key) if masks else [],
+        "incomplete": incomplete,
+        "absent": [path for path in paths if path not in files],
+    }
 
 
 def _histogram(key: str, value: Row) -> Row:

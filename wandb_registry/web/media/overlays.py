@@ -1,14 +1,15 @@
 """Overlays of a logged picture: masks, whose classes are colours, and boxes with captions."""
 
 import json
+from contextlib import suppress
 from typing import Any
 
 from wandb_registry.store import Store
 
 Row = dict[str, Any]
 COLORS = ("#e4572e", "#2e86ab", "#57a773", "#f3a712", "#8963ba", "#29bfb8")  # of classes, in turn; class 0 has none
-LARGEST_BOXES = 256 * 2**10  # bytes of JSON that are read
-MOST_BOXES = 200
+LARGEST_BOXES = 4 * 2**20  # bytes of JSON that are read
+MOST_BOXES = 200  # of one file that are drawn
 
 
 def mask_colors() -> list[tuple[str, str]]:
@@ -33,16 +34,20 @@ def legend(config: Row, key: str) -> list[tuple[str, str]]:
     ]
 
 
-def boxes(store: Store, file: Row, width: float, height: float) -> list[Row]:
-    """The boxes in a file of the SDK, in pixels of the picture. An empty list if the file can't be read."""
+def boxes(store: Store, file: Row, width: float, height: float) -> tuple[list[Row], int | None]:
+    """The first boxes in a file of the SDK, in pixels of the picture, and how many it has; None if it can't be read."""
     if file["size"] > LARGEST_BOXES:
-        return []
+        return [], None
     try:
         value = json.loads(store.blobs.path(file["md5"]).read_bytes())
-        data, labels = value["box_data"], _object(value.get("class_labels"))
-        return [_box(one, labels, width, height) for one in data[:MOST_BOXES]]
+        data, labels = list(value["box_data"]), _object(value.get("class_labels"))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return []
+        return [], None
+    drawn: list[Row] = []
+    for one in data[:MOST_BOXES]:
+        with suppress(ValueError, KeyError, TypeError, AttributeError, OverflowError):  # one that is none
+            drawn.append(_box(one, labels, width, height))
+    return drawn, len(data)
 
 
 def _box(box: Row, labels: Row, width: float, height: float) -> Row:

@@ -1,6 +1,7 @@
 """A project's artifacts: types and collections, the versions of a collection, and the files of a version."""
 
 import contextlib
+import json
 import re
 from typing import Any
 
@@ -16,7 +17,8 @@ from wandb_registry.web.views import Export, Page, PageRequest, Redirect, Stored
 
 Row = dict[str, Any]
 COLLECTIONS = 50  # on a page
-MOST_NEIGHBOURS = 500  # files of a folder that are searched for other tables
+PARTITIONED = ".partitioned-table.json"  # the SDK's ending of a file that names a folder of tables with equal columns
+LARGEST_PARTITIONED = 2**16  # bytes
 INCREMENTAL = "wandb-run-incremental-table"  # the SDK's type of a table of which each log appends a part
 INCREMENT = re.compile(r"(\d+|None)-(\d+)\.(.+)", re.DOTALL)  # its part's number and time, and the table's name
 REFERENCE = re.compile(r"wandb-artifact://((?:[0-9a-f]{2})+)/(.+)")  # the SDK's reference to a file of another version
@@ -113,9 +115,12 @@ def file(request: PageRequest) -> Page | Redirect | Export:
     if file["path"].endswith(tables.SUFFIX) and file["md5"]:
         increments = _increments(request, file) if type_name == INCREMENTAL else []
         parts = [row["md5"] for row in increments] or [file["md5"]]
-        beside = [] if increments else _tables_beside(request, file)
+        beside = [] if increments else folder_listing.beside(request.db, file, tables.SUFFIX)
         with contextlib.suppress(BadInput):  # a table that can't be shown as one gets the page of a file
             return tables.table_page(request, project, file, parts, base, steps, beside)
+    if file["path"].endswith(PARTITIONED) and (parts := _partitions(request, file)):
+        with contextlib.suppress(BadInput):
+            return tables.table_page(request, project, file, parts, base, steps, [])
     section = "models" if collection["kind"] == "PORTFOLIO" else "projects"
     return files.file_page(request, project, file, addresses.file(f"{base}/raw", file["path"]), steps, section)
 
@@ -130,12 +135,16 @@ def _follow_reference(request: PageRequest, file: Row, way: str) -> Redirect | N
     return Redirect(addresses.file(f"{version['address']}/{way}", reference[2])) if version else None
 
 
-def _tables_beside(request: PageRequest, file: Row) -> list[str]:
-    """The paths of all tables in the folder of a table, with its own."""
-    folder = file["path"][: file["path"].rfind("/") + 1]
-    inner = folder_listing.folders(request.db, file["artifact_id"], folder)
-    rows = folder_listing.files(request.db, file["artifact_id"], folder, inner, MOST_NEIGHBOURS, 0)
-    return [row["path"] for row in rows if row["path"].endswith(tables.SUFFIX)][: tables.MOST_TABS + 1]
+def _partitions(request: PageRequest, file: Row) -> list[str]:
+    """The md5s of the tables that a partitioned table has, by their names."""
+    if file["md5"] is None or file["size"] > LARGEST_PARTITIONED:
+        return []
+    try:
+        folder = json.loads(request.store.blobs.path(file["md5"]).read_bytes())["parts_path"].strip("/") + "/"
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return []
+    rows = folder_listing.files(request.db, file["artifact_id"], folder, -1, 0)
+    return [row["md5"] for row in rows if row["md5"] and row["path"].endswith(tables.SUFFIX)]
 
 
 def _increments(request: PageRequest, file: Row) -> list[Row]:

@@ -9,12 +9,13 @@ from wandb_registry.model.runs import runs
 from wandb_registry.model.search import overview
 from wandb_registry.web import addresses
 from wandb_registry.web.activity import activity_line
+from wandb_registry.web.pager import beginning
 from wandb_registry.web.pages import models
 from wandb_registry.web.views import Page, PageRequest, Redirect
 
 Row = dict[str, Any]
 RECENT = 7  # runs, and events
-MOST_PROJECTS = 50
+PROJECTS = 50  # before somebody asks for all
 MOST_HITS = 50  # of each kind
 
 
@@ -28,7 +29,8 @@ def home(request: PageRequest) -> Page:
     visible = access.visible_projects(db, viewer, overview.projects(db, [row["id"] for row in entities]))
     ids = [row["id"] for row in visible]
     with_runs = [row for row in visible if not _is_registry(row)]
-    shown = with_runs[:MOST_PROJECTS]
+    some = beginning(request, "projects", len(with_runs), PROJECTS)
+    shown = with_runs[: some.shown]
     last_runs = {row["id"]: _run(row) for row in overview.runs_by_id(db, [row["last_run_id"] for row in shown])}
     return Page(
         "home.html",
@@ -36,7 +38,7 @@ def home(request: PageRequest) -> Page:
             "title": entity or "Projects",
             "models": models.registered_models(request, ids),
             "projects": [row | {"last": last_runs.get(row["last_run_id"])} for row in shown],
-            "more": len(with_runs) - MOST_PROJECTS,
+            "all_projects": some,
             "runs": [_run(row) for row in overview.recent_runs(db, ids, RECENT)],
             "activity": [activity_line(request, row) for row in overview.recent_events(db, ids, RECENT)],
         },

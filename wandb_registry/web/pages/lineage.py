@@ -9,13 +9,17 @@ from wandb_registry.model.artifacts import artifacts, collections, dvc_md5, line
 from wandb_registry.model.runs import runs
 from wandb_registry.model.search import run_search
 from wandb_registry.web import addresses, lookups
+from wandb_registry.web.pager import Beginning, beginning, paginate
 from wandb_registry.web.views import Page, PageRequest
 
 Row = dict[str, Any]
 Node = tuple[str, int]  # 'artifact' or 'run', and the row's id
 Edge = tuple[Node, Node]
-MOST_NODES = 500
-NEWEST_RUNS = 100  # that the graph of a project begins with
+MOST_NODES = 20_000  # that are looked for
+MOST_DRAWN = 500  # nodes of a graph; its list has all
+RUNS = 100  # that a page of a project's graph begins with
+LISTED = 100  # nodes on a page of the list
+NEIGHBOURS = 8
 DEPTHS = (1, 2, 4, 10, 50)
 ZOOMS = (50, 75, 100, 150)  # percent
 DIRECTIONS = {"both": (True, False), "up": (True,), "down": (False,)}  # True is upstream, False downstream
@@ -27,7 +31,7 @@ MARGIN = 2  # so that the strokes of the outermost boxes aren't cut
 
 @dataclass
 class LineageGraph:
-    """Versions and runs with the edges between them; `cut` says that there are more."""
+    """Versions and runs, the nearest first, with the edges between them; `cut` says that more lies further away."""
 
     nodes: list[Node] = field(default_factory=list)
     edges: dict[Edge, None] = field(default_factory=dict)
@@ -50,12 +54,14 @@ def run_lineage(request: PageRequest) -> Page:
 
 
 def project_lineage(request: PageRequest) -> Page:
-    """A project's newest runs with all that they used and made."""
+    """A page of a project's runs, newest first, with all that they used and made."""
     project = lookups.find_project(request)
-    rows = run_search.page(request.db, project["id"], None, "-created_at", NEWEST_RUNS + 1, 0)
-    graph = reachable(request, [("run", row["id"]) for row in rows[:NEWEST_RUNS]], DIRECTIONS["both"], 1)
-    graph.cut = len(rows) > NEWEST_RUNS
-    return _page(request, project, graph, None, {"name": project["name"], "steps": [], "directions": []})
+    pager = paginate(request, run_search.count(request.db, project["id"], None), RUNS, "runs")
+    rows = run_search.page(request.db, project["id"], None, "-created_at", pager.size, pager.offset)
+    graph = reachable(request, [("run", row["id"]) for row in rows], DIRECTIONS["both"], 1)
+    graph.cut = graph.cut and len(graph.nodes) >= MOST_NODES  # one step around these runs is all that is meant
+    shown = {"name": project["name"], "steps": [], "directions": [], "pages_of_runs": pager}
+    return _page(request, project, graph, None, shown)
 
 
 def reachable(request: PageRequest, starts: list[Node], directions: tuple[bool, ...], depth: int) -> LineageGraph:
@@ -114,6 +120,7 @@ def _lineage_of(request: PageRequest, project: Row, start: Node, name: str, addr
         "depths": DEPTHS,
         "depth": depth,
         "kept": [(key, query[key]) for key in ("show", "zoom") if key in query],
+        "pages_of_runs": None,
     }
     return _page(request, project, reachable(request, [start], DIRECTIONS[direction], depth), start, shown)
 
@@ -122,8 +129,12 @@ def _page(request: PageRequest, project: Row, graph: LineageGraph, start: Node |
     """The page of a graph; `start` is the node that the page is about, if it is about one."""
     cards = _cards(request, graph.nodes)
     nodes, edges = _merge_similar_runs(graph, cards, start)
-    layout = arrange({node: PILL if node[0] == "run" else CARD for node in nodes}, edges, SPACING)
-    in_reading_order = sorted(nodes, key=lambda node: (layout.corners[node][1], layout.corners[node][0]))
+    drawn = dict.fromkeys(nodes[:MOST_DRAWN])  # the nearest; the time that a layout takes grows faster than its graph
+    lines = [edge for edge in edges if edge[0] in drawn and edge[1] in drawn]
+    layout = arrange({node: PILL if node[0] == "run" else CARD for node in drawn}, lines, SPACING)
+    in_reading_order = sorted(drawn, key=lambda node: (layout.corners[node][1], layout.corners[node][0]))
+    listed = [*in_reading_order, *nodes[MOST_DRAWN:]]
+    pager = paginate(request, len(listed), LISTED, "nodes")
     zoom = int(request.query["zoom"]) if request.query.get("zoom", "") in map(str, ZOOMS) else 100
     return Page(
         "lineage.html",
@@ -138,22 +149,30 @@ def _page(request: PageRequest, project: Row, graph: LineageGraph, start: Node |
                 "boxes": [_box(node, layout, cards[node]) | {"now": node == start} for node in in_reading_order],
                 "edges": _edges(layout, start),
             },
-            "nodes": [cards[node] for node in in_reading_order],
+            "nodes": [cards[node] for node in listed[pager.offset : pager.last]],
+            "pager": pager,
+            "all_nodes": Beginning(len(drawn), len(nodes), "#list"),
             "now": cards[start] if start else None,
             "neighbours": [
-                ("Before it", [cards[tail] for tail, head in edges if head == start]),
-                ("After it", [cards[head] for tail, head in edges if tail == start]),
+                _neighbours(request, "Before it", [cards[tail] for tail, head in edges if head == start]),
+                _neighbours(request, "After it", [cards[head] for tail, head in edges if tail == start]),
             ],
             "numbers": [
                 sum(card["count"] for card in map(cards.get, nodes) if card and card["kind"] == kind)
                 for kind in ("artifact", "run")
             ],
             "cut": graph.cut,
+            "full": MOST_NODES if len(graph.nodes) >= MOST_NODES else None,
             "zooms": [(f"{percent} %", _with(request, zoom=percent), percent == zoom) for percent in ZOOMS],
             "zoom": zoom / 100,
         }
         | shown,
     )
+
+
+def _neighbours(request: PageRequest, heading: str, cards: list[Row]) -> tuple[str, list[Row], Beginning]:
+    some = beginning(request, heading.split()[0].lower(), len(cards), NEIGHBOURS)
+    return heading, cards[: some.shown], some
 
 
 def _with(request: PageRequest, **changed: Any) -> str:

@@ -15,7 +15,7 @@ from wandb_registry.model.search import overview
 from wandb_registry.web import addresses, lookups, production
 from wandb_registry.web.activity import activity_line
 from wandb_registry.web.charts.version_chart import version_chart
-from wandb_registry.web.pager import paginate
+from wandb_registry.web.pager import beginning, paginate
 from wandb_registry.web.pages import alias_and_tag_forms, version_comparison
 from wandb_registry.web.pages.version import version_page, version_rows
 from wandb_registry.web.views import Page, PageRequest, Redirect
@@ -110,7 +110,7 @@ def registered_models(request: PageRequest, project_ids: list[int], name_filter:
     for row in models:
         project = {"entity_name": row["entity_name"], "name": row["project_name"]}
         row["address"] = addresses.page_of_collection(row, project, row["type_name"])
-        names = shared_metrics([by_version.get(row["newest_artifact"], version_metrics.NO_METRICS)], 1)
+        names = shared_metrics([by_version.get(row["newest_artifact"], version_metrics.NO_METRICS)])
         row["metric"] = names[0] if names else None
         for which in ("production", "newest"):
             measured = by_version.get(row[f"{which}_artifact"], version_metrics.NO_METRICS)
@@ -127,9 +127,12 @@ def _model_page(request: PageRequest, project: Row, collection: Row) -> Page:
     versions = version_rows(request, collection, pager.size, pager.offset)
     ids = [row["artifact_id"] for row in versions]
     by_version = version_metrics.of_versions(db, request.viewer, ids)
-    metrics = shared_metrics([by_version.get(number, version_metrics.NO_METRICS) for number in ids], METRICS)
+    metrics = shared_metrics([by_version.get(number, version_metrics.NO_METRICS) for number in ids])
+    metrics_shown = beginning(request, "versions", len(metrics), METRICS)
     makers = version_metrics.makers(db, request.viewer, ids)
     parameters = {number: version_metrics.parameters(run["config"]) for number, run in makers.items()}
+    differing = _differing(list(parameters.values()))
+    parameters_shown = beginning(request, "versions", len(differing), PARAMETERS)
     datasets = _datasets(request, makers)
     for row in versions:
         measured = by_version.get(row["artifact_id"], version_metrics.NO_METRICS)
@@ -140,7 +143,8 @@ def _model_page(request: PageRequest, project: Row, collection: Row) -> Page:
             "parameters": parameters.get(row["artifact_id"], {}),
             "dataset": datasets.get(row["artifact_id"]),
         }
-    events = overview.events_of(db, collection["id"], EVENTS)
+    events_shown = beginning(request, "activity", overview.event_count(db, collection["id"]), EVENTS)
+    events = overview.events_of(db, collection["id"], events_shown.shown)
     last_promotion = next((row for row in events if row["name"] == production.ALIAS), None)
     return Page(
         "model.html",
@@ -151,12 +155,15 @@ def _model_page(request: PageRequest, project: Row, collection: Row) -> Page:
             "type": collections.type_of(db, collection)["name"],
             "versions": versions,
             "pager": pager,
-            "metrics": metrics,
+            "metrics": metrics[: metrics_shown.shown],
+            "all_metrics": metrics_shown,
             "best": {name: _best(name, versions) for name in metrics},
-            "parameters": _differing(list(parameters.values())),
+            "parameters": differing[: parameters_shown.shown],
+            "all_parameters": parameters_shown,
             "source": _source(request, versions[0]) if versions else None,
             "chart": version_chart(metrics[0], versions) if metrics else None,
             "activity": [activity_line(request, row) for row in events],
+            "all_activity": events_shown,
             "sides": production.production_sides(request, project, collection),
             "last_promotion": activity_line(request, last_promotion) if last_promotion else None,
             "tags": [tag["name"] for tag in tags.of_collection(db, collection["id"])],
@@ -178,13 +185,13 @@ def _datasets(request: PageRequest, makers: dict[int, Row]) -> dict[int, Row]:
     return {artifact: by_run[run["id"]] for artifact, run in makers.items() if run["id"] in by_run}
 
 
-def shared_metrics(measured: list[VersionMetrics], most: int) -> list[str]:
-    """At most `most` metrics to show: the usual ones first, then those that most versions have."""
+def shared_metrics(measured: list[VersionMetrics]) -> list[str]:
+    """The metrics of some versions: the usual ones first, then those that most versions have."""
     counts: dict[str, int] = {}
     for version in measured:
         for name in version.metrics:
             counts[name] = counts.get(name, 0) + 1
-    return sorted(counts, key=lambda name: (rank(name), -counts[name], name))[:most]
+    return sorted(counts, key=lambda name: (rank(name), -counts[name], name))
 
 
 def _best(name: str, versions: list[Row]) -> float | None:
@@ -196,6 +203,6 @@ def _best(name: str, versions: list[Row]) -> float | None:
 
 
 def _differing(parameters: list[Row]) -> list[str]:
-    """The first parameters that differ between versions."""
+    """The parameters that differ between versions."""
     names = dict.fromkeys(name for values in parameters for name in values)
-    return [name for name in names if len({repr(values.get(name)) for values in parameters}) > 1][:PARAMETERS]
+    return [name for name in names if len({repr(values.get(name)) for values in parameters}) > 1]

@@ -26,7 +26,7 @@ from wandb_registry.web.media.logged_media import (
     media_of_step,
     page_of_media,
 )
-from wandb_registry.web.pager import paginate
+from wandb_registry.web.pager import Beginning, paginate
 from wandb_registry.web.pages import files, tables
 from wandb_registry.web.pages.code import code_of_run
 from wandb_registry.web.views import Export, Page, PageRequest, StoredFile
@@ -164,14 +164,31 @@ def _logs(request: PageRequest, run: Row) -> Row:
     pager = paginate(request, total, LINES, default=0)
     last = "page" not in request.query  # the end of the console comes first
     offset = max(0, total - LINES) if last else pager.offset
-    rows = history.console_lines(request.db, run, LINES, offset, last)
+    if only := _number(request.query.get("line", ""), total):
+        pager, last, offset = paginate(request, total, 1, "line"), False, only - 1
+    rows = history.console_lines(request.db, run, 1 if only else LINES, offset, last)
+    most = None if only else console.LONGEST_LINE
     return {
-        "lines": [row | {"spans": console.styled_spans(row["line"])} for row in rows],
+        "lines": [_log_line(request, number, row["line"], most) | row for number, row in enumerate(rows, offset + 1)],
         "first": offset + 1,
         "lines_total": total,
-        "pager": pager if total > LINES else None,
+        "pager": pager if pager.page_count > 1 else None,
         "last": last,
+        "among": f"{run['address']}/logs?page={(only - 1) // LINES + 1}#L{only}" if only else None,
     }
+
+
+def _log_line(request: PageRequest, number: int, line: str, most: int | None) -> Row:
+    """A console line's first `most` characters with their colours, and where all of it is."""
+    line, address = console.seen(line), addresses.with_query(request.address.partition("?")[0], {"line": number})
+    shown = len(line) if most is None else min(most, len(line))
+    return {"spans": console.styled_spans(line[:shown]), "all": Beginning(shown, len(line), address)}
+
+
+def _number(text: str, most: int) -> int | None:
+    """A number from 1 to `most`; None for any other text."""
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+    return number if 0 < number <= most else None
 
 
 def _system(request: PageRequest, run: Row) -> Row:

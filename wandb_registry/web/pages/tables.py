@@ -9,14 +9,14 @@ from wandb_registry.errors import NotFound
 from wandb_registry.model.runs import run_files
 from wandb_registry.storage.table_databases import SORTED, Table, TableQuery, open_table
 from wandb_registry.web import addresses, lookups
-from wandb_registry.web.pager import paginate
+from wandb_registry.web.pager import beginning, paginate
 from wandb_registry.web.views import Export, Page, PageRequest
 
 Row = dict[str, Any]
 ROWS = 50  # on a page
 PICTURES = 200  # on a page of the grid
 SHOWN = 500  # characters of a cell; the page of its row has all of them
-MOST_TABS = 20  # links to tables in the same folder
+TABS = 20  # links to tables in the same folder, before somebody asks for all
 SUFFIX = ".table.json"
 
 
@@ -29,7 +29,7 @@ def table_of_run(request: PageRequest) -> Page | Export:
     file = {"path": name, "md5": rows[0]["md5"] if rows else None}
     parts = [file["md5"]] if rows else []
     steps = [(run["display_name"], base), ("Files", f"{base}/files")]
-    beside = [row["name"] for row in run_files.page(request.db, run["id"], None, f"%{SUFFIX}", MOST_TABS + 1, 0)]
+    beside = [row["name"] for row in run_files.page(request.db, run["id"], None, f"%{SUFFIX}", -1, 0)]
     return table_page(request, project, file, parts, base, steps, beside)
 
 
@@ -51,6 +51,7 @@ def table_page(
         raise NotFound(f"There is no table '{file['path']}'.")
     title, raw = _title(file["path"]), f"{base}/raw"
     grid = request.query.get("view") == "grid"
+    tabs = beginning(request, "tabs", len(beside), TABS)
     with _opened(request, parts) as table:
         query = _table_query(request, table)
         if request.query.get("view") == "csv":
@@ -66,9 +67,9 @@ def table_page(
                 "steps": steps,
                 "tabs": [
                     (_title(path), addresses.file(f"{base}/files", path), None, path == file["path"])
-                    for path in beside[:MOST_TABS]
+                    for path in _with_own(beside, tabs.shown, file["path"])
                 ],
-                "all_files": steps[-1][1] if len(beside) > MOST_TABS else None,
+                "all_tabs": tabs,
                 "increments": len(parts),
                 "rows_in_all": table.count(TableQuery()),
                 "columns": [_head(request, at, column, query) for at, column in enumerate(table.columns)],
@@ -98,6 +99,11 @@ def table_page(
                 "csv": _with(request, view="csv"),
             },
         )
+
+
+def _with_own(paths: list[str], most: int, own: str) -> list[str]:
+    """The first paths; the last of them is the page's own if that comes later."""
+    return paths[:most] if own in paths[:most] else [*paths[: most - 1], own]
 
 
 def _title(path: str) -> str:

@@ -1,7 +1,6 @@
 """The page of a version, in its own collection or in a registered model."""
 
 import json
-from itertools import islice
 from typing import Any
 
 from wandb_registry.model import access, projects
@@ -13,7 +12,7 @@ from wandb_registry.model.runs import version_metrics
 from wandb_registry.model.search import overview
 from wandb_registry.web import addresses, lookups
 from wandb_registry.web.activity import activity_line
-from wandb_registry.web.pager import paginate
+from wandb_registry.web.pager import beginning, paginate
 from wandb_registry.web.usage import usage_snippets
 from wandb_registry.web.views import Page, PageRequest
 
@@ -22,6 +21,7 @@ FILES = 50  # on a page
 BESIDE = 30  # versions in the list beside it
 MOST_USERS = 20  # runs that used it
 MOST_FACTS = 500  # of its metadata
+MOST_METRICS = 8
 EVENTS = 8
 SUGGESTED_ALIASES = ("production", "staging", "candidate")
 FILE_LIST = ("file", "files", "folder")  # parameters of the list of files
@@ -35,14 +35,22 @@ def version_page(request: PageRequest, project: Row, collection: Row, alias: str
     artifact = artifacts.by_id(db, membership["artifact_id"])
     type_name = collections.type_of(db, collection)["name"]
     registered = collection["kind"] == "PORTFOLIO"
+    versions = beginning(request, "beside", memberships.count(db, collection["id"]), BESIDE)
     newer = overview.count_newer(db, collection["id"], membership["version_index"])
-    beside = version_rows(request, collection, BESIDE, max(0, newer - BESIDE // 2))
+    offset = max(0, newer - BESIDE // 2) if versions.shown < versions.total else 0
+    beside = version_rows(request, collection, versions.shown, offset)
     for row in beside:
         row["address"] = addresses.page_of_version(collection, project, type_name, row["version"])
     previous = _previous(beside, membership)
     # only models have metrics
     by_version = version_metrics.of_versions(db, viewer, [artifact["id"]]) if type_name == "model" else {}
     measured = by_version.get(artifact["id"], version_metrics.NO_METRICS)
+    metrics = beginning(request, "metrics", len(measured.metrics), MOST_METRICS)
+    metadata = list(leaves(json.loads(artifact["metadata"] or "{}")))
+    facts = beginning(request, "metadata", len(metadata), MOST_FACTS)
+    used = lookups.visible_runs(request, overview.uses(db, artifact["id"]))
+    users_shown = beginning(request, "used-by", len(used), MOST_USERS)
+    events = beginning(request, "activity", overview.event_count(db, collection["id"]), EVENTS)
     own = lookups.visible_version(request, artifact)
     here = addresses.version(project["entity_name"], project["name"], type_name, collection["name"], number)
     return Page(
@@ -64,7 +72,7 @@ def version_page(request: PageRequest, project: Row, collection: Row, alias: str
             "may_tag": access.project_role(db, viewer, projects.by_id(db, artifact["project_id"])) >= Role.MEMBER,
             "suggested": SUGGESTED_ALIASES,
             "beside": beside,
-            "total": memberships.count(db, collection["id"]),
+            "all_versions": versions,
             "previous": previous,
             "comparison": addresses.comparison(collection, project, type_name, previous, number) if previous else None,
             "maker": lookups.visible_run(request, lineage.maker(db, artifact)),
@@ -72,13 +80,17 @@ def version_page(request: PageRequest, project: Row, collection: Row, alias: str
             "source": own if registered else None,
             "links": [] if registered else _links(request, artifact["id"]),
             "dvc_match": dvc_md5.of_version(db, artifact),
-            "metrics": measured.metrics,
+            "metrics": dict(list(measured.metrics.items())[: metrics.shown]),
+            "all_metrics": metrics,
             "measured_by": lookups.visible_run(request, measured.run),
-            "metadata": dict(islice(leaves(json.loads(artifact["metadata"] or "{}")), MOST_FACTS)),
+            "metadata": dict(metadata[: facts.shown]),
+            "all_metadata": facts,
             "usage": usage_snippets(request, project, collection, type_name, number, artifact),
             "files": _files(request, artifact, own["address"] if own else here),
-            "users": lookups.visible_runs(request, overview.uses(db, artifact["id"], MOST_USERS)),
-            "activity": [activity_line(request, row) for row in overview.events_of(db, collection["id"], EVENTS)],
+            "users": used[: users_shown.shown],
+            "all_users": users_shown,
+            "activity": [activity_line(request, row) for row in overview.events_of(db, collection["id"], events.shown)],
+            "all_activity": events,
             "lineage": f"{own['address']}/lineage" if own else None,
             "refused": request.refused,
         },
@@ -130,13 +142,17 @@ def _files(request: PageRequest, artifact: Row, address: str) -> Row:
     if path_filter:
         pager = paginate(request, folder_listing.count_named(db, number, path_filter), FILES, "files")
         rows, folders = folder_listing.named(db, number, path_filter, pager.size, pager.offset), []
+        folder_count = 0
     else:
-        folders = folder_listing.folders(db, number, folder)
-        pager = paginate(request, folder_listing.count_files(db, number, folder, folders), FILES, "files")
-        rows = folder_listing.files(db, number, folder, folders, pager.size, pager.offset)
+        folder_count, file_count = folder_listing.counts(db, number, folder)
+        pager = paginate(request, folder_count + file_count, FILES, "files")
+        folders = folder_listing.folders(db, number, folder, pager.size, pager.offset)
+        rest = pager.size - len(folders)
+        rows = folder_listing.files(db, number, folder, rest, max(0, pager.offset - folder_count))
     return {
         "rows": [row | _file_addresses(address, row) for row in rows],
-        "folders": [(inner, _list_address(request, inner.path)) for inner in folders if pager.number == 1],
+        "folder_count": folder_count,
+        "folders": [(inner, _list_address(request, inner.path)) for inner in folders],
         "pager": pager,
         "path_filter": path_filter,
         "folder": folder,

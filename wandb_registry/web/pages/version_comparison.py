@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from wandb_registry.errors import NotFound
-from wandb_registry.model import access
+from wandb_registry.model import access, projects
 from wandb_registry.model.artifacts import (
     artifacts,
     collections,
@@ -19,15 +19,16 @@ from wandb_registry.model.nested_keys import leaves
 from wandb_registry.model.runs import runs, version_metrics
 from wandb_registry.model.runs.version_metrics import VersionMetrics, rank
 from wandb_registry.web import addresses, formats, lookups, text_diff
-from wandb_registry.web.charts.metric_charts import MetricCharts, metric_charts
+from wandb_registry.web.charts.metric_charts import metric_charts
 from wandb_registry.web.media import overlays
 from wandb_registry.web.media.logged_media import is_media, media_in, media_of_run
+from wandb_registry.web.pager import Beginning, beginning, paginate
 from wandb_registry.web.pages.version import version_rows
 from wandb_registry.web.views import Page, PageRequest
 
 Row = dict[str, Any]
 MOST_CHOICES = 200  # versions
-MOST_FILES = 100
+FILES = 100  # on a page
 MOST_FACTS = 500
 MOST_CHARTS = 3
 
@@ -41,11 +42,16 @@ def comparison_page(request: PageRequest, project: Row, collection: Row) -> Page
     measured = [by_version.get(row["id"], version_metrics.NO_METRICS) for row in pair]
     names = [memberships.version(row) for row in (before, after)]
     type_name = collections.type_of(db, collection)["name"]
-    files = differences.files(db, pair[0], pair[1], MOST_FILES)
+    files = differences.count(db, pair[0], pair[1])
+    pager = paginate(request, files.total, FILES, "files")
+    changed = differences.page(db, pair[0], pair[1], pager.size, pager.offset) if files.total else []
     metrics = _metrics(measured)
     facts = [_facts(request, row) for row in pair]
     keys = sorted(facts[0].keys() | facts[1].keys())
     differing = [key for key in keys if facts[0].get(key) != facts[1].get(key)]
+    facts_shown = beginning(request, "facts", len(differing), MOST_FACTS)
+    versions = beginning(request, "choices", memberships.count(db, collection["id"]), MOST_CHOICES)
+    diff = _diff(request, pair)
     return Page(
         "compare.html",
         {
@@ -58,16 +64,21 @@ def comparison_page(request: PageRequest, project: Row, collection: Row) -> Page
             "after": names[1],
             "addresses": [addresses.page_of_version(collection, project, type_name, name) for name in names],
             "form": _form(request),
-            "choices": _choices(request, collection),
+            "choices": _choices(request, collection, versions.shown, (before, after)),
+            "all_choices": versions,
             "swapped": addresses.comparison(collection, project, type_name, names[1], names[0]),
             "metrics": metrics,
             "measured_by": [lookups.visible_run(request, version.run) for version in measured],
-            "drawn": _training_charts(request, names, pair),
+            **_training_charts(request, names, pair),
             "files": files,
-            "diff": _diff(request, pair),
-            "diff_addresses": _diff_addresses(request, names, files),
+            "pager": pager,
+            "changed": changed,
+            "diff": diff,
+            "all_lines": beginning(request, "diff", len(diff.lines), text_diff.MOST) if diff else None,
+            "diff_addresses": _diff_addresses(request, names, changed),
             "sentence": _sentence(names, metrics, files, differing),
-            "facts": [(key, facts[0].get(key), facts[1].get(key)) for key in differing[:MOST_FACTS]],
+            "facts": [(key, facts[0].get(key), facts[1].get(key)) for key in differing[: facts_shown.shown]],
+            "all_facts": facts_shown,
             "same_facts": len(keys) - len(differing),
             "inputs": _inputs(request, pair),
             "evaluation": _joint_evaluation(request, pair),
@@ -108,24 +119,25 @@ def _diff(request: PageRequest, pair: list[Row]) -> text_diff.TextDiff | None:
     return text_diff.between(request.store.blobs, path, *entries)
 
 
-def _diff_addresses(request: PageRequest, names: list[str], files: FileDifferences) -> dict[str, str]:
+def _diff_addresses(request: PageRequest, names: list[str], changed: list[Row]) -> dict[str, str]:
     """The address of the diff of each file that is small enough for one."""
     kept = dict(_form(request)) | {"from": names[0], "to": names[1]}
     path = request.address.partition("?")[0]
     return {
         row["path"]: addresses.with_query(path, kept | {"file": row["path"]}) + "#diff"
-        for row in files.rows
+        for row in changed
         if max(row["size_before"] or 0, row["size_after"] or 0) <= text_diff.LARGEST
     }
 
 
-def _choices(request: PageRequest, collection: Row) -> list[tuple[str, str]]:
-    """The versions to choose from, as (version, label with its aliases)."""
-    choices = []
-    for row in version_rows(request, collection, MOST_CHOICES, 0):
+def _choices(request: PageRequest, collection: Row, most: int, chosen: tuple[Row, Row]) -> list[tuple[str, str]]:
+    """The versions to choose from, as (version, label with its aliases): the newest, and the two that are compared."""
+    choices = {}
+    for row in version_rows(request, collection, most, 0):
         aliases = [name for name in row["aliases"] if not dvc_md5.is_content_alias(name)]
-        choices.append((row["version"], " · ".join([row["version"], *aliases])))
-    return choices
+        choices[row["version"]] = " · ".join([row["version"], *aliases])
+    older = sorted(chosen, key=lambda row: -row["version_index"])
+    return list(({name: name for name in map(memberships.version, older) if name not in choices} | choices).items())
 
 
 def _facts(request: PageRequest, artifact: Row) -> Row:
@@ -149,15 +161,22 @@ def _metrics(measured: list[VersionMetrics]) -> list[Row]:
     return metrics
 
 
-def _training_charts(request: PageRequest, names: list[str], pair: list[Row]) -> MetricCharts | None:
-    """The charts of the runs that made the two versions; None unless there are two runs with lines."""
+def _training_charts(request: PageRequest, names: list[str], pair: list[Row]) -> Row:
+    """The first charts of the runs that made the two versions; none unless there are two runs with lines."""
+    none: Row = {"drawn": None, "all_charts": None}
     makers = [lineage.maker(request.db, artifact) for artifact in pair]
     visible = access.visible(request.db, request.viewer, [run for run in makers if run])
     if len(visible) < 2 or visible[0]["id"] == visible[1]["id"]:
-        return None
+        return none
     named = [run | {"display_name": name} for run, name in zip(visible, names, strict=True)]
     charts = metric_charts(request, named, most=MOST_CHARTS)
-    return charts if charts.has_lines else None
+    if not charts.has_lines:
+        return none
+    project = projects.by_id(request.db, visible[0]["project_id"])
+    runs_of_it = addresses.with_query(
+        addresses.join(project["entity_name"], project["name"], "compare"), {"run": [run["name"] for run in visible]}
+    )
+    return {"drawn": charts, "all_charts": Beginning(len(charts.charts), charts.pager.total, runs_of_it)}
 
 
 def _joint_evaluation(request: PageRequest, pair: list[Row]) -> Row | None:
