@@ -79,6 +79,7 @@ class Clone:
             check=False,
         )
         assert not ok or done.returncode == 0, f"{' '.join(command)}: exit {done.returncode}\n{done.stdout}"
+        assert "Exception ignored in" not in done.stdout, done.stdout  # what Python says of us while it ends
         return Done(done.returncode, done.stdout)
 
     def json(self, *command: str, ok: bool = True, env: dict[str, str] | None = None) -> Any:

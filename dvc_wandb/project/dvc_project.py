@@ -5,6 +5,7 @@ DVC itself reads dvc.yaml and dvc.lock (templating, foreach, .dvcignore are its 
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import json
 import logging
@@ -255,7 +256,9 @@ def _open_repo(root: Path, rev: str | None, now: Any) -> Any:
     from dvc.scm import SCM
 
     if rev is None:
-        return Repo(str(root))
+        repo = Repo(str(root))
+        atexit.register(repo.close)  # dulwich complains of packs that are open when Python ends
+        return repo
     scm = now.scm if now else SCM(str(root))
     partial_clone.complete(root, [rev])
     inside = root.resolve().relative_to(Path(scm.root_dir).resolve()).as_posix()

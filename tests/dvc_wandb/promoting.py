@@ -129,6 +129,7 @@ def make(folder: Path) -> Project:
     project.git("remote", "add", "origin", str(folder / "origin.git"))
     project.decide("one")
     project.git("push", "--quiet", "--set-upstream", "origin", "main")
+    project.git("gc", "--quiet")  # as in a clone from a server, all objects in a pack
     return project
 
 
