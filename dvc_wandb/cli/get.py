@@ -89,7 +89,7 @@ def _md5_in_record(stage: PromotingStage, target: str, date: str | None) -> tupl
 def _md5_in_registry(stage: PromotingStage, target: str, version: str) -> tuple[str, str]:
     """The md5 of a version, by its number or an alias, and its number."""
     try:
-        version_found = stage.query_registry(lambda: stage.connect() and registry_state.find_version(target, version))
+        version_found = stage.query_registry(lambda: registry_state.find_version(stage.connect(), target, version))
     except RegistryUnavailableError as error:
         raise DvcWandbError(f"{error_reason(error)}, and only the registry knows what '{version}' is.") from None
     if version_found is None:

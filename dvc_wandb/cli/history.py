@@ -70,7 +70,8 @@ def _moves(stage: PromotingStage, target: str) -> tuple[list[AliasMove] | None, 
 
 def _query_moves(stage: PromotingStage, target: str) -> tuple[list[AliasMove] | None, str | None]:
     connection = stage.connect()
-    version = registry_state.find_version(target) or registry_state.find_version(target, "latest")
+    version = registry_state.find_version(connection, target)
+    version = version or registry_state.find_version(connection, target, "latest")
     if version is None:
         return None, f"the registry has no version of {target}"
     moves = registry_state.alias_moves(connection, version)

@@ -67,6 +67,24 @@ query LineageFiles($entity: String!, $project: String!, $collection: String!, $a
   }
 }
 """
+ALIASES = """
+query LineageAliases($entity: String!, $project: String!, $collection: String!, $after: String) {
+  project(name: $project, entityName: $entity) {
+    artifactCollection(name: $collection) {
+      artifacts(first: 500, after: $after) {
+        pageInfo { endCursor hasNextPage }
+        edges {
+          node {
+            artifactMemberships(first: 100) {
+              edges { node { versionIndex aliases { alias } artifactCollection { name project { name } } } }
+            }
+          }
+        }
+      }
+    }
+  }
+}
+"""
 MANIFESTS = """
 query LineageManifest($id: ID!) { artifact(id: $id) { currentManifest { file { directUrl } } } }
 """
@@ -131,6 +149,15 @@ class Queries:
         path = ("project", "artifactCollection", "artifactMembership", "files")
         for file in self._pages(FILES, path, collection=collection, alias=alias):
             yield file["name"], file["directUrl"]
+
+    def aliases(self, collection: str) -> Iterator[tuple[str, list[str]]]:
+        """The number and the aliases of each version in a collection: ('v0', ['dvc-4788…', 'production'])."""
+        path = ("project", "artifactCollection", "artifacts")
+        here = {"name": collection, "project": {"name": self._project["project"]}}
+        for artifact in self._pages(ALIASES, path, collection=collection):
+            for edge in artifact["artifactMemberships"]["edges"]:
+                if edge["node"]["artifactCollection"] == here:
+                    yield f"v{edge['node']['versionIndex']}", [one["alias"] for one in edge["node"]["aliases"]]
 
     def manifest_url(self, artifact_id: str) -> str:
         """The URL of a version's manifest."""

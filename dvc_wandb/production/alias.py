@@ -162,7 +162,7 @@ def follow(
     model = recorded_model(pipeline, execution)
     if model is None:
         return None
-    holder = registry_state.find_version(model.target)
+    holder = registry_state.find_version(connection, model.target)
     followed = registry_state.followed_commit(connection, execution)
     already = holder is not None and holder.md5 == model.md5
     if holder and not already:

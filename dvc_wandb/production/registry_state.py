@@ -6,7 +6,8 @@ registry logs each move; W&B's own servers have no such log.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import json
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -14,10 +15,12 @@ from urllib.parse import quote
 from dvc_wandb import content_alias
 from dvc_wandb.client.connection import RESPONSE_TIMEOUT, RegistryConnection, public_api
 from dvc_wandb.client.http_client import RegistryClient
+from dvc_wandb.client.queries import Queries
 from dvc_wandb.errors import RegistryHTTPError
 from dvc_wandb.project.lock import Execution
 
 ALIAS = "production"
+ORGANIZATION_REGISTRY = "wandb-registry-"  # how W&B names the project of a registry
 FOLLOWED = "production"  # in the metadata of the record's version
 RETRY_STATUSES = (408, 429)  # of HTTP's answers
 
@@ -52,10 +55,22 @@ class AliasMove:
     by: str
 
 
-def find_version(target: str, alias: str = ALIAS) -> ModelVersion | None:
-    """The version of the registered model `target` with a version number or an alias; None if there is none."""
-    api, name = public_api(), f"{target}:{alias}"
-    return as_model_version(api.artifact(name)) if api.artifact_exists(name) else None
+def find_version(connection: RegistryConnection, target: str, alias: str = ALIAS) -> ModelVersion | None:
+    """The version of the registered model `target` under a version number or an alias; None where there is none."""
+    *owner, registry, collection = target.split("/")
+    if registry.startswith(ORGANIZATION_REGISTRY):  # the SDK finds the organization's entity
+        api, name = public_api(), f"{target}:{alias}"
+        return as_model_version(api.artifact(name)) if api.artifact_exists(name) else None
+    place = replace(connection, project=registry, entity=owner[0] if owner else connection.entity)
+    (membership,) = Queries(place).memberships([f"{collection}:{alias}"])
+    if membership is None:
+        return None
+    artifact, number = membership["artifact"], f"v{membership['versionIndex']}"
+    aliases = [
+        one["alias"] for one in artifact["aliases"] if (one["artifactCollection"] or {}).get("name") == collection
+    ]
+    type_name = artifact["artifactType"]["name"]
+    return ModelVersion(content_alias.find_md5(aliases), number, place.entity, registry, collection, type_name)
 
 
 def as_model_version(artifact: Any) -> ModelVersion:
@@ -72,7 +87,7 @@ def alias_moves(connection: RegistryConnection, version: ModelVersion) -> list[A
     events = alias_events(connection, version.collection_path)
     if events is None:
         return None
-    md5s = _md5_by_version(version)
+    md5s = _md5_by_version(connection, version)
     return [
         AliasMove(
             md5s.get(event["after"], "") if event["after"] else None,
@@ -107,10 +122,10 @@ def alias_events(connection: RegistryConnection, collection: str) -> list[dict[s
             return [event for event in events if event["action"] == "alias" and event["name"] == ALIAS]
 
 
-def _md5_by_version(version: ModelVersion) -> dict[str, str]:
-    """The md5 of each version in the collection, such as {'v0': '4788…'}; "" if DVC doesn't know it."""
-    artifacts = public_api().artifacts(version.type, version.collection_path)
-    return {artifact.version: content_alias.find_md5(artifact.aliases) for artifact in artifacts}
+def _md5_by_version(connection: RegistryConnection, version: ModelVersion) -> dict[str, str]:
+    """The md5 of each version in the collection, "" for one that DVC doesn't know: {'v0': '4788…'}."""
+    queries = Queries(replace(connection, project=version.project, entity=version.entity))
+    return {number: content_alias.find_md5(aliases) for number, aliases in queries.aliases(version.collection)}
 
 
 # ---- the commit that the registry follows ----
@@ -126,8 +141,8 @@ class FollowedCommit:
 
 def followed_commit(connection: RegistryConnection, execution: Execution) -> FollowedCommit | None:
     """The commit that the registry follows; None if it follows none yet."""
-    api, name = public_api(), f"{_record_collection(connection, execution)}:{ALIAS}"
-    facts = api.artifact(name).metadata.get(FOLLOWED) if api.artifact_exists(name) else None
+    (membership,) = Queries(connection).memberships([f"{_record_collection(execution)}:{ALIAS}"])
+    facts = json.loads(membership["artifact"]["metadata"] or "{}").get(FOLLOWED) if membership else None
     return FollowedCommit(str(facts.get("commit")), str(facts.get("model_md5"))) if isinstance(facts, dict) else None
 
 
@@ -135,7 +150,7 @@ def write_followed_commit(
     connection: RegistryConnection, execution: Execution, record_md5: str, followed: FollowedCommit
 ) -> None:
     """Write the alias and the commit to the version of the record, if the registry has it."""
-    api, name = public_api(), f"{_record_collection(connection, execution)}:{content_alias.make(record_md5)}"
+    api, name = public_api(), f"{connection.path}/{_record_collection(execution)}:{content_alias.make(record_md5)}"
     if api.artifact_exists(name):
         record = api.artifact(name)
         record.aliases = list(dict.fromkeys([*record.aliases, ALIAS]))
@@ -143,6 +158,6 @@ def write_followed_commit(
         record.save()
 
 
-def _record_collection(connection: RegistryConnection, execution: Execution) -> str:
-    """The path of the collection with the versions of the record."""
-    return f"{connection.path}/{execution.out(str(execution.meta['promotes'])).artifact}"
+def _record_collection(execution: Execution) -> str:
+    """The collection with the versions of the record."""
+    return execution.out(str(execution.meta["promotes"])).artifact

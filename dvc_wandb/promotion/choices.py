@@ -17,14 +17,13 @@ from dvc_wandb.sync import fetch
 def version(stage: PromotingStage, name: str, reason: str) -> Record:
     """The record with `name` in production, a version or an alias of the registered model."""
     before = stage.last_record()
-    _connect(stage)
-    return _choose(stage, _find_version(before.registered_model, name), reason)
+    return _choose(stage, _find_version(_connect(stage), before.registered_model, name), reason)
 
 
 def from_registry(stage: PromotingStage, reason: str | None) -> Record:
     """The record with the version that has the alias in the registry."""
     before, connection = stage.last_record(), _connect(stage)
-    current = registry_state.find_version(before.registered_model)
+    current = registry_state.find_version(connection, before.registered_model)
     if current is None:
         raise DvcWandbError(
             f"no version of {before.registered_model} is {ALIAS} in the registry; there is none to follow."
@@ -80,8 +79,8 @@ def _connect(stage: PromotingStage) -> RegistryConnection:
         ) from None
 
 
-def _find_version(target: str, name: str) -> ModelVersion:
-    version = registry_state.find_version(target, name)
+def _find_version(connection: RegistryConnection, target: str, name: str) -> ModelVersion:
+    version = registry_state.find_version(connection, target, name)
     if version is None:
         raise DvcWandbError(
             f"{target} has no version or alias '{name}' in the registry.{_list_versions(public_api(), target)}"

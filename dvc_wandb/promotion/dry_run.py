@@ -61,7 +61,7 @@ def _try_alias(stage: PromotingStage, new: str | None) -> Iterator[str]:
         return
     model = alias.recorded_model(pipeline, execution)
     connection = stage.connect()
-    holder = registry_state.find_version(model.target) if model else None
+    holder = registry_state.find_version(connection, model.target) if model else None
     if new != (model and model.md5):
         yield f"'{ALIAS}' would stay on {holder or 'nothing'} in the registry until that is committed."
     elif holder and holder.md5 == new:

@@ -95,7 +95,7 @@ def _compare_production(
     path = str(execution.meta.get("promotes"))
     try:
         if reason := alias.why_fixed(pipeline, execution):
-            report.notes += _note_from_elsewhere(pipeline, registry, path, reason)
+            report.notes += _note_from_elsewhere(pipeline, connection, registry, path, reason)
             return
         model, note = alias.recorded_model(pipeline, execution), alias.uncommitted_note(pipeline, execution)
     except UnreadableRecordError as error:
@@ -109,13 +109,15 @@ def _compare_production(
     report.notes += _history_notes(pipeline, connection, execution, model)
 
 
-def _note_from_elsewhere(pipeline: Pipeline, registry: MirroredProject, path: str, reason: str) -> list[str]:
+def _note_from_elsewhere(
+    pipeline: Pipeline, connection: RegistryConnection, registry: MirroredProject, path: str, reason: str
+) -> list[str]:
     """How the record of this commit differs from the registry, where it is no place to move the alias from."""
     source = history.committed(pipeline.root, path)
     if source is None or source.record.model_md5 is None:
         return []
     target, md5 = source.record.registered_model, source.record.model_md5
-    holder = None if registry.has_alias(target, md5, alias.ALIAS) else registry_state.find_version(target)
+    holder = None if registry.has_alias(target, md5, alias.ALIAS) else registry_state.find_version(connection, target)
     if holder is None or holder.md5 == md5:
         return []
     return [f"{path} names {target} {md5[:8]}, and in the registry {holder} is {alias.ALIAS}: {reason}."]
@@ -129,7 +131,7 @@ def _compare_alias(
     report: VerifyReport,
 ) -> None:
     """The version that has the alias, where that is not known yet. A model that is nowhere is no difference."""
-    holder = registry_state.find_version(model.target)
+    holder = registry_state.find_version(connection, model.target)
     if holder and holder.md5 == model.md5:
         return
     followed = registry_state.followed_commit(connection, execution) if holder else None
@@ -139,7 +141,7 @@ def _compare_alias(
             f"{followed.commit[:10]}, `git pull` brings it."
         )
         return
-    known = registry_state.find_version(model.target, content_alias.make(model.md5))
+    known = registry_state.find_version(connection, model.target, content_alias.make(model.md5))
     if not known and not fetch.at_hand(pipeline, model.md5) and not cache.is_in_remote(pipeline, model.md5):
         nowhere = NowhereError(pipeline, execution, model)
         if holder is None:
@@ -170,7 +172,7 @@ def _history_notes(
     pipeline: Pipeline, connection: RegistryConnection, execution: Execution, model: RecordedModel
 ) -> list[str]:
     """The moves of the alias of which git knows nothing: they can't be mended."""
-    version = registry_state.find_version(model.target)
+    version = registry_state.find_version(connection, model.target)
     moves = registry_state.alias_moves(connection, version) if version else None
     if not moves or revisions.why_incomplete(pipeline.root):
         return []
