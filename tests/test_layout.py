@@ -59,7 +59,7 @@ LAYERS = {
         {"storage"},
         {"db"},
         {"drawing"},
-        {"defaults", "errors"},
+        {"defaults", "errors", "machine"},
     ],
 }
 MOST_FILES = 16

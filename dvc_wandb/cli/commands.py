@@ -25,6 +25,8 @@ def _run(arguments: argparse.Namespace) -> int:
     """The command's exit status, after a sentence for what people can cause."""
     try:
         with contextlib.suppress(ProjectError):  # the command says so, where it needs one
+            for sentence in client.recorders_elsewhere(project_root()):
+                print(f"dvc-wandb: {sentence}", file=sys.stderr)
             client.wait_until_idle(project_root())
         code = arguments.command(arguments)
         interrupts.check()
