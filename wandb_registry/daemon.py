@@ -126,7 +126,7 @@ def _refuse_other_machine(store: Path, server: Server) -> None:
         port = server.url.rpartition(":")[2]
         raise DaemonError(
             f"The registry of {store} runs on the machine {host} and can't be reached from {here.host}. "
-            "Run `wandb-registry stop; wandb-registry serve --host 0.0.0.0` there, and set "
+            "Run `wandb-registry stop` and `wandb-registry serve --host 0.0.0.0` there, and set "
             f"WANDB_BASE_URL=http://{host}:{port} and WANDB_API_KEY here, which {store / API_KEY} holds."
         )
 

@@ -17,6 +17,7 @@ import psutil
 
 from dvc_wandb.client.local_server import Machine
 from dvc_wandb.errors import DvcWandbError
+from dvc_wandb.processes import is_alive
 from dvc_wandb.project.settings import project_root
 from dvc_wandb.recorder import client
 from dvc_wandb.recorder.session import RecorderSession
@@ -36,7 +37,7 @@ def main() -> None:
         _write_endpoint(endpoint_file, {"port": listener.address[1], "key": key.hex()})
         server.start()
         session.load()
-        while server.busy or (client.is_alive(runner, since) and server.idle_seconds < IDLE_LIMIT):
+        while server.busy or (is_alive(runner, since) and server.idle_seconds < IDLE_LIMIT):
             time.sleep(0.05)
         session.end()
         endpoint_file.unlink(missing_ok=True)

@@ -23,6 +23,7 @@ from typing import Any
 
 from dvc_wandb.client.local_server import Machine
 from dvc_wandb.errors import DvcWandbError, RecorderExitedError
+from dvc_wandb.processes import is_alive
 
 LAUNCHER = "DVC_WANDB_LAUNCHER"  # PID ROOT of the `dvc-wandb repro` that runs the stages of the project at ROOT
 SHELLS = {"sh", "dash", "bash", "zsh", "fish", "ksh"}
@@ -106,22 +107,21 @@ def wait_until_idle(root: Path) -> None:
     """Wait until the recorders of this project on this machine have mirrored all stages that ended so far."""
     for path in endpoint_files(root):
         started, noticed = time.monotonic(), False
-        while is_running(path) and not _is_idle(path):
+        while is_running(path) and not ask(path, "is_idle"):
             if not noticed and time.monotonic() - started > NOTICE_AFTER:
                 print("waiting for the mirror of the stages that ran last …", file=sys.stderr, flush=True)
                 noticed = True
             time.sleep(0.05)
 
 
-def _is_idle(path: Path) -> bool:
-    """Whether the recorder of an endpoint has nothing left to mirror; asked by a connection of its own."""
+def ask(path: Path, method: str) -> Any:
+    """What the recorder of an endpoint answers, by a connection for this question alone; None if it can't be asked."""
     connection = _connect(path)
-    if connection is None:
-        return False
-    with connection, contextlib.suppress(OSError, EOFError):
-        connection.send((1, "is_idle", ()))
-        return bool(connection.recv()[2])
-    return False
+    if connection is not None:
+        with connection, contextlib.suppress(OSError, EOFError):
+            connection.send((1, method, ()))
+            return connection.recv()[2]
+    return None
 
 
 def endpoint_file(root: Path, pid: int) -> Path:
@@ -184,21 +184,15 @@ def _other_machine(endpoint: dict[str, Any]) -> str | None:
     return machine.host if machine.processes != Machine.here().processes else None
 
 
-def is_alive(pid: int, since: float | None = None) -> bool:
-    """Whether a process of this machine works, which started at `since`. One that nobody has reaped doesn't."""
-    import psutil
-
-    try:
-        process = psutil.Process(pid)
-        return process.status() != psutil.STATUS_ZOMBIE and since in (None, process.create_time())
-    except psutil.NoSuchProcess:
-        return False
-
-
 def launcher_pid(root: Path) -> int | None:
     """The `dvc-wandb repro` that runs the stages of this project, and tells what became of their mirror."""
     pid, _, of = os.environ.get(LAUNCHER, "").partition(" ")
     return int(pid) if pid and of == str(root) else None
+
+
+def launcher_variable(root: Path, pid: int) -> dict[str, str]:
+    """What the launcher `pid` adds to the environment of the stages that it runs on this machine."""
+    return {LAUNCHER: f"{pid} {root}"}
 
 
 def _runner_pid() -> int:

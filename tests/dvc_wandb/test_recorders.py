@@ -41,6 +41,7 @@ with tracked_run(sys.argv[1]) as run:
 def project(tmp_path: Path) -> Iterator[Clone]:
     """A project whose stage `slow` ends once there is a file `go`."""
     made = project_in(tmp_path / "project")
+    made.env["REGISTRY_IDLE_SECONDS"] = "900"
     made.git("init", "--quiet")
     made.run("dvc", "init", "--quiet")
     (made.path / "dvc.yaml").write_text(STAGES)
@@ -86,9 +87,9 @@ def test_verify_waits_for_no_stage_that_works_and_other_machines_leave_its_recor
     finally:
         (project.path / "go").touch()
         said, _ = slow.communicate()
-    assert "slow: 0 s, mirrored as" in said or "s, mirrored as" in said
+    assert " s, mirrored as http" in said
     assert "dvc.lock and the registry agree" in project.run("dvc-wandb", "verify").text
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while list(project.path.glob(".dvc/tmp/recorder-*")) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not list(project.path.glob(".dvc/tmp/recorder-*"))
@@ -98,7 +99,7 @@ def test_a_recorder_ends_with_a_dvc_that_nobody_reaps(project: Clone):
     """It stayed for ten minutes: a process that has ended is there until its parent asks for it."""
     quick = start(project, "quick")
     (card,) = cards(project)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while card.exists() and time.monotonic() < deadline:
         time.sleep(0.1)
     assert psutil.Process(quick.pid).status() == psutil.STATUS_ZOMBIE
