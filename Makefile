@@ -11,8 +11,8 @@ help:      ## what you can do here
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 	@printf '  make %-11s %s\n' 'STAGE' 'run the pipeline as far as $(STAGES)'
 
-repro: .venv/installed packages.yaml ## set up if need be, run what changed, mirror it, print where to look
-	@dvc repro
+repro: .venv/installed packages.yaml ## set up if need be, run what changed, mirror it, print where to look; JOBS=4 at a time
+	@$(if $(JOBS),dvc-wandb repro --jobs $(JOBS),dvc repro)
 	@dvc-wandb mirror --lenient
 
 $(STAGES): .venv/installed packages.yaml

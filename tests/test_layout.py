@@ -35,14 +35,14 @@ LAYERS = {
     "dvc_wandb": [
         {"__main__"},
         {"cli"},
-        {"promotion"},
+        {"promotion", "parallel"},
         {"recorder"},
         {"report"},
         {"sync"},
         {"production"},
         {"client", "project"},
         {"content_alias"},
-        {"errors", "interrupts", "temporary_folders"},
+        {"errors", "interrupts", "processes", "temporary_folders"},
     ],
     "wandb_registry": [
         {"__main__"},
@@ -59,7 +59,7 @@ LAYERS = {
         {"storage"},
         {"db"},
         {"drawing"},
-        {"defaults", "errors"},
+        {"defaults", "errors", "machine"},
     ],
 }
 MOST_FILES = 16

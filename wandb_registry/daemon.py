@@ -19,7 +19,8 @@ from pathlib import Path
 
 from wandb_registry.defaults import TEAM
 from wandb_registry.listener import is_served, listen, read_server_info, starting, write_server_info
-from wandb_registry.store_folder import DaemonError, api_key, log_path, prepare
+from wandb_registry.machine import Machine
+from wandb_registry.store_folder import API_KEY, DaemonError, api_key, log_path, prepare
 
 START_SECONDS = 60
 ANSWER_SECONDS = 10
@@ -33,6 +34,7 @@ class Server:
     api_key: str
     entity: str
     pid: int
+    machine: Machine
 
 
 def ensure(store: Path, wait: bool = True) -> Server:
@@ -47,6 +49,7 @@ def ensure(store: Path, wait: bool = True) -> Server:
         with starting(store):
             server = find(store)
             if server and not _answers(server):
+                _refuse_other_machine(store, server)
                 stop(store)
                 server = None
             if server is None:
@@ -66,7 +69,7 @@ def find(store: Path) -> Server | None:
     if info is None:
         return None
     try:
-        return Server(info.url, api_key(store), TEAM, info.pid)
+        return Server(info.url, api_key(store), TEAM, info.pid, info.machine)
     except OSError:
         return None
 
@@ -77,6 +80,10 @@ def stop(store: Path) -> bool:
     server = find(store)
     if server is None:
         return False
+    if server.machine.processes != Machine.here().processes:  # its id may be anybody's here
+        raise DaemonError(
+            f"The server of {store} (process {server.pid}) runs on the machine {server.machine.host}. Stop it there."
+        )
     for number, seconds in ((signal.SIGTERM, 15), (signal.SIGKILL, 5)):
         try:
             os.kill(server.pid, number)
@@ -112,6 +119,18 @@ def login_url(store: Path) -> str | None:
         raise DaemonError(f"The registry at {server.url} gave no address to sign in with: {error}.") from None
 
 
+def _refuse_other_machine(store: Path, server: Server) -> None:
+    """Raises DaemonError if the server, which doesn't answer, runs on another machine that shares the folder."""
+    host, here = server.machine.host, Machine.here()
+    if (server.machine.processes, server.machine.network) != (here.processes, here.network):
+        port = server.url.rpartition(":")[2]
+        raise DaemonError(
+            f"The registry of {store} runs on the machine {host} and can't be reached from {here.host}. "
+            "Run `wandb-registry stop` and `wandb-registry serve --host 0.0.0.0` there, and set "
+            f"WANDB_BASE_URL=http://{host}:{port} and WANDB_API_KEY here, which {store / API_KEY} holds."
+        )
+
+
 def _start(store: Path) -> Server:
     listener = listen(store)
     package_root = str(Path(__file__).parent.parent)
@@ -141,7 +160,7 @@ def _start(store: Path) -> Server:
     finally:
         listener.socket.close()
         os.close(listener.lock)
-    return Server(url, api_key(store), TEAM, process.pid)
+    return Server(url, api_key(store), TEAM, process.pid, Machine.here())
 
 
 def _wait_for_answer(store: Path, server: Server) -> None:
@@ -162,6 +181,8 @@ def _wait_for_answer(store: Path, server: Server) -> None:
 
 
 def _answers(server: Server) -> bool:
+    if server.machine.network != Machine.here().network:  # somebody else may answer at this address
+        return False
     try:
         with _open(urllib.request.Request(f"{server.url}/healthz"), ANSWER_SECONDS) as answer:
             return answer.status == 200

@@ -12,9 +12,10 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from wandb_registry.machine import Machine
 from wandb_registry.store_folder import DaemonError
 
 FIRST_PORTS = range(8090, 8100)
@@ -37,11 +38,12 @@ class Listener:
 
 @dataclass(frozen=True)
 class ServerInfo:
-    """The content of the store's file server.json."""
+    """The content of the store's file server.json. An earlier version wrote no machine: it means this one."""
 
     url: str
     port: int
     pid: int
+    machine: Machine = field(default_factory=Machine.here)
 
 
 def listen(store: Path, host: str = "127.0.0.1", port: int | None = None) -> Listener:
@@ -76,6 +78,14 @@ def is_served(store: Path) -> bool:
         os.close(lock)
 
 
+def holds_lock(store: Path, lock: int) -> bool:
+    """Whether the open lock is still that of the store: its folder may have been removed, or made anew."""
+    try:
+        return os.path.samestat(os.fstat(lock), os.stat(store / "server.lock"))
+    except OSError:
+        return False
+
+
 def write_server_info(store: Path, host: str, port: int, pid: int) -> str:
     """Writes server.json and returns the server's URL. The next server tries the same port first."""
     shown = "127.0.0.1" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
@@ -92,7 +102,10 @@ def write_server_info(store: Path, host: str, port: int, pid: int) -> str:
 def read_server_info(store: Path) -> ServerInfo | None:
     """Where the store is served, or was last; None if it never was."""
     try:
-        return ServerInfo(**json.loads((store / "server.json").read_text()))
+        info = json.loads((store / "server.json").read_text())
+        if "machine" in info:
+            info["machine"] = Machine(**info["machine"])
+        return ServerInfo(**info)
     except (OSError, ValueError, TypeError):
         return None
 

@@ -11,11 +11,12 @@ import uvicorn
 from wandb_registry.app import create_app
 from wandb_registry.http.connections import connection_class
 from wandb_registry.http.middleware import LOOPBACK_NAMES, RequestTracker
-from wandb_registry.listener import Listener, start_lock
+from wandb_registry.listener import Listener, holds_lock, start_lock
 from wandb_registry.model.accounts import users
 from wandb_registry.store import Store, open_store
 from wandb_registry.store_folder import api_key, log_path
 
+STORE_CHECK = 2.0  # seconds, after which a server in the background looks whether its store is still there
 LARGEST_LOG = 2**20  # bytes, after which the log goes on in a new file, beside the last one
 
 
@@ -31,7 +32,8 @@ def serve(folder: Path, listener: Listener, host: str, idle_exit: float | None, 
 
     @asynccontextmanager
     async def lifespan(_app):
-        watcher = asyncio.create_task(_leave_when_idle(server, folder, tracker, idle_exit)) if idle_exit else None
+        watching = _leave_when_idle(server, folder, listener.lock, tracker, idle_exit) if idle_exit else None
+        watcher = asyncio.create_task(watching) if watching else None
         yield
         if watcher:
             watcher.cancel()
@@ -67,10 +69,18 @@ def first_login_token(store: Store) -> str:
         return users.new_login_token(db, users.sign_in(db, api_key(store.folder)).user_id)
 
 
-async def _leave_when_idle(server: uvicorn.Server, folder: Path, tracker: RequestTracker, seconds: float) -> None:
-    """Ends an idle server under the start lock: a process that wants a server meanwhile waits, then starts its own."""
+async def _leave_when_idle(
+    server: uvicorn.Server, folder: Path, lock: int, tracker: RequestTracker, seconds: float
+) -> None:
+    """Ends an idle server under the start lock: a process that wants a server meanwhile waits, then starts its own.
+
+    Ends it too when its store is gone, as with a temporary clone.
+    """
     while True:
-        await asyncio.sleep(max(0.05, seconds - tracker.idle_seconds))
+        await asyncio.sleep(min(STORE_CHECK, max(0.05, seconds - tracker.idle_seconds)))
+        if not holds_lock(folder, lock):
+            server.should_exit = True
+            return
         if tracker.idle_seconds >= seconds and start_lock(folder, wait=False) is not None:
             server.should_exit = True
             return

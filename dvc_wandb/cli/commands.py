@@ -8,12 +8,26 @@ import os
 import sys
 
 from dvc_wandb import interrupts
-from dvc_wandb.cli import get, history, init, mirror, promote, push, report, reproduce, rollback, show, verify, why
+from dvc_wandb.cli import (
+    get,
+    history,
+    init,
+    mirror,
+    promote,
+    push,
+    report,
+    repro,
+    reproduce,
+    rollback,
+    show,
+    verify,
+    why,
+)
 from dvc_wandb.errors import DvcWandbError, ProjectError, RegistryUnavailableError, error_reason, is_sdk_error
 from dvc_wandb.project.settings import project_root
 from dvc_wandb.recorder import client
 
-COMMANDS = (init, mirror, verify, show, why, report, reproduce, promote, rollback, push, get, history)
+COMMANDS = (init, repro, mirror, verify, show, why, report, reproduce, promote, rollback, push, get, history)
 
 
 def run() -> int:
@@ -25,6 +39,8 @@ def _run(arguments: argparse.Namespace) -> int:
     """The command's exit status, after a sentence for what people can cause."""
     try:
         with contextlib.suppress(ProjectError):  # the command says so, where it needs one
+            for sentence in client.recorders_elsewhere(project_root()):
+                print(f"dvc-wandb: {sentence}", file=sys.stderr)
             client.wait_until_idle(project_root())
         code = arguments.command(arguments)
         interrupts.check()

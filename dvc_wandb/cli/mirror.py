@@ -19,6 +19,7 @@ from dvc_wandb.project.git.revisions import Revision
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.settings import project_name, project_root, projects_of_same_name
+from dvc_wandb.recorder import client
 from dvc_wandb.report import summary
 from dvc_wandb.sync import backfill, mirror, production_model
 from dvc_wandb.sync.mirrored_project import MirroredProject
@@ -60,6 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
             file=sys.stderr,
         )
     executions = pipeline.locked(*arguments.targets)
+    client.wait_until_idle(pipeline.root)  # for a stage that ended before the lock was read
 
     def work() -> list[mirror.NotMirrored]:
         runs = mirror.RunCounter()

@@ -12,6 +12,7 @@ from dvc_wandb.client.connection import connect
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.settings import project_name, project_root
 from dvc_wandb.project.undeclared import undeclared_deps
+from dvc_wandb.recorder import client
 from dvc_wandb.sync import verify
 from dvc_wandb.sync.mirrored_project import MirroredProject
 
@@ -38,6 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     connection = connect(pipeline.root, project_name(pipeline.root), sdk=False)
     executions = pipeline.locked(*arguments.targets)
     added = [] if arguments.targets else pipeline.added()
+    client.wait_until_idle(pipeline.root)  # for a stage that ended before the lock was read
     report = verify.compare_all(pipeline, connection, MirroredProject(connection), executions, added, arguments.deep)
     if arguments.json:
         print(json.dumps({"agree": not report.drifts, "registry": connection.project_url, **asdict(report)}, indent=2))

@@ -8,7 +8,10 @@ from pathlib import Path
 
 from dvc_wandb.errors import RegistryUnavailableError
 from wandb_registry import daemon
+from wandb_registry.machine import Machine
 from wandb_registry.storage import cache_sharing
+
+__all__ = ["Machine", "ensure", "login_url", "share", "store_folder"]
 
 
 def store_folder(root: Path) -> Path:

@@ -8,13 +8,16 @@ import secrets
 import sys
 import threading
 import time
+from dataclasses import asdict
 from multiprocessing.connection import Connection, Listener
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from dvc_wandb.client.local_server import Machine
 from dvc_wandb.errors import DvcWandbError
+from dvc_wandb.processes import is_alive
 from dvc_wandb.project.settings import project_root
 from dvc_wandb.recorder import client
 from dvc_wandb.recorder.session import RecorderSession
@@ -25,7 +28,7 @@ IDLE_LIMIT = 600.0  # seconds without a stage, while the process that started it
 
 def main() -> None:
     runner, root = int(sys.argv.pop()), project_root()
-    process = psutil.Process(runner)
+    since = psutil.Process(runner).create_time()
     key = secrets.token_bytes(32)
     endpoint_file = client.endpoint_file(root, runner)
     with Listener(("127.0.0.1", 0), authkey=key) as listener:
@@ -34,10 +37,11 @@ def main() -> None:
         _write_endpoint(endpoint_file, {"port": listener.address[1], "key": key.hex()})
         server.start()
         session.load()
-        while server.busy or (process.is_running() and server.idle_seconds < IDLE_LIMIT):
+        while server.busy or (is_alive(runner, since) and server.idle_seconds < IDLE_LIMIT):
             time.sleep(0.05)
         session.end()
         endpoint_file.unlink(missing_ok=True)
+        client.log_file(root, runner).unlink(missing_ok=True)
         if session.unresponsive:
             os._exit(0)  # the SDK would wait for the registry
 
@@ -97,7 +101,7 @@ def _write_endpoint(endpoint_file: Path, endpoint: dict[str, Any]) -> None:
     endpoint_file.parent.mkdir(parents=True, exist_ok=True)
     temporary = endpoint_file.with_suffix(".new")
     with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        json.dump({**endpoint, "pid": me.pid, "since": me.create_time()}, file)
+        json.dump({**endpoint, "pid": me.pid, "since": me.create_time(), "machine": asdict(Machine.here())}, file)
     temporary.replace(endpoint_file)
 
 

@@ -17,6 +17,7 @@ from dvc_wandb.errors import DvcWandbError, RegistryUnavailableError, error_reas
 from dvc_wandb.project.lock import Execution
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.settings import project_name
+from dvc_wandb.recorder.client import launcher_pid
 
 Message = tuple[str, bool]  # a line for the terminal, and whether it reports a failure
 
@@ -30,6 +31,7 @@ class RecorderSession:
     def __init__(self, root: Path, runner: int) -> None:
         self.root = root
         self._worker = ThreadPoolExecutor(max_workers=1)
+        self._pending: set[Future[Any]] = set()
         self._connecting = threading.Lock()
         self._connection: RegistryConnection | None = None
         self._connect_error: RegistryUnavailableError | None = None
@@ -39,12 +41,17 @@ class RecorderSession:
         self.submit(self.get_connection)  # while DVC reads the project
         self._loaded = threading.Event()
         self._pipeline: Pipeline | DvcWandbError | None = None
+        self.lock = threading.Lock()  # stages may begin and end at the same time, and DVC's objects are not for threads
+        self._launched = launcher_pid(root) == runner
         self._runs_whole_pipeline = _runs_whole_pipeline(runner)
         self._messages: list[Message] = []
 
     def submit(self, work: Any, *arguments: Any) -> Future[Any]:
         """Queue `work` for the SDK's thread."""
-        return self._worker.submit(work, *arguments)
+        future = self._worker.submit(work, *arguments)
+        self._pending.add(future)
+        future.add_done_callback(self._pending.discard)
+        return future
 
     def result(self, future: Future[Any]) -> Any:
         """The result of `future`. Raises RegistryUnavailableError if the registry stops answering.
@@ -106,7 +113,9 @@ class RecorderSession:
         return connected
 
     def downstream_will_run(self, finished: Execution) -> bool:
-        """Whether DVC will certainly run a stage that reads an output of `finished`."""
+        """Whether DVC will certainly run a stage that reads an output of `finished`, or its launcher waits itself."""
+        if self._launched:
+            return True
         return self._runs_whole_pipeline and self.pipeline.downstream_is_outdated(finished)
 
     def expect_outcome(self, stage: str) -> None:
@@ -129,10 +138,17 @@ class RecorderSession:
     def add_message(self, line: str, failed: bool = False) -> None:
         self._messages.append((line, failed))
 
-    def take_messages(self) -> list[Message]:
-        """The messages for the terminal since the last call."""
+    def take_messages(self, by_launcher: bool = False) -> list[Message]:
+        """The messages for the terminal since the last call. A launcher takes them itself: stages run side by side."""
+        if self._launched and not by_launcher:
+            return []
         messages, self._messages = self._messages, []
         return messages
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether all that was queued is done, or never will be."""
+        return self.unresponsive is not None or not self._pending
 
     def end(self) -> None:
         """Wait for all queued work, unless the registry has stopped answering."""

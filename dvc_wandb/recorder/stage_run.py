@@ -45,7 +45,8 @@ class StageRun:
 
     def on_begin(self, stage: str, live: bool, pid: int, program: str) -> Execution:
         """The stage as DVC knows it. Opens the run in the background, unless the stage has a live one."""
-        execution = self._session.pipeline.workspace_execution(stage)
+        with self._session.lock:
+            execution = self._session.pipeline.workspace_execution(stage)
         for dep in execution.deps:
             if dep.md5 is None:
                 remedy = remedies.for_missing_file(self._session.pipeline.dvc, dep.path)
@@ -62,6 +63,12 @@ class StageRun:
 
     def on_messages(self) -> list[Message]:
         return self._session.take_messages()
+
+    def on_messages_for_launcher(self) -> list[Message]:
+        return self._session.take_messages(by_launcher=True)
+
+    def on_is_idle(self) -> bool:
+        return self._session.is_idle
 
     def on_check_registry(self) -> None:
         self._session.check_registry()
@@ -90,11 +97,13 @@ class StageRun:
         for out in self._started.outs:
             if not (self._session.root / out.path).exists():
                 raise DvcWandbError(f"{out.path} was not written, but dvc.yaml has it among the outs.")
-        undeclared = pipeline.undeclared_deps({stage: opened})
+        with self._session.lock:
+            undeclared = pipeline.undeclared_deps({stage: opened})
+            finished = pipeline.workspace_execution(stage)
+            pipeline.snapshot(finished.outs)
+        finished = replace(finished, undeclared_deps=tuple(one.path for one in undeclared))
         for line in undeclared_deps.messages(undeclared):
             self._session.add_message(line, failed=True)
-        finished = replace(pipeline.workspace_execution(stage), undeclared_deps=tuple(one.path for one in undeclared))
-        pipeline.snapshot(finished.outs)
         self._ended = True
         self._session.expect_outcome(stage)
         done = self._session.submit(self._complete, finished, console, live)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import platform
 import random
+import shutil
 import signal
 import socket
 import stat
@@ -19,6 +21,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.other_machine import beside
 from tests.working_tree import ROOT
 from wandb_registry import daemon, listener
 from wandb_registry.store_folder import prepare
@@ -112,6 +115,65 @@ def test_a_server_leaves_when_nobody_asks_any_more(store: Path, monkeypatch: pyt
     server = daemon.ensure(store)
     assert wait_until(lambda: daemon.find(store) is None)
     assert answers(daemon.ensure(store)), f"no successor of {server}"
+
+
+def test_a_server_leaves_when_its_store_is_gone(store: Path):
+    """Each stage in a temporary clone started one, which stayed when the clone was removed."""
+    server = psutil.Process(daemon.ensure(store).pid)
+    shutil.rmtree(store)
+    assert wait_until(lambda: not server.is_running() or server.status() == psutil.STATUS_ZOMBIE)
+    prepare(store)
+
+
+def test_a_process_on_another_machine_with_the_same_id_is_left_alone(store: Path):
+    """A stage there sent SIGTERM, then SIGKILL, to whatever process had the server's id."""
+    server = daemon.ensure(store)
+    ensure = beside(server.pid, sys.executable, "-c", ENSURE, str(store))
+    refused = subprocess.run(ensure, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "somebody's process lives" in refused.stdout
+    assert f"The registry of {store} runs on the machine {platform.node()} and can't be reached" in refused.stderr
+
+    stop = beside(server.pid, sys.executable, "-m", "wandb_registry", "stop")
+    env = {**os.environ, "REGISTRY_DIR": str(store)}
+    refused = subprocess.run(stop, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert "somebody's process lives" in refused.stdout
+    assert f"runs on the machine {platform.node()}. Stop it there." in refused.stderr
+    assert answers(server)
+
+
+def test_the_remedy_for_a_server_on_another_machine(store: Path):
+    """What `ensure` says there: serve it at an address of the machine, and name that and the key."""
+    here, there = "10.213.0.1", "10.213.0.2"
+    if subprocess.run(["ip", "link", "add", "dvcw0", "type", "veth", "peer", "dvcw1"], check=False).returncode:
+        pytest.skip("only root can lay a cable between two machines")
+    serving = None
+    try:
+        env = {**os.environ, "REGISTRY_DIR": str(store)}
+        serve = [sys.executable, "-m", "wandb_registry", "serve", "--host", "0.0.0.0"]
+        serving = subprocess.Popen(serve, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True)
+        assert serving.stdout
+        port = serving.stdout.readline().rpartition(":")[2].strip()
+        asking = f"""
+        echo ready; read cable; ip address add {there}/24 dev dvcw1; ip link set dvcw1 up
+        curl --silent --fail --user api:$(cat {store}/api-key) http://{here}:{port}/graphql \
+          --header 'Content-Type: application/json' --data '{{"query": "{{viewer {{username}}}}"}}'
+        """
+        other = subprocess.Popen(
+            ["unshare", "--net", "sh", "-c", asking], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert other.stdout
+        assert other.stdout.readline() == "ready\n"
+        move = ["ip", "link", "set", "dvcw1", "netns", str(other.pid)]
+        subprocess.run(move, check=True)
+        subprocess.run(["ip", "address", "add", f"{here}/24", "dev", "dvcw0"], check=True)
+        subprocess.run(["ip", "link", "set", "dvcw0", "up"], check=True)
+        said, _ = other.communicate("laid\n", timeout=60)
+        assert "username" in said
+    finally:
+        subprocess.run(["ip", "link", "delete", "dvcw0"], check=False)
+        if serving:
+            serving.terminate()
+            serving.wait(timeout=60)
 
 
 def test_no_caller_waits_for_the_server_to_end(store: Path):

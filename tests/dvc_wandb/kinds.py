@@ -1,0 +1,117 @@
+"""A project with every kind of stage that DVC has, in plain shell, for runs side by side."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from tests.conftest import Clone
+from tests.dvc_wandb.conftest import project_in
+
+STAGES = """
+stages:
+  part:
+    foreach: [1, 2, 3, 4, 5, 6, 7, 8]
+    do:
+      cmd: mkdir -p parts metrics && cat src.txt added.txt > parts/${item}.txt && echo ${item} >> parts/${item}.txt &&
+        echo '{"n":' ${item}'}' > metrics/${item}.json
+      deps: [src.txt, added.txt]
+      params: [scale]
+      outs: ["parts/${item}.txt"]
+      metrics:
+        - metrics/${item}.json: {cache: false}
+  grid:
+    matrix: {size: [small, large], kind: [a, b]}
+    cmd: echo ${item.size} ${item.kind} > grid-${item.size}-${item.kind}.txt
+    outs: ["grid-${item.size}-${item.kind}.txt"]
+  join:
+    desc: Reads a folder around the outs of others
+    cmd: cat parts/*.txt > joined.txt
+    deps: [parts]
+    outs: [joined.txt]
+  folder:
+    cmd: mkdir -p folder/deep && cp parts/1.txt folder/a && cp parts/2.txt folder/deep/b
+    deps: [parts/1.txt, parts/2.txt]
+    outs: [folder]
+  inside:
+    desc: Needs one file of another stage's folder
+    cmd: cp folder/deep/b inside.txt
+    deps: [folder/deep/b]
+    outs: [inside.txt]
+  tool:
+    cmd: printf '#!/bin/sh\\necho "$@"\\n' > tool.sh && chmod +x tool.sh
+    outs: [tool.sh]
+  grown:
+    cmd: cat parts/3.txt >> grown.txt
+    deps: [parts/3.txt]
+    outs:
+      - grown.txt: {persist: true}
+  plain:
+    cmd: cp parts/4.txt plain.txt
+    deps: [parts/4.txt]
+    outs:
+      - plain.txt: {cache: false}
+    plots:
+      - curve.csv: {cache: false}
+  check:
+    desc: Has no outs
+    cmd: test -s joined.txt
+    deps: [joined.txt]
+  say:
+    desc: Has neither deps nor outs
+    cmd: echo said
+  always:
+    cmd: echo always > always.txt
+    always_changed: true
+    outs: [always.txt]
+  held:
+    cmd: cp joined.txt held.txt
+    frozen: true
+    deps: [joined.txt]
+    outs:
+      - held.txt: {cache: false}
+"""
+SUB_STAGES = """
+stages:
+  last:
+    cmd: wc ../joined.txt ../folder/a > last.txt
+    deps: [../joined.txt, ../folder]
+    outs: [last.txt]
+  side:
+    cmd: cp ../parts/5.txt side.txt
+    deps: [../parts/5.txt]
+    outs: [side.txt]
+"""
+PLOT = "cp parts/4.txt plain.txt"
+NOT_COMPARED = {".git", "tmp", ".registry"}
+
+
+def make(path: Path) -> Clone:
+    """The project, in which nothing has run, with a change that nobody has committed."""
+    project = project_in(path)
+    project.env["WANDB_MODE"] = "disabled"
+    project.git("init", "--quiet", "--initial-branch=main")
+    project.run("dvc", "init", "--quiet")
+    (path / "sub").mkdir()
+    stages = STAGES.replace(PLOT, f"{PLOT} && printf 'x,y\\n1,2\\n' > curve.csv")
+    texts = {"dvc.yaml": stages, "sub/dvc.yaml": SUB_STAGES, "params.yaml": "scale: 1\n", "held.txt": "held\n"}
+    for name, text in {**texts, "src.txt": "source\n", "added.txt": "added\n"}.items():
+        (path / name).write_text(text)
+    project.run("dvc", "add", "--quiet", "added.txt")
+    project.git("add", "--all")
+    project.git("commit", "--quiet", "--message", "Every kind of stage")
+    (path / "src.txt").write_text("changed\n")
+    return project
+
+
+def contents(project: Clone) -> dict[str, tuple[bytes, bool]]:
+    """The bytes of every file of the workspace, and whether it may be executed; DVC's cache by its names."""
+    found = {}
+    for folder, folders, files in os.walk(project.path):
+        folders[:] = [name for name in folders if name not in NOT_COMPARED]
+        for name in files:
+            path = Path(folder, name)
+            where = path.relative_to(project.path).as_posix()
+            found[where] = (path.read_bytes(), os.access(path, os.X_OK))
+    runs = ".dvc/cache/runs"  # their names have a random part
+    return {name: content for name, content in found.items() if not name.startswith(runs)}
