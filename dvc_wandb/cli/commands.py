@@ -9,13 +9,13 @@ import sys
 
 from dvc_wandb import interrupts
 from dvc_wandb.cli import get, history, init, mirror, promote, push, report, reproduce, rollback, show, verify, why
-from dvc_wandb.cli.provenance import lock
+from dvc_wandb.cli.provenance import attest, check, lock
 from dvc_wandb.errors import DvcWandbError, ProjectError, RegistryUnavailableError, error_reason, is_sdk_error
 from dvc_wandb.project.settings import project_root
 from dvc_wandb.recorder import client
 
 COMMANDS = (init, mirror, verify, show, why, report, reproduce, promote, rollback, push, get, history)
-COMMANDS += (lock,)
+COMMANDS += (attest, check, lock)
 
 
 def run() -> int:

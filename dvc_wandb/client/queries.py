@@ -132,6 +132,11 @@ class Queries:
         for file in self._pages(FILES, path, collection=collection, alias=alias):
             yield file["name"], file["directUrl"]
 
+    def contents(self, urls: Iterable[tuple[str, str]]) -> Iterator[tuple[str, bytes]]:
+        """The name and the content of each file of these names and URLs."""
+        for name, url in urls:
+            yield name, b"".join(self._client.download(url))
+
     def manifest_url(self, artifact_id: str) -> str:
         """The URL of a version's manifest."""
         data = self._execute(MANIFESTS, {"id": artifact_id})
