@@ -26,6 +26,7 @@ FORBIDDEN = {
     "dvc_wandb": {"stages", "wandb_registry"},
     "wandb_registry": {"stages", "dvc_wandb", "wandb", "dvc"},
     "dvc_wandb/project": {"wandb"},
+    "dvc_wandb/provenance": {"wandb"},
     "dvc_wandb/client": {"dvc"},
 }
 # Where the bridge meets the embedded registry: it starts one, and draws as the registry's pages do
@@ -39,6 +40,7 @@ LAYERS = {
         {"recorder"},
         {"report"},
         {"sync"},
+        {"provenance"},
         {"production"},
         {"client", "project"},
         {"content_alias"},

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from dvc_wandb.client.versions import RegistryProject
 from dvc_wandb.errors import DvcWandbError, RegistryUnavailableError, error_reason
 from dvc_wandb.production import history, registry_state
 from dvc_wandb.production.promoting_stage import PromotingStage, find_promoting_stage
@@ -15,7 +16,9 @@ from dvc_wandb.production.registry_state import ALIAS
 from dvc_wandb.project.git import revisions
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.settings import project_root
-from dvc_wandb.sync import fetch
+from dvc_wandb.provenance import check
+from dvc_wandb.sync import attestations, fetch
+from dvc_wandb.sync.attestations import Attestation
 
 
 def add_parser(commands: Any) -> None:
@@ -30,6 +33,12 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("-o", "--output", required=True, metavar="FILE", help="where to write it")
     parser.add_argument(
         "--at", metavar="DATE", help="what was in production then: 2026-11-01 (its end), 2026-11-01T14:30"
+    )
+    parser.add_argument(
+        "--signed-by",
+        metavar="KEY",
+        type=Path,
+        help="only if the registry has a statement about it that this public key signed, which is written beside it",
     )
     parser.set_defaults(command=run)
 
@@ -48,13 +57,34 @@ def run(arguments: argparse.Namespace) -> int:
     md5, origin = (
         _md5_in_record(stage, target, arguments.at) if version == ALIAS else _md5_in_registry(stage, target, version)
     )
+    signed = _signed(pipeline, stage, target, md5, arguments.signed_by) if arguments.signed_by else None
     try:
         model_path = stage.query_registry(lambda: fetch.find_model(pipeline, target, md5, stage.connect))
     except RegistryUnavailableError as error:
         raise DvcWandbError(f"{error_reason(error)}, and only the registry has the model {md5}.") from None
+    if signed:
+        check.check_subject(signed.statement, model_path)
     _write(model_path, output)
     print(f"{output}: {target} {md5[:8]}, {origin}; md5 {md5} checked")
+    if signed:
+        beside = output.with_name(f"{output.name}.sigstore.json")
+        attestations.write_files(beside, signed.files)
+        print(f"{beside}: {signed.version}, signed by {arguments.signed_by}; `dvc-wandb check` says more")
     return 0
+
+
+def _signed(pipeline: Pipeline, stage: PromotingStage, target: str, md5: str, key: Path) -> Attestation:
+    """The statement about the model that `key` signed. Raises DvcWandbError where there is none, or it isn't true."""
+
+    def find() -> Attestation:
+        connection = stage.connect()
+        collection = attestations.collection_of(pipeline, target)
+        return attestations.find(RegistryProject(connection), connection, collection, md5, key)
+
+    try:
+        return stage.query_registry(find)
+    except RegistryUnavailableError as error:
+        raise DvcWandbError(f"{error_reason(error)}, and only the registry has the statement about {md5}.") from None
 
 
 def registered_model_called(stage: PromotingStage, name: str) -> str:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from pathlib import Path
 from typing import Any
 
 from dvc_wandb.cli.show import registry_names
-from dvc_wandb.errors import DvcWandbError, ProjectError
+from dvc_wandb.client.connection import connect
+from dvc_wandb.client.versions import RegistryProject
+from dvc_wandb.errors import DvcWandbError, ProjectError, RegistryUnavailableError
+from dvc_wandb.production import history
 from dvc_wandb.project import git
 from dvc_wandb.project.git import revisions
+from dvc_wandb.project.lock import Execution
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.settings import project_name, project_root
 from dvc_wandb.report import report
 from dvc_wandb.report.graph import Graph
+from dvc_wandb.sync import attestations
 
 
 def add_parser(commands: Any) -> None:
@@ -40,7 +46,8 @@ def run(arguments: argparse.Namespace) -> int:
     executions = pipeline.locked()
     registry = registry_names(pipeline, Graph(executions, pipeline.added()))
     head, base = _revisions(pipeline, arguments.base)
-    page = report.collect(pipeline, project_name(pipeline.root), head, base, registry)
+    signatures = _signatures(pipeline, executions)
+    page = report.collect(pipeline, project_name(pipeline.root), head, base, registry, signatures)
     if arguments.html:
         try:
             arguments.html.parent.mkdir(parents=True, exist_ok=True)
@@ -49,6 +56,20 @@ def run(arguments: argparse.Namespace) -> int:
             raise DvcWandbError(f"{arguments.html} can't be written: {error.strerror}.") from None
     print(report.markdown(page), end="")
     return 0
+
+
+def _signatures(pipeline: Pipeline, executions: list[Execution]) -> dict[str, str]:
+    """By stages that ask for a signed model, whether the one in production is; nothing while the registry is away."""
+    signatures = {}
+    for execution in executions:
+        source = history.committed(pipeline.root, execution.meta["promotes"]) if "signed_by" in execution.meta else None
+        if source and source.record.model_md5:
+            with contextlib.suppress(RegistryUnavailableError):
+                connection = connect(pipeline.root, project_name(pipeline.root))
+                target, md5 = source.record.registered_model, source.record.model_md5
+                known = RegistryProject(connection)
+                signatures[execution.stage] = attestations.describe(pipeline, connection, known, execution, target, md5)
+    return signatures
 
 
 def _revisions(pipeline: Pipeline, base: str | None) -> tuple[report.ComparedRevision, report.ComparedRevision | None]:

@@ -15,8 +15,11 @@ from dvc_wandb.errors import ProjectError
 from dvc_wandb.project import git
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.settings import project_root
-from dvc_wandb.report import reproduce
+from dvc_wandb.report import reproduce, tolerance
 from dvc_wandb.report.graph_text import short_md5
+from dvc_wandb.report.tolerance import EXACT, Tolerance
+
+WITHIN = 3  # the exit status where nothing differs by more than the tolerance
 
 
 def add_parser(commands: Any) -> None:
@@ -26,7 +29,14 @@ def add_parser(commands: Any) -> None:
         description="Clones the current commit into a temporary folder with an empty DVC cache, runs every stage there "
         "and says for each whether its outputs are equal to the byte; where not, which files differ and by how much. "
         "Data that are nowhere are named; the stages that don't need them run. "
-        "Ends with 0 only if all are equal. The clone stays where something differs.",
+        "Ends with 0 only if all are equal to the byte. The clone stays where something differs.",
+    )
+    parser.add_argument(
+        "--tolerance",
+        metavar="KIND=MAX",
+        help="tell what is near enough from what differs: the largest difference of metrics (numbers in .json, .yaml, "
+        ".csv) and of weights (arrays in .h5, .npz, .npy), such as metrics=0.01,weights=1e-5; ends with 3 where all "
+        "is equal or within it",
     )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.set_defaults(command=run)
@@ -38,6 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise ProjectError(
             "a commit is what can be reproduced, and this project has none. Run `git init`, then commit."
         )
+    allowed = tolerance.parse(arguments.tolerance) if arguments.tolerance else EXACT
     pipeline = workspace.at(workspace.commit)
     if not arguments.json:
         print(f"commit {workspace.commit[:10]}, in a fresh clone with an empty cache", flush=True)
@@ -52,12 +63,13 @@ def run(arguments: argparse.Namespace) -> int:
         for path, why in missing.items():
             print(f"dvc-wandb: {path} can't be had: {why}.", file=sys.stderr, flush=True)
         ran = reproduce.run(root, folder / "cache", log)
-        for result in reproduce.compare(pipeline, root, ran):
+        for result in reproduce.compare(pipeline, root, ran, allowed):
             results.append(result)
             if not arguments.json:
                 print("\n".join(_describe(result)), flush=True)
     finally:
         equal = bool(results) and not missing and all(result.equal for result in results)
+        near = bool(results) and not missing and all(result.near for result in results)
         if equal or not (folder / "log").exists():
             shutil.rmtree(folder, ignore_errors=True)
     if arguments.json:
@@ -66,6 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
                 {
                     "commit": pipeline.commit,
                     "equal": equal,
+                    "within": near,
                     "missing": missing,
                     "stages": [asdict(one) for one in results],
                 },
@@ -73,8 +86,8 @@ def run(arguments: argparse.Namespace) -> int:
             )
         )
     else:
-        print(_verdict(results, equal, folder))
-    return 0 if equal else 1
+        print(_verdict(results, equal, folder, allowed))
+    return 0 if equal else WITHIN if near else 1
 
 
 def _changed(root: Path) -> list[str]:
@@ -88,17 +101,19 @@ def _describe(result: reproduce.StageComparison) -> list[str]:
         if out.equal:
             lines.append(f"  equal   {out.path}  {short_md5(out.made)}")
         elif out.made:
-            lines.append(f"  differs {out.path}  {short_md5(out.committed)} → {short_md5(out.made)}")
+            verdict = "within " if out.within else "differs"
+            lines.append(f"  {verdict} {out.path}  {short_md5(out.committed)} → {short_md5(out.made)}")
             lines += (f"          {name}: {difference}" for name, difference in out.files.items())
     return lines
 
 
-def _verdict(results: list[reproduce.StageComparison], equal: bool, folder: Path) -> str:
+def _verdict(results: list[reproduce.StageComparison], equal: bool, folder: Path, allowed: Tolerance) -> str:
     outs = [out for result in results for out in result.outs]
     if equal:
         return f"{len(results)} stages, {len(outs)} outputs: all equal to the byte."
     same = sum(out.equal for out in outs)
+    near = f", {sum(out.within for out in outs)} within {allowed}" if allowed != EXACT else ""
     return (
-        f"{len(results)} stages, {same} of {len(outs)} outputs equal. "
+        f"{len(results)} stages, {same} of {len(outs)} outputs equal{near}. "
         f"The clone is in {folder}/clone, what the stages printed in {folder}/log."
     )

@@ -159,6 +159,11 @@ class Queries:
                 if edge["node"]["artifactCollection"] == here:
                     yield f"v{edge['node']['versionIndex']}", [one["alias"] for one in edge["node"]["aliases"]]
 
+    def contents(self, urls: Iterable[tuple[str, str]]) -> Iterator[tuple[str, bytes]]:
+        """The name and the content of each file of these names and URLs."""
+        for name, url in urls:
+            yield name, b"".join(self._client.download(url))
+
     def manifest_url(self, artifact_id: str) -> str:
         """The URL of a version's manifest."""
         data = self._execute(MANIFESTS, {"id": artifact_id})

@@ -128,6 +128,11 @@ class RegistryProject:
             self._files[artifact_id] = _files(manifest)
         return self._files[artifact_id]
 
+    def read_files(self, version: Version) -> dict[str, bytes]:
+        """Download the files of `version`, which have to be small, by name."""
+        collection, _, alias = version.name.rpartition(":")
+        return dict(self._queries.contents(self._queries.files(collection, alias)))
+
     def hash_served_files(self, version: Version) -> dict[str, tuple[str, str]]:
         """Download each file of `version`: its md5 in the manifest and that of the served bytes, by name."""
         collection, _, alias = version.name.rpartition(":")

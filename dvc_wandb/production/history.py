@@ -71,7 +71,7 @@ def from_git(root: Path, path: str) -> list[ProductionPeriod]:
     log = _git(root, "log", "--reverse", "--first-parent", "--format=%H%x1f%cI%x1f%an", "--", path)
     for line in log.splitlines():
         commit, at, by = line.split("\x1f")
-        if record := _record_at(root, path, commit):
+        if record := record_at(root, path, commit):
             _append(periods, ProductionPeriod(record, commit, datetime.fromisoformat(at), by))
     return periods
 
@@ -99,7 +99,7 @@ def _model(record: Record) -> tuple[str, str | None]:
     return record.registered_model, record.model_md5
 
 
-def _record_at(root: Path, path: str, commit: str) -> Record | None:
+def record_at(root: Path, path: str, commit: str) -> Record | None:
     """The record at a commit; None if it can't be read, such as with the marks of a merge conflict."""
     content = git.file_at(root, commit, path)
     try:

@@ -101,7 +101,13 @@ def alias_moves(connection: RegistryConnection, version: ModelVersion) -> list[A
 
 
 def alias_events(connection: RegistryConnection, collection: str) -> list[dict[str, Any]] | None:
-    """The log's events of the alias in `collection` (ENTITY/PROJECT/NAME), oldest first.
+    """The log's events of the alias in `collection`, oldest first, as `events_in` returns them."""
+    events = events_in(connection, collection)
+    return events and [event for event in events if event["action"] == "alias" and event["name"] == ALIAS]
+
+
+def events_in(connection: RegistryConnection, collection: str) -> list[dict[str, Any]] | None:
+    """The log's events of `collection` (ENTITY/PROJECT/NAME), oldest first; each `hash` covers all events before it.
 
     None if the registry has no log. Raises RegistryUnavailableError if it can't be read just now.
     """
@@ -119,7 +125,7 @@ def alias_events(connection: RegistryConnection, collection: str) -> list[dict[s
             return None
         events += page["events"]
         if not page["more"]:
-            return [event for event in events if event["action"] == "alias" and event["name"] == ALIAS]
+            return events
 
 
 def _md5_by_version(connection: RegistryConnection, version: ModelVersion) -> dict[str, str]:

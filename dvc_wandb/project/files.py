@@ -89,16 +89,16 @@ class FileLocator:
     def files(self, content: Content) -> dict[str, Path]:
         """The path of each file of `content`, by name. Raises MissingContentError."""
         if content not in self._located:
-            root = self._workspace_path(content)
-            self._located[content] = (
-                {name: root / name if content.is_folder else root for name in self.listing(content) or {}}
-                if root
-                else self._files_in_cache(content)
-                or self._assemble_files(content)
-                or self._files_in_git(content)
-                or self._pull_files(content)
-            )
+            self._located[content] = self.files_at_hand(content) or self._pull_files(content)
         return self._located[content]
+
+    def files_at_hand(self, content: Content) -> dict[str, Path] | None:
+        """The same, of a `content` that this machine has; None where it lacks the bytes."""
+        if content in self._located:
+            return self._located[content]
+        if root := self._workspace_path(content):
+            return {name: root / name if content.is_folder else root for name in self.listing(content) or {}}
+        return self._files_in_cache(content) or self._assemble_files(content) or self._files_in_git(content)
 
     def locate(self, content: Content) -> Path:
         """The path of `content` as a whole, under its own name. Raises MissingContentError."""

@@ -86,6 +86,18 @@ class Pipeline:
         """What the stages of `opened` read and dvc.yaml doesn't name, each with the files that it was seen to open."""
         return [one for stage, files in opened.items() for one in undeclared_deps.find(self.dvc, stage, files)]
 
+    def imported_modules(self) -> dict[str, set[str]]:
+        """By stage, the top-level names of all modules that its code imports."""
+        return {name: undeclared_deps.imported_by(self.dvc, name) for name in self.stages}
+
+    def named_params(self, file: str) -> dict[str, list[str]]:
+        """By stage, the keys of the parameters `file` that dvc.yaml names."""
+        keys: dict[str, list[str]] = {}
+        for name, stage in self.dvc.stages.items():
+            params = [dep for dep in stage.deps if dep.hash_name == "params" and self.dvc.path(dep) == file]
+            keys[name] = [str(key) for dep in params for key in dep.params]
+        return keys
+
     def maker(self, content: Content) -> str | None:
         """The stage that makes `content`; None for a source."""
         out = self.dvc.outs.get(content.versioned.path)
@@ -136,6 +148,10 @@ class Pipeline:
     def files(self, content: Content) -> dict[str, Path]:
         """The files of `content` by DVC's names. Raises MissingContentError."""
         return self._files.files(content)
+
+    def files_at_hand(self, content: Content) -> dict[str, Path] | None:
+        """The same, of what this machine has; None where it would have to be fetched from elsewhere."""
+        return self._files.files_at_hand(content)
 
     def listing(self, content: Content) -> dict[str, str] | None:
         """The md5 of each file of `content` by name; None if this machine lacks a folder's list of files."""

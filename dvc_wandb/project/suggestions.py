@@ -11,6 +11,7 @@ from pathlib import Path
 
 from dvc_wandb.project import git
 from dvc_wandb.project.lock import Execution
+from dvc_wandb.project.packages import package_locks, packages_file
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.settings import project_name, setting
 from dvc_wandb.project.undeclared import undeclared_deps
@@ -57,8 +58,33 @@ def for_project(pipeline: Pipeline) -> Iterator[Suggestion]:
         yield Suggestion(
             "params.yaml", [f"project: {as_yaml(project_name(root))}"], "the W&B project, the same for everybody"
         )
+    yield from _packages(pipeline)
     yield from _job_types(pipeline, locked)
     yield from _artifact_sections(pipeline, locked)
+
+
+def _packages(pipeline: Pipeline) -> Iterator[Suggestion]:
+    """The packages that stages import, as parameters, where a lock file has their versions."""
+    lock = package_locks.find(pipeline.root)
+    if lock is None:
+        return
+    named = pipeline.named_params(packages_file.NAME)
+    files: dict[str, list[str]] = {}
+    for address, packages in packages_file.imported_by(pipeline, package_locks.read(lock)).items():
+        missing = [one for one in packages if one not in named[address]]
+        file, _, name = address.rpartition(":")
+        if missing and not named[address] and "@" not in name and not name.endswith(".dvc"):
+            entry = f"params: [{{{packages_file.NAME}: [{', '.join(map(as_yaml, missing))}]}}]"
+            files.setdefault(file or "dvc.yaml", []).extend(stage_lines(name, [entry], False))
+    for file, lines in files.items():
+        why = (
+            f"another version of a package in {lock.name} then runs the stages that import it again; keep what matters"
+        )
+        yield Suggestion(file, ["stages:", *lines], why)
+    if files and not (pipeline.root / packages_file.NAME).exists():
+        yield Suggestion(
+            "", ["dvc-wandb lock"], f"writes {packages_file.NAME} from {lock.name}, now and after each change"
+        )
 
 
 def _job_types(pipeline: Pipeline, locked: list[Execution]) -> Iterator[Suggestion]:

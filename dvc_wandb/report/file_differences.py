@@ -9,6 +9,7 @@ import csv
 import json
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,23 +18,35 @@ from dvc_wandb.errors import one_line
 Leaves = dict[str, Any]  # the arrays, numbers and texts of a file by where they stand in it
 
 
-def describe(name: str, first: Path, second: Path) -> str:
-    """One phrase on how two files called `name` differ, which are known to have other bytes."""
+@dataclass(frozen=True)
+class FileDifference:
+    """How two files differ, in a phrase, and the largest absolute difference of their numbers.
+
+    That is infinite where they differ in more than numbers, or nobody can tell.
+    """
+
+    phrase: str
+    distance: float = math.inf
+
+
+def describe(name: str, first: Path, second: Path) -> FileDifference:
+    """How two files called `name` differ, which are known to have other bytes."""
     suffix = Path(name).suffix.lower()
     read = READERS.get(suffix)
     sizes = first.stat().st_size, second.stat().st_size
     by_size = f"{sizes[0]} and {sizes[1]} bytes" if sizes[0] != sizes[1] else f"{sizes[0]} bytes both"
     if read is None:
-        return by_size
+        return FileDifference(by_size)
     try:
-        return _compare(dict(read(first)), dict(read(second))) or f"equal numbers in other bytes ({by_size})"
+        found = _compare(dict(read(first)), dict(read(second)))
+        return found if found.phrase else FileDifference(f"equal numbers in other bytes ({by_size})", 0.0)
     except ImportError as error:
-        return f"{by_size}; {error.name} would be needed to compare what is in them"
+        return FileDifference(f"{by_size}; {error.name} would be needed to compare what is in them")
     except Exception as error:  # a file that its own format's library can't read
-        return f"{by_size}; they can't be read as {suffix}: {one_line(error)}"
+        return FileDifference(f"{by_size}; they can't be read as {suffix}: {one_line(error)}")
 
 
-def _compare(first: Leaves, second: Leaves) -> str:
+def _compare(first: Leaves, second: Leaves) -> FileDifference:
     """The largest difference and where it is, then what can't be subtracted; nothing where all is equal."""
     distances: list[tuple[float, str]] = []
     other: list[str] = []
@@ -50,7 +63,8 @@ def _compare(first: Leaves, second: Leaves) -> str:
         phrases.append(f"max abs difference {largest:.6g} in {name}, {len(distances)} of {len(first)} differ")
     if other:
         phrases.append("; ".join(other[:3]) + (f"; and {len(other) - 3} more" if len(other) > 3 else ""))
-    return "; ".join(phrases)
+    largest = max((distance for distance, _ in distances), default=0.0)
+    return FileDifference("; ".join(phrases), math.inf if other else largest)
 
 
 def _distance(first: Any, second: Any) -> float | str:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import base64
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dvc_wandb.production.decision import read_decision, read_json
@@ -30,12 +31,13 @@ class ComparedRevision:
 
 @dataclass(frozen=True)
 class Decision:
-    """The decision of a promoting stage, and the models in production at the base and now."""
+    """The decision of a promoting stage, the models in production at the base and now, and whether it is signed."""
 
     stage: str
     sentence: str
     before: str
     now: str
+    signature: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,9 @@ def collect(
     head: ComparedRevision,
     base: ComparedRevision | None,
     registry: graph_text.RegistryNames,
+    signatures: Mapping[str, str],
 ) -> PipelineReport:
-    """The contents of the page. Without `base` nothing is compared."""
+    """The contents of the page. Without `base` nothing is compared. `signatures` say, by stage, what is signed."""
     base_pipeline = pipeline.at(base.commit) if base and base.commit else None
     executions, base_executions = pipeline.locked(), base_pipeline.locked() if base_pipeline else []
     base_plots = {plot.title: plot for plot in plots.read(base_pipeline)} if base_pipeline else {}
@@ -81,7 +84,9 @@ def collect(
         head=head,
         base=base,
         decisions=[
-            _decision(pipeline, base_pipeline, one, base_executions) for one in executions if one.meta.get("promotes")
+            replace(_decision(pipeline, base_pipeline, one, base_executions), signature=signatures.get(one.stage, ""))
+            for one in executions
+            if one.meta.get("promotes")
         ],
         metrics=_metrics(metrics.read(pipeline), metrics.read(base_pipeline) if base_pipeline else {}),
         reruns=_reruns(executions, base_executions) if base else {},

@@ -20,16 +20,21 @@ from dvc_wandb.project.files import copy_to
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.report import file_differences
+from dvc_wandb.report.tolerance import EXACT, Tolerance
 
 
 @dataclass(frozen=True)
 class OutComparison:
-    """An out that was made again: the md5s of both, and for each file that differs how far the two are apart."""
+    """An out that was made again: the md5s of both, and for each file that differs how far the two are apart.
+
+    `within` a tolerance, it has other bytes that are near enough.
+    """
 
     path: str
     committed: str | None
     made: str | None
     files: dict[str, str] = field(default_factory=dict)
+    within: bool = False
 
     @property
     def equal(self) -> bool:
@@ -47,6 +52,11 @@ class StageComparison:
     @property
     def equal(self) -> bool:
         return not self.why and all(out.equal for out in self.outs)
+
+    @property
+    def near(self) -> bool:
+        """Whether it is equal, or within the tolerance."""
+        return not self.why and all(out.equal or out.within for out in self.outs)
 
 
 def clone(pipeline: Pipeline, folder: Path) -> Path:
@@ -70,10 +80,10 @@ def bring_added_or_imported(pipeline: Pipeline, root: Path) -> dict[str, str]:
     return missing
 
 
-def run(root: Path, cache: Path, log: Path) -> set[str]:
-    """Run every stage of the clone at `root` with an empty `cache`; the stages that came to their end.
+def run(root: Path, cache: Path, log: Path, *targets: str) -> set[str]:
+    """Run the stages of the clone at `root` with an empty `cache`, all or up to `targets`.
 
-    What they print goes to `log`.
+    What they print goes to `log`. Returns the stages that came to their end.
     """
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("DVC_", "WANDB_", "REGISTRY_", "GIT_"))}
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
@@ -84,7 +94,7 @@ def run(root: Path, cache: Path, log: Path) -> set[str]:
     )
     ran = set()
     with log.open("w") as log_lines:
-        command = [*dvc, "repro", "--force", "--keep-going", "--all-pipelines"]
+        command = [*dvc, "repro", "--force", "--keep-going", *(targets or ("--all-pipelines",))]
         process = subprocess.Popen(
             command,
             cwd=root,
@@ -106,18 +116,20 @@ def run(root: Path, cache: Path, log: Path) -> set[str]:
     return ran
 
 
-def compare(pipeline: Pipeline, root: Path, ran: set[str]) -> Iterator[StageComparison]:
+def compare(pipeline: Pipeline, root: Path, ran: set[str], tolerance: Tolerance = EXACT) -> Iterator[StageComparison]:
     """Each stage of `pipeline` against what the clone at `root` made of it, upstream first."""
     reproduced = Pipeline(root)
     for execution in _runnable(pipeline):
         made = reproduced.workspace_execution(execution.stage)
         reason = "" if execution.stage in ran else "it did not run to its end"
-        outs = [_compare_out(pipeline, reproduced, out, made.out(out.path)) for out in execution.outs]
+        outs = [_compare_out(pipeline, reproduced, out, made.out(out.path), tolerance) for out in execution.outs]
         missing = [out.path for out in outs if out.made is None]
         yield StageComparison(execution.stage, outs, reason or (f"it made no {', '.join(missing)}" if missing else ""))
 
 
-def _compare_out(pipeline: Pipeline, reproduced: Pipeline, committed: Content, made: Content) -> OutComparison:
+def _compare_out(
+    pipeline: Pipeline, reproduced: Pipeline, committed: Content, made: Content, tolerance: Tolerance
+) -> OutComparison:
     if committed.md5 == made.md5 or made.md5 is None:
         return OutComparison(committed.path, committed.md5, made.md5)
     try:
@@ -125,14 +137,16 @@ def _compare_out(pipeline: Pipeline, reproduced: Pipeline, committed: Content, m
         before, after = pipeline.listing(committed) or {}, reproduced.listing(made) or {}
     except DvcWandbError as error:
         return OutComparison(committed.path, committed.md5, made.md5, {committed.path: error_reason(error)})
-    files = {
+    differences = {
         name: file_differences.describe(name, old[name], new[name])
         for name in sorted(old.keys() & new.keys())
         if before[name] != after[name]
     }
+    files = {name: one.phrase for name, one in differences.items()}
     files |= dict.fromkeys(sorted(old.keys() - new.keys()), "was not made again")
     files |= dict.fromkeys(sorted(new.keys() - old.keys()), "was not there before")
-    return OutComparison(committed.path, committed.md5, made.md5, files)
+    within = old.keys() == new.keys() and all(tolerance.allows(name, one) for name, one in differences.items())
+    return OutComparison(committed.path, committed.md5, made.md5, files, within)
 
 
 def _runnable(pipeline: Pipeline) -> list[Execution]:

@@ -19,7 +19,7 @@ from dvc_wandb.project.git import revisions
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.undeclared.undeclared_deps import UndeclaredDep
-from dvc_wandb.sync import compare, fetch
+from dvc_wandb.sync import attestations, compare, fetch
 from dvc_wandb.sync.compare import Drift
 from dvc_wandb.sync.mirrored_project import MirroredProject
 from dvc_wandb.sync.production_model import NowhereError
@@ -106,6 +106,7 @@ def _compare_production(
         return
     if not registry.has_alias(model.target, model.md5, alias.ALIAS):
         _compare_alias(pipeline, connection, execution, model, report)
+    report.drifts += attestations.drifts(pipeline, connection, registry, execution, model.target, model.md5)
     report.notes += _history_notes(pipeline, connection, execution, model)
 
 

@@ -97,6 +97,26 @@ def test_files_that_differ_are_told_with_their_distance(project: Clone):
     shutil.rmtree(kept)
 
 
+def test_what_is_within_a_tolerance_is_told_apart_from_what_differs(project: Clone):
+    """By file, and in the exit status: 3 where all is near enough, 1 where something is not."""
+    done = project.run(*REPRODUCE, "--tolerance", "metrics=0.3,weights=0.6", env={"SHIFT": "0.25"}, ok=False)
+    assert done.code == 3
+    assert re.search(r"within  weights.h5 .*\n +weights.h5: max abs difference 0.5 in dense/kernel", done.text)
+    assert re.search(r"within  score.json .*\n", done.text)
+    assert "3 stages, 3 of 6 outputs equal, 3 within metrics=0.3,weights=0.6" in done.text
+    for kept in left_behind(project):
+        shutil.rmtree(kept)
+
+
+def test_what_is_outside_of_a_tolerance_differs(project: Clone):
+    done = project.run(*REPRODUCE, "--tolerance", "metrics=0.3,weights=0.4", env={"SHIFT": "0.25"}, ok=False)
+    assert done.code == 1
+    assert re.search(r"differs weights.h5 ", done.text)
+    assert "3 of 6 outputs equal, 2 within metrics=0.3,weights=0.4" in done.text
+    for kept in left_behind(project):
+        shutil.rmtree(kept)
+
+
 def test_a_stage_that_fails_in_the_clone_is_named_and_so_is_what_needs_it(project: Clone):
     done = project.run(*REPRODUCE, "--json", env={"SHIFT": "none"}, ok=False, stderr=None)
     assert done.code == 1

@@ -153,7 +153,7 @@ select collection_id as id, max(id) as last, subject as path
  order by path
 """
 IN_COLLECTION = """
-select id, at, who, action, name, before, after, source, run, git_commit
+select id, at, who, action, name, before, after, source, run, git_commit, hash
   from event
  where collection_id = :collection and id > :after
  order by id

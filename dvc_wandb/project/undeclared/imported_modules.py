@@ -37,6 +37,13 @@ def imported_files(program: Program, read: Read) -> list[str]:
     return _Walk(program.search, read).files(program)
 
 
+def imported_names(program: Program, read: Read) -> set[str]:
+    """The top-level names of all that `program` imports, in the project's own files at any depth."""
+    walk = _Walk(program.search, read)
+    walk.files(program)
+    return walk.names
+
+
 def is_ours(file: str) -> bool:
     """Whether a file is the bridge's own, in the project that it is written in."""
     return file.partition("/")[0] in OURS
@@ -55,6 +62,7 @@ class _Walk:
         self._search, self._read = search, read
         self._trees: dict[str, ast.Module | None] = {}  # by file
         self._found: list[str] = []
+        self.names: set[str] = set()
 
     def files(self, program: Program) -> list[str]:
         if program.code:
@@ -88,6 +96,7 @@ class _Walk:
 
     def _follow(self, tree: ast.Module, package: str, main: bool) -> None:
         for one in self._imports(tree.body, package, main):
+            self.names.add(_absolute(one, package).partition(".")[0])
             for file, of in self._reached(one, package):
                 self._visit(file, of)
 

@@ -62,6 +62,14 @@ def find(dvc: DvcProject, name: str, opened: Iterable[str] = ()) -> list[Undecla
     return [_undeclared(dvc, stage, path) for path in sorted(_in_few_words(paths, declared))]
 
 
+def imported_by(dvc: DvcProject, name: str) -> set[str]:
+    """The top-level names of all modules that a stage's own code imports."""
+    stage = dvc.stage(name)
+    folder, read = dvc.relative(str(stage.wdir)), cache(dvc.read)
+    found = [imported_modules.imported_names(one, read) for one in programs(stage.cmd or "", folder)]
+    return set().union(*found)
+
+
 def messages(undeclared: Collection[UndeclaredDep]) -> list[str]:
     """A line for each, and what dvc.yaml needs, ready to paste."""
     needed = [

@@ -74,6 +74,25 @@ def maker(db: Connection, artifact: Row) -> Row | None:
     return db.one("select * from run where id = :id", id=artifact["run_id"])
 
 
+# ---- signed statements ----
+
+STATEMENTS = """
+select statement.*, collection.project_id
+  from run_input
+  join run_output on run_output.run_id = run_input.run_id
+  join artifact statement on statement.id = run_output.artifact_id
+  join collection on collection.id = statement.collection_id
+  join artifact_type on artifact_type.id = collection.type_id
+ where run_input.artifact_id = :artifact and artifact_type.name = 'provenance' and statement.state = 'COMMITTED'
+ order by statement.id desc
+"""
+
+
+def statements(db: Connection, artifact_id: int) -> list[Row]:
+    """The signed statements about a version, newest first: what a run made of the type `provenance` that used it."""
+    return db.all(STATEMENTS, artifact=artifact_id)
+
+
 # ---- many at a time, for graphs ----
 
 USED = """

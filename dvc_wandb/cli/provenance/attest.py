@@ -1,0 +1,140 @@
+"""dvc-wandb attest: a signed statement of what a model was made from, for others to check."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from dvc_wandb.cli.get import registered_model_called
+from dvc_wandb.client.connection import RegistryConnection, connect, start_sdk
+from dvc_wandb.errors import DvcWandbError, RegistryUnavailableError, error_reason
+from dvc_wandb.production import history
+from dvc_wandb.production.promoting_stage import PromotingStage, find_promoting_stage
+from dvc_wandb.project.pipeline import Pipeline
+from dvc_wandb.project.settings import project_name, project_root
+from dvc_wandb.provenance import bundle, digests, keys, model_signature, statement, subjects
+from dvc_wandb.provenance.subjects import Subject
+from dvc_wandb.sync import attestations
+from dvc_wandb.sync.mirrored_project import MirroredProject
+
+
+def add_parser(commands: Any) -> None:
+    parser = commands.add_parser(
+        "attest",
+        help="sign a statement of what a model was made from, and keep it beside the model",
+        description="Makes an in-toto statement with SLSA's provenance of the model in production, or of any out as it "
+        "is committed: the digests of its bytes and of all that it was made from, commands, parameters, the commit, "
+        "who decided. Signs it and logs it to the registry, beside the model.",
+    )
+    parser.add_argument(
+        "target", nargs="?", metavar="PATH|MODEL", help="an out, or a registered model (default: what is in production)"
+    )
+    parser.add_argument("--key", required=True, metavar="KEY", type=Path, help="the private key that signs, a PEM file")
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        type=Path,
+        help="also write the statement to FILE, such as model.h5.sigstore.json, and a signature for model_signing to "
+        "model.h5.sig; then the registry may be away",
+    )
+    parser.set_defaults(command=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    key = keys.read_private(arguments.key)
+    pipeline = Pipeline(project_root())
+    subject, decision = _find(pipeline, arguments.target)
+    connection = _connect(pipeline, lenient=bool(arguments.output))
+    version = None
+    if connection:
+        version = MirroredProject(connection).version_of(subject.out.versioned)
+        if version is None:
+            raise DvcWandbError(
+                f"the registry has no version of {subject.out.path} {str(subject.out.md5)[:8]} to keep a statement "
+                "beside; `dvc-wandb mirror` logs it."
+            )
+    in_registry = attestations.describe_registry(connection, version) if connection and version else None
+    stated = statement.make(
+        subject.pipeline,
+        subject.out,
+        lambda content: statement.full_digest(subject.pipeline, content),
+        [decision, in_registry],
+    )
+    files = {
+        attestations.STATEMENT: bundle.seal(stated, key),
+        attestations.SIGNATURE: bundle.seal(_model_statement(subject), key),
+    }
+    if arguments.output:
+        attestations.write_files(arguments.output, files)
+    signer, materials = keys.fingerprint(key.public_key()), len(statement.dependencies(stated)) - 1
+    commit = statement.commit(stated)
+    where = str(arguments.output)
+    if connection and version:
+        facts = {
+            "of": version.name,
+            "path": subject.out.path,
+            "md5": subject.out.md5,
+            "signed_by": signer,
+            "commit": commit,
+            "materials": materials,
+        }
+        start_sdk()
+        where = attestations.log(connection, subject.out, version, files, facts)
+    count = f"{materials} material{'s' if materials != 1 else ''}"
+    what = f"{subject.out.path} {str(subject.out.md5)[:8]}"
+    print(f"{where}: {what} from {count} at the commit {commit[:10]}, signed by the key {signer[:16]}")
+    return 0
+
+
+def _find(pipeline: Pipeline, target: str | None) -> tuple[Subject, dict[str, Any] | None]:
+    """What the statement is about, and who decided on it."""
+    path = os.path.relpath(Path.cwd() / target, pipeline.root) if target else ""
+    paths = {out.path for execution in pipeline.locked() for out in execution.outs}
+    if name := next((one for one in (path, target) if one in paths), None):
+        subject = subjects.of_path(pipeline, name)
+        try:
+            stage = find_promoting_stage(pipeline)
+        except DvcWandbError:  # nothing here is ever in production
+            return subject, None
+        return subject, statement.decision(pipeline, stage.record_path, str(subject.out.md5))
+    stage = find_promoting_stage(pipeline)
+    md5 = _md5_in_production(stage, target)
+    return subjects.of_model(pipeline, md5), statement.decision(pipeline, stage.record_path, md5)
+
+
+def _md5_in_production(stage: PromotingStage, name: str | None) -> str:
+    source = history.committed(stage.root, stage.record_path)
+    record = source.record if source else None
+    if (
+        record is None
+        or record.model_md5 is None
+        or (name and registered_model_called(stage, name) != record.registered_model)
+    ):
+        raise DvcWandbError(f"{stage.record_path} as it is committed has no {name or 'model'} in production.")
+    return record.model_md5
+
+
+def _connect(pipeline: Pipeline, lenient: bool) -> RegistryConnection | None:
+    """The registry; None, and a word about it, where it is away and the statement goes to a file."""
+    try:
+        return connect(pipeline.root, project_name(pipeline.root), sdk=False)
+    except RegistryUnavailableError as error:
+        if not lenient:
+            raise DvcWandbError(
+                f"{error_reason(error)}, so the statement can't be kept beside the model; -o FILE writes it to a file."
+            ) from None
+        print(f"dvc-wandb: the statement names no registry: {error_reason(error)}.", file=sys.stderr)
+        return None
+
+
+def _model_statement(subject: Subject) -> dict[str, Any]:
+    """What `model_signing verify` reads."""
+    files = subject.pipeline.files(subject.out)
+    sha256s = {name: digests.of_file(path)["sha256"] for name, path in files.items()}
+    if not subject.out.is_folder:
+        sha256s = dict.fromkeys([model_signature.WHOLE], next(iter(sha256s.values())))
+    return model_signature.statement(Path(subject.out.path).name, sha256s)

@@ -1,0 +1,173 @@
+"""dvc-wandb check: whether a signed statement is true, by the key, the bytes at hand, and a run of its commit."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+from dvc_wandb.client.connection import connect
+from dvc_wandb.client.versions import RegistryProject
+from dvc_wandb.errors import DvcWandbError, ProjectError, error_reason
+from dvc_wandb.project.pipeline import Pipeline
+from dvc_wandb.project.settings import project_name, project_root
+from dvc_wandb.provenance import bundle, check, keys, statement
+from dvc_wandb.provenance.statement import Statement
+from dvc_wandb.report import reproduce, tolerance
+from dvc_wandb.report.tolerance import EXACT, Tolerance
+from dvc_wandb.sync import attestations
+
+NAMED = 5  # materials that are not at hand, by their names
+
+
+def add_parser(commands: Any) -> None:
+    parser = commands.add_parser(
+        "check",
+        help="check a signed statement: its key, the model, every material at hand; or by running it again",
+        description="Verifies a statement that `dvc-wandb attest` made: that the key signed it, that the model has the "
+        "bytes that it names, and, in a clone of the project, that the commit it names has these materials, parameters "
+        "and commands. Asks no registry. Ends with 0 only if all of it is so.",
+    )
+    parser.add_argument("file", metavar="FILE", type=Path, help="the statement, such as model.h5.sigstore.json")
+    parser.add_argument(
+        "model",
+        nargs="?",
+        metavar="MODEL",
+        type=Path,
+        help="the model's file or folder (default: FILE's name without .sigstore.json)",
+    )
+    parser.add_argument("--signed-by", required=True, metavar="KEY", type=Path, help="the public key that you trust")
+    parser.add_argument("--reproduce", action="store_true", help="also run its commit again on nothing, and compare")
+    parser.add_argument(
+        "--log", action="store_true", help="with --reproduce: tell the registry what became of it, for the model's page"
+    )
+    parser.add_argument(
+        "--tolerance",
+        metavar="KIND=MAX",
+        help="with --reproduce: what is near enough, as `dvc-wandb reproduce` takes it; it is told apart from what is "
+        "equal to the byte",
+    )
+    parser.set_defaults(command=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    key = keys.read_public(arguments.signed_by)
+    stated = bundle.verify(bundle.read(arguments.file), key, str(arguments.signed_by))
+    about = statement.subject(stated)
+    print(f"signature  by the key {keys.fingerprint(key)[:16]}, {arguments.signed_by}: valid")
+    differences = [*_check_model(stated, arguments.model or _beside(arguments.file)), *_check_materials(stated)]
+    if (arguments.log or arguments.tolerance) and not arguments.reproduce:
+        raise DvcWandbError("--log and --tolerance are about a run: give --reproduce too.")
+    if arguments.reproduce:
+        verdict, of_run = _run_again(stated, tolerance.parse(arguments.tolerance) if arguments.tolerance else EXACT)
+        print(f"reproduced on {platform.node()}: {verdict}")
+        differences += of_run
+        if arguments.log:
+            _log(stated, arguments.signed_by, verdict, not of_run)
+    for difference in differences:
+        print(f"not so     {difference}")
+    if differences:
+        many = len(differences) > 1
+        count = f"{len(differences)} things in it are" if many else "a thing in it is"
+        print(f"dvc-wandb: don't trust {about['name']} by this statement: {count} not so.", file=sys.stderr)
+    return 1 if differences else 0
+
+
+def _beside(file: Path) -> Path | None:
+    model = file.with_name(file.name.removesuffix(".sigstore.json"))
+    return model if model != file and model.exists() else None
+
+
+def _check_model(stated: Statement, path: Path | None) -> list[str]:
+    about = statement.subject(stated)
+    name = f"{about['name']} {statement.subject_md5(stated)[:8]}"
+    if path is None:
+        print(f"model      {name}: no file is given, so no bytes were held against it")
+        return []
+    try:
+        check.check_subject(stated, path)
+    except FileNotFoundError:
+        raise DvcWandbError(f"there is no {path}; name the model that the statement is about.") from None
+    except DvcWandbError as error:
+        return [error_reason(error)]
+    print(f"model      {path}: the bytes of {name}")
+    return []
+
+
+def _check_materials(stated: Statement) -> list[str]:
+    """What the commit has otherwise, where this is a clone of the project."""
+    commit = statement.commit(stated)[:10]
+    try:
+        root = project_root()
+    except ProjectError:
+        print(f"materials  not checked: this is no clone of the project, which has them at the commit {commit}")
+        return []
+    try:
+        found = check.compare(stated, check.pipeline_at_its_commit(stated, root))
+    except ProjectError:
+        raise
+    except DvcWandbError as error:
+        return [error_reason(error)]
+    missing = ", ".join(found.without_bytes[:NAMED]) + (" …" if len(found.without_bytes) > NAMED else "")
+    if not found.differences:
+        print(
+            f"materials  {found.materials} at the commit {commit}: all as dvc.lock has them there, {found.by_bytes} by "
+            f"their bytes{f'; the bytes of {missing} are not at hand' if missing else ''}"
+        )
+    return found.differences
+
+
+def _run_again(stated: Statement, allowed: Tolerance) -> tuple[str, list[str]]:
+    """Run the commit again on nothing: what became of it, in words, and all that came out otherwise than stated."""
+    pipeline = check.pipeline_at_its_commit(stated, project_root())
+    stage = statement.definition(stated)["externalParameters"]["stage"]
+    folder = Path(tempfile.mkdtemp(prefix="check-"))
+    differences = ["it did not run to its end"]
+    try:
+        root = reproduce.clone(pipeline, folder)
+        for path, why in reproduce.bring_added_or_imported(pipeline, root).items():
+            print(f"dvc-wandb: {path} can't be had: {why}.", file=sys.stderr, flush=True)
+        ran = reproduce.run(root, folder / "cache", folder / "log", stage)
+        near = _near_outs(pipeline, root, ran, allowed)
+        differences = list(_differences(stated, root, ran, near))
+    finally:
+        if not differences:
+            shutil.rmtree(folder, ignore_errors=True)
+    name = statement.subject(stated)["name"]
+    if differences:
+        kept = f"the run is kept in {folder / 'clone'}, what it printed in {folder / 'log'}"
+        return f"{name} is not as the statement says", [*differences, kept]
+    return f"{name} is within {allowed}: {near[name]}" if name in near else f"{name} is equal to the byte", []
+
+
+def _near_outs(pipeline: Pipeline, root: Path, ran: set[str], allowed: Tolerance) -> dict[str, str]:
+    """How far apart each out is that has other bytes within the tolerance."""
+    if allowed == EXACT:
+        return {}
+    outs = (out for stage in reproduce.compare(pipeline, root, ran, allowed) for out in stage.outs if out.within)
+    return {out.path: "; ".join(out.files.values()) for out in outs}
+
+
+def _differences(stated: Statement, root: Path, ran: set[str], near: Collection[str]) -> Iterator[str]:
+    stages = statement.stages(stated)
+    if missing := [name for name in stages if name not in ran and not name.endswith(".dvc")]:
+        yield f"{', '.join(missing)} did not run to the end in a clone of the commit"
+        return
+    for difference in check.compare(stated, Pipeline(root), near=near).differences:
+        yield f"run again, {difference}"
+
+
+def _log(stated: Statement, key_file: Path, verdict: str, holds: bool) -> None:
+    """Tell the registry what became of the run, beside the statement that it has there."""
+    pipeline, name = Pipeline(project_root()), statement.subject(stated)["name"]
+    connection = connect(pipeline.root, project_name(pipeline.root))
+    collection = attestations.collection_for(check.out_in(pipeline, name))
+    md5 = statement.subject_md5(stated)
+    found = attestations.find(RegistryProject(connection), connection, collection, md5, key_file)
+    facts = {"holds": holds, "host": platform.node(), "verdict": verdict}
+    print(f"logged     {attestations.log_reproduction(connection, found, facts)}")

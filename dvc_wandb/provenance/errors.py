@@ -1,0 +1,25 @@
+"""What makes a signed statement worth nothing: each cause has a class and a sentence of its own."""
+
+from __future__ import annotations
+
+from dvc_wandb.errors import DvcWandbError
+
+
+class KeyFileError(DvcWandbError):
+    """A file is not the key that it should be."""
+
+
+class NotABundleError(DvcWandbError):
+    """A file is not a Sigstore bundle with one signed in-toto statement."""
+
+
+class OtherKeyError(DvcWandbError):
+    """The statement was signed by another key than the one that is trusted."""
+
+
+class AlteredStatementError(DvcWandbError):
+    """The statement or its signature was changed after it was signed."""
+
+
+class OtherModelError(DvcWandbError):
+    """The statement is about another model."""

@@ -1,0 +1,113 @@
+"""Keys that sign and verify: elliptic curves in PEM files, which openssl makes, and model_signing and cosign read.
+
+ECDSA with RFC 6979's nonces: the same key gives the same signature of the same bytes.
+"""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dvc_wandb.provenance.errors import KeyFileError
+
+if TYPE_CHECKING:  # takes 50 ms to import, which only who signs or verifies shall wait
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+PASSWORD = "PROVENANCE_KEY_PASSWORD"  # environment variable for a private key's password, where nobody can type it
+MAKE = "`openssl ecparam -name prime256v1 -genkey -noout -out key.pem` makes one"
+MAKE_PUBLIC = "`openssl ec -in key.pem -pubout -out key.pub` makes the public key of key.pem"
+
+
+def read_private(path: Path) -> ec.EllipticCurvePrivateKey:
+    """The private key in a PEM file. Raises KeyFileError."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    pem = _read(path)
+    try:
+        key = serialization.load_pem_private_key(pem, _password(path) if b"ENCRYPTED" in pem else None)
+    except (ValueError, TypeError) as error:
+        raise KeyFileError(f"{path} is no private key that can be read ({_reason(error)}); {MAKE}.") from None
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise KeyFileError(f"{path} is no key of an elliptic curve; {MAKE}.")
+    _hash(key.public_key(), path)
+    return key
+
+
+def read_public(path: Path) -> ec.EllipticCurvePublicKey:
+    """The public key in a PEM file. Raises KeyFileError."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    pem = _read(path)
+    if b"PRIVATE KEY" in pem:
+        raise KeyFileError(f"{path} is a private key, which nobody needs to verify; {MAKE_PUBLIC}.")
+    try:
+        key = serialization.load_pem_public_key(pem)
+    except (ValueError, TypeError) as error:
+        raise KeyFileError(f"{path} is no public key that can be read ({_reason(error)}); {MAKE_PUBLIC}.") from None
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        raise KeyFileError(f"{path} is no key of an elliptic curve; {MAKE}.")
+    _hash(key, path)
+    return key
+
+
+def fingerprint(key: ec.EllipticCurvePublicKey) -> str:
+    """The SHA-256 of the public key's PEM, in hex: what `sha256sum key.pub` says, and model_signing's hint."""
+    from cryptography.hazmat.primitives import serialization
+
+    spki = serialization.PublicFormat.SubjectPublicKeyInfo
+    return hashlib.sha256(key.public_bytes(serialization.Encoding.PEM, spki)).hexdigest()
+
+
+def sign(key: ec.EllipticCurvePrivateKey, content: bytes) -> bytes:
+    """The signature of `content`, DER-encoded."""
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    return key.sign(content, ec.ECDSA(_hash(key.public_key()), deterministic_signing=True))
+
+
+def is_signed(key: ec.EllipticCurvePublicKey, signature: bytes, content: bytes) -> bool:
+    """Whether `signature` is that of `content` by `key`."""
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    try:
+        key.verify(signature, content, ec.ECDSA(_hash(key)))
+    except InvalidSignature:
+        return False
+    return True
+
+
+def _hash(key: ec.EllipticCurvePublicKey, path: Path | None = None) -> hashes.HashAlgorithm:
+    """The hash that Sigstore pairs with a curve. Raises KeyFileError for a curve that it doesn't know."""
+    from cryptography.hazmat.primitives import hashes
+
+    by_curve = {"secp256r1": hashes.SHA256, "secp384r1": hashes.SHA384, "secp521r1": hashes.SHA512}
+    if key.curve.name not in by_curve:
+        raise KeyFileError(f"{path} is a key of the curve {key.curve.name}, which Sigstore doesn't know; {MAKE}.")
+    return by_curve[key.curve.name]()
+
+
+def _password(path: Path) -> bytes:
+    if (given := os.environ.get(PASSWORD)) is not None:
+        return given.encode()
+    if not sys.stdin.isatty():
+        raise KeyFileError(f"{path} has a password and there is no terminal to ask for it: set {PASSWORD}.")
+    return getpass.getpass(f"Password of {path}: ").encode()
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise KeyFileError(f"the key {path} can't be read: {error.strerror}.") from None
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].split(". ")[0].rstrip(".")

@@ -1,0 +1,345 @@
+"""`dvc-wandb attest` and `check`: a statement that leaves the house with the model, and what others make of it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import wandb
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from google.protobuf import json_format
+from in_toto_attestation.predicates.provenance.v1 import provenance_pb2
+
+from dvc_wandb.provenance import bundle
+from tests.conftest import account
+from tests.dvc_wandb import promoting
+from tests.dvc_wandb.conftest import project_in
+from tests.dvc_wandb.promoting import TARGET, Project
+from tests.working_tree import BIN, ROOT
+from wandb_registry import daemon
+
+STAGES = f"""
+stages:
+  clean:
+    cmd: sort raw.csv > clean.csv
+    deps: [raw.csv]
+    outs: [clean.csv]
+  train:
+    cmd: python train.py
+    deps: [train.py, clean.csv]
+    params: [rate]
+    outs: [model.txt]
+  register:
+    cmd: md5sum model.txt | cut -c1-32 > registered.txt
+    deps: [model.txt]
+    outs:
+      - registered.txt: {{cache: false}}
+    meta: {{wandb: {{links: {{model.txt: {TARGET}}}}}}}
+  judge:
+    cmd: python judge.py
+    deps: [judge.py, registered.txt]
+    params: [promote.least]
+    outs:
+      - champion.json: {{cache: false, persist: true}}
+    metrics:
+      - verdict.json: {{cache: false}}
+    meta: {{wandb: {{promotes: champion.json, branches: promote.branches, signed_by: keys/key.pub}}}}
+"""
+TRAIN = """
+import yaml
+rate = yaml.safe_load(open("params.yaml"))["rate"]
+open("model.txt", "w").write(f"{rate} {open('clean.csv').read()}")
+"""
+JUDGE = promoting.JUDGE.replace('Path("words.txt")', 'Path("registered.txt")')
+PARAMS = "promote:\n  branches: [main]\n  least: 0.9\nproject: best\nrate: 0.5\n"
+
+
+def make_key(folder: Path, name: str) -> Path:
+    """A key as docs/provenance.md says that one is made; its public part lies beside it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    key, public = folder / f"{name}.pem", folder / f"{name}.pub"
+    for command in (
+        ["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", key],
+        ["openssl", "ec", "-in", key, "-pubout", "-out", public],
+    ):
+        subprocess.run(command, check=True, capture_output=True)
+    return key
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """A model in production, signed once; the statement lies beside the project, and so do the keys."""
+    folder = tmp_path_factory.mktemp("provenance")
+    made = project_in(folder / "project")
+    project = Project(made.path, {**made.env, "TMPDIR": str(folder)})
+    make_key(folder, "other")
+    key = make_key(folder, "key")
+    (project.path / "keys").mkdir()
+    shutil.copy(key.with_suffix(".pub"), project.path / "keys/key.pub")
+    project.git("init", "--quiet", "--initial-branch=main")
+    project.run("dvc", "init", "--quiet")
+    files = {"dvc.yaml": STAGES, "train.py": TRAIN, "judge.py": JUDGE, "params.yaml": PARAMS, "raw.csv": "b\na\n"}
+    for name, text in files.items():
+        (project.path / name).write_text(text)
+    (project.path / ".gitignore").write_text("/.registry/\n/wandb/\n")
+    (project.path / "requirements.txt").write_text("pyyaml==6.0\n")
+    project.run("dvc", "repro", "--quiet")
+    project.commit("A model")
+    project.ask("promote")
+    project.said["unsigned"] = project.run("dvc-wandb", "verify", ok=False)
+    project.said["attest"] = project.run(
+        "dvc-wandb", "attest", "--key", str(key), "-o", str(folder / "a.sigstore.json")
+    )
+    yield project
+    project.run("wandb-registry", "stop", ok=False)
+
+
+@pytest.fixture
+def given(project: Project, tmp_path: Path) -> Path:
+    """The model, its statement and its signature, as somebody gets them who has nothing else."""
+    beside = project.path.parent
+    shutil.copy(project.path / "model.txt", tmp_path / "model.txt")
+    shutil.copy(beside / "a.sigstore.json", tmp_path / "model.txt.sigstore.json")
+    shutil.copy(beside / "a.sig", tmp_path / "model.txt.sig")
+    shutil.copy(beside / "key.pub", tmp_path / "key.pub")
+    return tmp_path
+
+
+def stated(file: Path) -> dict[str, Any]:
+    return json.loads(base64.b64decode(json.loads(file.read_text())["dsseEnvelope"]["payload"]))
+
+
+def check(project: Project, given: Path, *words: str, key: str = "key.pub", ok: bool = True) -> str:
+    command = ("check", str(given / "model.txt.sigstore.json"), "--signed-by", str(given / key), *words)
+    return project.ask(*command, ok=ok)
+
+
+def resign(project: Project, given: Path, statement: dict[str, Any], name: str) -> None:
+    """The statement as whoever holds the key `name` signs it."""
+    key: Any = load_pem_private_key((project.path.parent / f"{name}.pem").read_bytes(), None)
+    (given / "model.txt.sigstore.json").write_bytes(bundle.seal(statement, key))
+
+
+def flip(file: Path, at: int = -2) -> None:
+    content = bytearray(file.read_bytes())
+    content[at] ^= 1
+    file.write_bytes(content)
+
+
+# ---- what it says ----
+
+
+def test_the_statement_names_all_that_the_model_was_made_from(project: Project, given: Path):
+    statement = stated(given / "model.txt.sigstore.json")
+    assert [one["name"] for one in statement["subject"]] == ["model.txt"]
+    definition = statement["predicate"]["buildDefinition"]
+    commit, *materials = definition["resolvedDependencies"]
+    assert commit["digest"] == {"gitCommit": project.git("rev-parse", "HEAD").strip()}
+    assert [one["name"] for one in materials] == ["requirements.txt", "clean.csv", "raw.csv", "train.py"]
+    assert materials[1]["annotations"] == {"madeBy": "clean", "readBy": ["train"]}
+    assert all({"sha256", "md5"} == one["digest"].keys() for one in (*statement["subject"], *materials))
+    stages = definition["externalParameters"]["stages"]
+    assert stages["train"] == {"command": "python train.py", "parameters": {"params.yaml": {"rate": 0.5}}}
+    decision, registry = statement["predicate"]["runDetails"]["byproducts"]
+    assert decision["annotations"] | {"decidedBy": "gate", "reason": "it is good"} == decision["annotations"]
+    assert decision["annotations"]["rule"] == {"params.yaml": {"promote.least": 0.9}}
+    assert registry["uri"].endswith("/local/best/model.txt:v0")
+    assert re.fullmatch("[0-9a-f]{64}", registry["annotations"]["log"])
+
+
+def test_in_totos_own_schema_of_slsas_provenance_takes_it(given: Path):
+    predicate = stated(given / "model.txt.sigstore.json")["predicate"]
+    schema: Any = provenance_pb2
+    json_format.ParseDict(predicate, schema.Provenance())  # raises for a field that the schema lacks
+
+
+def test_signing_it_again_gives_the_same_bytes_and_adds_nothing(project: Project, given: Path):
+    key = project.path.parent / "key.pem"
+    said = project.ask("attest", "model.txt", "--key", str(key), "-o", str(given / "again.sigstore.json"))
+    assert said.startswith("model.txt_provenance:v0: model.txt ")
+    assert (given / "again.sigstore.json").read_bytes() == (given / "model.txt.sigstore.json").read_bytes()
+
+
+def test_the_lines_of_the_documentation_check_it_without_our_software(given: Path):
+    """model_signing's and openssl's own commands, where nothing but the files and the key is."""
+    page = (ROOT / "docs/provenance.md").read_text().partition("## Check without our software")[2]
+    lines = [line for line in re.findall(r"^    \$ (.+)$", page, flags=re.MULTILINE) if not line.startswith("cosign")]
+    script = "\n".join(["set -e", *lines[:6]]).replace("model.h5", "model.txt")
+    env = {"PATH": f"{BIN}:/usr/bin:/bin", "HOME": str(given)}
+    done = subprocess.run(["bash", "-c", script], cwd=given, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Verified OK" in done.stdout
+    assert "model.txt: OK" in done.stdout
+    assert "Verification succeeded" in done.stdout
+
+
+def test_the_models_page_shows_who_signed_it_and_how_to_check_it(project: Project):
+    session = requests.Session()
+    session.get(str(daemon.login_url(project.path / ".registry")))
+    url = account(project)["WANDB_BASE_URL"]
+    address = "registry/model?selectionPath=local/model-registry/Best&view=membership&version=v0"
+    page = session.get(f"{url}/{address}").text
+    assert "4 materials at the commit" in page
+    assert "model_signing verify key model --signature model.sig --public_key key.pub" in page
+
+
+def test_the_report_says_who_signed_what_is_in_production(project: Project):
+    assert "Provenance: signed by keys/key.pub, materials 4 at the commit" in project.ask("report")
+
+
+def test_who_does_not_sign_loads_nothing_of_it(project: Project):
+    words = "import sys, dvc_wandb.cli.main as main; sys.exit('cryptography' in sys.modules)"
+    project.run("python", "-c", words)
+
+
+# ---- what is true ----
+
+
+def test_a_clone_proves_it(project: Project, given: Path):
+    clone = Project(given / "clone", project.env)
+    project.git("clone", "--quiet", str(project.path), str(clone.path))
+    said = check(clone, given)
+    assert re.search(r"^signature  by the key [0-9a-f]{16}, .*key.pub: valid$", said, flags=re.MULTILINE)
+    assert "the bytes of model.txt" in said
+    assert "materials  4 at the commit" in said
+    assert "3 by their bytes; the bytes of clean.csv are not at hand" in said
+
+
+def test_without_a_clone_the_signature_and_the_model_are_checked(project: Project, given: Path):
+    said = check(Project(given, project.env), given)
+    assert "the bytes of model.txt" in said
+    assert "materials  not checked: this is no clone of the project" in said
+
+
+def test_running_it_again_proves_it_and_the_page_and_the_report_say_so(project: Project, given: Path):
+    assert "model.txt is equal to the byte" in check(project, given, "--reproduce", "--log")
+    assert re.search(r"reproduced on .+: model.txt is equal to the byte", project.ask("report").replace("\\", ""))
+    assert not list(project.path.parent.glob("check-*"))
+
+
+# ---- what is not ----
+
+
+def test_a_byte_changed_in_the_model_is_told(project: Project, given: Path):
+    flip(given / "model.txt")
+    assert "model.txt has other bytes than the statement is about: its sha256 is" in check(project, given, ok=False)
+
+
+def test_a_byte_changed_in_the_statement_is_told(project: Project, given: Path):
+    file = given / "model.txt.sigstore.json"
+    facts = json.loads(file.read_text())
+    payload = base64.b64decode(facts["dsseEnvelope"]["payload"]).replace(b'"rate":0.5', b'"rate":0.6')
+    facts["dsseEnvelope"]["payload"] = base64.b64encode(payload).decode()
+    file.write_text(json.dumps(facts))
+    assert "the statement or its signature was changed after the key" in check(project, given, ok=False)
+
+
+def test_a_byte_changed_in_the_envelope_is_told(project: Project, given: Path):
+    file = given / "model.txt.sigstore.json"
+    file.write_text(file.read_text().replace("in-toto+json", "in-totp+json"))
+    assert "the envelope's payloadType is 'application/vnd.in-totp+json'" in check(project, given, ok=False)
+
+
+def test_a_byte_changed_in_the_key_is_told(project: Project, given: Path):
+    lines = (given / "key.pub").read_bytes().index(b"\n")
+    flip(given / "key.pub", lines + 3)
+    assert "key.pub is no public key that can be read" in check(project, given, ok=False)
+
+
+def test_another_key_is_told(project: Project, given: Path):
+    shutil.copy(project.path.parent / "other.pub", given)
+    assert "it isn't signed by whom you trust" in check(project, given, key="other.pub", ok=False)
+
+
+def test_a_byte_changed_in_a_material_is_told(project: Project, given: Path):
+    listed = stated(given / "model.txt.sigstore.json")["predicate"]["buildDefinition"]["resolvedDependencies"]
+    md5 = next(one["digest"]["md5"] for one in listed if one["name"] == "clean.csv")
+    cached = project.path / f".dvc/cache/files/md5/{md5[:2]}/{md5[2:]}"
+    before = cached.read_bytes()
+    cached.chmod(0o644)
+    try:
+        flip(cached)
+        assert re.search(
+            r"not so +clean.csv: its sha256 is \w+ in the statement, and \w+ in", check(project, given, ok=False)
+        )
+    finally:
+        cached.write_bytes(before)
+
+
+def test_a_parameter_that_somebody_else_forged_is_told_by_the_key_and_with_that_key_trusted_by_the_run(
+    project: Project, given: Path
+):
+    statement = stated(given / "model.txt.sigstore.json")
+    statement["predicate"]["buildDefinition"]["externalParameters"]["stages"]["train"]["parameters"] = {
+        "params.yaml": {"rate": 0.9}
+    }
+    resign(project, given, statement, "other")
+    shutil.copy(project.path.parent / "other.pub", given)
+    assert "it isn't signed by whom you trust" in check(project, given, ok=False)
+    said = check(project, given, "--reproduce", key="other.pub", ok=False)
+    assert re.search(r"not so +train: params.yaml: rate: the statement says 0.9, the commit \w+ has 0.5", said)
+    assert re.search(r"not so +run again, train: params.yaml: rate: the statement says 0.9", said)
+    for kept in project.path.parent.glob("check-*"):
+        shutil.rmtree(kept)
+
+
+# ---- in the registry ----
+
+
+def put(project: Project, md5: str, files: Path, signer: str) -> None:
+    """Somebody who may write to the registry puts another statement where the one about `md5` is looked for."""
+    server = account(project)
+    settings = wandb.Settings(silent=True, base_url=server["WANDB_BASE_URL"], api_key=server["WANDB_API_KEY"])
+    with wandb.init(project="best", entity="local", settings=settings, dir=files.parent) as run:
+        artifact = wandb.Artifact("model.txt_provenance", "provenance")
+        artifact.add_file(str(files / "model.txt.sigstore.json"), "provenance.sigstore.json")
+        run.log_artifact(artifact, aliases=[f"attests-{md5}", f"attests-{md5}-{signer[:16]}"]).wait()
+
+
+def test_get_writes_what_is_signed_with_its_statement(project: Project, given: Path):
+    output = given / "served.txt"
+    said = project.ask("get", "Best", "-o", str(output), "--signed-by", str(given / "key.pub"))
+    assert "model.txt_provenance:v0, signed by" in said
+    assert (given / "served.txt.sigstore.json").read_bytes() == (given / "model.txt.sigstore.json").read_bytes()
+    said = project.ask(
+        "get", "Best", "-o", str(given / "no.txt"), "--signed-by", str(project.path.parent / "other.pub"), ok=False
+    )
+    assert "was signed by another key (model.txt_provenance:v0 is by" in said
+    assert not (given / "no.txt").exists()
+
+
+def test_verify_asks_for_the_signature_that_dvc_yaml_names(project: Project):
+    unsigned = project.said["unsigned"].text
+    assert "keys/key.pub: not signed" in unsigned
+    assert "mend       dvc-wandb attest --key KEY" in unsigned
+    assert "dvc.lock and the registry agree" in project.ask("verify")
+
+
+def test_a_statement_of_another_registry_or_model_is_refused_where_it_is_replayed(project: Project, given: Path):
+    """Signed by the right key both times. `verify` says so too, and signing again mends it."""
+    statement, key = stated(given / "model.txt.sigstore.json"), project.path.parent / "key.pub"
+    signer = json.loads((given / "model.txt.sigstore.json").read_text())["verificationMaterial"]["publicKey"]["hint"]
+    md5 = statement["subject"][0]["digest"]["md5"]
+    get = ("get", "Best", "-o", str(given / "no.txt"), "--signed-by", str(key))
+    elsewhere = json.loads(json.dumps(statement))
+    elsewhere["predicate"]["runDetails"]["byproducts"][1]["annotations"]["log"] = "0" * 64
+    resign(project, given, elsewhere, "key")
+    put(project, md5, given, signer)
+    assert "it was made for another one" in project.ask(*get, ok=False)
+    of_another = json.loads(json.dumps(statement))
+    of_another["subject"][0]["digest"]["md5"] = "f" * 32
+    resign(project, given, of_another, "key")
+    put(project, md5, given, signer)
+    assert "the statement is about model.txt ffffffff, not about the model" in project.ask(*get, ok=False)
+    assert not (given / "no.txt").exists()
+    assert "keys/key.pub: signature refused" in project.ask("verify", ok=False)
+    project.ask("attest", "--key", str(project.path.parent / "key.pem"))
+    assert "dvc.lock and the registry agree" in project.ask("verify")

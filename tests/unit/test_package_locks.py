@@ -1,0 +1,60 @@
+"""Versions of packages, from the lock files of six packagers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dvc_wandb.errors import ProjectError
+from dvc_wandb.project.packages import package_locks
+
+TOML = '[[package]]\nname = "numpy"\nversion = "2.4.6"\n\n[[package]]\nname = "uvicorn"\nversion = "0.40"\n'
+REQUIREMENTS = """
+# a lock
+NumPy==2.4.6 \\
+    --hash=sha256:00
+uvicorn[standard] == 0.40 ; python_version > '3'
+flask>=3
+"""
+PIPFILE = """
+{"default": {"numpy": {"version": "==2.4.6"}, "uvicorn": {"version": "==0.40"}, "own": {"path": "."}}}
+"""
+PIXI = """
+version: 6
+packages:
+- conda: https://conda.anaconda.org/c/linux-64/numpy-2.4.6-py311_0.conda
+- {pypi: "https://files/uvicorn-0.40-py3-none-any.whl", name: uvicorn, version: "0.40"}
+"""
+LOCKS = {
+    "requirements.txt": REQUIREMENTS,
+    "uv.lock": TOML,
+    "poetry.lock": TOML,
+    "Pipfile.lock": PIPFILE,
+    "conda-lock.yml": "package:\n- {name: numpy, version: 2.4.6}\n- {name: uvicorn, version: '0.40'}\n",
+    "pixi.lock": PIXI,
+}
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_a_lock_tells_the_versions_of_its_packages(tmp_path: Path, name: str):
+    (tmp_path / name).write_text(LOCKS[name])
+    assert package_locks.find(tmp_path) == tmp_path / name
+    assert package_locks.read(tmp_path / name) == {"numpy": "2.4.6", "uvicorn": "0.40"}
+
+
+def test_several_versions_of_a_package_are_all_told(tmp_path: Path):
+    (tmp_path / "requirements.txt").write_text("a==1 ; sys_platform == 'x'\na==2 ; sys_platform != 'x'\n")
+    assert package_locks.read(tmp_path / "requirements.txt") == {"a": "1 or 2"}
+
+
+def test_names_are_those_that_pypi_compares(tmp_path: Path):
+    (tmp_path / "requirements.txt").write_text("Ruamel.yaml_X==1\n")
+    assert package_locks.read(tmp_path / "requirements.txt") == {"ruamel-yaml-x": "1"}
+
+
+@pytest.mark.parametrize("name", ["uv.lock", "Pipfile.lock", "pixi.lock", "conda-lock.yml"])
+def test_what_is_no_lock_is_told(tmp_path: Path, name: str):
+    (tmp_path / name).write_text("[")
+    with pytest.raises(ProjectError, match=f"{name} can't be read as a lock file"):
+        package_locks.read(tmp_path / name)
