@@ -187,12 +187,31 @@ def test_a_digest_is_copied(window: Window):
 def test_the_search_goes_to_what_is_meant(window: Window):
     page = window.open("/")
     page.keyboard.press("/")
-    page.keyboard.type("train-2")
+    page.keyboard.type("rain-2")
     page.keyboard.press("Enter")
     page.wait_for_url("**/local/vision/runs/**")
-    page.get_by_label("Go to a run, artifact or model").fill("MNIST")
+    page.get_by_label("Go to a run, artifact or model").fill("nist-DEV")
     page.keyboard.press("Enter")
     page.wait_for_url("**selectionPath**")
+
+
+def test_the_search_says_how_many_there_are_and_leads_to_all(window: Window):
+    page = window.open("/search?q=a")
+    runs = page.locator("section", has=page.get_by_role("heading", name="Runs"))
+    expect(runs.locator("p")).to_contain_text(re.compile(r"^8 of \d+"))
+    runs.get_by_role("link", name=re.compile(r"All \d+ runs")).click()
+    expect(page.locator(".foot")).to_contain_text("Runs 1–")
+    page = window.open("/search?q=KERAS")  # a tag, in another case; it leads to the one version that has it
+    expect(page.get_by_role("heading", level=1)).to_contain_text("net")
+
+
+def test_a_phone_has_the_search_too(window: Window):
+    page = window.open("/")
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.get_by_role("link", name="Search").click()
+    page.get_by_label("Part of a name").fill("digits")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("group", name="Artifacts").get_by_role("link", name="digits")).to_be_visible()
 
 
 def test_the_theme_is_chosen_and_kept(window: Window):

@@ -67,6 +67,14 @@ def test_a_page_is_accessible_narrow_and_holds_no_script(runs: Site, window: Win
     assert page.locator("[style], script:not([src]), [onerror], img[src='x']").count() == 0
 
 
+def condition(page: Page, column: str, comparison: str, value: str) -> None:
+    page.locator("summary", has_text="+ Condition").click()
+    page.get_by_label("Column", exact=True).fill(column)
+    page.get_by_label("Comparison").select_option(comparison)
+    page.get_by_label("Value", exact=True).fill(value)
+    page.get_by_role("button", name="Add", exact=True).click()
+
+
 def test_runs_are_sorted_searched_and_filtered_by_what_they_measured(runs: Site, window: Window):
     page = window.open("/local/looks/runs")
     expect(names(page)).to_have_text(["fit-2", "fit-1", "fit-0"])
@@ -74,18 +82,14 @@ def test_runs_are_sorted_searched_and_filtered_by_what_they_measured(runs: Site,
     expect(names(page)).to_have_text(["fit-2", "fit-1", "fit-0"])
     page.get_by_role("columnheader", name="last").get_by_role("link").click()
     expect(names(page)).to_have_text(["fit-0", "fit-1", "fit-2"])
-    page.get_by_label("Column to filter by").fill("config.lr")
-    page.get_by_label("Comparison").select_option("<")
-    page.get_by_label("Value to compare with").fill("0.06")
-    page.get_by_role("button", name="Filter").click()
+    condition(page, "config.lr", "<", "0.06")
     expect(names(page)).to_have_text(["fit-1", "fit-2"])
-    page.get_by_label("Search runs by name, notes or commit").fill("fit-2")
+    page.get_by_label("Search runs by a part").fill("FIT-2")
     page.keyboard.press("Enter")
     expect(names(page)).to_have_text(["fit-2"])
     page.reload()
     expect(names(page)).to_have_text(["fit-2"])
-    page.get_by_label("Column to filter by").fill("nonsense")
-    page.get_by_role("button", name="Filter").click()
+    condition(page, "nonsense", "is", "1")
     expect(page.get_by_role("alert")).to_contain_text("Runs have no column 'nonsense'.")
 
 
@@ -147,9 +151,7 @@ def test_media_are_shown_played_or_named(runs: Site, window: Window):
     page = window.open(RUN)
     # lists of sounds and pages, masks and boxes were not shown at all
     expect(page.get_by_role("img", name="segments with 1 mask and 1 box").locator("image")).to_have_count(2)
-    expect(
-        page.locator("figure", has_text="pages").filter(has_text="Nothing that was uploaded runs here")
-    ).to_have_count(2)
+    expect(page.locator("figure", has_text="pages").locator("iframe")).to_have_count(2)
     sound = page.locator("audio")
     sound.evaluate("sound => sound.load()")
     assert page.request.get(window.url + str(sound.get_attribute("src"))).headers["content-type"] == "audio/wav"
@@ -317,3 +319,31 @@ def test_a_page_goes_on_when_its_server_came_back(browser: Browser, tmp_path: Pa
         page.close()
     finally:
         daemon.stop(store)
+
+
+def test_a_slider_shows_any_step_of_a_key(runs: Site, window: Window):
+    page = window.open(f"{RUN}/media")
+    figure = page.locator("figure", has=page.get_by_label("Step of digit"))
+    expect(figure).to_contain_text("2 of 2")
+    expect(figure.get_by_role("img")).to_have_attribute("alt", "digit: row 4")
+    page.get_by_label("Step of digit").focus()
+    page.keyboard.press("ArrowLeft")
+    expect(figure).to_contain_text("1 of 2")
+    expect(figure.get_by_role("img")).to_have_attribute("alt", "digit: row 3")
+    figure.get_by_role("link", name="Next step of digit").click()
+    expect(figure).to_contain_text("2 of 2")
+    expect(page.locator(".foot")).to_contain_text("Keys 1–")
+
+
+def test_the_console_is_searched_and_saved(runs: Site, window: Window):
+    page = window.open(f"{RUN}/logs")
+    page.get_by_label("Lines that contain").fill("AND PLAIN")
+    page.keyboard.press("Enter")
+    expect(page.locator(".foot")).to_contain_text("Lines 1–1 of 1")
+    expect(page.locator(".log .c-red")).to_have_text("red")
+    page.locator(".log a").click()
+    expect(page.locator("li:target")).to_contain_text("red and plain")
+    with page.expect_download() as saved:
+        page.get_by_role("link", name="Download").click()
+    assert saved.value.suggested_filename == "run0.log"
+    assert f"said by 0 {EVIL}\n" in saved.value.path().read_text()

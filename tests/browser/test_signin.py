@@ -136,7 +136,7 @@ def test_who_belongs_to_nothing_finds_nothing(stranger: Window, accounts: dict[s
     for address in (VERSION, "/local", "/local/vision", "/local/vision/artifacts/dataset/digits/v1/raw/kept.txt"):
         stranger.open(address, status=404)
     stranger.open("/search?q=train-2")
-    expect(page.get_by_role("main")).to_contain_text("Nothing is called “train-2”.")
+    expect(page.get_by_role("main")).to_contain_text("Nothing has “train-2” in it.")
 
 
 # ---- forms that come from elsewhere ----

@@ -73,6 +73,20 @@ def test_the_addresses_that_the_sdk_prints_open(registry: Registry, browser: Bro
         assert any(name in page for name in ("Paged", "weights", "&lt;b&gt;bold"))
 
 
+def test_wandbs_addresses_of_a_part_of_a_version_open(registry: Registry, browser: Browser):
+    for section in ("overview", "metadata", "usage", "files"):
+        shown = browser.open(f"{registry.url}/local/paged/artifacts/file/weights/latest/{section}")
+        assert f'id="{section}"' in shown
+
+
+def test_a_collection_whose_versions_were_all_deleted_has_a_page(registry: Registry, browser: Browser):
+    with registry.run("emptied") as run:
+        registry.log_file(run, "gone", "one").delete(delete_aliases=True)
+    listed = browser.open(f"{registry.url}/local/emptied/artifacts")
+    [address] = re.findall(r'href="(/local/emptied/artifacts/\w+/gone)"', listed)
+    assert "or all were deleted. The next one is v1." in browser.open(registry.url + address)
+
+
 def test_every_link_on_a_page_opens(registry: Registry, browser: Browser):
     seen, waiting = set(), ["/", "/local/paged"]
     while waiting and len(seen) < 25:

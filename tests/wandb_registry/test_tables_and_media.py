@@ -41,6 +41,10 @@ def run(registry: Registry) -> wandb.Run:
         run.log_artifact(dates).wait()
         pictures = [wandb.Image(np.full((4, 4), at, np.uint8), caption=f"picture {at}") for at in range(100)]
         run.log({"samples": pictures, "zz": wandb.Image(np.ones((4, 4), np.uint8))})
+        run.log({"now_and_then": wandb.Image(np.ones((4, 4), np.uint8))})
+        run.log({"now_and_then": None})
+        wide = [[float(row * at) for at in range(784)] for row in range(3)]
+        run.log({"wide": wandb.Table([f"x{at}" for at in range(784)], wide)})
         points = wandb.Table(["x", "y"], [[at, at * at] for at in range(30)])
         run.log({"squares": wandb.plot.line(points, "x", "y", title="squares")})
     return run
@@ -142,3 +146,36 @@ def test_a_chart_of_a_table_says_where_all_its_values_are(registry: Registry, ru
     way = re.search(r'The last 20 of the 30 points drawn of [^;]+;\s*<a href="([^"]+)">its table</a>', text)
     assert way
     assert "30 rows" in page(registry, way[1])
+
+
+def test_a_key_that_is_none_on_some_steps_keeps_its_pictures(registry: Registry, run: wandb.Run):
+    address = f"/local/whole/runs/{run.id}"
+    for shown in (address, f"{address}/media", f"{address}/media?key=now_and_then"):
+        assert re.search(r"<img[^>]*now_and_then_[^>]*>", page(registry, shown)), shown
+
+
+def test_a_table_of_many_columns_shows_all_of_them_page_by_page(registry: Registry, run: wandb.Run):
+    first = table(registry, run, "wide")
+    assert "3 rows × 784 columns" in first
+    assert "Columns 1–50 of 784" in first
+    assert ">x50<" not in first
+    last = table(registry, run, "wide", "?columns=16&sort=-c783&q=783.0")
+    assert ">x783" in last
+    assert "Rows 1–1 of 1" in last
+
+
+def test_a_table_of_too_many_columns_says_so_and_can_be_had(registry: Registry):
+    with registry.run("wider") as run:
+        run.log({"wider": wandb.Table([f"x{at}" for at in range(1200)], [list(range(1200))])})
+    name = next(file.name for file in registry.api().run(f"wider/{run.id}").files() if "table/wider" in file.name)
+    text = page(registry, f"/local/wider/runs/{run.id}/files/{quote(name)}")
+    assert "The table has 1200 columns; up to 999 are shown. Download it instead." in text
+    assert "download" in text
+
+
+def test_a_run_that_has_only_media_or_no_artifacts_says_no_wrong_thing(registry: Registry):
+    with registry.run("only-media") as run:
+        run.log({"picture": wandb.Image(np.ones((4, 4), np.uint8))})
+    text = page(registry, f"/local/only-media/runs/{run.id}")
+    assert "No numbers were logged, only media: see below." in text
+    assert "Artifacts in and out" not in text

@@ -1,6 +1,6 @@
 """Accounts: their keys, their default entity, and new ones."""
 
-from wandb_registry.errors import BadInput, Forbidden, NotFound
+from wandb_registry.errors import BadInput, NotFound
 from wandb_registry.graphql.engine.binding import Fields
 from wandb_registry.model import access, ids, names
 from wandb_registry.model.access import Role
@@ -21,10 +21,12 @@ def generate_key(_, info, input):
 
 @mutation.field("deleteApiKey")
 def delete_key(_, info, input):
-    number = ids.decode(input["id"], "ApiKey")
-    if not users.remove_key(info.context.db, info.context.viewer.user_id, number):
+    db, viewer = info.context.db, info.context.viewer
+    key = users.key_by_id(db, ids.decode(input["id"], "ApiKey"))
+    if key is None or key["user_id"] != viewer.user_id:
         raise NotFound("The API key was not found among yours.")
-    keep_key(info.context.db, info.context.store.folder)
+    users.end_key(db, viewer, key)
+    keep_key(db, info.context.store.folder)
     return {"success": True}
 
 
@@ -43,8 +45,7 @@ def update_user(_, info, input):
 def create_user(_, info, input):
     """Makes an account, named after its e-mail address. Its first key comes from the command line."""
     viewer = info.context.viewer
-    if not viewer.admin:
-        raise Forbidden(f"'{viewer.username}' is not an admin of this registry, so it can't make accounts.")
+    access.needs_registry_admin(viewer)
     db, email, admin = info.context.db, input["email"], bool(input.get("admin"))
     name, at, _ = email.partition("@")
     return {"user": users.add_user(db, viewer, name, None, admin, email=email if at else None)}

@@ -280,7 +280,8 @@ def commit_artifact(_, info, input):
 def update_artifact(_, info, input):
     refuse(input, "an artifact", "labels")
     _refuse_attributes(input.get("tags_to_add"))
-    return {"artifact": artifacts.update(info.context.db, _writable(info, input["artifact_id"]), input)}
+    context = info.context
+    return {"artifact": artifacts.update(context.db, context.viewer, _writable(info, input["artifact_id"]), input)}
 
 
 @mutation.field("deleteArtifact")

@@ -169,14 +169,17 @@ def add_tags(_, info, input):
     collection = _named(info, input)
     for tag in input["tags"]:
         refuse(tag, "a tag", "tag_category_name", "attributes")
-    tags.add_to_collection(info.context.db, collection["id"], [tag["tag_name"] for tag in input["tags"]])
+    named = [tag["tag_name"] for tag in input["tags"]]
+    tags.add_to_collection(info.context.db, info.context.viewer, collection["id"], named)
     return {"tags": tags.of_collection(info.context.db, collection["id"])}
 
 
 @mutation.field("deleteArtifactCollectionTagAssignments")
 def drop_tags(_, info, input):
     collection = _named(info, input)
-    tags.take_from_collection(info.context.db, collection["id"], [tag["tag_name"] for tag in input["tags"]])
+    tags.take_from_collection(
+        info.context.db, info.context.viewer, collection["id"], [tag["tag_name"] for tag in input["tags"]]
+    )
     return {"success": True}
 
 

@@ -224,7 +224,7 @@ def rewind_run(_, info, input):
 
 @mutation.field("stopRun")
 def stop_run(_, info, input):
-    runs.ask_to_stop(info.context.db, _writable(info, input["id"]))
+    runs.ask_to_stop(info.context.db, info.context.viewer, _writable(info, input["id"]))
     return {"success": True}
 
 

@@ -3,7 +3,9 @@
 import base64
 import hmac
 import secrets
+import sqlite3
 import time
+from contextlib import suppress
 
 from starlette.requests import Request
 
@@ -24,7 +26,11 @@ def viewer_of_request(request: Request, store: Store) -> Viewer:
             "This registry wants an API key. Set WANDB_API_KEY, or run 'wandb login --host' with its address."
         )
     with store.db.read() as db:
-        return users.sign_in(db, key)
+        viewer, is_news = users.sign_in(db, key), users.is_use_news(db, key)
+    if is_news:
+        with suppress(sqlite3.OperationalError), store.db.write() as db:  # a full disk refuses nobody
+            users.note_use(db, key, request.client.host if request.client else None)
+    return viewer
 
 
 def viewer_of_session(request: Request, store: Store) -> Viewer | None:

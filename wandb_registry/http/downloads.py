@@ -4,13 +4,14 @@ import hashlib
 import os
 from collections.abc import AsyncIterator
 from io import BufferedReader
+from pathlib import Path
 from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 
-from wandb_registry.errors import DamagedContent, NotFound
+from wandb_registry.errors import BadInput, DamagedContent, NotFound
 from wandb_registry.storage.blobs import Blobs, md5_of
 
 SMALL = 256 * 2**10  # bytes of a content that is read and sent at once
@@ -31,6 +32,14 @@ SIGNATURES = (  # offset, bytes and media type of formats that can hold no scrip
     (4, b"ftyp", "video/mp4"),
     (0, b"\x1a\x45\xdf\xa3", "video/webm"),
 )
+LARGEST_PAGE = 32 * 2**20  # bytes of an uploaded page that is shown in a frame
+# All that a page needs must be in it: nothing is loaded or sent, from this registry or elsewhere
+SANDBOX = (
+    "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval' blob: data:; style-src 'unsafe-inline' data:; "
+    "img-src data: blob:; media-src data: blob:; font-src data:; connect-src 'none'; frame-src 'none'; "
+    "worker-src 'none'; form-action 'none'; base-uri 'none'; frame-ancestors 'self'"
+)
+NO_LOOKUPS = {"x-dns-prefetch-control": "off", "cache-control": "no-store"}  # names in links aren't looked up either
 IMMUTABLE = {"cache-control": "private, max-age=31536000, immutable"}  # the address names the content
 
 
@@ -71,6 +80,20 @@ class BlobDownloads:
             await run_in_threadpool(self._verify, file, md5, name)
         return FileResponse(path, media_type=media_type, headers=headers)
 
+    async def framed(self, md5: str, name: str, scripts: bool) -> Response:
+        """Sends an uploaded page for a sandboxed frame, where it runs as a page of no origin and reaches no host.
+
+        Raises NotFound, DamagedContent, and BadInput for a page that is too large to be held in memory.
+        """
+        try:
+            body = await run_in_threadpool(_read, self.blobs.path(md5))
+        except FileNotFoundError:
+            raise NotFound(f"The content of '{name}' is not in the store.") from None
+        if hashlib.md5(body, usedforsecurity=False).hexdigest() != md5:
+            raise DamagedContent(name, md5)
+        policy = f"sandbox{' allow-scripts' if scripts else ''}; {SANDBOX}"
+        return Response(body, media_type="text/html", headers={"content-security-policy": policy, **NO_LOOKUPS})
+
     def _verify(self, file: BufferedReader, md5: str, name: str) -> None:
         """Checks the md5 of the whole file, since a range has none. Checks again only after a change."""
         stat = os.fstat(file.fileno())
@@ -79,6 +102,12 @@ class BlobDownloads:
             if md5_of(file) != md5:
                 raise DamagedContent(name, md5)
             self._verified[md5] = state
+
+
+def _read(path: Path) -> bytes:
+    if path.stat().st_size > LARGEST_PAGE:
+        raise BadInput(f"A page of more than {LARGEST_PAGE // 2**20} MiB is not shown. Download it instead.")
+    return path.read_bytes()
 
 
 def attachment(name: str) -> dict[str, str]:

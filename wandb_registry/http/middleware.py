@@ -26,7 +26,8 @@ SECURITY_HEADERS = [
     (
         b"content-security-policy",
         b"default-src 'none'; style-src 'self'; img-src 'self'; media-src 'self'; script-src 'self'; "
-        b"connect-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+        b"connect-src 'self'; font-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; "
+        b"frame-ancestors 'none'",
     ),
 ]
 
@@ -131,7 +132,8 @@ def _with_send_timeout(send: Send, timeout: float) -> Send:
 def _with_security_headers(send: Send) -> Send:
     async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message["headers"] = [*message["headers"], *SECURITY_HEADERS]
+            own = {name for name, _ in message["headers"]}  # an uploaded page in its frame has a stricter policy
+            message["headers"] = [*message["headers"], *(pair for pair in SECURITY_HEADERS if pair[0] not in own)]
         await send(message)
 
     return send_with_headers

@@ -83,6 +83,12 @@ def project_role(db: Connection, viewer: Viewer, project: Row) -> Role:
     return max(inherited, *own, Role.NONE)
 
 
+def needs_registry_admin(viewer: Viewer) -> None:
+    """Raises Forbidden unless the account is an admin of the whole registry."""
+    if not viewer.admin:
+        raise Forbidden(f"'{viewer.username}' is not an admin of this registry, so it can't make or change accounts.")
+
+
 # ---- entities ----
 
 

@@ -159,6 +159,13 @@ select id, at, who, action, name, before, after, source, run, git_commit, hash
  order by id
  limit :limit
 """
+OF_SUBJECT = """
+select *
+  from event
+ where subject = :subject
+    or subject in (select before from event where subject = :subject and action = 'move run')
+ order by id desc
+"""
 ALIASES_AT = """
 select name, after
   from event
@@ -182,6 +189,24 @@ def named(db: Connection, name: str) -> list[Row]:
 def in_collection(db: Connection, collection_id: int, after: int, limit: int) -> list[Row]:
     """The events of a collection after the one with the id `after`, oldest first."""
     return db.all(IN_COLLECTION, collection=collection_id, after=after, limit=limit)
+
+
+def of_subject(db: Connection, subject: str) -> list[Row]:
+    """The events of a run, a registry or a team, the newest first, by its name now; of a run, also by its last one."""
+    return db.all(OF_SUBJECT, subject=subject)
+
+
+def by_id(db: Connection, number: int) -> Row:
+    """An event. Raises NotFound."""
+    event = db.one("select * from event where id = :id", id=number)
+    if event is None:
+        raise NotFound(f"The log has no event {number}.")
+    return event
+
+
+def last_id(db: Connection) -> int:
+    """The number of the newest event."""
+    return db.value("select max(id) from event") or 0
 
 
 def aliases_at(db: Connection, name: str, time: str) -> list[Row]:

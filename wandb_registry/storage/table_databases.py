@@ -23,10 +23,12 @@ from wandb_registry.errors import BadInput
 
 LARGEST = 256 * 2**20  # bytes of JSON that are read
 KEPT = 50  # databases
-MOST_COLUMNS = 200
+MOST_COLUMNS = 999  # a table of SQLite has 2,000, and a column here may take two
+INDEXED = 100  # columns that get an index; the others sort without one
+MOST_TERMS = 100  # of an `or`: SQLite refuses an expression that is nested too deeply
 FEW = 12  # distinct values that are offered as filters
 SHORT = 100  # characters of a value that is offered as a filter; a column of longer ones gets no index
-VERSION = 5  # of the databases' schema
+VERSION = 6  # of the databases' schema
 EXPORTED = 1000  # rows of a CSV that are read at once
 EPOCH = datetime(1970, 1, 1)  # of UTC, as the SDK writes all dates
 SORTED = ("number", "text", "boolean", "date")  # kinds that pages sort by, and filter by if there are few values
@@ -120,7 +122,9 @@ class Table:
             values.append(offered.get(text, text))
         if query.contains:
             texts = [at for at, column in enumerate(self.columns) if column.kind in (*SORTED, "mixed", "other")]
-            parts.append(f"({' or '.join(f'instr(folded(c{at:d}), ?) > 0' for at in texts) or 'false'})")
+            terms = [f"instr(folded(c{at:d}), ?) > 0" for at in texts]
+            some = [f"({' or '.join(terms[at : at + MOST_TERMS])})" for at in range(0, len(terms), MOST_TERMS)]
+            parts.append(f"({' or '.join(some) or 'false'})")
             values += [_folded(query.contains)] * len(texts)
         return " and ".join(parts), values
 
@@ -223,7 +227,7 @@ def _fill(db: sqlite3.Connection, columns: list[Column], data: list[list[Any]]) 
         for number, row in enumerate(data, 1)
     )
     db.executemany(f"insert into cell values ({', '.join('?' * len(every))})", rows)
-    about = [_counted(db, f"c{at}", column, len(data)) for at, column in enumerate(columns)]
+    about = [_counted(db, f"c{at}", column, len(data)) if at < INDEXED else column for at, column in enumerate(columns)]
     db.execute("create table about (about text)")
     db.execute("insert into about values (?)", [json.dumps([asdict(column) for column in about])])
     db.execute("commit")

@@ -19,7 +19,17 @@ from wandb_registry.http.request_bodies import whole_body
 from wandb_registry.model.access import Viewer
 from wandb_registry.store import Store
 from wandb_registry.web.rendering import render
-from wandb_registry.web.views import Export, FormHandler, Page, PageRequest, Redirect, RefusedForm, StoredFile, View
+from wandb_registry.web.views import (
+    Export,
+    FormHandler,
+    Framed,
+    Page,
+    PageRequest,
+    Redirect,
+    RefusedForm,
+    StoredFile,
+    View,
+)
 
 log = logging.getLogger("wandb_registry")
 LARGEST_FORM = 2**16
@@ -42,13 +52,15 @@ class Endpoints:
             answer = await run_in_threadpool(self._answer, request, view, handler, form)
             if isinstance(answer, StoredFile):
                 return await self.downloads.response(request, answer.md5, answer.name, inline=True)
+            if isinstance(answer, Framed):
+                return await self.downloads.framed(answer.md5, answer.name, answer.scripts)
             return answer
 
         return endpoint
 
     def _answer(
         self, request: Request, view: View, handler: FormHandler | None, form: dict[str, str] | None
-    ) -> Response | StoredFile:
+    ) -> Response | StoredFile | Framed:
         viewer = viewer_of_session(request, self.store)
         if viewer is None:
             return _sign_in_first(request)
@@ -61,10 +73,10 @@ class Endpoints:
 
     def _get(
         self, request: Request, view: View, viewer: Viewer, refused: RefusedForm | None = None
-    ) -> Response | StoredFile:
+    ) -> Response | StoredFile | Framed:
         with self.store.db.read() as db:
             answer = view(self._page_request(request, db, viewer, refused=refused))
-        if isinstance(answer, StoredFile):
+        if isinstance(answer, StoredFile | Framed):
             return answer
         if isinstance(answer, Redirect):
             return _redirect(answer)
@@ -74,7 +86,7 @@ class Endpoints:
 
     def _post(
         self, request: Request, view: View, handler: FormHandler | None, viewer: Viewer, form: dict[str, str]
-    ) -> Response | StoredFile:
+    ) -> Response | StoredFile | Framed:
         if handler is None:
             raise NotFound("This page has nothing to change.")
         if not is_own_form(request, self.store, form.get("token", "")):
@@ -99,10 +111,12 @@ class Endpoints:
     def html(self, request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
         """Renders a page with its frame: theme, account, CSRF token, and the message of the last form."""
         theme = request.cookies.get(THEME_COOKIE)
+        events, _, message = unquote(request.cookies.get(MESSAGE_COOKIE, "|")).partition("|")
         frame = {
             "theme": theme if theme in ("light", "dark") else None,
             "token": form_token(request, self.store),
-            "message": unquote(request.cookies.get(MESSAGE_COOKIE, "")),
+            "message": message,
+            "events": events,
             "address": _address(request),
         }
         text = render(template, {"viewer": None, **values, "frame": frame})
@@ -151,5 +165,6 @@ def _address(request: Request) -> str:
 def _redirect(answer: Redirect) -> Response:
     response = RedirectResponse(answer.address, 303)
     if answer.message:
-        response.set_cookie(MESSAGE_COOKIE, quote(answer.message[:600]), max_age=30, httponly=True, samesite="strict")
+        value = quote(f"{' '.join(map(str, answer.events))}|{answer.message[:600]}")
+        response.set_cookie(MESSAGE_COOKIE, value, max_age=30, httponly=True, samesite="strict")
     return response

@@ -3,10 +3,14 @@
 from starlette.routing import Route
 
 from wandb_registry.web.endpoints import Endpoints
+from wandb_registry.web.finding import executions, saved_views
+from wandb_registry.web.forms import run_forms
 from wandb_registry.web.live_updates import LiveUpdates
-from wandb_registry.web.pages import artifacts, home, keys, lineage, models, run, run_comparison, runs
+from wandb_registry.web.pages import artifacts, home, lineage, models, run, run_comparison, runs, search
 from wandb_registry.web.pages.session import SessionEndpoints
 from wandb_registry.web.rendering import static_file
+from wandb_registry.web.settings import forms, keys
+from wandb_registry.web.settings import page as settings
 
 VERSION = "/{entity}/{project}/artifacts/{type}/{collection}/{version}"
 METHODS = ["GET", "POST"]
@@ -22,8 +26,9 @@ def routes(endpoints: Endpoints, live: LiveUpdates) -> list[Route]:
         Route("/login/token", session.login_token, methods=["POST"]),
         Route("/logout", session.logout, methods=["POST"]),
         Route("/authorize", page(keys.keys_page, keys.make_key), methods=METHODS),
+        Route("/settings", page(settings.show, forms.change), methods=METHODS),
         Route("/theme", session.theme, methods=["POST"]),
-        Route("/search", page(home.search)),
+        Route("/search", page(search.search)),
         Route("/live", live.stream),
         # registered models, as W&B addresses them
         Route("/registry/model", page(models.show, models.change), methods=METHODS),
@@ -37,17 +42,21 @@ def routes(endpoints: Endpoints, live: LiveUpdates) -> list[Route]:
         Route(VERSION, page(artifacts.version, artifacts.change_version), methods=METHODS),
         Route(VERSION + "/files/{path:path}", page(artifacts.file)),
         Route(VERSION + "/raw/{path:path}", page(artifacts.raw_file)),
+        Route(VERSION + "/frame/{path:path}", page(artifacts.framed_file)),
         Route(VERSION + "/lineage", page(lineage.version_lineage)),
+        Route(VERSION + "/{tab}", page(artifacts.section_of_version)),
         # runs
-        Route("/{entity}/{project}", page(runs.runs_page)),
-        Route("/{entity}/{project}/runs", page(runs.runs_page)),
+        Route("/{entity}/{project}", page(runs.runs_page, saved_views.change), methods=METHODS),
+        Route("/{entity}/{project}/runs", page(runs.runs_page, saved_views.change), methods=METHODS),
+        Route("/{entity}/{project}/executions", page(executions.executions_page)),
         Route("/{entity}/{project}/lineage", page(lineage.project_lineage)),
         Route("/{entity}/{project}/compare", page(run_comparison.comparison_page)),
-        Route("/{entity}/{project}/runs/{run}", page(run.run_page)),
+        Route("/{entity}/{project}/runs/{run}", page(run.run_page, run_forms.change), methods=METHODS),
         Route("/{entity}/{project}/runs/{run}/lineage", page(lineage.run_lineage)),
-        Route("/{entity}/{project}/runs/{run}/{tab}", page(run.run_page)),
+        Route("/{entity}/{project}/runs/{run}/{tab}", page(run.run_page, run_forms.change), methods=METHODS),
         Route("/{entity}/{project}/runs/{run}/files/{path:path}", page(run.file)),
         Route("/{entity}/{project}/runs/{run}/raw/{path:path}", page(run.raw_file)),
+        Route("/{entity}/{project}/runs/{run}/frame/{path:path}", page(run.framed_file)),
         Route("/{entity}/{project}/sweeps/{sweep}", page(runs.runs_of_sweep)),
         Route("/{entity}/{project}/{tab}", page(runs.runs_page)),  # such as W&B's workspace
         Route("/{entity}", page(home.home)),

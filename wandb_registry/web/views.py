@@ -53,6 +53,7 @@ class Redirect:
 
     address: str
     message: str = ""
+    events: tuple[int, ...] = ()  # of the activity log, which the page there offers to undo
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,15 @@ class StoredFile:
 
 
 @dataclass(frozen=True)
+class Framed:
+    """An uploaded page in HTML, for a sandboxed frame: it reaches neither cookies nor any host. `scripts`: they run."""
+
+    md5: str
+    name: str
+    scripts: bool
+
+
+@dataclass(frozen=True)
 class Export:
     """A text for a file to save, made while it is sent."""
 
@@ -72,5 +82,5 @@ class Export:
     media_type: str
 
 
-View = Callable[[PageRequest], Page | Redirect | StoredFile | Export]
+View = Callable[[PageRequest], Page | Redirect | StoredFile | Framed | Export]
 FormHandler = Callable[[PageRequest], Redirect | Page]

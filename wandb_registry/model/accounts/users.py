@@ -17,6 +17,15 @@ LOGIN_TOKEN_SECONDS = 3600
 HINT = 4  # characters of a key that lists show
 OPERATOR = Viewer(0, "command line", "", True)  # whoever can run commands on the store's folder
 
+SET_ADMIN = "set admin"
+NOTED_EVERY_SECONDS = 300
+IS_NEWS = """
+select used_at is null or used_at < strftime('%Y-%m-%dT%H:%M:%SZ', 'now', :age) from api_key where hash = :hash
+"""
+NOTE_USE = """
+update api_key set used_at = strftime('%Y-%m-%dT%H:%M:%SZ'), used_from = :host where hash = :hash
+"""
+
 ACCOUNT_OF_KEY = """
 select account.*, api_key.hash
   from api_key
@@ -106,18 +115,31 @@ def revoke_key(db: Connection, user: Row, start: str) -> str:
             f"'{user['username']}' has {len(keys)} keys that '{start[:HINT]}…' may mean. "
             f"Name the first {HINT} characters of one, as 'wandb-registry user list' shows them, or all of it."
         )
-    remove_key(db, user["id"], keys[0]["id"])
+    end_key(db, OPERATOR, keys[0])
     return keys[0]["hint"]
 
 
-def remove_key(db: Connection, user_id: int, number: int) -> bool:
-    """Removes a key of an account and ends the account's sessions. False if it has no such key."""
-    sql = "delete from api_key where id = :id and user_id = :user returning id"
-    if db.one(sql, id=number, user=user_id) is None:
-        return False
-    db.execute("delete from login_token where user_id = :user", {"user": user_id})
-    db.execute("update user set sessions_since = :now where id = :user", {"now": time.time_ns(), "user": user_id})
-    return True
+def key_by_id(db: Connection, number: int) -> Row | None:
+    return db.one("select * from api_key where id = :id", id=number)
+
+
+def end_key(db: Connection, viewer: Viewer, key: Row) -> None:
+    """Removes a key and ends the sessions of its account. The caller has checked that the viewer may."""
+    user = by_id(db, key["user_id"])
+    db.execute("delete from api_key where id = :id", {"id": key["id"]})
+    db.execute("delete from login_token where user_id = :user", {"user": user["id"]})
+    db.execute("update user set sessions_since = :now where id = :user", {"now": time.time_ns(), "user": user["id"]})
+    activity_log.record(db, viewer, "revoke key", user["username"], f"{key['hint']}…", None, None)
+
+
+def is_use_news(db: Connection, key: str) -> bool:
+    """Whether the key's last use was recorded so long ago that this one is worth a write."""
+    return bool(db.value(IS_NEWS, hash=_hash(key), age=f"-{NOTED_EVERY_SECONDS} seconds"))
+
+
+def note_use(db: Connection, key: str, host: str | None) -> None:
+    """Records when a key was used, and from where."""
+    db.execute(NOTE_USE, {"hash": _hash(key), "host": host})
 
 
 def new_login_token(db: Connection, user_id: int) -> str:
@@ -203,6 +225,16 @@ def remove_user(db: Connection, viewer: Viewer, name: str) -> None:
     for statement in REMOVE_USER:
         db.execute(statement, {"user": user["id"]})
     activity_log.record(db, viewer, "remove user", name, None, None, None)
+
+
+def set_admin(db: Connection, viewer: Viewer, user: Row, admin: bool) -> None:
+    """Makes an account an admin of the registry, or no more. Raises Conflict for the operator's."""
+    if user["id"] == operator(db):
+        raise Conflict(f"'{user['username']}' runs this registry, and stays its admin.")
+    if bool(user["admin"]) != admin:
+        db.execute("update user set admin = :admin where id = :id", {"admin": int(admin), "id": user["id"]})
+        before, after = ("admin", None) if user["admin"] else (None, "admin")
+        activity_log.record(db, viewer, SET_ADMIN, user["username"], None, before, after)
 
 
 def operator(db: Connection) -> int:

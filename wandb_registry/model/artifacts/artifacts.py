@@ -9,7 +9,7 @@ from typing import Any
 
 from wandb_registry.db.connection import Connection
 from wandb_registry.errors import BadInput, Conflict
-from wandb_registry.model import access, names, projects
+from wandb_registry.model import access, activity_log, names, projects
 from wandb_registry.model.access import Role, Viewer
 from wandb_registry.model.artifacts import (
     collections,
@@ -23,6 +23,7 @@ from wandb_registry.model.artifacts import (
 )
 
 Row = dict[str, Any]
+DESCRIBE = "describe"
 
 # An announcement that is sent again may find that another writer has committed the same content meanwhile.
 NAME = """
@@ -62,7 +63,7 @@ def create(
     artifact = existing or _insert(db, viewer, run, sequence, aliases, given)
     if given.get("client_id"):
         db.execute(NAME, {"id": given["client_id"], "artifact": artifact["id"]})
-    tags.add_to_artifact(db, artifact["id"], [tag["tag_name"] for tag in given.get("tags") or []])
+    tags.add_to_artifact(db, viewer, artifact, [tag["tag_name"] for tag in given.get("tags") or []])
     if run:
         lineage.make(db, run["id"], artifact["id"])
     if existing and existing["state"] == "COMMITTED":
@@ -182,11 +183,11 @@ def _give_aliases(db: Connection, viewer: Viewer, membership: Row, aliases: list
         memberships.move_alias(db, viewer, membership, alias)
 
 
-def update(db: Connection, artifact: Row, given: dict[str, Any]) -> Row:
+def update(db: Connection, viewer: Viewer, artifact: Row, given: dict[str, Any]) -> Row:
     """Changes description, metadata, time to live and tags of a version. What isn't given stays."""
-    tags.add_to_artifact(db, artifact["id"], [tag["tag_name"] for tag in given.get("tags_to_add") or []])
-    tags.take_from_artifact(db, artifact["id"], [tag["tag_name"] for tag in given.get("tags_to_delete") or []])
-    return db.row(
+    tags.add_to_artifact(db, viewer, artifact, [tag["tag_name"] for tag in given.get("tags_to_add") or []])
+    tags.take_from_artifact(db, viewer, artifact, [tag["tag_name"] for tag in given.get("tags_to_delete") or []])
+    changed = db.row(
         """
         update artifact
            set description = coalesce(:description, description),
@@ -201,6 +202,12 @@ def update(db: Connection, artifact: Row, given: dict[str, Any]) -> Row:
         metadata=_json_object(given.get("metadata")),
         ttl=given.get("ttl_duration_seconds"),
     )
+    described = (changed["description"] or None) != (artifact["description"] or None)
+    if described and artifact["state"] == "COMMITTED":
+        texts = artifact["description"] or None, changed["description"] or None
+        name = f"v{artifact['version_index']}"
+        activity_log.record_in_collection(db, viewer, DESCRIBE, artifact["collection_id"], name, *texts, artifact["id"])
+    return changed
 
 
 def delete(db: Connection, viewer: Viewer, artifact: Row, with_aliases: bool) -> Row:

@@ -72,6 +72,11 @@ def refuse_if_referred(db: Connection, collection_ids: list[int]) -> None:
             )
 
 
+def needed_by(db: Connection, artifact_id: int) -> str | None:
+    """A version that needs files of this one, as NAME:vN."""
+    return _referring(db, artifact_id, [])
+
+
 def _referring(db: Connection, artifact_id: int, besides: list[int]) -> str | None:
     """A version that needs files of this one: it refers to them, or a deleted one that it needs does."""
     address = f"wandb-artifact://{ids.to_hex('Artifact', artifact_id)}"

@@ -74,9 +74,20 @@ def thinned_with(db: Connection, run: Row, key: str, samples: int) -> list[dict[
 
 
 def newest_with(db: Connection, run: Row, key: str, limit: int, offset: int) -> list[dict[str, Any]]:
-    """A page of the history rows that have media under a key, the newest first."""
-    rows = (loads(line["body"]) for line in db.execute(NEWEST_WITH, {"run": run["id"], **_needles(key)}))
-    return list(islice((row for row in rows if isinstance(within(row, key), dict)), offset, offset + limit))
+    """A page of the history rows that have media under a key, the newest first.
+
+    A key that is None on some steps is mentioned there too, so rows are counted only once they are read.
+    """
+    lines = (loads(line["body"]) for line in db.execute(NEWEST_WITH, {"run": run["id"], **_needles(key)}))
+    found = (row for row in lines if isinstance(within(row, key), dict))
+    return list(islice(found, offset, offset + limit))
+
+
+def count_with(db: Connection, run: Row, key: str, last: int) -> int:
+    """How many history rows up to a step have media under a key."""
+    sql = f"select body from stream_line where run_id = :run and stream = 'history' and step <= :last and {MENTIONS}"
+    lines = db.execute(sql, {"run": run["id"], "last": last, **_needles(key)})
+    return sum(isinstance(within(loads(line["body"]), key), dict) for line in lines)
 
 
 def newest_at(db: Connection, run: Row, key: str, step: int) -> dict[str, Any] | None:
@@ -210,6 +221,22 @@ def _console_line(number: int, body: str) -> Row:
     else:
         content, at, level, label = body, None, None, None
     return {"number": number, "timestamp": at, "level": level, "label": label, "line": content}
+
+
+FOUND_LINES = """
+select number, body, count(*) over () as total
+  from console_line
+ where run_id = :run and instr(line_text(body), :text) > 0
+ order by number
+ limit :limit offset :offset
+"""
+
+
+def console_found(db: Connection, run: Row, text: str, limit: int, offset: int) -> tuple[int, list[Row]]:
+    """How many console lines hold a text, in whichever case, and a page of them, as `console_lines` gives them."""
+    db.create_function("line_text", 1, lambda body: str(_console_line(0, body)["line"]).casefold(), deterministic=True)
+    rows = db.all(FOUND_LINES, run=run["id"], text=text.casefold(), limit=limit, offset=offset)
+    return (rows[0]["total"] if rows else 0), [_console_line(row["number"], row["body"]) for row in rows]
 
 
 def sampled(items: list, samples: int | None) -> list:

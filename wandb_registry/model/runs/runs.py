@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from wandb_registry.db.connection import Connection
-from wandb_registry.errors import BadInput, NotFound
+from wandb_registry.errors import BadInput, Conflict, NotFound
 from wandb_registry.model import access, activity_log, names, projects
 from wandb_registry.model.access import Role, Viewer
 from wandb_registry.model.accounts import members
 from wandb_registry.model.artifacts import artifacts, lineage, memberships
+from wandb_registry.model.runs import edits
 
 Row = dict[str, Any]
 CRASHED_AFTER_SECONDS = 300  # without a heartbeat, after which a running run counts as crashed
@@ -41,7 +42,7 @@ update run
        notes = coalesce(:notes, notes),
        config = coalesce(:config, config),
        summary = coalesce(:summary, summary),
-       group_name = coalesce(:group_name, group_name),
+       group_name = nullif(coalesce(:group_name, group_name), ''),
        job_type = coalesce(:job_type, job_type),
        git_commit = coalesce(:git_commit, git_commit),
        repo = coalesce(:repo, repo),
@@ -71,7 +72,11 @@ def upsert(db: Connection, viewer: Viewer, number: int | None, given: dict[str, 
         if run is None:
             inserted = True
             run = _insert(db, viewer, project, name, given)
-    return db.row(UPDATE, id=run["id"], sweep_id=_sweep(db, run, given.get("sweep")), **_values(given)), inserted
+    changed = db.row(UPDATE, id=run["id"], sweep_id=_sweep(db, run, given.get("sweep")), **_values(given))
+    own_process = number is None and announced(given)  # the public API names a run by its id
+    if not inserted and not own_process:
+        edits.record(db, viewer, run, changed)
+    return changed, inserted
 
 
 def _insert(db: Connection, viewer: Viewer, project: Row, name: str, given: dict[str, Any]) -> Row:
@@ -212,9 +217,34 @@ def change_state(db: Connection, run: Row, wanted: str) -> None:
     db.execute("update run set state = :state where id = :id", {"state": wanted, "id": run["id"]})
 
 
-def ask_to_stop(db: Connection, run: Row) -> None:
+def ask_to_stop(db: Connection, viewer: Viewer, run: Row) -> None:
     """Lets the response to the run's next file_stream request tell it to stop."""
     db.execute("update run set stop_asked = 1 where id = :id", {"id": run["id"]})
+    activity_log.record(db, viewer, "stop run", edits.path(db, run), None, None, None)
+
+
+MOVED = """
+update run set project_id = :project, updated_at = strftime('%Y-%m-%dT%H:%M:%SZ') where id = :id returning *
+"""
+
+
+def move(db: Connection, viewer: Viewer, run: Row, project: Row) -> Row:
+    """Moves a run with its history and files into another project. What it logged as artifacts stays where it is.
+
+    The caller has checked that the viewer may change both. Raises BadInput and Conflict where it would be lost.
+    """
+    where = members.path(project)
+    if run["project_id"] == project["id"]:
+        raise BadInput(f"The run is in '{where}' already.")
+    if state(run) in UNDER_WAY:
+        raise Conflict("The run is still under way: its process would not find it again. Move it when it has ended.")
+    if run["sweep_id"]:
+        raise Conflict("The run belongs to a sweep of its project, so it can't be moved.")
+    if access.find_run(db, project, run["name"]):
+        raise Conflict(f"'{where}' has a run with the id '{run['name']}' already.")
+    before, moved = edits.path(db, run), db.row(MOVED, project=project["id"], id=run["id"])
+    activity_log.record(db, viewer, edits.MOVE, edits.path(db, moved), None, before, edits.path(db, moved))
+    return moved
 
 
 def delete(db: Connection, viewer: Viewer, number: int, with_artifacts: bool) -> None:
@@ -234,8 +264,7 @@ def delete(db: Connection, viewer: Viewer, number: int, with_artifacts: bool) ->
                 artifacts.delete(
                     db, viewer, access.artifact(db, viewer, artifact["id"], Role.MEMBER), with_aliases=True
                 )
-    path = members.path(projects.by_id(db, run["project_id"]))
-    activity_log.record(db, viewer, "delete run", f"{path}/{run['name']}", None, None, None)
+    activity_log.record(db, viewer, "delete run", edits.path(db, run), None, None, None)
     db.execute("delete from run where id = :id", {"id": run["id"]})
     db.execute(
         "insert into deleted_run (id, project_id) values (:id, :project)",

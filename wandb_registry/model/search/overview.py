@@ -88,22 +88,6 @@ select run.*, project.name as project_name, entity.name as entity_name
   join entity on entity.id = project.entity_id
  where run.id in (select value from json_each(:ids))
 """
-RUNS_NAMED = """
-select run.*, project.name as project_name, entity.name as entity_name
-  from run
-  join project on project.id = run.project_id
-  join entity on entity.id = project.entity_id
- where run.name = :text or run.display_name = :text or run.git_commit = :text
- order by run.id desc
- limit :limit
-"""
-COLLECTIONS_NAMED = """
-select *
-  from collection
- where instr(lower(name), lower(:text)) > 0
- order by length(name), name
- limit :limit
-"""
 VERSIONS_WITH_DIGEST = """
 select id from artifact where state = 'COMMITTED' and digest = :digest
  union
@@ -122,16 +106,6 @@ select membership.artifact_id
 
 def runs_by_id(db: Connection, ids: list[int | None]) -> list[Row]:
     return db.all(RUNS_BY_ID, ids=json.dumps([number for number in ids if number is not None]))
-
-
-def runs_named(db: Connection, text: str, limit: int) -> list[Row]:
-    """Runs by id, name or commit, newest first."""
-    return db.all(RUNS_NAMED, text=text, limit=limit)
-
-
-def collections_named(db: Connection, text: str, limit: int) -> list[Row]:
-    """Collections whose name contains the text, shortest name first."""
-    return db.all(COLLECTIONS_NAMED, text=text, limit=limit)
 
 
 def versions_with_digest(db: Connection, digest: str, limit: int) -> list[int]:

@@ -8,7 +8,8 @@ from wandb_registry.model.runs import history, run_files, runs
 from wandb_registry.web import addresses, lookups
 from wandb_registry.web.charts import wandb_plots
 from wandb_registry.web.media import overlays
-from wandb_registry.web.media.types import playable_type
+from wandb_registry.web.media.steppers import steppers
+from wandb_registry.web.media.types import is_page, playable_type
 from wandb_registry.web.pager import Beginning, paginate
 from wandb_registry.web.views import PageRequest
 
@@ -19,11 +20,11 @@ FILES_OF_KEY = 12  # that a page shows where it shows all keys
 FILES_OF_STEP = 48  # on a page of one step
 STEPS = 12  # of one key on a page
 TINY = 240  # pixels of width
+PLAIN = ("number", "string", "list")  # what the history calls values that are no media
 LISTS = ("audio", "videos", "html")  # entries in which the SDK lists several files of a key
 # Entries with one value for each file, and what one file calls its own
 OF_EACH = {"captions": "caption", "all_masks": "masks", "all_boxes": "boxes"}
 NOT_DRAWN = {
-    "html": "A page in HTML. Nothing that was uploaded runs here, so its text is shown.",
     "plotly": "A Plotly figure, which is shown as its JSON.",
     "bokeh": "A Bokeh figure, which is shown as its JSON.",
     "object3D": "An object in three dimensions, which no page here can draw.",
@@ -38,6 +39,15 @@ def is_media(value: Any) -> bool:
 def media_in(summary: Row) -> Logged:
     """The media of a run's summary."""
     return [(key, value) for key, value in summary.items() if is_media(value)]
+
+
+def last_media(request: PageRequest, run: Row, summary: Row) -> Logged:
+    """The last media of each key: those of the summary, and of keys that were logged as another value since."""
+    logged = dict(media_in(summary))
+    for key in sorted(media_counts(run).keys() - logged.keys()):
+        rows = history.newest_with(request.db, run, key, 1, 0)
+        logged |= {name: value for name, value in ((key, within(row, key)) for row in rows) if is_media(value)}
+    return list(logged.items())
 
 
 def media_of_run(
@@ -64,8 +74,15 @@ def media_of_run(
 
 def page_of_media(request: PageRequest, run: Row, logged: Logged) -> Row:
     """The media of a page of keys."""
-    pager = paginate(request, len(logged), KEYS)
-    return {"media": media_of_run(request, run, logged[pager.offset : pager.last]), "pager": pager}
+    pager, counts = paginate(request, len(logged), KEYS), media_counts(run)
+    shown = logged[pager.offset : pager.last]
+    found = steppers(request, run, {key: counts.get(key, 0) for key, _ in shown})
+    media = media_of_run(request, run, [(key, found[key].value if key in found else value) for key, value in shown])
+    for key, stepper in found.items():
+        first = next((medium for medium in media if medium["key"] == key), None)
+        if first:
+            first |= {"stepper": stepper}
+    return {"media": media, "pager": pager}
 
 
 def media_of_step(request: PageRequest, run: Row, key: str, number: str) -> Row:
@@ -96,13 +113,12 @@ def media_by_step(request: PageRequest, run: Row, key: str) -> Row:
 
 
 def media_counts(run: Row) -> dict[str, int]:
-    """How often media were logged, by their keys."""
-    keys = history.keys(run)["keys"]
-    return {
-        key: sum(kind["count"] for kind in about["typeCounts"])
-        for key, about in keys.items()
-        if not {kind["type"] for kind in about["typeCounts"]} & {"number", "string", "list"}
+    """How often media were logged, by their keys. A key may hold other values too, such as None, on other steps."""
+    counts = {
+        key: sum(kind["count"] for kind in about["typeCounts"] if kind["type"] not in PLAIN)
+        for key, about in history.keys(run)["keys"].items()
     }
+    return {key: count for key, count in counts.items() if count}
 
 
 def _items(value: Row) -> list[Row]:
@@ -162,6 +178,8 @@ def _medium(request: PageRequest, run: Row, key: str, value: Row, item: Row, fil
     if name.endswith(".table.json"):
         plot = wandb_plots.plot_of_table(request, run, key, file)
         return medium | (plot or {"kind": "table", "page": _table_with_pictures(request, value) or medium["page"]})
+    if is_page(name):
+        return medium | {"kind": "page", "frame": addresses.file(f"{base}/frame", name)}
     type_name = str(value["_type"]).removesuffix("-file")
     return medium | {"kind": "file", "description": NOT_DRAWN.get(type_name, "A file.")}
 

@@ -1,6 +1,5 @@
 """A project's artifacts: types and collections, the versions of a collection, and the files of a version."""
 
-import contextlib
 import json
 import re
 from typing import Any
@@ -10,13 +9,17 @@ from wandb_registry.model import access, ids
 from wandb_registry.model.artifacts import collections, folder_listing, manifests, memberships
 from wandb_registry.model.search import overview
 from wandb_registry.web import addresses, lookups
+from wandb_registry.web.activity import activity_line
+from wandb_registry.web.forms import version_forms
 from wandb_registry.web.pager import paginate
-from wandb_registry.web.pages import alias_and_tag_forms, files, tables, version_comparison
+from wandb_registry.web.pages import files, tables, version_comparison
 from wandb_registry.web.pages.version import version_page
-from wandb_registry.web.views import Export, Page, PageRequest, Redirect, StoredFile
+from wandb_registry.web.views import Export, Framed, Page, PageRequest, Redirect, StoredFile
 
 Row = dict[str, Any]
 COLLECTIONS = 50  # on a page
+EVENTS = 12
+SECTIONS = ("overview", "metadata", "usage", "files")  # of a version's page, which W&B has as pages
 PARTITIONED = ".partitioned-table.json"  # the SDK's ending of a file that names a folder of tables with equal columns
 LARGEST_PARTITIONED = 2**16  # bytes
 INCREMENTAL = "wandb-run-incremental-table"  # the SDK's type of a table of which each log appends a part
@@ -53,12 +56,14 @@ def collections_page(request: PageRequest) -> Page:
     )
 
 
-def newest_version(request: PageRequest) -> Redirect:
-    """Redirects to the newest version of a collection."""
+def newest_version(request: PageRequest) -> Redirect | Page:
+    """Redirects to the newest version of a collection. One that has none has a page of its own."""
     project, collection = lookups.find_collection(request)
     rows = memberships.page(request.db, collection["id"], 1, 0)
     if not rows:
-        raise NotFound(f"'{collection['name']}' has no version that is committed yet.")
+        shown = {"title": collection["name"], "project": project, "collection": collection}
+        events = overview.events_of(request.db, collection["id"], EVENTS)
+        return Page("collection.html", shown | {"activity": [activity_line(request, row) for row in events]})
     type_name = collections.type_of(request.db, collection)["name"]
     return Redirect(addresses.page_of_version(collection, project, type_name, memberships.version(rows[0])))
 
@@ -68,9 +73,21 @@ def version(request: PageRequest) -> Page:
     return version_page(request, project, collection, request.path["version"])
 
 
+def section_of_version(request: PageRequest) -> Redirect:
+    """Redirects W&B's address of a part of a version's page. Raises NotFound for another word."""
+    project, collection = lookups.find_collection(request)
+    membership = lookups.find_membership(request, collection, request.path["version"])
+    section = request.path["tab"]
+    if section not in SECTIONS:
+        raise NotFound(f"A version has no page '{section}'. There are: {', '.join((*SECTIONS, 'lineage'))}.")
+    type_name = collections.type_of(request.db, collection)["name"]
+    page = addresses.page_of_version(collection, project, type_name, memberships.version(membership))
+    return Redirect(f"{page}#{section}")
+
+
 def change_version(request: PageRequest) -> Redirect:
     project, collection = lookups.find_collection(request)
-    return alias_and_tag_forms.change_version(request, project, collection, request.path["version"])
+    return version_forms.change_version(request, project, collection, request.path["version"])
 
 
 def compare_versions(request: PageRequest) -> Page:
@@ -102,6 +119,12 @@ def raw_file(request: PageRequest) -> StoredFile | Redirect:
     return StoredFile(file["md5"], file["path"].rpartition("/")[2])
 
 
+def framed_file(request: PageRequest) -> Framed:
+    """A page in HTML among the version's files, for a sandboxed frame. Raises NotFound for any other file."""
+    *_, file = _find_file(request)
+    return files.framed(file["md5"], file["path"], request)
+
+
 def file(request: PageRequest) -> Page | Redirect | Export:
     """The page of a file, with a preview if there can be one."""
     project, collection, membership, file = _find_file(request)
@@ -111,18 +134,23 @@ def file(request: PageRequest) -> Page | Redirect | Export:
     number = memberships.version(membership)
     address = addresses.page_of_version(collection, project, type_name, number)
     base = addresses.version(project["entity_name"], project["name"], type_name, collection["name"], number)
-    steps = [(f"{collection['name']}:{number}", address), ("Files", f"{address}#files")]
+    steps, note = [(f"{collection['name']}:{number}", address), ("Files", f"{address}#files")], ""
     if file["path"].endswith(tables.SUFFIX) and file["md5"]:
         increments = _increments(request, file) if type_name == INCREMENTAL else []
         parts = [row["md5"] for row in increments] or [file["md5"]]
         beside = [] if increments else folder_listing.beside(request.db, file, tables.SUFFIX)
-        with contextlib.suppress(BadInput):  # a table that can't be shown as one gets the page of a file
+        try:
             return tables.table_page(request, project, file, parts, base, steps, beside)
+        except BadInput as error:  # a table that can't be shown as one gets the page of a file
+            note = str(error)
     if file["path"].endswith(PARTITIONED) and (parts := _partitions(request, file)):
-        with contextlib.suppress(BadInput):
+        try:
             return tables.table_page(request, project, file, parts, base, steps, [])
+        except BadInput as error:
+            note = str(error)
     section = "models" if collection["kind"] == "PORTFOLIO" else "projects"
-    return files.file_page(request, project, file, addresses.file(f"{base}/raw", file["path"]), steps, section)
+    raw, frame = (addresses.file(f"{base}/{way}", file["path"]) for way in ("raw", "frame"))
+    return files.file_page(request, project, file, raw, steps, section, frame=frame, note=note)
 
 
 def _follow_reference(request: PageRequest, file: Row, way: str) -> Redirect | None:

@@ -5,8 +5,9 @@ import io
 import json
 from typing import Any
 
-from wandb_registry.web.media.types import playable_type
-from wandb_registry.web.views import Page, PageRequest
+from wandb_registry.errors import NotFound
+from wandb_registry.web.media.types import is_page, playable_type
+from wandb_registry.web.views import Framed, Page, PageRequest
 
 Row = dict[str, Any]
 Steps = list[tuple[str, str]]
@@ -14,13 +15,39 @@ MOST_BYTES = 64 * 2**10  # of a text that its page shows
 MOST_ROWS = 200
 
 
-def file_page(request: PageRequest, project: Row, file: Row, raw: str, steps: Steps, section: str = "projects") -> Page:
+def file_page(
+    request: PageRequest,
+    project: Row,
+    file: Row,
+    raw: str,
+    steps: Steps,
+    section: str = "projects",
+    *,
+    frame: str,
+    note: str = "",
+) -> Page:
     """The page of a file, a row with path, size, md5 and ref.
 
-    `steps` are the links to what contains it, as (label, address), outermost first.
+    `steps` are the links to what contains it, as (label, address), outermost first; `frame` is
+    where it is shown as a page, if it is one; `note` is a sentence above it.
     """
-    shown = {"project": project, "file": file, "raw": raw, "steps": steps, "section": section}
+    shown = {
+        "project": project,
+        "file": file,
+        "raw": raw,
+        "steps": steps,
+        "section": section,
+        "note": note,
+        "framed": frame,
+    }
     return Page("file.html", shown | {"title": file["path"].rpartition("/")[2], "preview": _preview(request, file)})
+
+
+def framed(md5: str | None, name: str, request: PageRequest) -> Framed:
+    """An uploaded page for a sandboxed frame. Raises NotFound for a file that is none."""
+    if md5 is None or not is_page(name):
+        raise NotFound(f"'{name}' is no page in HTML.")
+    return Framed(md5, name.rpartition("/")[2], request.query.get("scripts") == "1")
 
 
 def _preview(request: PageRequest, file: Row) -> Row:
@@ -42,6 +69,8 @@ def _preview(request: PageRequest, file: Row) -> Row:
     if b"\0" in head:
         return {"kind": "none", "why": "This file is not a text. Download it to look at it."}
     text = head.decode("utf-8", errors="replace")
+    if is_page(name):
+        return {"kind": "page", "text": text, "cut": cut, "scripts": request.query.get("scripts") == "1"}
     if name.endswith((".csv", ".tsv")):
         rows = _csv_rows(text, "\t" if name.endswith(".tsv") else ",")
         if rows := rows[:-1] if cut else rows:

@@ -15,8 +15,9 @@ from wandb_registry.model.search import overview
 from wandb_registry.web import addresses, lookups, production
 from wandb_registry.web.activity import activity_line
 from wandb_registry.web.charts.version_chart import version_chart
+from wandb_registry.web.forms import version_forms
 from wandb_registry.web.pager import beginning, paginate
-from wandb_registry.web.pages import alias_and_tag_forms, version_comparison
+from wandb_registry.web.pages import version_comparison
 from wandb_registry.web.pages.version import version_page, version_rows
 from wandb_registry.web.views import Page, PageRequest, Redirect
 
@@ -46,8 +47,8 @@ def change(request: PageRequest) -> Redirect:
     project, collection = _find_model(request)
     version = request.query.get("version")
     if version is None:
-        return alias_and_tag_forms.change_collection(request, project, collection)
-    return alias_and_tag_forms.change_version(request, project, collection, version)
+        return version_forms.change_collection(request, project, collection)
+    return version_forms.change_version(request, project, collection, version)
 
 
 def _find_model(request: PageRequest) -> tuple[Row, Row]:
@@ -143,6 +144,7 @@ def _model_page(request: PageRequest, project: Row, collection: Row) -> Page:
             "parameters": parameters.get(row["artifact_id"], {}),
             "dataset": datasets.get(row["artifact_id"]),
         }
+    may_change = access.project_role(db, request.viewer, project) >= access.Role.MEMBER
     events_shown = beginning(request, "activity", overview.event_count(db, collection["id"]), EVENTS)
     events = overview.events_of(db, collection["id"], events_shown.shown)
     last_promotion = next((row for row in events if row["name"] == production.ALIAS), None)
@@ -162,12 +164,12 @@ def _model_page(request: PageRequest, project: Row, collection: Row) -> Page:
             "all_parameters": parameters_shown,
             "source": _source(request, versions[0]) if versions else None,
             "chart": version_chart(metrics[0], versions) if metrics else None,
-            "activity": [activity_line(request, row) for row in events],
+            "activity": [activity_line(request, row, may_change) for row in events],
             "all_activity": events_shown,
             "sides": production.production_sides(request, project, collection),
             "last_promotion": activity_line(request, last_promotion) if last_promotion else None,
             "tags": [tag["name"] for tag in tags.of_collection(db, collection["id"])],
-            "may_change": access.project_role(db, request.viewer, project) >= access.Role.MEMBER,
+            "may_change": may_change,
             "refused": request.refused,
         },
     )

@@ -1,14 +1,16 @@
 """The pages of a run: its config, metrics, media, console, files and artifacts. They update while it is running."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from wandb_registry.errors import NotFound
+from wandb_registry.errors import BadInput, NotFound
+from wandb_registry.model import access
 from wandb_registry.model.accounts import users
 from wandb_registry.model.artifacts import lineage
 from wandb_registry.model.nested_keys import leaves
 from wandb_registry.model.runs import history, run_files, runs
 from wandb_registry.web import addresses, alerts, console, lookups
+from wandb_registry.web.activity import run_lines
 from wandb_registry.web.charts.metric_charts import (
     MetricCharts,
     chosen_axis,
@@ -19,17 +21,17 @@ from wandb_registry.web.charts.metric_charts import (
 from wandb_registry.web.media import overlays
 from wandb_registry.web.media.logged_media import (
     is_media,
+    last_media,
     media_by_step,
     media_counts,
-    media_in,
     media_of_run,
     media_of_step,
     page_of_media,
 )
 from wandb_registry.web.pager import Beginning, paginate
-from wandb_registry.web.pages import files, tables
+from wandb_registry.web.pages import files, questions, tables
 from wandb_registry.web.pages.code import code_of_run
-from wandb_registry.web.views import Export, Page, PageRequest, StoredFile
+from wandb_registry.web.views import Export, Framed, Page, PageRequest, StoredFile
 
 Row = dict[str, Any]
 LINES = 500  # console lines on a page: the last ones, unless the address asks for others
@@ -43,9 +45,15 @@ TABS = {
 SYNONYMS = {"workspace": "overview", "code": "files"}  # what W&B calls some of them
 
 
-def run_page(request: PageRequest) -> Page:
+def run_page(request: PageRequest) -> Page | Export:
     """The tab of a run that the address names."""
     project, run = lookups.find_run(request)
+    if what := questions.asked(request, questions.OF_RUN):
+        steps = [(run["display_name"], run["address"])]
+        return questions.page(request, project, questions.of_run(request, run, what), run["address"], steps, "projects")
+    if request.path.get("tab") == "logs" and request.query.get("view") == "text":
+        return Export(_console_text(request, run), f"{run['name']}.log", "text/plain")
+    may_change = access.project_role(request.db, request.viewer, project) >= access.Role.MEMBER
     name = request.path.get("tab", "overview")
     tab = SYNONYMS.get(name, name)
     if tab not in TABS:
@@ -61,6 +69,9 @@ def run_page(request: PageRequest) -> Page:
             "by": users.by_id(request.db, run["user_id"])["username"] if run["user_id"] else None,
             "code": code_of_run(request, run),
             "live": state in runs.UNDER_WAY,
+            "may_change": may_change,
+            "refused": request.refused,
+            "activity": run_lines(request, run, may_change),
             "address": run["address"],
             "compare": addresses.with_query(table, {"with": run["name"]}),
             "tab": tab,
@@ -76,12 +87,18 @@ def file(request: PageRequest) -> Page | Export:
     """The page of a run's file, with a preview if there can be one; of a table, its rows."""
     project, run = lookups.find_run(request)
     file = _find_file(request, run)
+    base, note = run["address"], ""
     if file["name"].endswith(tables.SUFFIX):
-        return tables.table_of_run(request)
-    base = run["address"]
+        try:
+            return tables.table_of_run(request)
+        except BadInput as error:  # a table that can't be shown as one gets the page of a file
+            note = str(error)
     steps = [(run["display_name"], base), ("Files", f"{base}/files")]
     shown = file | {"path": file["name"], "ref": None}
-    return files.file_page(request, project, shown, addresses.file(f"{base}/raw", file["name"]), steps)
+    raw = addresses.file(f"{base}/raw", file["name"])
+    return files.file_page(
+        request, project, shown, raw, steps, frame=addresses.file(f"{base}/frame", file["name"]), note=note
+    )
 
 
 def raw_file(request: PageRequest) -> StoredFile:
@@ -89,6 +106,13 @@ def raw_file(request: PageRequest) -> StoredFile:
     _, run = lookups.find_run(request)
     file = _find_file(request, run)
     return StoredFile(file["md5"], file["name"].rpartition("/")[2])
+
+
+def framed_file(request: PageRequest) -> Framed:
+    """A page in HTML among the run's files, for a sandboxed frame. Raises NotFound for any other file."""
+    _, run = lookups.find_run(request)
+    file = _find_file(request, run)
+    return files.framed(file["md5"], file["name"], request)
 
 
 def _find_file(request: PageRequest, run: Row) -> Row:
@@ -117,13 +141,14 @@ def _overview(request: PageRequest, run: Row) -> Row:
     config = {key: entry.get("value") for key, entry in entries if isinstance(entry, dict) and key != "_wandb"}
     in_dvc = config.pop("dvc", None)
     summary = _summary(run)
+    logged = last_media(request, run, summary)
     return {
         "config": dict(sorted(leaves(config))),
         "in_dvc": dict(leaves({"dvc": in_dvc})) if in_dvc else {},
         "summary": {key: summary[key] for key in sorted(summary) if not is_media(summary[key])},
-        "media": media_of_run(request, run, media_in(summary)[:FIRST_MEDIA]),
+        "media": media_of_run(request, run, logged[:FIRST_MEDIA]),
         "first_media": FIRST_MEDIA,
-        "media_keys": len(media_in(summary)),
+        "media_keys": len(logged),
         "mask_colors": overlays.mask_colors(),
         "counts": media_counts(run),
         **_drawn(request, run, metric_charts(request, [run], most=FIRST_CHARTS)),
@@ -156,10 +181,48 @@ def _media(request: PageRequest, run: Row) -> Row:
         return shown | {"media": [], "of_key": media_of_step(request, run, key, step)}
     if key:
         return shown | {"media": [], "of_key": media_by_step(request, run, key)}
-    return shown | page_of_media(request, run, media_in(_summary(run)))
+    kept = [(name, value) for name, value in request.query.multi_items() if name != "together"]
+    shown |= {"kept": kept, "together": bool(request.query.get("together"))}
+    return shown | page_of_media(request, run, last_media(request, run, _summary(run)))
 
 
 def _logs(request: PageRequest, run: Row) -> Row:
+    if text := request.query.get("find", "").strip():
+        return _found_lines(request, run, text)
+    return {"find": ""} | _lines(request, run)
+
+
+def _found_lines(request: PageRequest, run: Row, text: str) -> Row:
+    """The console lines that hold a text, each with the place where it stands among the others."""
+    total, _ = history.console_found(request.db, run, text, 1, 0)
+    pager = paginate(request, total, LINES)
+    _, rows = history.console_found(request.db, run, text, pager.size, pager.offset)
+    logs = f"{run['address']}/logs"
+    found = [
+        row
+        | {
+            "spans": console.styled_spans(console.seen(row["line"])),
+            "at": row["number"] + 1,
+            "address": f"{logs}?page={row['number'] // LINES + 1}#L{row['number'] + 1}",
+        }
+        for row in rows
+    ]
+    return {"find": text, "found": found, "pager": pager}
+
+
+def _console_text(request: PageRequest, run: Row) -> Iterator[str]:
+    """The whole console as it was printed, read piece by piece while it is sent."""
+    offset = 0
+    while True:
+        with request.store.db.read() as db:
+            rows = history.console_lines(db, run, LINES, offset)
+        if not rows:
+            return
+        yield "".join(f"{row['line']}\n" for row in rows)
+        offset += LINES
+
+
+def _lines(request: PageRequest, run: Row) -> Row:
     total = history.console_count(request.db, run)
     pager = paginate(request, total, LINES, default=0)
     last = "page" not in request.query  # the end of the console comes first

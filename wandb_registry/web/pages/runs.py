@@ -11,6 +11,7 @@ from wandb_registry.model.runs import runs, version_metrics
 from wandb_registry.model.search import run_search
 from wandb_registry.model.sweeps import sweeps
 from wandb_registry.web import addresses, alerts, formats, lookups
+from wandb_registry.web.finding import conditions, saved_views
 from wandb_registry.web.pager import paginate
 from wandb_registry.web.views import Page, PageRequest, Redirect
 
@@ -19,15 +20,11 @@ ROWS = 50  # on a page
 MOST_COLUMNS = 100  # to choose from
 FIRST_COLUMNS = 5  # that are shown before somebody chooses
 RUNNING = json.dumps({"state": "running"})
-STATES = ("running", "finished", "failed", "crashed", "killed")
 FIXED = {
     "name": "display_name", "state": "state", "job": "job_type", "group": "group_name", "commit": "commit",
     "started": "created_at",
 }  # fmt: skip
 GROUPED = {"group": "group", "job": "job type", "state": "state", "commit": "commit"}
-FORM_FIELDS = ("q", "state", "group", "job", "sweep", "key", "is", "value", "sort", "with", "by")
-KINDS = {"config": "config", "summary": "summary_metrics"}
-OPERATORS = {"=": "$eq", "!=": "$ne", ">": "$gt", ">=": "$gte", "<": "$lt", "<=": "$lte", "contains": "$contains"}
 
 
 @dataclass(frozen=True)
@@ -41,12 +38,15 @@ class RunsColumn:
     numeric: bool = False
 
 
-def runs_page(request: PageRequest) -> Page:
+def runs_page(request: PageRequest) -> Page | Redirect:
     """A project's runs."""
     project = lookups.find_project(request)
-    problem = filters = None
+    if view := saved_views.entered(request, project):
+        return view
+    problem, filters, found = None, None, []
     try:
-        filters = _filters(request)
+        found = conditions.conditions(request)
+        filters = conditions.filters(request, found)
         total = run_search.count(request.db, project["id"], filters)
     except BadInput as error:
         problem, filters = str(error), None
@@ -80,10 +80,17 @@ def runs_page(request: PageRequest) -> Page:
             "fixed": [_column(request, key, "Job type" if key == "job" else key.capitalize()) for key in FIXED],
             "columns": [_column(request, key, key.partition(".")[2], key in numeric) for key in chosen],
             "offered": [(key, key in chosen) for key in [*offered, *(key for key in chosen if key not in offered)]],
-            "grouped": GROUPED,
-            "states": STATES,
-            "operators": list(OPERATORS),
-            "form": {key: request.query.get(key, "") for key in FORM_FIELDS},
+            "find": {
+                "menu": saved_views.menu(request, project),
+                "conditions": found,
+                "kept": conditions.kept(request, found),
+                "kept_by_search": conditions.kept(request, found, "q", "by", "column", "columns"),
+                "comparisons": conditions.COMPARISONS,
+                "known": [*conditions.COLUMNS, *offered],
+                "grouped": GROUPED,
+                "by": by,
+                "q": request.query.get("q", ""),
+            },
             "compare": addresses.join(project["entity_name"], project["name"], "compare"),
             "clear": addresses.join(project["entity_name"], project["name"], "runs"),
         },
@@ -147,47 +154,10 @@ def _column(request: PageRequest, key: str, label: str, numeric: bool = False) -
     return RunsColumn(key, label, address, order, numeric)
 
 
-def _field(key: str) -> str:
-    """The name of a column in filters of the public API. Raises BadInput for an unknown column."""
-    kind, _, path = key.partition(".")
-    if kind in KINDS and path:
-        return f"{KINDS[kind]}.{path}"
-    if key in FIXED:
-        return FIXED[key]
-    raise BadInput(f"Runs have no column '{key}'. Columns are named like summary.accuracy or config.train.epochs.")
-
-
 def _order(request: PageRequest) -> str:
     sort = request.query.get("sort", "-started")
     sign, key = (sort[0], sort[1:]) if sort[:1] in "+-" and sort else ("+", sort)
     try:
-        return sign + _field(key)
+        return sign + conditions.field(key)
     except BadInput:
         return "-created_at"
-
-
-def _filters(request: PageRequest) -> str | None:
-    """The form's fields as a filter of the public API; None if they are empty. Raises BadInput."""
-    query, clauses = request.query, []
-    if text := query.get("q", "").strip():
-        fields = ("display_name", "name", "notes", "commit")
-        clauses.append({"$or": [{field: {"$contains": text}} for field in fields]})
-    for name, field in (("state", "state"), ("group", "group"), ("job", "job_type"), ("sweep", "sweep")):
-        if value := query.get(name, "").strip():
-            clauses.append({field: value})
-    if key := query.get("key", "").strip():
-        operator = OPERATORS.get(query.get("is", "="))
-        if operator is None:
-            raise BadInput(f"'{query['is']}' is no comparison. There are: {', '.join(OPERATORS)}.")
-        clauses.append({_field(key): {operator: _value(query.get("value", ""), operator)}})
-    return json.dumps({"$and": clauses}) if clauses else None
-
-
-def _value(text: str, operator: str) -> Any:
-    """The value that a text means: JSON, such as a number, or else the text itself."""
-    if operator == "$contains":
-        return text
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text

@@ -75,6 +75,7 @@ class SessionEndpoints:
     def _page(self, request: Request, problem: str | None = None) -> Response:
         shown = {
             "host": request.url.netloc,
+            "folder": self.store.folder.name,
             "problem": problem,
             "next": local_address(request.query_params.get("next")),
         }

