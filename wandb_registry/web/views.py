@@ -72,5 +72,12 @@ class Export:
     media_type: str
 
 
-View = Callable[[PageRequest], Page | Redirect | StoredFile | Export]
+@dataclass(frozen=True)
+class Data:
+    """JSON for a page's script."""
+
+    text: str
+
+
+View = Callable[[PageRequest], Page | Redirect | StoredFile | Export | Data]
 FormHandler = Callable[[PageRequest], Redirect | Page]

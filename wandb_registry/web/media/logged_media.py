@@ -160,7 +160,7 @@ def _medium(request: PageRequest, run: Row, key: str, value: Row, item: Row, fil
     if kind:
         return medium | {"kind": kind}
     if name.endswith(".table.json"):
-        plot = wandb_plots.plot_of_table(request, run, key, file)
+        plot = wandb_plots.plot_of_table(request, run, key, file, medium["raw"])
         return medium | (plot or {"kind": "table", "page": _table_with_pictures(request, value) or medium["page"]})
     type_name = str(value["_type"]).removesuffix("-file")
     return medium | {"kind": "file", "description": NOT_DRAWN.get(type_name, "A file.")}

@@ -9,13 +9,7 @@ from wandb_registry.model.artifacts import lineage
 from wandb_registry.model.nested_keys import leaves
 from wandb_registry.model.runs import history, run_files, runs
 from wandb_registry.web import addresses, alerts, console, lookups
-from wandb_registry.web.charts.metric_charts import (
-    MetricCharts,
-    chosen_axis,
-    chosen_smoothing,
-    metric_charts,
-    possible_axes,
-)
+from wandb_registry.web.charts.metric_charts import metric_charts, toggled
 from wandb_registry.web.media import overlays
 from wandb_registry.web.media.logged_media import (
     is_media,
@@ -29,7 +23,7 @@ from wandb_registry.web.media.logged_media import (
 from wandb_registry.web.pager import Beginning, paginate
 from wandb_registry.web.pages import files, tables
 from wandb_registry.web.pages.code import code_of_run
-from wandb_registry.web.views import Export, Page, PageRequest, StoredFile
+from wandb_registry.web.views import Export, Page, PageRequest, Redirect, StoredFile
 
 Row = dict[str, Any]
 LINES = 500  # console lines on a page: the last ones, unless the address asks for others
@@ -43,9 +37,11 @@ TABS = {
 SYNONYMS = {"workspace": "overview", "code": "files"}  # what W&B calls some of them
 
 
-def run_page(request: PageRequest) -> Page:
+def run_page(request: PageRequest) -> Page | Redirect:
     """The tab of a run that the address names."""
     project, run = lookups.find_run(request)
+    if switched := toggled(request):
+        return switched
     name = request.path.get("tab", "overview")
     tab = SYNONYMS.get(name, name)
     if tab not in TABS:
@@ -67,7 +63,7 @@ def run_page(request: PageRequest) -> Page:
             "tabs": _tabs(request, run, tab),
             **alerts.shown(request, project, run),
             "group": addresses.with_query(table, {"group": run["group_name"]}) if run["group_name"] else None,
-            **VIEWS[tab](request, run),
+            **VIEWS[tab](request, run | {"project": project}),
         },
     )
 
@@ -126,7 +122,7 @@ def _overview(request: PageRequest, run: Row) -> Row:
         "media_keys": len(media_in(summary)),
         "mask_colors": overlays.mask_colors(),
         "counts": media_counts(run),
-        **_drawn(request, run, metric_charts(request, [run], most=FIRST_CHARTS)),
+        "drawn": metric_charts(request, run["project"], [run], most=FIRST_CHARTS),
         **_artifacts(request, run),
     }
 
@@ -135,17 +131,8 @@ def _summary(run: Row) -> Row:
     return dict(leaves({key: value for key, value in runs.loads(run["summary"]).items() if not key.startswith("_")}))
 
 
-def _drawn(request: PageRequest, run: Row, charts: MetricCharts) -> Row:
-    return {
-        "drawn": charts,
-        "axes": possible_axes(run),
-        "axis": chosen_axis(request),
-        "smoothing": chosen_smoothing(request),
-    }
-
-
 def _charts(request: PageRequest, run: Row) -> Row:
-    return _drawn(request, run, metric_charts(request, [run]))
+    return {"drawn": metric_charts(request, run["project"], [run])}
 
 
 def _media(request: PageRequest, run: Row) -> Row:
@@ -192,7 +179,7 @@ def _number(text: str, most: int) -> int | None:
 
 
 def _system(request: PageRequest, run: Row) -> Row:
-    return {"drawn": metric_charts(request, [run], "events")}
+    return {"drawn": metric_charts(request, run["project"], [run], streams=["system"])}
 
 
 def _files(request: PageRequest, run: Row) -> Row:
