@@ -20,7 +20,7 @@
   const quantity = (name, more) => ({ field: field(name), type: "quantitative", title: name, ...more });
   const kind = (name) => ({ field: field(name), type: "nominal", title: null });
 
-  function encoded(plot, fields, strings) {
+  function encoded(plot, fields, strings, rows) {
     if (plot in LINES) {
       const [x, y, line] = LINES[plot].map((role) => fields[role]);
       const along = { ...quantity(x, { scale: { zero: false } }), title: strings.xname || strings["x-axis-title"] || x };
@@ -31,7 +31,7 @@
       case "wandb/scatter/v0":
         return { mark: { type: "point", filled: true, tooltip: true }, encoding: { x: quantity(fields.x, { scale: { zero: false } }), y: quantity(fields.y, { scale: { zero: false } }) } };
       case "wandb/bar/v0":
-        return { height: { step: 22 }, mark: { type: "bar", tooltip: true }, encoding: { y: { ...kind(fields.label), sort: null }, x: quantity(fields.value) } };
+        return { height: 60 + 22 * rows, mark: { type: "bar", tooltip: true }, encoding: { y: { ...kind(fields.label), sort: null }, x: quantity(fields.value) } };
       case "wandb/histogram/v0":
         return { mark: { type: "bar", tooltip: true }, encoding: { x: { ...quantity(fields.value), bin: { maxbins: 30 } }, y: { aggregate: "count", title: "count" } } };
       case "wandb/confusion_matrix/v1":
@@ -58,8 +58,8 @@
       const [text, grid] = [color("text-3"), color("line")];
       const labels = { labelColor: text, titleColor: text, gridColor: grid, domainColor: grid, tickColor: grid, labelFontSize: 10.5, titleFontSize: 10.5, titleFontWeight: 400, tickCount: 5 };
       const spec = vegaLite.compile({
-        width: Math.max(160, box.clientWidth - 70), height: HEIGHT, autosize: { type: plot === "wandb/bar/v0" ? "fit-x" : "fit", contains: "padding" }, background: null, description: figure.querySelector("figcaption strong").textContent, data: { values },
-        ...encoded(plot, fields, strings),
+        width: Math.max(160, box.clientWidth - 70), height: HEIGHT, autosize: { type: "fit", contains: "padding" }, background: null, description: figure.querySelector("figcaption strong").textContent, data: { values },
+        ...encoded(plot, fields, strings, values.length),
         config: { font: getComputedStyle(box).fontFamily, view: { stroke: null }, axis: labels, legend: { labelColor: text, labelFontSize: 11, orient: "top" },
           bar: { color: color("s1") }, line: { color: color("s1"), strokeWidth: 1.75 }, point: { color: color("s1"), size: 34 },
           range: { category: Array.from({ length: 10 }, (_, at) => color(`s${at + 1}`)) } },
