@@ -128,7 +128,9 @@ def test_runs_are_compared_in_the_same_charts(runs: Site, window: Window):
 def test_a_run_shows_what_it_measured_said_used_and_made(runs: Site, window: Window):
     page = window.open(RUN)
     expect(page.get_by_role("heading", level=1)).to_have_text("fit-0")
-    expect(page.get_by_role("img", name="accuracy by step")).to_have_attribute("data-points", "60")
+    accuracy = page.get_by_role("img", name="accuracy by step")
+    accuracy.scroll_into_view_if_needed()  # it is drawn when it comes into view
+    expect(accuracy).to_have_attribute("data-points", "60")
     page.locator("select[name=axis]").select_option("time")
     page.wait_for_url("**axis=time**")
     expect(page.get_by_role("img", name="accuracy by time")).to_have_attribute("data-points", "60")
@@ -249,7 +251,7 @@ def test_the_lineage_is_clicked_through(runs: Site, window: Window):
     expect(page.get_by_role("heading", level=1)).to_have_text("fit-1")
     page.get_by_role("link", name="Lineage", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Lineage of fit-1")
-    page.get_by_role("link", name="Upstream").click()
+    page.get_by_role("link", name="Upstream", exact=True).click()
     expect(page.locator(".graph").get_by_role("link", name="run fit-0")).to_be_visible()
     expect(page.locator(".graph").get_by_role("link", name="model weights:v0")).to_have_count(0)
     window.open("/local/looks")
