@@ -11,6 +11,7 @@ import argparse
 import base64
 import hashlib
 import json
+import random
 import shutil
 import statistics
 import sys
@@ -27,6 +28,7 @@ from benchmarks.registry import MANIFEST, PROJECT, Graph, Server
 from wandb_registry import daemon
 
 FEW = 10
+STEPS, METRICS, LINES = 1_000, 20, 100  # of the workspace whose charts are measured
 PICTURES = 200
 
 
@@ -110,7 +112,24 @@ def lineage(graph: Graph, nodes: int) -> None:
         log(graph, f"made{number}", {"made": str(number).encode()}, name)
 
 
+def curves(graph: Graph) -> None:
+    """A project of LINES runs, each with STEPS values of METRICS metrics, as noisy as a training."""
+    noise = random.Random(1)
+    names = [f"{part}/m{number}" for part in ("train", "val") for number in range(METRICS // 2)]
+    for number in range(LINES):
+        run(graph, "curves", number)
+        rows = [
+            json.dumps(
+                {"_step": step, "_runtime": step / 2, **{name: noise.gauss(100 / (step + 9), 0.1) for name in names}}
+            )
+            for step in range(STEPS)
+        ]
+        body = {"files": {"wandb-history.jsonl": {"offset": 0, "content": rows}}, "complete": True, "exitcode": 0}
+        graph.session.post(f"{graph.url}/files/local/curves/r{number}/file_stream", json=body).raise_for_status()
+
+
 def fill(graph: Graph, options: argparse.Namespace) -> None:
+    curves(graph)
     for number in range(FEW):
         run(graph, "few", number)
     for number in range(options.runs):
@@ -195,7 +214,36 @@ def measure(url: str, sign_in: str, chromium: str, options: argparse.Namespace) 
                 f"{words:34}{statistics.median(served):11.1f}{statistics.median(loaded):10.0f}{weight / 1000:8.0f}",
                 flush=True,
             )
+        measure_charts(page, url)
         browser.close()
+
+
+def measure_charts(page: Any, url: str) -> None:
+    """The workspace of LINES runs: until its charts are drawn, what is sent for it, and the frames of a drag."""
+    for words in ("workspace, first time", "workspace, again"):
+        page.goto(f"{url}/local/curves/runs?rows={LINES}", wait_until="load")
+        loaded = page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd")
+        page.wait_for_function("() => document.querySelectorAll('.plot canvas').length >= 4", timeout=120_000)
+        drawn = page.evaluate("performance.now()")
+        sent = page.evaluate(
+            "performance.getEntriesByType('navigation').concat(performance.getEntriesByType('resource'))"
+            ".reduce((sum, e) => sum + e.encodedBodySize, 0)"
+        )
+        served = page.evaluate(
+            "performance.getEntriesByType('resource').filter(e => e.name.includes('/series?'))"
+            ".map(e => e.responseStart - e.requestStart)"
+        )
+        print(f"{words}: loaded {loaded:.0f} ms, charts {drawn:.0f} ms, lines served in "
+              f"{', '.join(f'{ms:.0f}' for ms in served)} ms, sent {sent / 1000:.0f} kB", flush=True)  # fmt: skip
+    box = page.locator(".plot .u-over").first.bounding_box()
+    page.evaluate("window.frames_ = 0; (function f() { window.frames_ += 1; requestAnimationFrame(f); })()")
+    page.mouse.move(box["x"] + 5, box["y"] + 40)
+    page.mouse.down()
+    started, frames = time.perf_counter(), page.evaluate("window.frames_")
+    while (seconds := time.perf_counter() - started) < 3:
+        page.mouse.move(box["x"] + 5 + (box["width"] - 10) * seconds / 3, box["y"] + 40)
+    print(f"a drag at {LINES} lines: {(page.evaluate('window.frames_') - frames) / seconds:.0f} frames a second")
+    page.mouse.up()
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
 """A store, opened: its records, its files, and the secret that signs addresses."""
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from wandb_registry.db.connection import Connection, Database
 from wandb_registry.model.accounts import teams, users
+from wandb_registry.model.runs.series import SeriesCache
 from wandb_registry.storage.blobs import Blobs
 from wandb_registry.storage.multipart_uploads import MultipartUploads
 from wandb_registry.storage.signing import Signer
@@ -20,6 +21,7 @@ class Store:
     blobs: Blobs
     multipart_uploads: MultipartUploads
     signer: Signer
+    series: SeriesCache = field(default_factory=SeriesCache)
 
 
 def open_store(folder: Path) -> Store:

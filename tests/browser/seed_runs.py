@@ -1,7 +1,7 @@
 """Logs runs to look at: numbers over steps, pictures, tables, a confusion matrix, and hostile text in all of them.
 
 Run by test_runs.py with WANDB_BASE_URL and WANDB_API_KEY set. With `live FOLDER` it logs one run slowly, until a
-file `stop` appears in the folder.
+file `stop` appears in the folder; with `define` the runs of test_charts.py.
 """
 
 # Written as people write it, without types:
@@ -92,6 +92,19 @@ def fill() -> None:
                 run.log_artifact(model).wait()
 
 
+def define() -> None:
+    """Two runs whose metrics are defined over epochs; one that has a peak, NaN, and values of zero."""
+    for number in range(2):
+        with wandb.init(project="defined", id=f"d{number}", name=f"epochs-{number}", group="both") as run:
+            run.define_metric("epoch")
+            run.define_metric("val/*", step_metric="epoch", summary="min")
+            run.define_metric("val/secret", step_metric="epoch", hidden=True)
+            for step in range(600):
+                peak = 9.0 if step == 434 and number else (step % 7) / 10
+                run.log({"epoch": step // 30, "val/loss": 1 / (step + 1 + number), "val/secret": 1, "peak": peak})
+            run.log({"peak": float("nan")})
+
+
 def live(folder: Path) -> None:
     soon = wandb.Settings(x_file_stream_transmit_interval=0.5)
     with wandb.init(project="looks", id="live", name="live", settings=soon) as run:
@@ -106,5 +119,7 @@ def live(folder: Path) -> None:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["live"]:
         live(Path(sys.argv[2]))
+    elif sys.argv[1:2] == ["define"]:
+        define()
     else:
         fill()

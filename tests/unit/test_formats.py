@@ -25,7 +25,10 @@ from wandb_registry.web import formats
         (0.5, "0.5000"),
         (0.0, "0.0000"),
         (0.00001, "1e−05"),
-        (1234.5, "1,234.5000"),
+        (0.00012345, "0.0001234"),
+        (0.012345, "0.01235"),
+        (12.345, "12.35"),
+        (1234.56, "1,235"),
         (float("nan"), "NaN"),
         (float("-inf"), "−∞"),
         ("text", "text"),
@@ -34,6 +37,37 @@ from wandb_registry.web import formats
 )
 def test_a_value_is_written_in_one_line(found: Any, said: str):
     assert formats.value(found) == said
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (0.00012345, "0.00012345"),
+        (0.3, "0.3"),
+        (1e-05, "0.00001"),
+        (-0.5, "−0.5"),
+        (3.0, "3"),
+        (1e-9, "1e−09"),
+        (20261117, "20261117"),
+        (True, "true"),
+        (None, "–"),
+        (float("inf"), "∞"),
+        ("adam", "adam"),
+    ],
+)
+def test_a_configured_value_reads_as_it_was_typed(typed: Any, said: str):
+    assert formats.given(typed) == said
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=6))
+def test_values_that_differ_read_differently(values: list[float]):
+    different = {value for value in values if abs(value) > 1e-9}
+    assert len(set(formats.apart(list(different)))) == len(different)
+
+
+def test_values_side_by_side_have_no_more_digits_than_tell_them_apart():
+    assert formats.apart([0.95, 0.9, None, 3]) == ["0.9500", "0.9000", "–", "3"]
+    assert formats.apart([0.950001, 0.950002]) == ["0.950001", "0.950002"]
 
 
 @pytest.mark.parametrize(

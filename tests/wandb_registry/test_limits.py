@@ -6,6 +6,7 @@ import html
 import json
 import re
 from pathlib import Path
+from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import quote
 
@@ -304,7 +305,7 @@ def test_more_keys_than_are_listed_are_told(registry: Registry):
 
 @pytest.mark.soak
 def test_a_table_of_a_hundred_thousand_rows_is_read_to_its_end(registry: Registry):
-    rows = [[number, f"name {number % 1000}"] for number in range(100_000)]
+    rows: list[Any] = [[number, f"name {number % 1000}"] for number in range(100_000)]
     with registry.run(PROJECT, settings=QUIET) as run:
         run.log({"large": wandb.Table(["number", "name"], rows)})
     name = next(file.name for file in registry.api().run(f"{PROJECT}/{run.id}").files() if "large" in file.name)

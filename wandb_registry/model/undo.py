@@ -215,8 +215,10 @@ def _protected(db: Connection, event: Row) -> str | None:
 
 
 def _protection_back(db: Connection, viewer: Viewer, event: Row) -> None:
-    project = access.project(db, viewer, *event["subject"].split("/", 1), Role.ADMIN)
-    protected_aliases.replace(db, viewer, project, (event["before"] or "").split(", ") if event["before"] else [])
+    entity, _, name = event["subject"].partition("/")
+    project = access.project(db, viewer, entity, name, Role.ADMIN)
+    before: str = event["before"] or ""
+    protected_aliases.replace(db, viewer, project, before.split(", ") if before else [])
 
 
 REVERSALS = {

@@ -1,5 +1,6 @@
 """Makes endpoints of views: checks the session and the form's token, opens a transaction, shows errors as pages."""
 
+import gzip
 import logging
 import secrets
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from wandb_registry.model.access import Viewer
 from wandb_registry.store import Store
 from wandb_registry.web.rendering import render
 from wandb_registry.web.views import (
+    Data,
     Export,
     FormHandler,
     Framed,
@@ -82,6 +84,8 @@ class Endpoints:
             return _redirect(answer)
         if isinstance(answer, Export):
             return StreamingResponse(answer.parts, media_type=answer.media_type, headers=attachment(answer.name))
+        if isinstance(answer, Data):
+            return _data(request, answer)
         return self._show(request, viewer, answer, refused)
 
     def _post(
@@ -155,6 +159,14 @@ def _sign_in_first(request: Request) -> Response:
     """Redirects to the sign-in page, which leads back to this address."""
     wanted = _address(request) if request.method == "GET" else "/"
     return RedirectResponse("/login" if wanted == "/" else f"/login?{urlencode({'next': wanted})}", 303)
+
+
+def _data(request: Request, answer: Data) -> Response:
+    """Data as JSON, compressed if the browser takes that: no secret is in it that a length could tell."""
+    body, headers = answer.text.encode(), {"cache-control": "no-store", "vary": "cookie, accept-encoding"}
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        body, headers = gzip.compress(body, 4), headers | {"content-encoding": "gzip"}
+    return Response(body, media_type="application/json", headers=headers)
 
 
 def _address(request: Request) -> str:

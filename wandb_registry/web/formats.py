@@ -2,9 +2,12 @@
 
 import json
 import math
+from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
+DIGITS, MOST_DIGITS = 4, 17  # of a metric: those that are read, and those that a float has
 UNITS = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 
 
@@ -65,17 +68,43 @@ def value(value: Any) -> str:
         return "(too deep to be shown)"
 
 
-def _decimal(number: float) -> str:
+def _decimal(number: float, digits: int = DIGITS) -> str:
     if not math.isfinite(number):
         return "NaN" if math.isnan(number) else "∞" if number > 0 else "−∞"
     if number and not 1e-4 <= abs(number) < 1e7:
-        return f"{number:.3g}".replace("-", "−")
-    return f"{number:,.4f}".replace("-", "−")
+        return f"{number:.{digits - 1}g}".replace("-", "−")
+    before_point = math.floor(math.log10(abs(number))) + 1 if number else 0
+    return f"{number:,.{max(0, digits - before_point)}f}".replace("-", "−")
+
+
+def given(typed: Any) -> str:
+    """A configured value as it was typed, in one line: 0.00012345, 0.3, 20261117."""
+    if isinstance(typed, bool) or not is_number(typed) or not -math.inf < typed < math.inf:
+        return value(typed)
+    if isinstance(typed, float) and 1e-7 <= abs(typed) < 1e16:
+        return f"{Decimal(repr(typed)):f}".removesuffix(".0").replace("-", "−")
+    return repr(typed).replace("-", "−")
+
+
+def apart(values: Sequence[Any]) -> list[str]:
+    """Values side by side: numbers with as many digits, four at least, as make those that differ read differently."""
+    different = {number for number in values if isinstance(number, float) and math.isfinite(number)}
+    digits = next(
+        (
+            digits
+            for digits in range(DIGITS, MOST_DIGITS)
+            if len({_decimal(number, digits) for number in different}) == len(different)
+        ),
+        MOST_DIGITS,
+    )
+    return [_decimal(number, digits) if isinstance(number, float) else value(number) for number in values]
 
 
 def difference(number: float) -> str:
     """A number with its sign: +0.0057, −0.0214."""
-    text = value(number)
+    text = (
+        f"{number:,.4f}".replace("-", "−") if 1e-4 <= abs(number) < 1e7 and isinstance(number, float) else value(number)
+    )
     return text if number < 0 else f"+{text}"
 
 
@@ -97,6 +126,8 @@ FILTERS = {
     "count": count,
     "plural": plural,
     "value": value,
+    "given": given,
+    "apart": apart,
     "difference": difference,
     "short": short,
 }

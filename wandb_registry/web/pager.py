@@ -56,6 +56,10 @@ class Pager:
             links.append((number, self.address(number)))
         return links
 
+    def path_with(self, **changed: str) -> str:
+        """The first page, with other parameters."""
+        return addresses.with_query(self.path, self.query | changed)
+
     def address(self, number: int) -> str:
         return addresses.with_query(
             self.path, {**self.query, self.parameter: number if number != self.default else None}

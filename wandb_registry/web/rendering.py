@@ -3,6 +3,7 @@
 All files are read at start, so that the server keeps working if its folder is removed.
 """
 
+import gzip
 import hashlib
 from functools import cache
 from pathlib import Path
@@ -17,7 +18,11 @@ from wandb_registry.web import addresses, formats
 
 HERE = Path(__file__).parent
 TEMPLATES = {path.name: path.read_text() for path in (HERE / "templates").glob("*.html")}
-STATIC = {path.name: path.read_bytes() for path in (HERE / "static").iterdir()}
+STATIC = {
+    str(path.relative_to(HERE / "static")): path.read_bytes()
+    for path in sorted((HERE / "static").rglob("*"))
+    if path.is_file()
+}
 HASHES = {name: hashlib.md5(body, usedforsecurity=False).hexdigest()[:8] for name, body in STATIC.items()}
 MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".txt": "text/plain"}
 FOREVER = "private, max-age=31536000, immutable"  # the address names the content
@@ -46,10 +51,18 @@ def asset(name: str) -> str:
     return f"/static/{name}?v={HASHES[name]}"
 
 
+@cache
+def _compressed(name: str) -> bytes:
+    return gzip.compress(STATIC[name], mtime=0)
+
+
 async def static_file(request: Request) -> Response:
     name = request.path_params["name"]
     if name not in STATIC:
         raise NotFound(f"There is nothing at {request.url.path}.")
     media_type = MEDIA_TYPES.get(Path(name).suffix, "application/octet-stream")
     caching = FOREVER if request.query_params.get("v") == HASHES[name] else "no-cache"
-    return Response(STATIC[name], media_type=media_type, headers={"cache-control": caching})
+    headers = {"cache-control": caching, "vary": "accept-encoding"}
+    if "gzip" not in request.headers.get("accept-encoding", ""):
+        return Response(STATIC[name], media_type=media_type, headers=headers)
+    return Response(_compressed(name), media_type=media_type, headers=headers | {"content-encoding": "gzip"})

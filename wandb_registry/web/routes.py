@@ -2,6 +2,7 @@
 
 from starlette.routing import Route
 
+from wandb_registry.web.charts import line_series
 from wandb_registry.web.endpoints import Endpoints
 from wandb_registry.web.finding import executions, saved_views
 from wandb_registry.web.forms import run_forms
@@ -21,7 +22,7 @@ def routes(endpoints: Endpoints, live: LiveUpdates) -> list[Route]:
     page = endpoints.page
     return [
         Route("/", page(home.home)),
-        Route("/static/{name}", static_file),
+        Route("/static/{name:path}", static_file),
         Route("/login", session.login, methods=METHODS),
         Route("/login/token", session.login_token, methods=["POST"]),
         Route("/logout", session.logout, methods=["POST"]),
@@ -51,6 +52,8 @@ def routes(endpoints: Endpoints, live: LiveUpdates) -> list[Route]:
         Route("/{entity}/{project}/executions", page(executions.executions_page)),
         Route("/{entity}/{project}/lineage", page(lineage.project_lineage)),
         Route("/{entity}/{project}/compare", page(run_comparison.comparison_page)),
+        Route("/{entity}/{project}/series", page(line_series.series)),
+        Route("/{entity}/{project}/values", page(line_series.values_page)),
         Route("/{entity}/{project}/runs/{run}", page(run.run_page, run_forms.change), methods=METHODS),
         Route("/{entity}/{project}/runs/{run}/lineage", page(lineage.run_lineage)),
         Route("/{entity}/{project}/runs/{run}/{tab}", page(run.run_page, run_forms.change), methods=METHODS),

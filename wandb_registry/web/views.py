@@ -82,5 +82,12 @@ class Export:
     media_type: str
 
 
-View = Callable[[PageRequest], Page | Redirect | StoredFile | Framed | Export]
+@dataclass(frozen=True)
+class Data:
+    """JSON for a page's script."""
+
+    text: str
+
+
+View = Callable[[PageRequest], Page | Redirect | StoredFile | Framed | Export | Data]
 FormHandler = Callable[[PageRequest], Redirect | Page]

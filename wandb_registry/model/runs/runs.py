@@ -155,6 +155,12 @@ SECOND_WORDS = (
 # ---- reading ----
 
 
+def named(db: Connection, project_id: int, names: list[str]) -> list[Row]:
+    """A project's runs of these names, as far as there are such."""
+    sql = "select * from run where project_id = :project and name in (select value from json_each(:names))"
+    return db.all(sql, project=project_id, names=json.dumps(names))
+
+
 def loads(text: str) -> Any:
     """Parses JSON as the SDK writes it, with bare NaN. Raises BadInput for anything else."""
     try:

@@ -1,4 +1,4 @@
-"""Charts as SVG, drawn by the server."""
+"""What the charts that the browser draws are made of, and the charts that the server draws as SVG."""
 
 from wandb_registry.drawing.line_chart import Frame
 

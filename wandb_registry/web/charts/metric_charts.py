@@ -1,64 +1,77 @@
-"""Line charts of the metrics of runs, over steps, time or another metric.
+"""The charts of a page: which metrics its runs have, in sections by prefix, and what the script needs to draw them.
 
-The address names the axis, the smoothing and the metrics.
+The address holds how they are drawn: axis, smoothing, log scales, hidden runs, folded sections, and what is zoomed.
 """
 
-import math
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from wandb_registry.drawing.line_chart import Axis, Frame, Point, padded, polyline
-from wandb_registry.model.nested_keys import within
-from wandb_registry.model.runs import history, version_metrics
-from wandb_registry.web import formats
-from wandb_registry.web.charts import FRAME
+from wandb_registry.model.runs import history, runs, version_metrics
+from wandb_registry.model.runs.defined_metrics import DefinedMetrics, defined_axis
+from wandb_registry.model.runs.series import STEP, TIME
+from wandb_registry.web import addresses, formats
+from wandb_registry.web.charts import run_colors
 from wandb_registry.web.pager import Pager, paginate
-from wandb_registry.web.views import PageRequest
+from wandb_registry.web.views import PageRequest, Redirect
 
 Row = dict[str, Any]
-Points = list[Point]
-MOST_POINTS = 300  # of a line; at its width more would make no difference
-MOST_CHARTS = 24  # on a page
-MOST_AXES = 4  # metrics to choose an axis from
-HUGE = 1e300  # integers of this size may not fit a float
-AXES = {"step": "_step", "time": "_timestamp"}
-
-
-@dataclass(frozen=True)
-class MetricLine:
-    """One run's values, and the SVG attributes `points` of its line and of the unsmoothed line behind it."""
-
-    name: str
-    points: str
-    unsmoothed: str | None
-    last: float
-    values: Points
+MOST_CHARTS = 48  # on a page
+SYSTEM = "system"  # the prefix of the machine's metrics, which come last
+TOGGLED = {"toggle-eye": "hide", "toggle-fold": "fold", "toggle-log": "log"}  # buttons, and the lists that they change
 
 
 @dataclass(frozen=True)
 class MetricChart:
-    """A metric of one or several runs."""
+    """A chart: its metric, and the axis that it was defined over or that was chosen."""
 
+    id: str
     name: str
-    lines: list[MetricLine]
-    x: Axis
-    y: Axis
-    undrawable: int  # how many values are NaN or infinite
-    frame: Frame = FRAME
+    axis: str
+    stream: str
+    log: bool
+
+
+@dataclass(frozen=True)
+class Section:
+    """The charts of one prefix, such as 'val/'; '' for metrics without one."""
+
+    id: str
+    name: str
+    charts: list[MetricChart]
+    folded: bool
 
 
 @dataclass(frozen=True)
 class MetricCharts:
     """One page of the charts of those metrics whose names contain `name_filter`."""
 
-    charts: list[MetricChart]
+    sections: list[Section]
     pager: Pager
     name_filter: str
+    axes: list[str]  # to choose from
+    axis: str  # the one that was chosen for all charts; '' if each has its own
+    smoothing: float
+    lines: list[Row]  # one for each run: its name in addresses, the one that is shown, its CSS classes
+    hidden: list[str]
+    grouped: bool  # whether groups are drawn as means
+    series: str  # the address of the lines
+    values: str  # the address of all values of a metric
+    line_addresses: dict[str, str]  # where each run is a line, and where each group is one
+    kept: list[tuple[str, str]]  # what is in the address, for forms that change some of it
 
     @property
-    def has_lines(self) -> bool:
-        """Whether any chart has a line of several values, or values that can't be drawn."""
-        return any(chart.undrawable or any(len(line.values) > 1 for line in chart.lines) for chart in self.charts)
+    def lines_text(self) -> str:
+        return json.dumps(self.lines)
+
+    @property
+    def hidden_text(self) -> str:
+        return json.dumps(self.hidden)
+
+    @property
+    def any(self) -> bool:
+        return bool(self.sections)
 
 
 def chosen_smoothing(request: PageRequest) -> float:
@@ -69,59 +82,104 @@ def chosen_smoothing(request: PageRequest) -> float:
         return 0.0
 
 
-def chosen_axis(request: PageRequest) -> str:
-    """The axis in the address: step, time, or the name of a metric."""
-    return request.query.get("axis", "step") or "step"
+def toggled(request: PageRequest) -> Redirect | None:
+    """The address behind a button that switches a run, a section or a log scale; None if none was pressed.
 
-
-def possible_axes(run: Row) -> list[str]:
-    """Step, time, and metrics whose values are whole numbers that never fall, such as an epoch."""
-    keys = history.keys(run)["keys"]
-    growing = [
-        key
-        for key, about in keys.items()
-        if about.get("monotonic") and _is_metric(key, about) and _is_whole(about.get("previousValue"))
-    ]
-    return [*AXES, *growing[:MOST_AXES]]
+    The page's script goes there without leaving the page. A scatter plot's two columns become one entry as well.
+    """
+    query = {name: request.query.getlist(name) for name in request.query}
+    path = request.address.partition("?")[0]
+    if "across" in query and "up" in query:
+        pair = f"{query.pop('across')[-1]} {query.pop('up')[-1]}"
+        return Redirect(addresses.with_query(path, query | {"scatter": [*query.get("scatter", []), pair]}))
+    for button, kept in TOGGLED.items():
+        if button in query:
+            value = query.pop(button)[-1]
+            named = query.get(kept, [])
+            query[kept] = [name for name in named if name != value] if value in named else [*named, value]
+            return Redirect(addresses.with_query(path, query))
+    return None
 
 
 def metric_charts(
-    request: PageRequest, runs: list[Row], stream: str = "history", most: int = MOST_CHARTS
+    request: PageRequest,
+    project: Row,
+    shown: list[Row],
+    *,
+    streams: Iterable[str] = ("history",),
+    most: int = MOST_CHARTS,
+    groups: list[str] | None = None,
 ) -> MetricCharts:
-    """Charts of the metrics that any of the runs has."""
-    axis = _axis(request, runs) if stream == "history" else "time"  # the machine's metrics have no step
-    smoothing = chosen_smoothing(request)
-    histories = [(run, history.thinned(request.db, run, stream, MOST_POINTS)) for run in runs]
+    """Charts of the metrics that any of the runs has, of each stream; `groups` has the group of each run."""
+    axis = request.query.get("axis", "")
+    defined = [DefinedMetrics(run) for run in shown]
+    known = [history.keys(run)["keys"] for run in shown]
+    axes = possible_axes(known)
+    axis = axis if axis in axes else ""
     name_filter = request.query.get("metric", "").strip()
-    names = [name for name in _metric_names(histories, stream) if name_filter.lower() in name.lower()]
-    names.sort(key=version_metrics.rank)
-    pager = paginate(request, len(names), most, "charts")
-    charts = []
-    for name in names[pager.offset : pager.last]:
-        series, undrawable = [], 0
-        for run, rows in histories:
-            if stream == "history" and 2 * sum(within(row, name) is not None for row in rows) < len(rows):
-                # few rows have it, so the thinned rows may lack it
-                rows = history.thinned_with(request.db, run, name, MOST_POINTS)
-            points, left_out = _points(rows, name, axis)
-            series.append((run["display_name"], points))
-            undrawable += left_out
-        charts.append(metric_chart(name, series, axis, smoothing, undrawable))
-    return MetricCharts(charts, pager, name_filter)
+    named: list[tuple[str, str]] = []
+    for stream in streams:
+        names = _metrics(known, defined) if stream == "history" else _machine_metrics(request, shown)
+        found = sorted(names, key=lambda name: (_prefix(name), version_metrics.rank(name), name))
+        named += [(stream, name) for name in found if name_filter.lower() in name.lower()]
+    pager = paginate(request, len(named), most, "charts")
+    project_address = addresses.join(project["entity_name"], project["name"])
+    logs, folded = request.query.getlist("log"), request.query.getlist("fold")
+    sections: dict[str, list[MetricChart]] = {}
+    for number, (stream, name) in enumerate(named[pager.offset : pager.last], pager.offset):
+        own = axis or defined_axis(defined, name, axes) if stream == "history" else TIME
+        prefix = SYSTEM if stream != "history" else _prefix(name)
+        chart = MetricChart(f"chart-{number}", name, own, stream, name in logs)
+        sections.setdefault(prefix, []).append(chart)
+    places = run_colors.places(request.db, shown)
+    return MetricCharts(
+        [Section(f"section-{at}", name, charts, name in folded) for at, (name, charts) in enumerate(sections.items())],
+        pager,
+        name_filter,
+        axes,
+        axis,
+        chosen_smoothing(request),
+        [
+            {"run": run["name"], "name": run["display_name"], "color": run_colors.css_class(places[run["id"]])}
+            | ({"live": True} if runs.state(run) in runs.UNDER_WAY else {})
+            | ({"group": groups[at]} if groups else {})
+            for at, run in enumerate(shown)
+        ],
+        request.query.getlist("hide"),
+        groups is not None and request.query.get("lines") != "runs",
+        f"{project_address}/series",
+        f"{project_address}/values",
+        _line_addresses(request),
+        [(name, value) for name in request.query for value in request.query.getlist(name)],
+    )
 
 
-def _axis(request: PageRequest, runs: list[Row]) -> str:
-    axis = chosen_axis(request)
-    return axis if axis in AXES or any(axis in history.keys(run)["keys"] for run in runs) else "step"
+def _line_addresses(request: PageRequest) -> dict[str, str]:
+    path = request.address.partition("?")[0]
+    query = {name: request.query.getlist(name) for name in request.query if name != "lines"}
+    return {"groups": addresses.with_query(path, query), "runs": addresses.with_query(path, query | {"lines": "runs"})}
 
 
-def _metric_names(histories: list[tuple[Row, list[Row]]], stream: str) -> list[str]:
-    """The metrics of the rows, and those that only rows have which were thinned out."""
-    names = [name for _, rows in histories for row in rows for name in _metrics_of_row(row)]
-    if stream == "history":
-        keys = [item for run, _ in histories for item in history.keys(run)["keys"].items()]
-        names += [key for key, about in keys if _is_metric(key, about)]
-    return list(dict.fromkeys(names))
+def possible_axes(known: list[Row]) -> list[str]:
+    """Step, time, and the metrics that never fall in any run which has them, such as an epoch."""
+    falls = {key for keys in known for key, about in keys.items() if not about.get("monotonic")}
+    growing = [
+        key
+        for keys in known
+        for key, about in keys.items()
+        if key not in falls and _is_metric(key, about) and formats.is_number(about.get("previousValue"))
+    ]
+    return [STEP, TIME, *dict.fromkeys(growing)]
+
+
+def _metrics(known: list[Row], defined: list[DefinedMetrics]) -> set[str]:
+    """The metrics of the histories that some run doesn't hide."""
+    return {
+        key
+        for keys, definitions in zip(known, defined, strict=True)
+        for key, about in keys.items()
+        if _is_metric(key, about) and not definitions.is_hidden(key)
+    }
 
 
 def _is_metric(key: str, about: Row) -> bool:
@@ -130,81 +188,24 @@ def _is_metric(key: str, about: Row) -> bool:
     return counted and not key.startswith("_") and not isinstance(about.get("previousValue"), bool)
 
 
-def _is_whole(value: Any) -> bool:
-    return formats.is_number(value) and value % 1 == 0
+def _machine_metrics(request: PageRequest, shown: list[Row]) -> set[str]:
+    """What the machines of the runs measured: of one run all, of several what their last rows have."""
+    if len(shown) == 1:
+        return set(request.store.series.columns(request.db, shown[0], "events").metrics)
+    names = (history.system_metrics(request.db, run).items() for run in shown)
+    return {key for items in names for key, value in items if formats.is_number(value)}
 
 
-def _metrics_of_row(row: Row, path: str = "") -> list[str]:
-    """The names of a row's numbers, dotted where they are nested."""
-    names = []
-    for key, value in row.items():
-        if isinstance(value, dict) and "_type" not in value:
-            names += _metrics_of_row(value, f"{path}{key}.")
-        elif formats.is_number(value) and (path or not key.startswith("_")):
-            names.append(path + key)
-    return names
+def _prefix(name: str) -> str:
+    """What stands before the last slash of a name, with it."""
+    return name.rpartition("/")[0] + "/" if "/" in name else ""
 
 
-def _points(rows: list[Row], name: str, axis: str) -> tuple[Points, int]:
-    """The points of rows that have both values, and how many can't be drawn. Time counts from the first row."""
-    key = AXES.get(axis, axis)
-    start = next((row[key] for row in rows if formats.is_number(row.get(key))), 0) if axis == "time" else 0
-    pairs = [(within(row, key), within(row, name)) for row in rows]
-    pairs = [(x, y) for x, y in pairs if formats.is_number(x) and formats.is_number(y)]
-    points = [(x - start, y) for x, y in pairs if abs(x) < HUGE and abs(y) < HUGE]
-    return points, len(pairs) - len(points)
-
-
-def smoothed(values: list[float], weight: float) -> list[float]:
-    """An exponential moving average without a bias towards its start, as TensorBoard and W&B draw it."""
-    mean, seen, averages = 0.0, 0.0, []
-    for value in values:
-        mean = mean * weight + (1 - weight) * value
-        seen = seen * weight + (1 - weight)
-        averages.append(mean / seen)
-    return averages
-
-
-def metric_chart(
-    name: str, series: list[tuple[str, Points]], axis: str, smoothing: float, undrawable: int
-) -> MetricChart:
-    """One chart; `series` has the name and the points of each line."""
-    points = [point for _, values in series for point in values]
-    if not points:
-        return MetricChart(name, [], Axis(FRAME.x_scale(0, 1), []), Axis(FRAME.y_scale(0, 1), []), undrawable)
-    xs = [x for x, _ in points]
-    x = FRAME.x_scale(min(xs), max(xs))
-    y = FRAME.y_scale(*padded([value for _, value in points], 0.06))
-    lines = []
-    for run, values in series:
-        if values:
-            raw = polyline(values, x, y)
-            smooth = smoothed([value for _, value in values], smoothing) if smoothing else []
-            line = polyline(zip([at for at, _ in values], smooth, strict=True), x, y) if smooth else raw
-            lines.append(MetricLine(run, line, raw if smooth else None, values[-1][1], values))
-    x_marks = [x.value_at(share) for share in (0, 0.5, 1)] if x.high > x.low else [x.low]
-    x_label = _time_label if axis == "time" else _step_label
-    y_marks = [y.value_at(share) for share in (0.1, 0.5, 0.9)]
-    return MetricChart(
-        name,
-        lines,
-        Axis(x, [(x.coordinate(mark), x_label(mark, x.high - x.low)) for mark in x_marks]),
-        Axis(y, [(y.coordinate(mark), _value_label(mark, y.high - y.low)) for mark in y_marks]),
-        undrawable,
-    )
-
-
-def _value_label(value: float, span: float) -> str:
-    """A label with as many digits as tell the labels of an axis apart."""
-    if max(abs(value), span) >= 1e7 or span < 1e-6:
-        return f"{value:.3g}".replace("-", "−")
-    return f"{value:,.{max(0, min(6, 1 - math.floor(math.log10(span))))}f}".replace("-", "−")
-
-
-def _step_label(step: float, span: float) -> str:
-    """A step is most often a whole number."""
-    return f"{step:,.0f}" if step == round(step) and abs(step) < 1e7 else _value_label(step, span)
-
-
-def _time_label(seconds: float, span: float) -> str:
-    return f"{seconds:.1f}s" if span < 10 else formats.duration(seconds)
+def best_value(metric: str, values: list[Any], shown: list[Row]) -> float | None:
+    """The best of a metric's values: as `define_metric` told, or else as its name tells. None if all are the same."""
+    numbers = [value for value in values if formats.is_number(value) and abs(value) < version_metrics.HUGE]
+    if len(set(numbers)) < 2:
+        return None
+    told = (found.smaller_is_better for run in shown if (found := DefinedMetrics(run).of(metric)))
+    smaller = next((one for one in told if one is not None), version_metrics.smaller_is_better(metric))
+    return min(numbers) if smaller else max(numbers)

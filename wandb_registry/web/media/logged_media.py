@@ -176,7 +176,7 @@ def _medium(request: PageRequest, run: Row, key: str, value: Row, item: Row, fil
     if kind:
         return medium | {"kind": kind}
     if name.endswith(".table.json"):
-        plot = wandb_plots.plot_of_table(request, run, key, file)
+        plot = wandb_plots.plot_of_table(request, run, key, file, medium["raw"])
         return medium | (plot or {"kind": "table", "page": _table_with_pictures(request, value) or medium["page"]})
     if is_page(name):
         return medium | {"kind": "page", "frame": addresses.file(f"{base}/frame", name)}

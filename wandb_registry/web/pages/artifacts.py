@@ -90,7 +90,7 @@ def change_version(request: PageRequest) -> Redirect:
     return version_forms.change_version(request, project, collection, request.path["version"])
 
 
-def compare_versions(request: PageRequest) -> Page:
+def compare_versions(request: PageRequest) -> Page | Redirect:
     """Two versions of a collection side by side."""
     return version_comparison.comparison_page(request, *lookups.find_collection(request))
 

@@ -1,9 +1,11 @@
 """The lineage of a version, a run or a project, as a graph and as a list."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
 from wandb_registry.drawing.layered_layout import Layout, Spacing, arrange
+from wandb_registry.drawing.stacking import ancestors, stacks
 from wandb_registry.model import access
 from wandb_registry.model.artifacts import artifacts, collections, dvc_md5, lineage, memberships
 from wandb_registry.model.runs import runs
@@ -21,11 +23,14 @@ RUNS = 100  # that a page of a project's graph begins with
 LISTED = 100  # nodes on a page of the list
 NEIGHBOURS = 8
 DEPTHS = (1, 2, 4, 10, 50)
-ZOOMS = (50, 75, 100, 150)  # percent
+ZOOMS = {"fit": "Fit", "50": "50 %", "75": "75 %", "100": "100 %", "150": "150 %"}
 DIRECTIONS = {"both": (True, False), "up": (True,), "down": (False,)}  # True is upstream, False downstream
 CARD = (210, 58)  # width and height of an artifact's box, and of a run's
 PILL = (180, 42)
 SPACING = Spacing(across=24, down=44, lane=14)
+LEAST_STACK = 3  # similar nodes that are drawn as one
+CHIPS = {"code": "code", "run_table": "table"}  # types that are told on their runs, and the word for one
+STACKED = 14  # room for the edges of a stack and what opens it
 MARGIN = 2  # so that the strokes of the outermost boxes aren't cut
 
 
@@ -119,7 +124,7 @@ def _lineage_of(request: PageRequest, project: Row, start: Node, name: str, addr
         "directions": [(label, _with(request, show=key), key == direction) for label, key in labels],
         "depths": DEPTHS,
         "depth": depth,
-        "kept": [(key, query[key]) for key in ("show", "zoom") if key in query],
+        "kept": [(key, query[key]) for key in ("show", "zoom", "stack", "chips") if key in query],
         "pages_of_runs": None,
     }
     return _page(request, project, reachable(request, [start], DIRECTIONS[direction], depth), start, shown)
@@ -127,15 +132,28 @@ def _lineage_of(request: PageRequest, project: Row, start: Node, name: str, addr
 
 def _page(request: PageRequest, project: Row, graph: LineageGraph, start: Node | None, shown: Row) -> Page:
     """The page of a graph; `start` is the node that the page is about, if it is about one."""
+    query = request.query
     cards = _cards(request, graph.nodes)
-    nodes, edges = _merge_similar_runs(graph, cards, start)
+    edges = [edge for edge in graph.edges if edge[0] in cards and edge[1] in cards]
+    if query.get("chips") != "no":
+        edges = _fold_into_chips(cards, edges, start)
+    way = ancestors(edges, [node for node, card in cards.items() if card["production"]])
+    near = (ancestors(edges, [start]) | ancestors([(head, tail) for tail, head in edges], [start])) if start else way
+    boxes = _stacked(request, cards, edges, way | ({start} if start else set()))
+    top = {node: first for first, box in boxes.items() for node in box["nodes"]}
+    edges = list(dict.fromkeys((top[tail], top[head]) for tail, head in edges if top[tail] != top[head]))
+    hidden = {node for node in boxes if _key(node) in query.getlist("hide")}
+    edges = [edge for edge in edges if not hidden.intersection(edge)]
+    nodes = [node for node in boxes if node not in hidden]
+    nodes.sort(key=lambda node: node not in way)
     drawn = dict.fromkeys(nodes[:MOST_DRAWN])  # the nearest; the time that a layout takes grows faster than its graph
     lines = [edge for edge in edges if edge[0] in drawn and edge[1] in drawn]
     layout = arrange({node: PILL if node[0] == "run" else CARD for node in drawn}, lines, SPACING)
     in_reading_order = sorted(drawn, key=lambda node: (layout.corners[node][1], layout.corners[node][0]))
     listed = [*in_reading_order, *nodes[MOST_DRAWN:]]
     pager = paginate(request, len(listed), LISTED, "nodes")
-    zoom = int(request.query["zoom"]) if request.query.get("zoom", "") in map(str, ZOOMS) else 100
+    zoom = query["zoom"] if query.get("zoom", "") in ZOOMS else "fit"
+    at = next((node for node in nodes if _key(node) == query.get("at")), None)
     return Page(
         "lineage.html",
         {
@@ -143,28 +161,31 @@ def _page(request: PageRequest, project: Row, graph: LineageGraph, start: Node |
             "project": project,
             "counts": lookups.project_counts(request, project),
             "graph": {
-                "width": layout.width + 2 * MARGIN,
-                "height": layout.height + 2 * MARGIN,
+                "width": layout.width + 2 * MARGIN + STACKED,
+                "height": layout.height + 2 * MARGIN + STACKED,
                 "margin": MARGIN,
-                "boxes": [_box(node, layout, cards[node]) | {"now": node == start} for node in in_reading_order],
-                "edges": _edges(layout, start),
+                "boxes": [
+                    _box(node, layout, boxes[node]) | {"now": node == (at or start), "near": node in near}
+                    for node in in_reading_order
+                ],
+                "edges": [(path, tail in near and head in near) for (tail, head), path in layout.paths.items()],
             },
-            "nodes": [cards[node] for node in listed[pager.offset : pager.last]],
+            "nodes": [boxes[node] for node in listed[pager.offset : pager.last]],
             "pager": pager,
             "all_nodes": Beginning(len(drawn), len(nodes), "#list"),
-            "now": cards[start] if start else None,
+            "now": boxes.get(start) if start else None,
+            "at": boxes[at] if at else None,
+            "way": [boxes[node] for node in listed if node in way],
             "neighbours": [
-                _neighbours(request, "Before it", [cards[tail] for tail, head in edges if head == start]),
-                _neighbours(request, "After it", [cards[head] for tail, head in edges if tail == start]),
+                _neighbours(request, "Before it", [boxes[tail] for tail, head in edges if head == start]),
+                _neighbours(request, "After it", [boxes[head] for tail, head in edges if tail == start]),
             ],
-            "numbers": [
-                sum(card["count"] for card in map(cards.get, nodes) if card and card["kind"] == kind)
-                for kind in ("artifact", "run")
-            ],
+            "numbers": [sum(node[0] == kind for node in graph.nodes if node in cards) for kind in ("artifact", "run")],
             "cut": graph.cut,
             "full": MOST_NODES if len(graph.nodes) >= MOST_NODES else None,
-            "zooms": [(f"{percent} %", _with(request, zoom=percent), percent == zoom) for percent in ZOOMS],
-            "zoom": zoom / 100,
+            "zooms": [(label, _with(request, zoom=key), key == zoom) for key, label in ZOOMS.items()],
+            "zoom": None if zoom == "fit" else int(zoom) / 100,
+            "switches": _switches(request, len(hidden)),
         }
         | shown,
     )
@@ -176,7 +197,29 @@ def _neighbours(request: PageRequest, heading: str, cards: list[Row]) -> tuple[s
 
 
 def _with(request: PageRequest, **changed: Any) -> str:
-    return addresses.with_query(request.address.partition("?")[0], dict(request.query) | changed)
+    query = {key: request.query.getlist(key) for key in request.query} | changed
+    return addresses.with_query(request.address.partition("?")[0], query)
+
+
+def _switches(request: PageRequest, hidden: int) -> list[tuple[str, str]]:
+    """Links that change how the graph is drawn: (label, address)."""
+    query = request.query
+    links = [
+        ("Show each" if query.get("stack") != "no" else "Stack similar",
+         _with(request, stack="no" if query.get("stack") != "no" else None, open=None, at=None)),
+        ("Show code and tables" if query.get("chips") != "no" else "Code and tables as chips",
+         _with(request, chips="no" if query.get("chips") != "no" else None)),
+    ]  # fmt: skip
+    if query.getlist("open"):
+        links.append(("Stack again", _with(request, open=None)))
+    if hidden:
+        links.append((f"Show {hidden} hidden", _with(request, hide=None)))
+    return links
+
+
+def _key(node: Node) -> str:
+    """A node's name in addresses."""
+    return f"{node[0]}-{node[1]}"
 
 
 def _cards(request: PageRequest, nodes: list[Node]) -> dict[Node, Row]:
@@ -189,63 +232,88 @@ def _cards(request: PageRequest, nodes: list[Node]) -> dict[Node, Row]:
         shape = row["type"] if row["type"] in ("model", "dataset") else "other"
         cards["artifact", row["id"]] = {
             "kind": "artifact", "name": row["name"], "sub": lookups.dvc_name(row, held), "type": row["type"],
-            "shape": shape, "address": row["address"], "production": "production" in held, "count": 1,
+            "shape": shape, "address": row["address"], "production": "production" in held, "chips": {},
             "aliases": [name for name in held if not dvc_md5.is_content_alias(name)],
         }  # fmt: skip
     ids = [number for kind, number in nodes if kind == "run"]
     for row in lookups.visible_runs(request, lineage.runs_by_id(request.db, ids)):
         cards["run", row["id"]] = {
             "kind": "run", "name": row["display_name"], "sub": row["job_type"] or "", "type": "run", "shape": "runs",
-            "address": row["address"], "production": False, "state": runs.state(row), "count": 1, "aliases": [],
+            "address": row["address"], "production": False, "state": runs.state(row), "aliases": [], "chips": {},
         }  # fmt: skip
-    return cards
+    return {node: cards[node] for node in nodes if node in cards}
 
 
-def _merge_similar_runs(
-    graph: LineageGraph, cards: dict[Node, Row], start: Node | None
-) -> tuple[list[Node], list[Edge]]:
-    """The nodes and edges to show: runs of one job that used the same versions and made none become one node."""
-    nodes = [node for node in graph.nodes if node in cards]
-    inputs: dict[Node, set[Node]] = {}
-    makers = {tail for tail, _ in graph.edges}
-    for tail, head in graph.edges:
-        inputs.setdefault(head, set()).add(tail)
-    groups: dict[tuple, list[Node]] = {}
-    for node in nodes:
-        if node[0] == "run" and node not in makers and node != start:
-            groups.setdefault((frozenset(inputs.get(node, ())), cards[node]["sub"]), []).append(node)
-    hidden: set[Node] = set()
-    for alike in groups.values():
-        if len(alike) > 2:
-            cards[alike[0]]["count"] = len(alike)
-            hidden.update(alike[1:])
-    shown = {node: None for node in nodes if node not in hidden}
-    return list(shown), [edge for edge in graph.edges if edge[0] in shown and edge[1] in shown]
+def _fold_into_chips(cards: dict[Node, Row], edges: list[Edge], start: Node | None) -> list[Edge]:
+    """Takes code and tables out of the graph: their runs say how many they used or made. Returns the other edges.
+
+    A run that has nothing else, such as one that only logged code, goes with them.
+    """
+    aside = {node for node, card in cards.items() if card["type"] in CHIPS and node != start and not card["production"]}
+    kept = [edge for edge in edges if not aside.intersection(edge)]
+    for tail, head in edges:
+        chip, run = (tail, head) if tail in aside else (head, tail)
+        if chip in aside:
+            counts, word = cards[run]["chips"], CHIPS[cards[chip]["type"]]
+            counts[word] = counts.get(word, 0) + 1
+    linked = {node for edge in kept for node in edge}
+    for node in list(cards):
+        if node in aside or (node not in linked and node != start and cards[node]["chips"]):
+            del cards[node]
+    return [edge for edge in kept if edge[0] in cards and edge[1] in cards]
+
+
+def _stacked(request: PageRequest, cards: dict[Node, Row], edges: list[Edge], apart: set[Node]) -> dict[Node, Row]:
+    """The boxes to draw, by the first node of each: similar runs and versions are one, unless they were opened."""
+    if request.query.get("stack") == "no":
+        found = [[node] for node in cards]
+    else:
+        made = {tail: set() for tail, _ in edges}
+        for tail, head in edges:
+            made[tail].add(_family(cards[head]))
+        # what a run hands on to its successor, such as the record of what is in production, makes no two runs unlike
+        origins = [(tail, head) for tail, head in edges if _family(cards[tail]) not in made.get(head, ())]
+        found = stacks({node: (node[0], _family(card)) for node, card in cards.items()}, origins, apart, LEAST_STACK)
+    opened, boxes = request.query.getlist("open"), {}
+    for members in found:
+        is_open = any(_key(node) in opened for node in members)
+        for some in [[node] for node in members] if is_open else [members]:
+            key = _key(some[0])
+            boxes[some[0]] = _stack_card([cards[node] for node in some]) | {
+                "key": key,
+                "nodes": some,
+                "members": [cards[node] for node in some],
+                "open": _with(request, open=[*opened, key], at=None) if len(some) > 1 else None,
+                "at": _with(request, at=key),
+                "hide": _with(request, hide=[*request.query.getlist("hide"), key], at=None),
+            }
+    return boxes
+
+
+def _family(card: Row) -> str:
+    """What similar nodes have in common: the collection of a version, the job type of a run."""
+    return card["name"].rpartition(":")[0] if card["kind"] == "artifact" else card["sub"]
+
+
+def _stack_card(cards: list[Row]) -> Row:
+    """One card for several: their common name, how many they are, and how the runs ended or which versions they are."""
+    first = cards[0] | {"count": len(cards), "chips_said": _chips(cards[0]["chips"])}
+    if len(cards) == 1:
+        return first
+    if first["kind"] == "run":
+        states = Counter(card["state"] for card in cards)
+        told = ", ".join(f"{count} {state}" for state, count in states.items())
+        return first | {"name": first["sub"] or first["name"], "sub": told}
+    versions = sorted(int(card["name"].rpartition(":v")[2]) for card in cards)
+    name = first["name"].rpartition(":")[0]
+    return first | {"name": f"{name} v{versions[0]}–v{versions[-1]}", "sub": f"{len(cards)} versions"}
+
+
+def _chips(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {word}{'s' if word == 'table' and count > 1 else ''}" for word, count in counts.items())
 
 
 def _box(node: Node, layout: Layout[Node], card: Row) -> Row:
     x, y = layout.corners[node]
     width, height = PILL if node[0] == "run" else CARD
     return card | {"x": x, "y": y, "width": width, "height": height}
-
-
-def _edges(layout: Layout[Node], start: Node | None) -> list[tuple[str, bool]]:
-    """The SVG path of each edge, and whether it leads to or from the current node, which highlights it."""
-    before, after = _ancestors_and_descendants(list(layout.paths), start)
-    return [(path, head in before or tail in after) for (tail, head), path in layout.paths.items()]
-
-
-def _ancestors_and_descendants(edges: list[Edge], start: Node | None) -> tuple[set[Node], set[Node]]:
-    """The ancestors and the descendants of a node, each with the node itself."""
-    sets = []
-    for tail, head in ((1, 0), (0, 1)):
-        beside: dict[Node, list[Node]] = {}
-        for edge in edges:
-            beside.setdefault(edge[tail], []).append(edge[head])
-        reached, waiting = {start} if start else set(), [start] if start else []
-        while waiting:
-            ahead = [node for node in beside.get(waiting.pop(), []) if node not in reached]
-            reached.update(ahead)
-            waiting += ahead
-        sets.append(reached)
-    return sets[0], sets[1]

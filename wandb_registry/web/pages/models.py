@@ -28,7 +28,7 @@ METRICS = 4  # columns of the versions' metrics
 PARAMETERS = 3  # columns for what differs between the runs that made the versions
 
 
-def show(request: PageRequest) -> Page:
+def show(request: PageRequest) -> Page | Redirect:
     """The page that the query names: the list, a model, a version, or a comparison of two."""
     if not request.query.get("selectionPath"):
         return _list_page(request)

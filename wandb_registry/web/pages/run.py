@@ -11,13 +11,7 @@ from wandb_registry.model.nested_keys import leaves
 from wandb_registry.model.runs import history, run_files, runs
 from wandb_registry.web import addresses, alerts, console, lookups
 from wandb_registry.web.activity import run_lines
-from wandb_registry.web.charts.metric_charts import (
-    MetricCharts,
-    chosen_axis,
-    chosen_smoothing,
-    metric_charts,
-    possible_axes,
-)
+from wandb_registry.web.charts.metric_charts import metric_charts, toggled
 from wandb_registry.web.media import overlays
 from wandb_registry.web.media.logged_media import (
     is_media,
@@ -31,7 +25,7 @@ from wandb_registry.web.media.logged_media import (
 from wandb_registry.web.pager import Beginning, paginate
 from wandb_registry.web.pages import files, questions, tables
 from wandb_registry.web.pages.code import code_of_run
-from wandb_registry.web.views import Export, Framed, Page, PageRequest, StoredFile
+from wandb_registry.web.views import Export, Framed, Page, PageRequest, Redirect, StoredFile
 
 Row = dict[str, Any]
 LINES = 500  # console lines on a page: the last ones, unless the address asks for others
@@ -45,9 +39,11 @@ TABS = {
 SYNONYMS = {"workspace": "overview", "code": "files"}  # what W&B calls some of them
 
 
-def run_page(request: PageRequest) -> Page | Export:
+def run_page(request: PageRequest) -> Page | Redirect | Export:
     """The tab of a run that the address names."""
     project, run = lookups.find_run(request)
+    if switched := toggled(request):
+        return switched
     if what := questions.asked(request, questions.OF_RUN):
         steps = [(run["display_name"], run["address"])]
         return questions.page(request, project, questions.of_run(request, run, what), run["address"], steps, "projects")
@@ -78,7 +74,7 @@ def run_page(request: PageRequest) -> Page | Export:
             "tabs": _tabs(request, run, tab),
             **alerts.shown(request, project, run),
             "group": addresses.with_query(table, {"group": run["group_name"]}) if run["group_name"] else None,
-            **VIEWS[tab](request, run),
+            **VIEWS[tab](request, run | {"project": project}),
         },
     )
 
@@ -151,7 +147,7 @@ def _overview(request: PageRequest, run: Row) -> Row:
         "media_keys": len(logged),
         "mask_colors": overlays.mask_colors(),
         "counts": media_counts(run),
-        **_drawn(request, run, metric_charts(request, [run], most=FIRST_CHARTS)),
+        "drawn": metric_charts(request, run["project"], [run], most=FIRST_CHARTS),
         **_artifacts(request, run),
     }
 
@@ -160,17 +156,8 @@ def _summary(run: Row) -> Row:
     return dict(leaves({key: value for key, value in runs.loads(run["summary"]).items() if not key.startswith("_")}))
 
 
-def _drawn(request: PageRequest, run: Row, charts: MetricCharts) -> Row:
-    return {
-        "drawn": charts,
-        "axes": possible_axes(run),
-        "axis": chosen_axis(request),
-        "smoothing": chosen_smoothing(request),
-    }
-
-
 def _charts(request: PageRequest, run: Row) -> Row:
-    return _drawn(request, run, metric_charts(request, [run]))
+    return {"drawn": metric_charts(request, run["project"], [run])}
 
 
 def _media(request: PageRequest, run: Row) -> Row:
@@ -255,7 +242,7 @@ def _number(text: str, most: int) -> int | None:
 
 
 def _system(request: PageRequest, run: Row) -> Row:
-    return {"drawn": metric_charts(request, [run], "events")}
+    return {"drawn": metric_charts(request, run["project"], [run], streams=["system"])}
 
 
 def _files(request: PageRequest, run: Row) -> Row:

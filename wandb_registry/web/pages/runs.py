@@ -1,4 +1,4 @@
-"""A project's runs as a table. The address holds its columns, filters and order."""
+"""The workspace of a project: its runs as a table, and the charts of those that it shows, all as the address says."""
 
 import json
 from dataclasses import dataclass
@@ -11,12 +11,14 @@ from wandb_registry.model.runs import runs, version_metrics
 from wandb_registry.model.search import run_search
 from wandb_registry.model.sweeps import sweeps
 from wandb_registry.web import addresses, alerts, formats, lookups
+from wandb_registry.web.charts import column_plots, run_colors
+from wandb_registry.web.charts.metric_charts import best_value, metric_charts, toggled
 from wandb_registry.web.finding import conditions, saved_views
 from wandb_registry.web.pager import paginate
 from wandb_registry.web.views import Page, PageRequest, Redirect
 
 Row = dict[str, Any]
-ROWS = 50  # on a page
+ROWS = ("50", "100", "200")  # to choose how many are on a page
 MOST_COLUMNS = 100  # to choose from
 FIRST_COLUMNS = 5  # that are shown before somebody chooses
 RUNNING = json.dumps({"state": "running"})
@@ -39,9 +41,9 @@ class RunsColumn:
 
 
 def runs_page(request: PageRequest) -> Page | Redirect:
-    """A project's runs."""
+    """A project's runs, and the charts of those on this page."""
     project = lookups.find_project(request)
-    if view := saved_views.entered(request, project):
+    if view := saved_views.entered(request, project) or toggled(request):
         return view
     problem, filters, found = None, None, []
     try:
@@ -51,23 +53,37 @@ def runs_page(request: PageRequest) -> Page | Redirect:
     except BadInput as error:
         problem, filters = str(error), None
         total = run_search.count(request.db, project["id"], filters)
-    pager = paginate(request, total, ROWS)
+    size = request.query["rows"] if request.query.get("rows") in ROWS else ROWS[0]
+    pager = paginate(request, total, int(size))
     by = request.query["by"] if request.query.get("by") in GROUPED else None
     order, group = _order(request), FIXED.get(by or "")
     rows = run_search.page(request.db, project["id"], filters, order, pager.size, pager.offset, group)
     shown = [_shown(row) for row in lookups.visible_runs(request, rows)]
     chosen = list(dict.fromkeys(request.query.getlist("column")))[:MOST_COLUMNS]
+    places = run_colors.places(request.db, shown)
+    shown = [row | {"color": run_colors.css_class(places[row["id"]])} for row in shown]
     offered = sorted({key for row in shown for key in row["facts"]}, key=_rank)[:MOST_COLUMNS]
     if "column" not in request.query and "columns" not in request.query:  # before somebody chooses: metrics
         chosen = [key for key in offered if _is_measured(key, shown)][:FIRST_COLUMNS]
     numeric = {key for key in chosen if _is_numeric(key, shown)}
+    groups = _groups(request, project, filters, by, shown, chosen)
+    labels = [group["head"] for group in groups for _ in group["runs"]] if by else None
     running = run_search.count(request.db, project["id"], RUNNING)
     return Page(
         "runs.html",
         {
             "title": project["name"],
             "project": project,
-            "groups": _groups(request, project, filters, by, shown),
+            "wide": True,
+            "sizes": [(rows, pager.path_with(rows=rows), rows == size) for rows in ROWS]
+            if total > int(ROWS[0])
+            else [],
+            "groups": groups,
+            "grouped_by": by,
+            "best": {key: _best(key, shown) for key in numeric},
+            "drawn": metric_charts(request, project, shown, streams=("history", "system"), groups=labels),
+            "panels": column_plots.panels(request, shown),
+            "hidden": set(request.query.getlist("hide")),
             "pager": pager,
             "any": total > 0 or bool(request.query),
             "counts": lookups.project_counts(request, project),
@@ -97,16 +113,40 @@ def runs_page(request: PageRequest) -> Page | Redirect:
     )
 
 
-def _groups(request: PageRequest, project: Row, filters: str | None, by: str | None, shown: list[Row]) -> list[Row]:
-    """The rows of a page in groups with a head; one group without a head if the form asks for no groups."""
+def _groups(
+    request: PageRequest, project: Row, filters: str | None, by: str | None, shown: list[Row], chosen: list[str]
+) -> list[Row]:
+    """The rows of a page in groups with a head; one group without a head if the form asks for no groups.
+
+    A head says how many runs the group has, also on other pages, and of the columns their mean and range on this one.
+    """
     if by is None or not shown:
-        return [{"head": None, "runs": shown}]
+        return [{"head": None, "runs": shown, "folded": False}]
     counts = run_search.tally(request.db, project["id"], filters, FIXED[by])
-    field = "git_commit" if by == "commit" else FIXED[by]
+    field, folded = "git_commit" if by == "commit" else FIXED[by], request.query.getlist("fold")
+    grouped = [(value, list(rows)) for value, rows in groupby(shown, key=lambda row: row[field])]
     return [
-        {"head": str(value or f"no {GROUPED[by]}"), "count": counts.get(value, 0), "runs": list(rows)}
-        for value, rows in groupby(shown, key=lambda row: row[field])
+        {
+            "head": head,
+            "count": counts.get(value, 0),
+            "runs": rows,
+            "color": f"s{at % run_colors.COLORS + 1}",
+            "folded": f"group:{head}" in folded,
+            "columns": {key: _mean_and_range([row["facts"].get(key) for row in rows]) for key in chosen},
+        }
+        for at, (value, rows) in enumerate(grouped)
+        for head in [str(value or f"no {GROUPED[by]}")]
     ]
+
+
+def _mean_and_range(values: list[Any]) -> tuple[float, float, float] | None:
+    numbers = [float(value) for value in values if formats.is_number(value) and abs(value) < version_metrics.HUGE]
+    return (sum(numbers) / len(numbers), min(numbers), max(numbers)) if numbers else None
+
+
+def _best(key: str, shown: list[Row]) -> float | None:
+    kind, _, name = key.partition(".")
+    return best_value(name, [row["facts"].get(key) for row in shown], shown) if kind == "summary" else None
 
 
 def _is_numeric(key: str, shown: list[Row]) -> bool:

@@ -19,12 +19,12 @@ from wandb_registry.model.nested_keys import leaves
 from wandb_registry.model.runs import runs, version_metrics
 from wandb_registry.model.runs.version_metrics import VersionMetrics, rank
 from wandb_registry.web import addresses, formats, lookups, text_diff
-from wandb_registry.web.charts.metric_charts import metric_charts
+from wandb_registry.web.charts.metric_charts import metric_charts, toggled
 from wandb_registry.web.media import overlays
 from wandb_registry.web.media.logged_media import is_media, media_in, media_of_run
 from wandb_registry.web.pager import Beginning, beginning, paginate
 from wandb_registry.web.pages.version import version_rows
-from wandb_registry.web.views import Page, PageRequest
+from wandb_registry.web.views import Page, PageRequest, Redirect
 
 Row = dict[str, Any]
 MOST_CHOICES = 200  # versions
@@ -33,8 +33,10 @@ MOST_FACTS = 500
 MOST_CHARTS = 3
 
 
-def comparison_page(request: PageRequest, project: Row, collection: Row) -> Page:
+def comparison_page(request: PageRequest, project: Row, collection: Row) -> Page | Redirect:
     """Compares the versions that the address names, or else the newest two. Raises NotFound."""
+    if switched := toggled(request):
+        return switched
     db = request.db
     before, after = _chosen(request, collection)
     pair = [artifacts.by_id(db, row["artifact_id"]) for row in (before, after)]
@@ -162,21 +164,21 @@ def _metrics(measured: list[VersionMetrics]) -> list[Row]:
 
 
 def _training_charts(request: PageRequest, names: list[str], pair: list[Row]) -> Row:
-    """The first charts of the runs that made the two versions; none unless there are two runs with lines."""
+    """The first charts of the runs that made the two versions; none unless these are two of one project."""
     none: Row = {"drawn": None, "all_charts": None}
     makers = [lineage.maker(request.db, artifact) for artifact in pair]
     visible = access.visible(request.db, request.viewer, [run for run in makers if run])
-    if len(visible) < 2 or visible[0]["id"] == visible[1]["id"]:
-        return none
-    named = [run | {"display_name": name} for run, name in zip(visible, names, strict=True)]
-    charts = metric_charts(request, named, most=MOST_CHARTS)
-    if not charts.has_lines:
+    if len({run["id"] for run in visible}) < 2 or visible[0]["project_id"] != visible[1]["project_id"]:
         return none
     project = projects.by_id(request.db, visible[0]["project_id"])
+    named = [run | {"display_name": name} for run, name in zip(visible, names, strict=True)]
+    charts = metric_charts(request, project, named, most=MOST_CHARTS)
+    if not charts.any:
+        return none
     runs_of_it = addresses.with_query(
         addresses.join(project["entity_name"], project["name"], "compare"), {"run": [run["name"] for run in visible]}
     )
-    return {"drawn": charts, "all_charts": Beginning(len(charts.charts), charts.pager.total, runs_of_it)}
+    return {"drawn": charts, "all_charts": Beginning(charts.pager.last, charts.pager.total, runs_of_it)}
 
 
 def _joint_evaluation(request: PageRequest, pair: list[Row]) -> Row | None:

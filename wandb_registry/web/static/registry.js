@@ -16,6 +16,7 @@ function morph(now, next) {
   if (now.nodeType !== Node.ELEMENT_NODE || now.nodeName !== next.nodeName) { now.replaceWith(next); return; }
   for (const { name, value } of next.attributes) if (now.getAttribute(name) !== value) now.setAttribute(name, value);
   for (const { name } of [...now.attributes]) if (!next.hasAttribute(name) && name !== "open") now.removeAttribute(name);
+  if (now.dataset.kept !== undefined) return; // what is in it was drawn here
   const list = next.matches("tbody, ol, ul");
   if (list) for (const node of [...now.childNodes, ...next.childNodes]) if (node.nodeType === Node.TEXT_NODE) node.remove();
   const kept = new Set([...next.children].map((child) => child.id));
@@ -43,6 +44,7 @@ async function swap(ids, address, options) {
     const next = page.getElementById(id);
     if (now && next) morph(now, next);
   }
+  document.dispatchEvent(new Event("swapped"));
   const said = page.getElementById("said")?.textContent;
   if (said) say(said);
   return answer;
@@ -116,35 +118,6 @@ document.addEventListener("submit", async (event) => {
     const again = document.querySelector("form.add.open input:not([type=hidden])");
     (again ?? document.getElementById(focus))?.focus();
   }
-});
-
-// The value at a coordinate, by a scale such as "56 458 0 60": its ends as coordinates, and the values there.
-function valueAt(scale, coordinate) {
-  const [start, end, low, high] = scale.split(" ").map(Number);
-  return low + ((coordinate - start) / (end - start)) * (high - low);
-}
-
-// What the lines of a chart show at an x of its SVG: of each the point that is nearest along the axis.
-function valuesNear(chart, x) {
-  return [...chart.querySelectorAll("polyline[data-name]")].map((line) => {
-    const nearest = [...line.points].reduce((near, point) => (Math.abs(point.x - x) < Math.abs(near.x - x) ? point : near));
-    const value = valueAt(chart.dataset.y, nearest.y).toPrecision(4);
-    return `${line.dataset.name}: ${value} at ${Number(valueAt(chart.dataset.x, nearest.x).toPrecision(6))}`;
-  });
-}
-
-// Shows the values under the pointer beside it, in the half of the chart where the pointer isn't.
-document.addEventListener("pointermove", (event) => {
-  const chart = event.target.closest?.(".chart svg[data-x]");
-  const shown = document.querySelector(".chart .note");
-  if (shown?.previousElementSibling !== chart) shown?.remove();
-  if (!chart) return;
-  const box = chart.getBoundingClientRect();
-  const share = (event.clientX - box.left) / box.width;
-  const note = chart.nextElementSibling?.matches(".note") ? chart.nextElementSibling : document.createElement("span");
-  note.textContent = valuesNear(chart, share * chart.viewBox.baseVal.width).join("\n");
-  note.className = share > 0.5 ? "note" : "note end";
-  if (!note.isConnected) chart.after(note);
 });
 
 // A graph that is larger than its box begins where its page is about.
