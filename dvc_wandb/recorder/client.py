@@ -27,7 +27,8 @@ from dvc_wandb.processes import is_alive
 
 LAUNCHER = "DVC_WANDB_LAUNCHER"  # PID ROOT of the `dvc-wandb repro` that runs the stages of the project at ROOT
 SHELLS = {"sh", "dash", "bash", "zsh", "fish", "ksh"}
-START_TIMEOUT = 30.0  # seconds
+START_TIMEOUT = 120.0  # seconds; a busy machine takes long to import DVC and the SDK
+STARTS = 3  # of a recorder that somebody kills while it starts
 NOTICE_AFTER = 1.0  # seconds without a message while we wait for the recorders of earlier commands
 
 
@@ -78,9 +79,23 @@ def _starting(root: Path, pid: int) -> Iterator[None]:
 
 
 def _start(root: Path, pid: int) -> Connection:
-    """Start the recorder in its own session: neither Ctrl-C nor the end of a CI step stops it."""
+    """Start the recorder, again if somebody kills it meanwhile. Raises DvcWandbError."""
+    for _ in range(STARTS):
+        process = _launch(root, pid)
+        deadline = time.monotonic() + START_TIMEOUT
+        while process.poll() is None and time.monotonic() < deadline:
+            if connection := _connect(endpoint_file(root, pid)):
+                return connection
+            time.sleep(0.01)
+        if process.returncode is None or process.returncode >= 0:  # too slow, or it failed by itself
+            break
+    raise DvcWandbError(f"the recorder of this stage did not start; {log_file(root, pid)} may say why.")
+
+
+def _launch(root: Path, pid: int) -> subprocess.Popen[bytes]:
+    """Start the recorder's process in its own session: neither Ctrl-C nor the end of a CI step stops it."""
     with log_file(root, pid).open("ab") as errors:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             [sys.executable, "-P", "-m", "dvc_wandb.recorder", str(pid)],
             env=os.environ | {"PYTHONPATH": os.pathsep.join(_import_path())},
             cwd=root,
@@ -89,12 +104,6 @@ def _start(root: Path, pid: int) -> Connection:
             stderr=errors,
             start_new_session=True,
         )
-    deadline = time.monotonic() + START_TIMEOUT
-    while process.poll() is None and time.monotonic() < deadline:
-        if connection := _connect(endpoint_file(root, pid)):
-            return connection
-        time.sleep(0.01)
-    raise DvcWandbError(f"the recorder of this stage did not start; {log_file(root, pid)} may say why.")
 
 
 def _import_path() -> list[str]:
