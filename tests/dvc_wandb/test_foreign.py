@@ -206,6 +206,7 @@ def test_a_value_that_dvc_cannot_hold_is_one_sentence(foreign_project: Clone):
     assert done.text.startswith("dvc-wandb: DVC can't read this project: Unsupported value of type 'date'")
 
 
+@pytest.mark.soak
 def test_a_clone_is_mirrored_to_a_second_registry_from_the_cache_and_git(
     foreign_project: Clone, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
@@ -310,6 +311,7 @@ plots:
         project.run("wandb-registry", "stop", ok=False)
 
 
+@pytest.mark.soak
 def test_an_md5_of_dvc_2_that_is_not_that_of_the_bytes_is_told(tmp_path: Path):
     """`The bytes are not those of …. Remove that file`, of a good file: DVC 2 hashed texts without their CRs."""
     project = project_in(tmp_path / "old")

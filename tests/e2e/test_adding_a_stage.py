@@ -38,6 +38,7 @@ def extended(pipeline: Clone) -> Iterator[Clone]:
     pipeline.git("clean", "--quiet", "-fd", "--", "stages", "reports")
 
 
+@pytest.mark.soak
 def test_a_stage_is_a_file_and_an_entry(extended: Clone):
     extended.set(explain__patch=14)
     assert extended.run("dvc", "repro", "explain").ran == ["explain"]

@@ -63,26 +63,26 @@ def outputs(clone: Clone) -> dict[Path, bytes]:
     ("stage", "name", "value", "says"),
     [
         ("prepare", "data__source", "cifar100", "data.source is 'cifar100'; it must be one of mnist_5k"),
-        ("prepare", "data__train_size", 9000, "data.train_size is 9,000, but mnist_5k has 5,000 pictures"),
         ("prepare", "data__eval_size", 4000, "data.eval_size is 4,000, but mnist_5k has 800 pictures beside 4,200"),
-        ("prepare", "data__train_size", -1, "data.train_size is -1; it must be auto, or a whole number"),
         ("train", "train__epochs", 0, "train.epochs is 0; it must be a whole number from 1 to 10,000 passes"),
-        ("train", "train__optimizer", "adamm", "train.optimizer is 'adamm'; it must be one of adam"),
-        ("train", "train__batch_size", 1.5, "train.batch_size is 1.5; it must be a whole number"),
-        (
-            "train",
-            "train__validation_split",
-            0.9999,
-            "train.validation_split is 0.9999; of 4200 pictures it leaves none",
-        ),
         ("train", "model__pool_size", 4, "model.kernel_size 7 with model.pool_size 4 leaves nothing of 28×28 pixels"),
         ("register", "registered_model", "model-registry/b:c", "registered_model is 'model-registry/b:c'; it must be"),
-        ("train", "train__validation_split", 1, "train.validation_split is 1; it must be a number above 0"),
-        ("train", "model__filters", "[32]", "model.filters is [32]; it must be two values such as [32, 64]"),
-        ("train", "train__learning_rate", 0, "train.learning_rate is 0; it must be auto, or a number above 0"),
-        ("promote", "promote__min_accuracy", 95, "promote.min_accuracy is 95; it must be a number from 0 to 1"),
         ("promote", "promote__branches", "main", "promote.branches is 'main'; it must be a list"),
-        ("prepare", "data__image_size", "[28]", "data.image_size is [28]; it must be auto, or two values"),
+        *(
+            pytest.param(*wrong, marks=pytest.mark.soak)
+            for wrong in (
+                ("prepare", "data__train_size", 9000, "data.train_size is 9,000, but mnist_5k has 5,000 pictures"),
+                ("prepare", "data__train_size", -1, "data.train_size is -1; it must be auto, or a whole number"),
+                ("prepare", "data__image_size", "[28]", "data.image_size is [28]; it must be auto, or two values"),
+                ("train", "train__optimizer", "adamm", "train.optimizer is 'adamm'; it must be one of adam"),
+                ("train", "train__batch_size", 1.5, "train.batch_size is 1.5; it must be a whole number"),
+                ("train", "train__validation_split", 0.9999, "train.validation_split is 0.9999; of 4200 pictures"),
+                ("train", "train__validation_split", 1, "train.validation_split is 1; it must be a number above 0"),
+                ("train", "model__filters", "[32]", "model.filters is [32]; it must be two values such as [32, 64]"),
+                ("train", "train__learning_rate", 0, "train.learning_rate is 0; it must be auto, or a number above 0"),
+                ("promote", "promote__min_accuracy", 95, "promote.min_accuracy is 95; it must be a number from 0 to 1"),
+            )
+        ),
     ],
 )
 def test_a_wrong_parameter(bad: Clone, stage: str, name: str, value: object, says: str):
@@ -221,6 +221,7 @@ def test_an_npz_of_ones_own_outside_of_the_project(bad: Clone, tmp_path: Path):
         (bad.path / "kept").rename(bad.path / "data")
 
 
+@pytest.mark.soak
 def test_digits_that_can_neither_be_found_nor_downloaded(bad: Clone):
     bad.set(data__source="mnist")
     sentence = refused(bad, "prepare", HTTPS_PROXY="http://127.0.0.1:9", https_proxy="http://127.0.0.1:9")
