@@ -121,7 +121,7 @@ def test_an_execution_is_one_row(found: Site, window: Window):
     # its own training, not that of the champion it was held against
     assert (told["Last run"], told["lr"], told["accuracy"], told["decision"]) == (
         "promote-1",
-        "0.0100",
+        "0.01",
         "0.9100",
         "refused",
     )

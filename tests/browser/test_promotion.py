@@ -50,9 +50,8 @@ def test_six_clicks_after_the_pipeline_ran_are_drift_from_git(browser: Browser, 
     page.keyboard.press("Enter")
     expect(page.get_by_role("status")).to_have_text(f"production moved from v0 to {version}.")
     line = page.locator("#activity li").first
-    expect(line).to_contain_text(
-        f"{page.locator('summary').inner_text().split()[-1]} moved production from v0 to {version}"
-    )
+    me = page.locator("summary", has_text="Account").inner_text().split()[-1]
+    expect(line).to_contain_text(f"{me} moved production from v0 to {version}")
     expect(line.locator("time")).to_be_visible()
 
     verified = clone.run("dvc-wandb", "verify", ok=False)
