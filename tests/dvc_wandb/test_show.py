@@ -61,6 +61,7 @@ def test_a_path_is_found_from_a_subfolder_too(foreign_project: Clone):
     assert nodes(below, "prepared.csv", "--upstream")[0] >= {"sub/dvc.yaml:prepare", "fetch"}
 
 
+@pytest.mark.soak
 def test_a_stage_that_neither_reads_nor_makes_anything_is_found(foreign_project: Clone):
     # `dvc.lock has nothing called 'say'`, though it has
     assert foreign_project.run(*SHOW, "say").text.startswith("say · run say-")
@@ -114,6 +115,7 @@ def test_svg_is_one_self_contained_accessible_picture(history: Clone):
     assert not re.search(r"(href|src|@import|url\((?!#))", text)
 
 
+@pytest.mark.soak
 def test_boxes_of_the_picture_do_not_overlap(foreign_project: Clone):
     done = foreign_project.run(*SHOW, "--svg")
     found = re.findall(r'<rect x="([\d.]+)" y="(\d+)" width="(\d+)" height="(\d+)"', done.text)
@@ -125,6 +127,7 @@ def test_boxes_of_the_picture_do_not_overlap(foreign_project: Clone):
             assert abs(x - other_x) >= width or abs(y - other_y) >= height
 
 
+@pytest.mark.soak
 def test_the_drawing_is_the_same_every_time(history: Clone):
     for form in ((), ("--mermaid",), ("--svg",), ("--json",)):
         assert history.run(*SHOW, *form).text == history.run(*SHOW, *form).text

@@ -15,6 +15,7 @@ def model_md5(clone: Clone) -> str:
     return yaml.safe_load(clone.read("dvc.lock"))["stages"]["train"]["outs"][0]["md5"]
 
 
+@pytest.mark.soak
 def test_a_changed_epoch_count_and_back_again(pipeline: Clone, api: wandb.Api):
     first = model_md5(pipeline)
 

@@ -210,6 +210,7 @@ def test_a_champion_that_cannot_be_read_waits_for_a_person_whose_command_is_prin
     assert shop.settled()
 
 
+@pytest.mark.soak
 def test_a_person_decides_and_the_gate_respects_it(shop: Shop):
     first = shop.model
     shop.repro(TOO_BAD)

@@ -99,7 +99,7 @@ def test_one_stage_alone_is_mirrored_when_dvc_returns(pipeline: Clone, api: wand
     assert [state for id, state in after.items() if id not in before] == ["finished"]
 
 
-@pytest.mark.parametrize("killed", ["stage", "group"])
+@pytest.mark.parametrize("killed", ["stage", pytest.param("group", marks=pytest.mark.soak)])
 def test_a_killed_stage_ends_as_a_failed_run_and_its_recorder_goes(pipeline: Clone, api: wandb.Api, killed: str):
     before = runs_of(api, "evaluate")
     process = start(pipeline, "evaluate")
