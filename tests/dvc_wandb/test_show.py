@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pytest
+
 from dvc_wandb.report import graph_text
 from tests.conftest import Clone
 from tests.dvc_wandb.conftest import project_in
