@@ -23,6 +23,8 @@ LACKING = "There is no Chromium to look with. Install it: sudo apt-get install c
 PATIENCE = 60_000  # ms; a page takes a fraction of one second, a busy machine more
 expect.set_options(timeout=PATIENCE)
 
+DRAWN = ":not(.plot *, .vega, .vega *)"  # what a script drew may be placed by styles of its own
+
 
 @dataclass(frozen=True)
 class Site:

@@ -17,14 +17,13 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from tests.working_tree import ROOT
 from wandb_registry import daemon
 
-from .conftest import Site, Window
+from .conftest import DRAWN, Site, Window
 from .seed_runs import EVIL
 
 SEED = str(Path(__file__).parent / "seed_runs.py")
 RUN = "/local/looks/runs/run0"
 TABLE = "/local/looks/artifacts/dataset/data/v0/files/digits.table.json"
 LINEAGE = "/local/looks/artifacts/dataset/data/v0/lineage"
-DRAWN = ":not(.plot *, .vega, .vega *)"  # what a script drew may be placed by styles of its own
 PAGES = {
     "runs": "/local/looks/runs",
     "runs chosen": "/local/looks/runs?q=fit&key=summary.loss&is=%3C&value=1&sort=-summary.loss&column=config.lr",
