@@ -23,6 +23,8 @@ LACKING = "There is no Chromium to look with. Install it: sudo apt-get install c
 PATIENCE = 60_000  # ms; a page takes a fraction of one second, a busy machine more
 expect.set_options(timeout=PATIENCE)
 
+# What a frame with a run's HTML is to be refused: scripts, and the style that the SDK links in each wandb.Html
+REFUSED = ("document's frame is sandboxed", "the stylesheet 'https://app.wandb.ai/normalize.css' violates")
 DRAWN = ":not(.plot *, .vega, .vega *)"  # what a script drew may be placed by styles of its own
 
 
@@ -87,7 +89,7 @@ class Window:
         self.page.on("request", lambda request: self._sent(request.url))
 
     def _hear(self, kind: str, text: str) -> None:
-        refused = "document's frame is sandboxed" in text  # as it shall be
+        refused = any(part in text for part in REFUSED)
         if kind == "error" and not refused and not any(f"status of {status}" in text for status in self.expected):
             self.faults.append(f"console: {text}")
 
