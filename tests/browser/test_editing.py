@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.working_tree import ROOT
 
-from .conftest import Site, Window
+from .conftest import PATIENCE, Site, Window
 
 SEED = """
 import wandb
@@ -162,7 +162,8 @@ def test_a_run_is_told_to_stop(edited: Site, window: Window, tmp_path: Path):
         expect(page.locator(".badge", has_text="running")).to_be_visible()
         ask(page, "Stop…")
         page.get_by_role("button", name="Stop run").click()
-        expect(page.locator(".badge", has_text="killed")).to_be_visible()
+        # The SDK asks now and then; on a busy machine it ends late
+        expect(page.locator(".badge", has_text="killed")).to_be_visible(timeout=3 * PATIENCE)
         expect(page.locator("#activity")).to_contain_text("asked it to stop")
         process.wait(60)
     finally:
