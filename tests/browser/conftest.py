@@ -13,7 +13,17 @@ from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Dialog, Page, Playwright, Response, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Dialog,
+    Page,
+    Playwright,
+    Request,
+    Response,
+    expect,
+    sync_playwright,
+)
 
 from tests.working_tree import ROOT
 from wandb_registry import daemon
@@ -86,7 +96,10 @@ class Window:
         self.page.on("console", lambda said: self._hear(said.type, said.text))
         self.page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
         self.page.on("dialog", self._dismiss)
-        self.page.on("request", lambda request: self._sent(request.url))
+        self.page.on("requestfinished", lambda request: self._sent(request.url))
+        self.page.on(
+            "requestfailed", lambda request: "csp" in (request.failure or "").lower() or self._sent(request.url)
+        )
 
     def _hear(self, kind: str, text: str) -> None:
         refused = any(part in text for part in REFUSED)
@@ -96,6 +109,10 @@ class Window:
     def _dismiss(self, dialog: Dialog) -> None:
         self.faults.append(f"dialog: {dialog.message}")
         dialog.dismiss()
+
+    def _failed(self, request: Request) -> None:
+        if "csp" not in (request.failure or "").lower():  # else the browser never sent it
+            self._sent(request.url)
 
     def _sent(self, address: str) -> None:
         parts = urlsplit(address)
