@@ -151,7 +151,7 @@ def test_a_run_is_told_to_stop(edited: Site, window: Window, tmp_path: Path):
         "import time, wandb\n"
         "soon = wandb.Settings(x_file_stream_transmit_interval=0.5)\n"
         "with wandb.init(project='edited', id='endless', settings=soon) as run:\n"
-        "    for step in range(1200): run.log({'step': step}); time.sleep(0.1)\n"
+        "    for step in range(12_000): run.log({'step': step}); time.sleep(0.1)\n"
     )
     process = subprocess.Popen([sys.executable, "-c", loop], env={**kept, **settings}, cwd=tmp_path)
     try:
