@@ -74,7 +74,7 @@ def _reads(mode: str | None, flags: int) -> bool:
 def _loaded_files() -> Iterator[str]:
     """Where the modules of this process come from; looked up so that none that waits for its first use is loaded."""
     for module in list(sys.modules.values()):
-        if isinstance(module, type(sys)):
+        if issubclass(type(module), type(sys)):  # cffi has objects there whose __class__ says so, and that are none
             file = object.__getattribute__(module, "__dict__").get("__file__")
             if isinstance(file, str):
                 yield file

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import cryptography.hazmat.bindings.openssl.binding  # noqa: F401  # leaves an object among the modules that is none
 import pytest
 
 from dvc_wandb.recorder.opened_files import OpenedFiles

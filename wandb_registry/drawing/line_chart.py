@@ -60,12 +60,15 @@ def padded(values: Iterable[float], share: float) -> tuple[float, float]:
     return low - room, high + room
 
 
+SMALLEST_STEP = 1e-300  # below it floats have fewer digits, down to none
+
+
 def round_ticks(values: Sequence[float], about: int) -> list[float]:
     """Round numbers, at least two and some more than `about` at most, that span the values."""
     low, high = min(values), max(values)
     if low == high:
         high = low + (abs(low) or 1.0)
-    rough = (high - low) / about
+    rough = max((high - low) / about, SMALLEST_STEP)
     size = 10 ** math.floor(math.log10(rough))
     step = next(factor * size for factor in (1, 2, 5, 10) if factor * size >= rough)
     first, last = math.floor(low / step), math.ceil(high / step)
