@@ -97,9 +97,7 @@ class Window:
         self.page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
         self.page.on("dialog", self._dismiss)
         self.page.on("requestfinished", lambda request: self._sent(request.url))
-        self.page.on(
-            "requestfailed", lambda request: "csp" in (request.failure or "").lower() or self._sent(request.url)
-        )
+        self.page.on("requestfailed", self._failed)
 
     def _hear(self, kind: str, text: str) -> None:
         refused = any(part in text for part in REFUSED)
