@@ -12,7 +12,7 @@ help:      ## what you can do here
 	@printf '  make %-11s %s\n' 'STAGE' 'run the pipeline as far as $(STAGES)'
 
 repro: .venv/installed packages.yaml ## set up if need be, run what changed, mirror it, print where to look; JOBS=4 at a time
-	@$(if $(JOBS),dvc-wandb repro --jobs $(JOBS),dvc repro)
+	@$(if $(call typed,JOBS),dvc-wandb repro --jobs "$$JOBS",dvc repro)
 	@dvc-wandb mirror --lenient
 
 $(STAGES): .venv/installed packages.yaml
@@ -25,7 +25,7 @@ mirror: .venv/installed ## make the registry hold what dvc.lock names
 verify: .venv/installed ## prove dvc.lock and the registry equal, or list every difference
 	@dvc-wandb verify
 
-# A person decides by what is typed behind `make promote`: a VERSION of the environment, as CI has it, is nobody's decision
+# What is typed behind `make` counts: a VERSION or JOBS of the environment, as CI may have it, is nobody's decision
 typed = $(and $(filter command,$(origin $(1))),$(value $(1)))
 # As it was typed: a $ in it means nothing to make
 override export REASON := $(if $(call typed,REASON),$(value REASON))

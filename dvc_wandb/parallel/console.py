@@ -132,8 +132,6 @@ def summary(progress: Progress, seconds: float) -> list[str]:
 
 
 def _what_came_of(end: Ended) -> str:
-    if end.why:
-        return end.why
     usual = {stage_process.RAN: "done", stage_process.UNCHANGED: "unchanged", guard.INTERRUPTED: "interrupted"}
     return usual.get(end.status) or (f"killed by signal {-end.status}" if end.status < 0 else "failed")
 

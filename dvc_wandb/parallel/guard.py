@@ -137,7 +137,8 @@ def _signal_session(leader: int, number: signal.Signals) -> int:
     count = 0
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            if os.getsid(process.pid) == leader and process.status() != psutil.STATUS_ZOMBIE:
+            # By its own id too: the leader may not have begun its session yet
+            if leader in (process.pid, os.getsid(process.pid)) and process.status() != psutil.STATUS_ZOMBIE:
                 process.send_signal(number)
                 count += 1
     return count

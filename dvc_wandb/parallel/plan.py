@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,6 @@ class PlannedStage:
     after: frozenset[str]
     reads_outs_folder: bool = False  # whether a dep is a folder around outputs
     persists: bool = False  # whether it goes on with an earlier output
-    resources: dict[str, Any] = field(default_factory=dict)  # `meta.resources`
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,6 @@ def make(root: Path, targets: list[str], all_pipelines: bool) -> Plan:
                 after=names(graph.successors(stage)),
                 reads_outs_folder=any(project.outs_in(project.path(dep)) for dep in stage.deps),
                 persists=any(out.persist for out in stage.outs),
-                resources=(stage.meta or {}).get("resources") or {},
             )
             for stage in order
             if stage in selected

@@ -24,14 +24,10 @@ class Output:
 
 @dataclass(frozen=True)
 class Ended:
-    """The end of a stage: an exit status of `stage_process`, or that of a process which was killed.
-
-    `why` says what the engine knows of it, such as that the machine is gone.
-    """
+    """The end of a stage: an exit status of `stage_process`, or that of a process which was killed."""
 
     name: str
     status: int
-    why: str = ""
 
 
 class Jobs(Protocol):
@@ -71,7 +67,7 @@ class Progress:
 def run(
     plan: Plan,
     jobs: Jobs,
-    limit: int | None,
+    limit: int,
     keep_going: bool,
     listener: Listener,
     prepare: Callable[[PlannedStage], None],
@@ -89,7 +85,7 @@ def run(
                 progress.not_run += progress.waiting
                 progress.waiting.clear()
             for stage in _ready(progress, stages):
-                if limit is None or len(progress.running) < limit:
+                if len(progress.running) < limit:
                     prepare(stage)
                     progress.waiting.remove(stage.name)
                     progress.running[stage.name] = time.monotonic()

@@ -71,7 +71,10 @@ def _connect_or_start(root: Path, pid: int) -> Connection:
 
 @contextlib.contextmanager
 def _starting(root: Path, pid: int) -> Iterator[None]:
-    """Keep other stages from starting the recorder for `pid`. The recorder doesn't inherit the lock."""
+    """Keep other stages from starting the recorder for `pid`. The recorder doesn't inherit the lock.
+
+    A plain flock on its log, which goes when it ends: filelock would leave a file for each recorder that ever was.
+    """
     log_file(root, pid).parent.mkdir(parents=True, exist_ok=True)
     with log_file(root, pid).open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

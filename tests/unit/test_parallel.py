@@ -51,7 +51,7 @@ def stage(name: str, needs: str = "", after: str = "") -> PlannedStage:
 STAGES = (stage("a"), stage("b"), stage("c", "a"), stage("d", "bc"), stage("e"), stage("f", after="d"), stage("g", "d"))
 
 
-def run(engine: Engine, limit: int | None = None, keep_going: bool = False) -> Progress:
+def run(engine: Engine, limit: int = len(STAGES), keep_going: bool = False) -> Progress:
     plan = Plan(ROOT, STAGES, {}, [])
     return scheduler.run(plan, engine, limit, keep_going, Nobody(), prepare=lambda stage: None)
 
