@@ -28,9 +28,7 @@ def of_project(db: Connection, project_id: int) -> list[Row]:
 
 
 def find(db: Connection, project_id: int, name: str) -> Row | None:
-    return db.one(
-        "select * from saved_view where project_id = :project and name = :name", project=project_id, name=name
-    )
+    return db.one(VIEW, project=project_id, name=name)
 
 
 def default(db: Connection, project_id: int) -> Row | None:

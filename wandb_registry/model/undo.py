@@ -17,7 +17,6 @@ from wandb_registry.model.artifacts import artifacts, collections, links, member
 from wandb_registry.model.runs import edits, runs
 
 Row = dict[str, Any]
-GIVEN = {"name": "display_name", "notes": "notes", "group": "group_name", "tags": "tags"}  # in `runs.upsert`
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ def _field(db: Connection, event: Row) -> str | None:
 def _edit_back(db: Connection, viewer: Viewer, event: Row) -> None:
     text = event["before"]
     value = json.loads(text or "[]") if event["name"] == "tags" else text or ""
-    runs.upsert(db, viewer, _run(db, event)["id"], {GIVEN[event["name"]]: value})
+    runs.upsert(db, viewer, _run(db, event)["id"], {edits.FIELDS[event["name"]]: value})
 
 
 def _place(db: Connection, event: Row) -> str | None:

@@ -78,12 +78,14 @@ def _number(request: PageRequest, name: str, otherwise: float) -> float:
 
 def _drawn(run: Row, columns: Columns, key: tuple[str, str, float, float, int]) -> str:
     """A run's line as JSON; '' if it has no value."""
-    if key not in columns.drawn:
+    text = columns.drawn.get(key)
+    if text is None:
         metric, axis, low, high, stretches = key
         line = columns.line(metric, axis)
         thinned = min_and_max(line.xs, line.ys, low, high, stretches) if line.xs else None
-        columns.drawn[key] = _encoded_line(line, *thinned) if thinned else _undrawn(line)
-    text = columns.drawn[key]
+        text = _encoded_line(line, *thinned) if thinned else _undrawn(line)
+        if math.isinf(low) and math.isinf(high):  # each zoom is another stretch, and seldom asked for twice
+            columns.drawn[key] = text
     return text and f'{{"run":{json.dumps(run["name"])},{text}}}'
 
 

@@ -78,9 +78,5 @@ def _first(rows: list[Row], offered: list[str]) -> list[str]:
     return parameters[:FIRST_PARAMETERS] + sorted(last_first[:FIRST_RESULTS], key=offered.index)
 
 
-def _is_numeric(key: str, rows: list[Row]) -> bool:
-    return any(formats.is_number(row["facts"].get(key)) for row in rows)
-
-
 def _is_short(rows: list[Row], key: str) -> bool:
     return all(len(str(row["facts"].get(key, ""))) <= LONGEST for row in rows)
