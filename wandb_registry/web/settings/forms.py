@@ -82,15 +82,21 @@ def _revoke_key(request: PageRequest) -> Redirect:
 
 
 def _needs_keeper(request: PageRequest, name: str) -> None:
-    """An admin of the registry keeps all accounts, an admin of a team its service accounts. Raises Forbidden."""
+    """An admin of the registry keeps all accounts, an admin of all its teams a service account. Raises Forbidden.
+
+    With a key of an account one acts in every team that it is in.
+    """
     if request.viewer.admin:
         return
     account = next((row for row in roster.accounts(request.db) if row["username"] == name and row["service"]), None)
-    for team in account["teams"] if account else []:
-        entity = access.find_entity(request.db, request.viewer, team)
-        if entity and access.entity_role(request.db, request.viewer, entity["id"]) >= Role.ADMIN:
-            return
+    if account and account["teams"] and all(_keeps_team(request, team) for team in account["teams"]):
+        return
     raise Forbidden(f"'{request.viewer.username}' doesn't keep the account '{name}': an admin of this registry does.")
+
+
+def _keeps_team(request: PageRequest, name: str) -> bool:
+    team = access.find_entity(request.db, request.viewer, name)
+    return bool(team) and access.entity_role(request.db, request.viewer, team["id"]) >= Role.ADMIN
 
 
 # ---- teams and service accounts ----

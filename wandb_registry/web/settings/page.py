@@ -30,7 +30,7 @@ def page(request: PageRequest, made: Row | None = None) -> Page:
     accounts = roster.accounts(db)
     own = next(row for row in accounts if row["id"] == viewer.user_id)
     people = accounts if viewer.admin else []
-    machines = [row for row in accounts if row["service"] and (viewer.admin or kept & set(row["teams"]))]
+    machines = [row for row in accounts if row["service"] and (viewer.admin or set() < set(row["teams"]) <= kept)]
     owners = {row["id"] for row in [own, *people, *machines]}
     return Page(
         "settings.html",
