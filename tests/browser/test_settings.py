@@ -20,6 +20,11 @@ def people(site: Site) -> Site:
         site.command("user", "add", name, "--api-key", key)
     site.command("team", "add-member", "local", "lena", "--role", "admin")
     site.command("team", "add-member", "local", "jon", "--role", "member")
+    # A service account of two teams, of which lena keeps one
+    site.command("user", "add", "roamer", "--service", "local")
+    site.command("org", "add", "wide", "--admin", "jon")
+    site.command("team", "add", "elsewhere", "--org", "wide", "--member", "jon")
+    site.command("team", "add-member", "elsewhere", "roamer", "--role", "member")
     return site
 
 
@@ -76,6 +81,8 @@ def test_an_admin_of_a_team_keeps_its_roles_and_machines_and_nothing_else(people
     refused = page.request.post(people.url + "/settings", form={"do": "remove-user", "of": "jon", "token": token})
     assert refused.status == 403
     assert "doesn't keep the account 'jon'" in refused.text().replace("&#39;", "'")
+    refused = page.request.post(people.url + "/settings", form={"do": "new-key", "of": "roamer", "token": token})
+    assert refused.status == 403
 
 
 def test_a_member_sees_what_the_role_allows_and_whom_to_ask(people: Site, stranger: Window):
