@@ -22,6 +22,10 @@ class Machine:
         """The machine of this process."""
         return cls(platform.node(), _namespace("pid"), _namespace("net"))
 
+    def is_earlier_boot_of(self, other: "Machine") -> bool:
+        """Whether this is the other one before it was started anew: nothing of it works any more."""
+        return self.host == other.host and self.processes.partition("/")[0] != other.processes.partition("/")[0]
+
 
 def _namespace(kind: str) -> str:
     """A name of the kernel's namespace that no other one has, on any machine; elsewhere than on Linux the host's name.

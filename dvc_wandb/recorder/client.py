@@ -192,8 +192,8 @@ def _endpoint(path: Path) -> dict[str, Any] | None:
 
 def _other_machine(endpoint: dict[str, Any]) -> str | None:
     """The host of a recorder on another machine."""
-    machine = Machine(**endpoint["machine"])
-    return machine.host if machine.processes != Machine.here().processes else None
+    machine, here = Machine(**endpoint["machine"]), Machine.here()
+    return None if machine.processes == here.processes or machine.is_earlier_boot_of(here) else machine.host
 
 
 def launcher_pid(root: Path) -> int | None:
