@@ -11,7 +11,6 @@ import contextlib
 import secrets
 import shutil
 import tempfile
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,24 +20,35 @@ if TYPE_CHECKING:
 PREFIX = "dvc-wandb-tmp-"
 
 
+_of_process: dict[Path, tuple[Path, BaseFileLock]] = {}  # this process's folder in each parent, and its lock
+
+
 def folder(parent: Path | None = None) -> Path:
     """A new folder in `parent`, by default the system's temporary folder."""
-    return Path(tempfile.mkdtemp(dir=_of_process(parent or Path(tempfile.gettempdir()))))
+    parent = parent or Path(tempfile.gettempdir())
+    if parent not in _of_process:
+        _remove_abandoned(parent)
+        _of_process[parent] = _make(parent)
+    return Path(tempfile.mkdtemp(dir=_of_process[parent][0]))
 
 
-@cache
-def _of_process(parent: Path) -> Path:
-    """The folder in `parent` that has all folders of this process."""
+@atexit.register
+def remove_all() -> None:
+    """Remove this process's folders. Call it before an `os._exit`, which runs no exit handler."""
+    while _of_process:
+        _remove(*_of_process.popitem()[1])
+
+
+def _make(parent: Path) -> tuple[Path, BaseFileLock]:
+    """A folder in `parent` for this process, and the lock that it holds."""
     from filelock import FileLock
 
-    _remove_abandoned(parent)
     path = parent / f"{PREFIX}{secrets.token_hex(4)}"
     lock = FileLock(_lock_of(path))
     with contextlib.suppress(OSError):  # a file system without locks
         lock.acquire()
     path.mkdir(mode=0o700)
-    atexit.register(_remove, path, lock)  # holds a reference to the lock until then
-    return path
+    return path, lock
 
 
 def _remove_abandoned(parent: Path) -> None:

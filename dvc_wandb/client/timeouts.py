@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import psutil
 
-from dvc_wandb import interrupts
+from dvc_wandb import interrupts, temporary_folders
 from dvc_wandb.errors import RegistryUnavailableError
 
 T = TypeVar("T")
@@ -86,6 +86,7 @@ def exit_code(code: int) -> int:
     if _abandoned.is_set():
         sys.stdout.flush()
         sys.stderr.flush()
+        temporary_folders.remove_all()
         os._exit(code)  # the SDK's service process ends with us
     return code
 

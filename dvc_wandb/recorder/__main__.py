@@ -15,6 +15,7 @@ from typing import Any
 
 import psutil
 
+from dvc_wandb import temporary_folders
 from dvc_wandb.client.local_server import Machine
 from dvc_wandb.errors import DvcWandbError
 from dvc_wandb.processes import is_alive
@@ -43,6 +44,7 @@ def main() -> None:
         endpoint_file.unlink(missing_ok=True)
         client.log_file(root, runner).unlink(missing_ok=True)
         if session.unresponsive:
+            temporary_folders.remove_all()
             os._exit(0)  # the SDK would wait for the registry
 
 

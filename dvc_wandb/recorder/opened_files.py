@@ -14,6 +14,8 @@ from types import TracebackType
 from typing import Any
 
 NOT_OF_THE_PROJECT = {"site-packages", "dist-packages", "__pycache__"}
+FILE_CLOCK_LAG = 0.02  # s: the kernel stamps a file with the time of its last tick, up to 10 ms ago, and counts a
+# process's start in such ticks
 
 
 class OpenedFiles:
@@ -61,7 +63,7 @@ class OpenedFiles:
         if any(folder.startswith(".") or folder in NOT_OF_THE_PROJECT for folder in folders):
             return False
         try:
-            return os.path.isfile(path) and os.stat(path).st_mtime < self._since
+            return os.path.isfile(path) and os.stat(path).st_mtime < self._since - FILE_CLOCK_LAG
         except OSError:
             return False
 

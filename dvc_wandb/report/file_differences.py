@@ -77,8 +77,8 @@ def _distance(first: Any, second: Any) -> float | str:
     if not (numpy.issubdtype(one.dtype, numpy.number) and numpy.issubdtype(two.dtype, numpy.number)):
         return 0.0 if numpy.array_equal(one, two) else f"{_short_repr(first)} and {_short_repr(second)}"
     kind = complex if numpy.iscomplexobj(one) or numpy.iscomplexobj(two) else float
-    gaps = numpy.abs(one.astype(kind) - two.astype(kind))[~((one == two) | ((one != one) & (two != two)))]
-    largest = float(gaps.max(initial=0.0))
+    differ = ~((one == two) | ((one != one) & (two != two)))  # a NaN on both sides is no difference
+    largest = float(numpy.abs(one[differ].astype(kind) - two[differ].astype(kind)).max(initial=0.0))
     return "NaN or infinity on one side" if not math.isfinite(largest) else largest
 
 

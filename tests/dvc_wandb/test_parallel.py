@@ -10,14 +10,13 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
 
 from dvc_wandb.parallel.serial_order import lock_entries
-from tests.conftest import Clone
+from tests.conftest import Clone, eventually
 from tests.dvc_wandb import kinds
 from tests.dvc_wandb.conftest import project_in
 from wandb_registry import daemon
@@ -118,13 +117,6 @@ def start(project: Clone) -> subprocess.Popen[str]:
     )
     assert eventually(lambda: {"begun", "grown.txt"} <= set(os.listdir(project.path))), launcher.communicate()
     return launcher
-
-
-def eventually(condition: Callable[[], object], seconds: float = 120) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return bool(condition())
 
 
 def at_work(project: Clone) -> list[str]:

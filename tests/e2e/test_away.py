@@ -15,7 +15,7 @@ import wandb
 import yaml
 
 from dvc_wandb.recorder.session import RECONNECT_AFTER
-from tests.conftest import Clone, account
+from tests.conftest import Clone, account, eventually
 from tests.hanging import Hanging
 from wandb_registry import daemon
 
@@ -109,6 +109,8 @@ def test_a_registry_that_hangs_while_a_stage_is_mirrored_costs_seconds(pipeline:
     assert time.monotonic() - asked < 50
     assert len(re.findall(r"^register: not mirrored: .* doesn't answer within .*-wandb mirror`", done.text, re.M)) == 1
     assert "Traceback" not in done.text
+    assert eventually(lambda: not list(pipeline.path.glob(".dvc/tmp/*recorder-*")))
+    assert not list(pipeline.path.glob(".dvc/tmp/dvc-wandb-tmp-*"))
     assert pipeline.git("status", "--porcelain") == ""
 
 

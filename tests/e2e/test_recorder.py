@@ -7,14 +7,13 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
 import wandb
 
-from tests.conftest import Clone
+from tests.conftest import Clone, eventually
 
 
 def recorders(clone: Clone) -> list[psutil.Process]:
@@ -34,13 +33,6 @@ def parent(process: psutil.Process) -> int | None:
         return process.ppid()
     except psutil.Error:
         return None
-
-
-def eventually(condition: Callable[[], object], seconds: float = 120) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return bool(condition())
 
 
 def runs_of(api: wandb.Api, stage: str) -> dict[str, str]:

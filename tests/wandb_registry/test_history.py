@@ -277,14 +277,6 @@ def test_telemetry_is_taken_in_its_own_form(registry: Registry, signal: str):
         assert (taken.status, taken.body, taken.headers["content-type"]) == (200, answer, kind)
 
 
-def test_a_history_that_is_not_json_is_refused_with_a_sentence(registry: Registry):
-    found = registry.api().create_run(project="broken", entity=registry.entity)
-    body = json.dumps({"files": {"wandb-history.jsonl": {"offset": 0, "content": ["not json"]}}}).encode()
-    refused = registry.send("POST", f"/files/local/broken/{found.id}/file_stream", body)
-    assert refused.status == 400
-    assert "This is not JSON: not json" in refused.text
-
-
 @pytest.mark.parametrize("files", [[1], {"wandb-history.jsonl": 3}, {"output.log": {"offset": -1, "content": "x"}}])
 def test_a_stream_of_another_shape_is_refused(registry: Registry, files):
     found = registry.api().create_run(project="shapes", entity=registry.entity)
