@@ -6,18 +6,27 @@ import contextlib
 import re
 import socket
 import threading
+import time
 from urllib.parse import urlsplit
 
 
 class Hanging:
-    """Passes the first requests on to a registry, and leaves all that follow without an answer; `left` counts down."""
+    """Passes the first requests on to a registry, and leaves all that follow without an answer; `left` counts down.
+
+    `silent_since` is when the first request was left without an answer, by time.monotonic().
+    """
 
     def __init__(self, behind: str, answered: int) -> None:
         self._behind = urlsplit(behind)
         self.left = answered
+        self.silent_since: float | None = None
         self._server = socket.create_server(("127.0.0.1", 0), backlog=50)
         self.url = f"http://127.0.0.1:{self._server.getsockname()[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
+
+    def silent_seconds(self) -> float:
+        """How long it has been silent: what a command waited, without the start of its Python."""
+        return time.monotonic() - (self.silent_since or time.monotonic())
 
     def _accept(self) -> None:
         while True:
@@ -31,6 +40,8 @@ class Hanging:
             while piece := come.recv(2**16):
                 if counted and re.match(rb"(GET|POST|PUT|HEAD) /", piece):
                     self.left -= 1
+                    if self.left == -1:
+                        self.silent_since = time.monotonic()
                 if self.left >= 0:
                     go.sendall(piece)
             if self.left >= 0:  # what hangs doesn't hang up either

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.working_tree import ROOT
+from tests.working_tree import ROOT, take_interrupts
 
 from .conftest import PATIENCE, Site, Window
 
@@ -153,7 +153,12 @@ def test_a_run_is_told_to_stop(edited: Site, window: Window, tmp_path: Path):
         "with wandb.init(project='edited', id='endless', settings=soon) as run:\n"
         "    for step in range(12_000): run.log({'step': step}); time.sleep(0.1)\n"
     )
-    process = subprocess.Popen([sys.executable, "-c", loop], env={**kept, **settings}, cwd=tmp_path)
+    process = subprocess.Popen(
+        [sys.executable, "-c", loop],
+        env={**kept, **settings},
+        cwd=tmp_path,
+        preexec_fn=take_interrupts,  # by which the SDK stops a run
+    )
     try:
         page = window.page
         window.expected.add(404)

@@ -19,6 +19,7 @@ from dvc_wandb.parallel.serial_order import lock_entries
 from tests.conftest import Clone, eventually
 from tests.dvc_wandb import kinds
 from tests.dvc_wandb.conftest import project_in
+from tests.working_tree import take_interrupts
 from wandb_registry import daemon
 
 
@@ -113,7 +114,7 @@ def start(project: Clone) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where a shell runs the tests with &
+        preexec_fn=take_interrupts,
     )
     assert eventually(lambda: {"begun", "grown.txt"} <= set(os.listdir(project.path))), launcher.communicate()
     return launcher
