@@ -3,7 +3,8 @@
     python3 install.py requirements.txt --project      with this folder's own packages, as links to it
     python3 install.py requirements-dev.txt
 
-Standard library alone. Bytecode is left to the first import: compiling all of it takes longer than the pipeline.
+Standard library alone. Bytecode is left to the first import: compiling all of it takes longer than the pipeline. Only
+Keras, with TensorFlow, is imported at once, in the background: `prepare`, which needs none of it, goes on meanwhile.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ def main() -> None:
     with step(arguments.requirements):
         install(uv, "-r", arguments.requirements)
     if arguments.project:
+        begin_bytecode("keras")
         with step("dvc-wandb and wandb-registry, as links to this folder"):
             install(uv, "--no-deps", "--no-build-isolation", "--editable", ".")
 
@@ -104,6 +106,13 @@ def install(uv: str | None, *what: str) -> None:
             return
         print(f"uv can't:\n{done.stderr.rstrip()}\nInstalling the same with pip … ", end="", flush=True)
     run(*PIP, *what)
+
+
+def begin_bytecode(module: str) -> None:
+    """Import a module in a process of its own, which nobody waits for: Python keeps the bytecode that this takes."""
+    nowhere = subprocess.DEVNULL
+    command = [PYTHON, "-c", f"import {module}"]
+    subprocess.Popen(command, stdin=nowhere, stdout=nowhere, stderr=nowhere, start_new_session=True)
 
 
 def uv_environment() -> dict[str, str]:

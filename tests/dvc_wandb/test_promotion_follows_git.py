@@ -319,7 +319,9 @@ def test_a_colleagues_registry_gets_production_of_an_earlier_commit_from_the_rem
 
 
 def test_production_that_nobody_pushed_is_told_once_with_who_may_have_it(shared: Project, tmp_path: Path):
+    lacks = f"DVC's remote lacks {TARGET} {shared.recorded[:8]}, which is production: `dvc-wandb push` brings it."
     shared.run("dvc", "push")
+    assert lacks in shared.ask("mirror")
     shared.git("push", "--quiet")
     colleague = shared.cloned(tmp_path / "theirs")
     colleague.run("dvc", "pull")
@@ -335,6 +337,7 @@ def test_production_that_nobody_pushed_is_told_once_with_who_may_have_it(shared:
     assert colleague.held() is None
 
     shared.ask("push")
+    assert "remote lacks" not in shared.ask("mirror")
     assert "mend       dvc-wandb mirror\n" in colleague.ask("verify", ok=False)  # it can be had now
     colleague.ask("promote")
     assert colleague.held() == shared.recorded
