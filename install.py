@@ -53,7 +53,7 @@ def main() -> None:
     with step(arguments.requirements):
         install(uv, "-r", arguments.requirements)
     if arguments.project:
-        begin_bytecode("keras")
+        begin_bytecode()
         with step("dvc-wandb and wandb-registry, as links to this folder"):
             install(uv, "--no-deps", "--no-build-isolation", "--editable", ".")
 
@@ -108,10 +108,10 @@ def install(uv: str | None, *what: str) -> None:
     run(*PIP, *what)
 
 
-def begin_bytecode(module: str) -> None:
-    """Import a module in a process of its own, which nobody waits for: Python keeps the bytecode that this takes."""
+def begin_bytecode() -> None:
+    """Import Keras in a process of its own, which nobody waits for: Python keeps the bytecode that this takes."""
     nowhere = subprocess.DEVNULL
-    command = [PYTHON, "-c", f"import {module}"]
+    command = [PYTHON, "-c", "from stages.determinism import keras_for; keras_for(seed=0)"]
     subprocess.Popen(command, stdin=nowhere, stdout=nowhere, stderr=nowhere, start_new_session=True)
 
 
