@@ -56,6 +56,9 @@ stop: .venv/installed ## end the registry
 test: .venv/installed-dev ## set up if need be, run the tests
 	@python -m pytest -n 4
 
+test-slow: .venv/installed-dev ## the tests that take longer; CI runs them too
+	@python -m pytest -n 4 -m 'slow and not soak'
+
 soak: .venv/installed-dev ## the long rounds of faults, load and old clients
 	@python -m pytest -n 4 -m soak
 
@@ -88,4 +91,4 @@ packages.yaml: requirements.txt
 	@touch $@
 
 .PHONY: help repro $(STAGES) mirror verify promote rollback lineage report reproduce serve stop \
-  test soak screenshots lint lock
+  test test-slow soak screenshots lint lock

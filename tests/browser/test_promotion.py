@@ -15,6 +15,8 @@ from .conftest import Site, Window
 
 ANOTHER = """
 import wandb
+
+pytestmark = pytest.mark.slow
 with wandb.init(project="model-registry-dev", job_type="train_model") as run:
     model = wandb.Artifact("mnist_model", "model")
     with model.new_file("model.h5") as file:

@@ -41,6 +41,8 @@ artifacts:
 """
 MAKE = """
 import pathlib
+
+pytestmark = pytest.mark.slow
 pathlib.Path("data").mkdir(exist_ok=True)
 for name in "abc":
     pathlib.Path("data", f"{name}.txt").write_text(f"{name} as it was made\\n")

@@ -38,6 +38,8 @@ import json
 import shutil
 import subprocess
 from dvc_wandb import tracked_run
+
+pytestmark = pytest.mark.slow
 with tracked_run("train") as run:
     n = run.params_in("params.yaml")["n"]
     run.out("model.txt").write_text(run.dep("data.txt").read_text() + str(n))

@@ -12,6 +12,8 @@ from tests.conftest import Clone, clone_into
 from tests.dvc_wandb.conftest import project_in
 from wandb_registry import daemon
 
+pytestmark = pytest.mark.slow
+
 STAGES = """
 stages:
   make:

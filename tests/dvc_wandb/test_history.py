@@ -30,6 +30,8 @@ stages:
 """
 MAKE = """
 import pathlib, yaml
+
+pytestmark = pytest.mark.slow
 n = yaml.safe_load(open("params.yaml"))["n"]
 pathlib.Path("data").mkdir(exist_ok=True)
 pathlib.Path("data/n.txt").write_text(str(n))

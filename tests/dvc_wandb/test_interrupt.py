@@ -22,6 +22,8 @@ DROPPED = """
 import gc, signal, sys, threading
 from dvc_wandb.cli import main
 
+pytestmark = pytest.mark.slow
+
 def interrupt(phase, info):
     if threading.current_thread() is threading.main_thread() and "dvc.repo" in sys.modules:
         gc.callbacks.clear()

@@ -11,6 +11,8 @@ import pytest
 from tests.dvc_wandb import promoting
 from tests.dvc_wandb.promoting import Project
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def merging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.dvc_wandb.conftest import project_in
+
+pytestmark = pytest.mark.slow
 
 STAGES = """
 stages:

@@ -17,6 +17,8 @@ from tests.dvc_wandb.conftest import project_in
 from tests.working_tree import ROOT
 from wandb_registry import daemon
 
+pytestmark = pytest.mark.slow
+
 PACKAGES = ("dvc_wandb", "wandb_registry")
 STAGES = """
 stages:

@@ -15,6 +15,8 @@ import pytest
 from tests.dvc_wandb import promoting
 from tests.dvc_wandb.promoting import TARGET, Project
 
+pytestmark = pytest.mark.slow
+
 NOBODY = {"WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_API_KEY": "k" * 40}
 COMMIT_IT = "commit it, then `dvc-wandb promote` moves the alias 'production'"
 

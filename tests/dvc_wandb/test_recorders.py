@@ -29,6 +29,8 @@ stages:
 STAGE = """
 import pathlib, sys, time
 from dvc_wandb import tracked_run
+
+pytestmark = pytest.mark.slow
 with tracked_run(sys.argv[1]) as run:
     print("begun", flush=True)
     while sys.argv[1] == "slow" and not pathlib.Path("go").exists():

@@ -14,6 +14,8 @@ from tests.conftest import Clone
 from tests.dvc_wandb import foreign
 from tests.dvc_wandb.conftest import project_in
 
+pytestmark = pytest.mark.slow
+
 STAGES = """
 stages:
   make:

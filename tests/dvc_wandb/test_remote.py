@@ -21,6 +21,8 @@ from tests.conftest import Clone
 from tests.dvc_wandb.conftest import project_in
 from wandb_registry import daemon
 
+pytestmark = pytest.mark.slow
+
 STAGES = """
 stages:
   draw:

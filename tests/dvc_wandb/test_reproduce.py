@@ -34,6 +34,8 @@ stages:
 DRAW = """
 import json, os, pathlib
 import h5py, numpy
+
+pytestmark = pytest.mark.slow
 shift = float(os.environ.get("SHIFT", "0"))
 pathlib.Path("arrays").mkdir()
 numpy.savez("arrays/a.npz", x=numpy.arange(6.0) + shift, y=numpy.zeros(2))

@@ -22,6 +22,8 @@ stages:
 """
 MAKE = f"""
 import pathlib
+
+pytestmark = pytest.mark.slow
 pathlib.Path("big").mkdir(exist_ok=True)
 for name in "ab":
     pathlib.Path("big", name).write_bytes(name.encode() * {SIZE})

@@ -41,6 +41,7 @@ def test_a_changed_epoch_count_and_back_again(pipeline: Clone, api: wandb.Api):
     assert pipeline.git("status", "--porcelain") == ""
 
 
+@pytest.mark.slow
 def test_a_change_in_how_the_digits_are_read_reruns_all_that_read_them(clone: Clone):
     file = clone.path / "stages/dataset.py"
     file.write_text(file.read_text().replace('f"x_{name}"), _read', 'f"x_{name}")[::-1], _read'))
@@ -75,6 +76,7 @@ def test_a_better_model_replaces_production_and_git_brings_the_old_one_back(pipe
         pipeline.run("dvc", "repro")
 
 
+@pytest.mark.slow
 def test_another_branch_records_and_leaves_the_alias_alone(pipeline: Clone, api: wandb.Api):
     before = api.artifact("model-registry/MNIST-dev:production").metadata["dvc"]["md5"]
     pipeline.git("checkout", "--quiet", "-b", "side")
@@ -88,6 +90,7 @@ def test_another_branch_records_and_leaves_the_alias_alone(pipeline: Clone, api:
         pipeline.git("checkout", "--quiet", "--force", "main")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("branches", ["[]", "main", "5"])
 def test_the_alias_moves_on_listed_branches_only(pipeline: Clone, branches: str):
     pipeline.set(promote__branches=branches)

@@ -12,6 +12,8 @@ import pytest
 
 from tests.e2e.shop import BEST, BETTER, TARGET, Shop, open_shop
 
+pytestmark = pytest.mark.slow
+
 pytestmark = pytest.mark.soak  # minutes of real runs; `make soak` has the time
 NOBODY = {"WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_API_KEY": "k" * 40}
 

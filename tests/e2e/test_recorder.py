@@ -84,6 +84,7 @@ def test_what_a_stage_prints_is_in_its_runs_log(pipeline: Clone, api: wandb.Api,
     assert "Generated 4200 rows of training data." in log
 
 
+@pytest.mark.slow
 def test_one_stage_alone_is_mirrored_when_dvc_returns(pipeline: Clone, api: wandb.Api):
     before = runs_of(api, "register")
     pipeline.run("dvc", "repro", "--force", "--single-item", "register")
@@ -114,6 +115,7 @@ def test_a_killed_stage_ends_as_a_failed_run_and_its_recorder_goes(pipeline: Clo
     pipeline.run("git", "checkout", "--quiet", ".")
 
 
+@pytest.mark.slow
 def test_a_killed_recorder_costs_the_mirror_not_the_stage(pipeline: Clone):
     process = start(pipeline, "evaluate")
     said = read_until(process, "> python -m stages.evaluate")

@@ -12,6 +12,8 @@ import wandb
 from tests.conftest import Clone, account
 from wandb_registry import daemon
 
+pytestmark = pytest.mark.slow
+
 VERIFY = ("dvc-wandb", "verify", "--json")
 MIRROR = ("dvc-wandb", "mirror")
 
