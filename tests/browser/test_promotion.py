@@ -13,10 +13,10 @@ from wandb_registry import daemon
 from ..conftest import Clone
 from .conftest import Site, Window
 
+pytestmark = pytest.mark.slow
+
 ANOTHER = """
 import wandb
-
-pytestmark = pytest.mark.slow
 with wandb.init(project="model-registry-dev", job_type="train_model") as run:
     model = wandb.Artifact("mnist_model", "model")
     with model.new_file("model.h5") as file:

@@ -19,6 +19,8 @@ from tests.conftest import Clone, api_of
 from tests.dvc_wandb.conftest import project_in
 from wandb_registry import daemon
 
+pytestmark = pytest.mark.slow
+
 STAGES = """
 stages:
   make:
@@ -41,8 +43,6 @@ artifacts:
 """
 MAKE = """
 import pathlib
-
-pytestmark = pytest.mark.slow
 pathlib.Path("data").mkdir(exist_ok=True)
 for name in "abc":
     pathlib.Path("data", f"{name}.txt").write_text(f"{name} as it was made\\n")

@@ -14,6 +14,8 @@ from tests.conftest import Clone, api_of
 from tests.dvc_wandb.conftest import project_in
 from wandb_registry import daemon
 
+pytestmark = pytest.mark.slow
+
 STAGES = """
 stages:
   make:
@@ -38,8 +40,6 @@ import json
 import shutil
 import subprocess
 from dvc_wandb import tracked_run
-
-pytestmark = pytest.mark.slow
 with tracked_run("train") as run:
     n = run.params_in("params.yaml")["n"]
     run.out("model.txt").write_text(run.dep("data.txt").read_text() + str(n))

@@ -13,6 +13,8 @@ from tests.dvc_wandb.conftest import project_in
 from tests.hanging import Hanging
 from wandb_registry import daemon
 
+pytestmark = pytest.mark.slow
+
 STAGES = """
 stages:
   make:
@@ -30,8 +32,6 @@ stages:
 """
 MAKE = """
 import pathlib, yaml
-
-pytestmark = pytest.mark.slow
 n = yaml.safe_load(open("params.yaml"))["n"]
 pathlib.Path("data").mkdir(exist_ok=True)
 pathlib.Path("data/n.txt").write_text(str(n))

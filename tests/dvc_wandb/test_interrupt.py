@@ -17,12 +17,12 @@ from tests.hanging import Hanging
 from tests.working_tree import take_interrupts
 from wandb_registry import daemon
 
+pytestmark = pytest.mark.slow
+
 MOST = 60  # mirrors that are started
 DROPPED = """
 import gc, signal, sys, threading
 from dvc_wandb.cli import main
-
-pytestmark = pytest.mark.slow
 
 def interrupt(phase, info):
     if threading.current_thread() is threading.main_thread() and "dvc.repo" in sys.modules:

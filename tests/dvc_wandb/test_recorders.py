@@ -15,6 +15,8 @@ from tests.dvc_wandb.conftest import project_in
 from tests.other_machine import OTHER_MACHINE
 from wandb_registry import daemon
 
+pytestmark = pytest.mark.slow
+
 STAGES = """
 stages:
   quick:
@@ -29,8 +31,6 @@ stages:
 STAGE = """
 import pathlib, sys, time
 from dvc_wandb import tracked_run
-
-pytestmark = pytest.mark.slow
 with tracked_run(sys.argv[1]) as run:
     print("begun", flush=True)
     while sys.argv[1] == "slow" and not pathlib.Path("go").exists():

@@ -12,6 +12,8 @@ from tests.dvc_wandb.conftest import project_in
 from wandb_registry import daemon
 from wandb_registry.storage import cache_sharing
 
+pytestmark = pytest.mark.slow
+
 SIZE = 3_000_000
 STAGES = """
 stages:
@@ -22,8 +24,6 @@ stages:
 """
 MAKE = f"""
 import pathlib
-
-pytestmark = pytest.mark.slow
 pathlib.Path("big").mkdir(exist_ok=True)
 for name in "ab":
     pathlib.Path("big", name).write_bytes(name.encode() * {SIZE})
