@@ -7,7 +7,6 @@ equal statement. Who put the model in production, and in which registry it is, s
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -189,9 +188,8 @@ def byproduct(statement: Statement, name: str) -> dict[str, Any] | None:
 
 def _commit(pipeline: Pipeline) -> dict[str, Any]:
     """The commit, and where it can be cloned from, without a password."""
-    url = git.output_or_none(pipeline.root, "config", "--get", "remote.origin.url") or ""
-    url = re.sub(r"(?<=//)[^/@]*@", "", url)
-    place = {"uri": f"git+{url}"} if re.match(r"(https?|ssh|git)://", url) else {}
+    url = git.remote_url(pipeline.root)
+    place = {"uri": f"git+{url}"} if url else {}
     return {"name": COMMIT, **place, "digest": {"gitCommit": str(pipeline.rev or pipeline.commit)}}
 
 

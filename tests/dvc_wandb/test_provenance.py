@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import pytest
 import requests
 import wandb
+import yaml
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from google.protobuf import json_format
 from in_toto_attestation.predicates.provenance.v1 import provenance_pb2
@@ -43,6 +45,10 @@ stages:
     outs:
       - registered.txt: {{cache: false}}
     meta: {{wandb: {{links: {{model.txt: {TARGET}}}}}}}
+  weigh:
+    cmd: python weigh.py
+    deps: [weigh.py, clean.csv]
+    outs: [weights.json]
   judge:
     cmd: python judge.py
     deps: [judge.py, registered.txt]
@@ -57,6 +63,11 @@ TRAIN = """
 import yaml
 rate = yaml.safe_load(open("params.yaml"))["rate"]
 open("model.txt", "w").write(f"{rate} {open('clean.csv').read()}")
+"""
+# As on another processor: not quite the same numbers
+WEIGH = """
+import json, os
+json.dump({"w": 1 + float(os.environ.get("SHIFT", 0))}, open("weights.json", "w"))
 """
 JUDGE = promoting.JUDGE.replace('Path("words.txt")', 'Path("registered.txt")')
 PARAMS = "promote:\n  branches: [main]\n  least: 0.9\nproject: best\nrate: 0.5\n"
@@ -86,11 +97,12 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     shutil.copy(key.with_suffix(".pub"), project.path / "keys/key.pub")
     project.git("init", "--quiet", "--initial-branch=main")
     project.run("dvc", "init", "--quiet")
-    files = {"dvc.yaml": STAGES, "train.py": TRAIN, "judge.py": JUDGE, "params.yaml": PARAMS, "raw.csv": "b\na\n"}
+    files = {"dvc.yaml": STAGES, "train.py": TRAIN, "judge.py": JUDGE, "weigh.py": WEIGH, "params.yaml": PARAMS}
+    files["raw.csv"] = "b\na\n"
     for name, text in files.items():
         (project.path / name).write_text(text)
     (project.path / ".gitignore").write_text("/.registry/\n/wandb/\n")
-    (project.path / "requirements.txt").write_text("pyyaml==6.0\n")
+    (project.path / "requirements.txt").write_text(f"pyyaml=={yaml.__version__}\n")
     project.run("dvc", "repro", "--quiet")
     project.commit("A model")
     project.ask("promote")
@@ -195,6 +207,18 @@ def test_the_report_says_who_signed_what_is_in_production(project: Project):
     assert "Provenance: signed by keys/key.pub, materials 4 at the commit" in project.ask("report")
 
 
+def test_a_card_tells_of_the_model_in_production_for_the_hub(project: Project, given: Path):
+    said = project.ask("card", "Best", "-o", str(given / "README.md"))
+    assert re.search(r"README.md: the card of Best, model.txt [0-9a-f]{8}$", said, flags=re.MULTILINE)
+    page = (given / "README.md").read_text()
+    assert huggingface_hub.ModelCard(page).data.tags == ["dvc"]
+    assert "In production as **model-registry/Best**, by the gate: it is good.\n" in page
+    assert "| promote.least | 0.9 |" in page
+    assert "| train | rate | 0.5 |" in page
+    assert "weigh" not in page  # it has nothing to do with the model
+    assert "It is not in production." in project.ask("card", "weights.json")
+
+
 def test_who_does_not_sign_loads_nothing_of_it(project: Project):
     words = "import sys, dvc_wandb.cli.main as main; sys.exit('cryptography' in sys.modules)"
     project.run("python", "-c", words)
@@ -289,6 +313,20 @@ def test_a_parameter_that_somebody_else_forged_is_told_by_the_key_and_with_that_
     assert re.search(r"not so +run again, train: params.yaml: rate: the statement says 0.9", said)
     for kept in project.path.parent.glob("check-*"):
         shutil.rmtree(kept)
+
+
+def test_what_is_near_enough_is_told_in_words_and_only_with_a_tolerance(project: Project, given: Path):
+    file, key = given / "weights.json.sigstore.json", project.path.parent / "key"
+    project.ask("attest", "weights.json", "--key", f"{key}.pem", "-o", str(file))
+    run_again = ("check", str(file), "--signed-by", f"{key}.pub", "--reproduce")
+    there = {**project.env, "SHIFT": "0.25"}
+    said = Project(project.path, there).ask(*run_again, "--tolerance", "metrics=0.3")
+    assert re.search(r"reproduced on .+: weights.json is within metrics=0.3: weights.json: max abs .* 0.25 in w", said)
+    for too_little in ((), ("--tolerance", "metrics=0.2")):
+        said = Project(project.path, there).ask(*run_again, *too_little, ok=False)
+        assert re.search(r"not so +run again, weights.json: its sha256 is", said)
+        for kept in project.path.parent.glob("check-*"):
+            shutil.rmtree(kept)
 
 
 # ---- in the registry ----

@@ -47,7 +47,7 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     key = keys.read_private(arguments.key)
     pipeline = Pipeline(project_root())
-    subject, decision = _find(pipeline, arguments.target)
+    subject, decision = find_subject(pipeline, arguments.target)
     connection = _connect(pipeline, lenient=bool(arguments.output))
     version = None
     if connection:
@@ -90,8 +90,8 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _find(pipeline: Pipeline, target: str | None) -> tuple[Subject, dict[str, Any] | None]:
-    """What the statement is about, and who decided on it."""
+def find_subject(pipeline: Pipeline, target: str | None) -> tuple[Subject, dict[str, Any] | None]:
+    """The out or registered model that `target` means, by default the one in production, and who decided on it."""
     path = os.path.relpath(Path.cwd() / target, pipeline.root) if target else ""
     paths = {out.path for execution in pipeline.locked() for out in execution.outs}
     if name := next((one for one in (path, target) if one in paths), None):
