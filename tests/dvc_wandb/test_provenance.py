@@ -64,6 +64,7 @@ import yaml
 rate = yaml.safe_load(open("params.yaml"))["rate"]
 open("model.txt", "w").write(f"{rate} {open('clean.csv').read()}")
 """
+HASH = f"sha256:{'0' * 64}"
 # As on another processor: not quite the same numbers
 WEIGH = """
 import json, os
@@ -102,7 +103,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     for name, text in files.items():
         (project.path / name).write_text(text)
     (project.path / ".gitignore").write_text("/.registry/\n/wandb/\n")
-    (project.path / "requirements.txt").write_text(f"pyyaml=={yaml.__version__}\n")
+    (project.path / "requirements.txt").write_text(f"pyyaml=={yaml.__version__} --hash={HASH}\n")
     project.run("dvc", "repro", "--quiet")
     project.commit("A model")
     project.ask("promote")
@@ -153,7 +154,10 @@ def test_the_statement_names_all_that_the_model_was_made_from(project: Project, 
     statement = stated(given / "model.txt.sigstore.json")
     assert [one["name"] for one in statement["subject"]] == ["model.txt"]
     definition = statement["predicate"]["buildDefinition"]
-    commit, *materials = definition["resolvedDependencies"]
+    commit, *dependencies = definition["resolvedDependencies"]
+    (package,) = (one for one in dependencies if one["name"] == f"pkg:pypi/pyyaml@{yaml.__version__}")
+    assert package["annotations"] == {"lockedIn": "requirements.txt", "hashes": [HASH]}
+    materials = [one for one in dependencies if one != package]
     assert commit["digest"] == {"gitCommit": project.git("rev-parse", "HEAD").strip()}
     assert [one["name"] for one in materials] == ["requirements.txt", "clean.csv", "raw.csv", "train.py"]
     assert materials[1]["annotations"] == {"madeBy": "clean", "readBy": ["train"]}
@@ -235,6 +239,7 @@ def test_a_clone_proves_it(project: Project, given: Path):
     assert "the bytes of model.txt" in said
     assert "materials  4 at the commit" in said
     assert "3 by their bytes; the bytes of clean.csv are not at hand" in said
+    assert re.search(r"packages   1 of the lock file at the commit \w+: all with the hashes stated", said)
 
 
 def test_without_a_clone_the_signature_and_the_model_are_checked(project: Project, given: Path):
@@ -296,6 +301,14 @@ def test_a_byte_changed_in_a_material_is_told(project: Project, given: Path):
         )
     finally:
         cached.write_bytes(before)
+
+
+def test_another_hash_of_a_package_is_told(project: Project, given: Path):
+    statement = stated(given / "model.txt.sigstore.json")
+    listed = statement["predicate"]["buildDefinition"]["resolvedDependencies"]
+    next(one for one in listed if one["name"].startswith("pkg:"))["annotations"]["hashes"] = [HASH.replace("0", "1")]
+    resign(project, given, statement, "key")
+    assert re.search(r"not so +pkg:pypi/pyyaml@\S+: its files have other hashes", check(project, given, ok=False))
 
 
 def test_a_parameter_that_somebody_else_forged_is_told_by_the_key_and_with_that_key_trusted_by_the_run(

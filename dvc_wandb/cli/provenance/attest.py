@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
     }
     if arguments.output:
         attestations.write_files(arguments.output, files)
-    signer, materials = keys.fingerprint(key.public_key()), len(statement.dependencies(stated)) - 1
+    signer, materials = keys.fingerprint(key.public_key()), len(statement.materials(stated))
     commit = statement.commit(stated)
     where = str(arguments.output)
     if connection and version:
@@ -84,7 +84,8 @@ def run(arguments: argparse.Namespace) -> int:
         }
         start_sdk()
         where = attestations.log(connection, subject.out, version, files, facts)
-    count = f"{materials} material{'s' if materials != 1 else ''}"
+    packages = len(statement.packages(stated))
+    count = f"{materials} material{'s' if materials != 1 else ''}" + (f", {packages} packages" if packages else "")
     what = f"{subject.out.path} {str(subject.out.md5)[:8]}"
     print(f"{where}: {what} from {count} at the commit {commit[:10]}, signed by the key {signer[:16]}")
     return 0

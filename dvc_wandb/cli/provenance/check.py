@@ -131,6 +131,8 @@ def _check_materials(stated: Statement) -> list[str]:
             f"materials  {found.materials} at the commit {commit}: all as dvc.lock has them there, {found.by_bytes} by "
             f"their bytes{f'; the bytes of {missing} are not at hand' if missing else ''}"
         )
+        if found.packages:
+            print(f"packages   {found.packages} of the lock file at the commit {commit}: all with the hashes stated")
     return found.differences
 
 

@@ -17,12 +17,21 @@ from dvc_wandb.project.dvc_errors import on_one_line
 
 @dataclass(frozen=True)
 class Pin:
-    """A package at a version, where its `marker` holds; the `hashes` of its files are written as sha256:…"""
+    """A package at a version, where its `marker` holds; the `hashes` of its files are written as sha256:…
+
+    `kind` is who has it: pypi or conda.
+    """
 
     name: str
     version: str
     marker: str = ""
     hashes: tuple[str, ...] = ()
+    kind: str = "pypi"
+
+    @property
+    def url(self) -> str:
+        """Its package URL (https://github.com/package-url/purl-spec)."""
+        return f"pkg:{self.kind}/{normalized(self.name)}@{self.version}"
 
 
 REQUIREMENT = re.compile(
@@ -102,18 +111,20 @@ def _pipfile(text: str) -> Iterator[Pin]:
 
 def _conda_lock(text: str) -> Iterator[Pin]:
     for one in _yaml(text)["package"]:
-        yield Pin(one["name"], str(one["version"]), hashes=_sha256(one.get("hash", {})))
+        kind = "pypi" if one.get("manager") == "pip" else "conda"
+        yield Pin(one["name"], str(one["version"]), hashes=_sha256(one.get("hash", {})), kind=kind)
 
 
 def _pixi(text: str) -> Iterator[Pin]:
     """A conda package without a name has it in its URL: …/numpy-2.4.6-py311_0.conda."""
     for one in _yaml(text)["packages"]:
         if "name" in one and "version" in one:
-            yield Pin(one["name"], str(one["version"]), hashes=_sha256(one))
+            kind = "pypi" if "pypi" in one else "conda"
+            yield Pin(one["name"], str(one["version"]), hashes=_sha256(one), kind=kind)
         elif "conda" in one:
             file = unquote(urlsplit(one["conda"]).path.rpartition("/")[2])
             name, version, _ = re.sub(r"\.(conda|tar\.bz2)$", "", file).rsplit("-", 2)
-            yield Pin(name, version, hashes=_sha256(one))
+            yield Pin(name, version, hashes=_sha256(one), kind="conda")
 
 
 def _sha256(facts: dict[str, Any]) -> tuple[str, ...]:
