@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from openlineage.client import facet_v2 as facets
-from openlineage.client.event_v2 import InputDataset, Job, OutputDataset, Run, RunEvent, RunState
+from openlineage.client.event_v2 import InputDataset, Job, OutputDataset, Run, RunEvent, RunState, set_producer
 
 from dvc_wandb.project import git
 from dvc_wandb.project.git import revisions
@@ -23,6 +23,7 @@ from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.pipeline import Pipeline
 
 PRODUCER = "urn:dvc-wandb"
+set_producer(PRODUCER)  # of each facet too
 
 
 @dataclass(frozen=True)
@@ -73,27 +74,27 @@ def _run_facets(execution: Execution) -> dict[str, Any]:
         for file, values in execution.params.items()
         for name, value in values.items()
     ]
-    return {"executionParameters": ExecutionParametersRunFacet(parameters=found, producer=PRODUCER)} if found else {}
+    return {"executionParameters": ExecutionParametersRunFacet(parameters=found)} if found else {}
 
 
 def _job_facets(execution: Execution, commit: Commit | None) -> dict[str, Any]:
     jobs, code = facets.job_type_job, facets.source_code_job
     found: dict[str, Any] = {
-        "jobType": jobs.JobTypeJobFacet("BATCH", "DVC", "STAGE", producer=PRODUCER),
-        "sourceCode": code.SourceCodeJobFacet("shell", execution.cmd, producer=PRODUCER),
+        "jobType": jobs.JobTypeJobFacet("BATCH", "DVC", "STAGE"),
+        "sourceCode": code.SourceCodeJobFacet("shell", execution.cmd),
     }
     if execution.desc:
-        found["documentation"] = facets.documentation_job.DocumentationJobFacet(execution.desc, producer=PRODUCER)
+        found["documentation"] = facets.documentation_job.DocumentationJobFacet(execution.desc)
     if commit and commit.url:
         place = facets.source_code_location_job.SourceCodeLocationJobFacet
-        found["sourceCodeLocation"] = place("git", commit.url, commit.url, version=commit.sha, producer=PRODUCER)
+        found["sourceCodeLocation"] = place("git", commit.url, commit.url, version=commit.sha)
     return found
 
 
 def _datasets(contents: tuple[Content, ...], namespace: str) -> Iterator[dict[str, Any]]:
     """Namespace, name and version of each content, or of the folder around it."""
     for one in dict.fromkeys(content.versioned for content in contents):
-        version = facets.dataset_version_dataset.DatasetVersionDatasetFacet(str(one.md5), producer=PRODUCER)
+        version = facets.dataset_version_dataset.DatasetVersionDatasetFacet(str(one.md5))
         space, name = _place(one, namespace)
         yield {"namespace": space, "name": name, "facets": {"version": version} if one.md5 else {}}
 

@@ -215,7 +215,8 @@ def test_a_card_tells_of_the_model_in_production_for_the_hub(project: Project, g
     said = project.ask("card", "Best", "-o", str(given / "README.md"))
     assert re.search(r"README.md: the card of Best, model.txt [0-9a-f]{8}$", said, flags=re.MULTILINE)
     page = (given / "README.md").read_text()
-    assert huggingface_hub.ModelCard(page).data.tags == ["dvc"]
+    data: Any = huggingface_hub.ModelCard(page).data
+    assert data.tags == ["dvc"]
     assert "In production as **model-registry/Best**, by the gate: it is good.\n" in page
     assert "| promote.least | 0.9 |" in page
     assert "| train | rate | 0.5 |" in page

@@ -164,7 +164,7 @@ def test_the_packages_of_the_commits_lock_are_installed_for_it(tmp_path: Path):
     (project.path / "requirements.txt").write_text(wheels.lock("0.0.1", sha256))
     (project.path / "dvc.yaml").write_text("stages: {paint: {cmd: python paint.py, deps: [paint.py], outs: [out.txt]}}")
     (project.path / "paint.py").write_text(
-        f"import {wheels.NAME} as one\nopen('out.txt', 'w').write(one.__version__)\n"
+        f"from importlib import metadata\nopen('out.txt', 'w').write(metadata.version('{wheels.NAME}'))\n"
     )
     wheel = project.path / f"wheels/{wheels.NAME}-0.0.1-py3-none-any.whl"
     project.run("dvc", "repro", "--quiet", env={"PYTHONPATH": str(wheel)})

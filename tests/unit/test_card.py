@@ -38,7 +38,7 @@ def made(**facts: Any) -> ModelCard:
 
 
 def test_the_hub_reads_licence_tags_and_results():
-    data = huggingface_hub.ModelCard(card.markdown(made())).data
+    data: Any = huggingface_hub.ModelCard(card.markdown(made())).data
     assert (data.license, data.pipeline_tag, data.tags, data.metrics) == (
         "mit",
         "text-ranking",

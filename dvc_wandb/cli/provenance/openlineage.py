@@ -44,7 +44,8 @@ def run(arguments: argparse.Namespace) -> int:
     file = tmp_folder(pipeline.root) / SENT
     sent = _read(file)
     keys = [] if arguments.again else sent.get(arguments.to, [])
-    waiting = [one for one in pipeline.locked() if one.key not in keys]
+    executions = pipeline.locked()
+    waiting = [one for one in executions if one.key not in keys]
     for count, execution in enumerate(waiting):
         try:
             for event in lineage_events.of_execution(execution, namespace, commits.get(execution.key)):
@@ -56,8 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
             ) from None
         keys = [*keys, execution.key]
         file.write_text(json.dumps(sent | {arguments.to: keys}))
-    before = len(pipeline.locked()) - len(waiting)
-    had = f"; {before} {'were' if before != 1 else 'was'} there before" if before else ""
+    had = f"; {len(executions) - len(waiting)} were sent before" if len(waiting) < len(executions) else ""
     print(f"{arguments.to}: {len(waiting)} execution{'s' if len(waiting) != 1 else ''} sent as {namespace}{had}")
     return 0
 
