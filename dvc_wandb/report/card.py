@@ -79,13 +79,15 @@ def _measurements(pipeline: Pipeline, graph: Graph, related: Graph) -> Iterator[
     """The metrics that the stages upstream and downstream of a model made."""
     for file, values in sorted(metrics.read(pipeline).items()):
         maker = next((related.makers[key] for key in graph.find(file) if key in related.makers), None)
-        for name, value in sorted(values.items()) if maker else ():
-            yield Measurement(file, name, value, _datasets(maker))
+        if maker:
+            datasets = measured_on(maker)
+            yield from (Measurement(file, name, value, datasets) for name, value in sorted(values.items()))
 
 
-def _datasets(execution: Execution | None) -> tuple[Content, ...]:
+def measured_on(execution: Execution) -> tuple[Content, ...]:
+    """The data sets that a stage's metrics are about; none for a stage that decides: its metrics are no results."""
     found: dict[Key, Content] = {}
-    for dep in execution.reads if execution else ():
+    for dep in execution.reads if not execution.meta.get("promotes") else ():
         if dep.versioned.type == "dataset":
             found.setdefault(key_of(dep), dep.versioned)
     return tuple(found.values())
@@ -113,7 +115,7 @@ def markdown(card: ModelCard) -> str:
 
     front = yaml.safe_dump(front_matter(card), sort_keys=False, allow_unicode=True, width=1000)
     body = page_environment(escape=False).get_template("card.md").render(card=card)
-    return f"---\n{front}---\n\n{body}"
+    return f"---\n{front}---\n\n{body}\n"
 
 
 def front_matter(card: ModelCard) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from openlineage.client import facet_v2 as facets
 from openlineage.client.event_v2 import InputDataset, Job, OutputDataset, Run, RunEvent, RunState, set_producer
+from openlineage.client.generated.execution_parameters_run import ExecutionParameter, ExecutionParametersRunFacet
 
 from dvc_wandb.project import git
 from dvc_wandb.project.git import revisions
@@ -67,8 +68,6 @@ def run_id(execution: Execution, namespace: str) -> str:
 
 
 def _run_facets(execution: Execution) -> dict[str, Any]:
-    from openlineage.client.generated.execution_parameters_run import ExecutionParameter, ExecutionParametersRunFacet
-
     found = [
         ExecutionParameter(key=f"{file}:{name}", name=name, value=json.dumps(value, ensure_ascii=False))
         for file, values in execution.params.items()

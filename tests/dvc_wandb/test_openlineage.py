@@ -81,6 +81,7 @@ def test_each_execution_is_sent_once_as_openlineages_schema_has_it(history: Clon
     assert collector.keys == [None] * len(sent) + ["Bearer open"] * len(sent)
     fit = sent[2]
     assert fit["job"]["facets"]["sourceCode"]["sourceCode"] == "python fit.py"
+    assert fit["job"]["facets"]["sourceCode"]["_producer"] == fit["producer"] == "urn:dvc-wandb"
     place = fit["job"]["facets"]["sourceCodeLocation"]
     assert place["url"] == "https://example.com/history.git"
     assert place["version"] == history.git("rev-parse", "HEAD").strip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import huggingface_hub
@@ -78,6 +79,12 @@ def test_it_says_what_is_not_in_production_and_leaves_out_what_is_not_known():
     assert "It is not in production." in page
     assert "## Metrics" not in page
     assert "verdict" not in page
+
+
+def test_what_a_stage_measures_that_only_decides_is_no_result():
+    reads = (content("digits"), replace(content("model"), type="model"))
+    assert card.measured_on(replace(execution("score"), deps=reads)) == (content("digits"),)
+    assert card.measured_on(replace(execution("judge"), deps=reads, meta={"promotes": "champion.json"})) == ()
 
 
 @pytest.mark.parametrize("value", [float("nan"), True, "high"])

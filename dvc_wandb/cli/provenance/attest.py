@@ -85,10 +85,14 @@ def run(arguments: argparse.Namespace) -> int:
         start_sdk()
         where = attestations.log(connection, subject.out, version, files, facts)
     packages = len(statement.packages(stated))
-    count = f"{materials} material{'s' if materials != 1 else ''}" + (f", {packages} packages" if packages else "")
+    count = _count(materials, "material") + (f", {_count(packages, 'package')}" if packages else "")
     what = f"{subject.out.path} {str(subject.out.md5)[:8]}"
     print(f"{where}: {what} from {count} at the commit {commit[:10]}, signed by the key {signer[:16]}")
     return 0
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' if number != 1 else ''}"
 
 
 def find_subject(pipeline: Pipeline, target: str | None) -> tuple[Subject, dict[str, Any] | None]:
