@@ -99,6 +99,7 @@ def test_what_one_stage_makes_is_what_the_next_reads(history: Clone, collector: 
     assert len(made["facets"]["version"]["datasetVersion"]) == 32
 
 
+@pytest.mark.slow
 def test_what_a_server_refuses_is_told_and_sent_later(history: Clone, collector: Collector):
     send = ("dvc-wandb", "openlineage", "--to", collector.url)
     collector.status = 400
@@ -110,6 +111,7 @@ def test_what_a_server_refuses_is_told_and_sent_later(history: Clone, collector:
     assert len(collector.events) == 6
 
 
+@pytest.mark.slow
 def test_what_is_no_address_is_told(history: Clone):
     assert (
         "'localhost' is no URL of a server"

@@ -75,6 +75,7 @@ def test_a_command_of_another_package_runs_in_it_too(tmp_path: Path):
     assert str(found.python) in found.python.with_name("pytest").read_text()
 
 
+@pytest.mark.slow
 def test_pip_does_it_where_uv_cannot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("UV_CONFIG_FILE", str(tmp_path / "nothing"))
     found = made(tmp_path, requirements_txt=wheels.lock("0.0.1", wheels.make(tmp_path / "wheels")))
