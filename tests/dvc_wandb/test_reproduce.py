@@ -14,6 +14,7 @@ from tests import wheels
 from tests.conftest import Clone
 from tests.dvc_wandb.conftest import project_in
 
+pytestmark = pytest.mark.slow
 REPRODUCE = ("dvc-wandb", "reproduce")
 STAGES = """
 stages:
@@ -35,8 +36,6 @@ stages:
 DRAW = """
 import json, os, pathlib
 import h5py, numpy
-
-pytestmark = pytest.mark.slow
 shift = float(os.environ.get("SHIFT", "0"))
 pathlib.Path("arrays").mkdir()
 numpy.savez("arrays/a.npz", x=numpy.arange(6.0) + shift, y=numpy.zeros(2))
