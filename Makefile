@@ -65,11 +65,12 @@ soak: .venv/installed-dev ## the long rounds of faults, load and old clients
 screenshots: .venv/installed-dev ## the pictures in docs/, from a real run of the pipeline; needs Chromium
 	@python -m docs.screenshots
 
-lint: .venv/installed-dev ## format, lint, types, the CI workflow
+lint: .venv/installed-dev ## format, lint, types, the jobs for CI
 	@ruff check .
 	@ruff format --check .
 	@pyright
 	@check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@check-jsonschema --builtin-schema vendor.gitlab-ci .gitlab-ci.yml
 
 lock: .venv/installed-dev ## choose new versions for requirements*.txt from requirements*.in
 	$(LOCK) --upgrade requirements.in pyproject.toml -o requirements.txt

@@ -23,13 +23,13 @@ from dvc_wandb.cli import (
     verify,
     why,
 )
-from dvc_wandb.cli.provenance import attest, check, lock
+from dvc_wandb.cli.provenance import attest, card, check, lock, openlineage
 from dvc_wandb.errors import DvcWandbError, ProjectError, RegistryUnavailableError, error_reason, is_sdk_error
 from dvc_wandb.project.settings import project_root
 from dvc_wandb.recorder import client
 
 COMMANDS = (init, repro, mirror, verify, show, why, report, reproduce, promote, rollback, push, get, history)
-COMMANDS += (attest, check, lock)
+COMMANDS += (attest, check, card, openlineage, lock)
 
 
 def run() -> int:

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,8 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--base",
         metavar="REV",
-        help="hold it against this revision (default: the branch that GITHUB_BASE_REF names, else the commit before "
-        "the last change)",
+        help="hold it against this revision (default: what a job of GitHub or GitLab is to be merged into, else the "
+        "commit before the last change)",
     )
     parser.add_argument("--html", metavar="FILE", type=Path, help="also write the page as self-contained HTML")
     parser.set_defaults(command=run)
@@ -82,14 +83,21 @@ def _revisions(pipeline: Pipeline, base: str | None) -> tuple[report.ComparedRev
     head = report.ComparedRevision(pipeline.commit[:7] if committed else "the workspace", pipeline.commit)
     if base:
         return head, report.ComparedRevision(base, _commit(pipeline.root, base))
-    target = os.environ.get("GITHUB_BASE_REF")
-    for name in ([f"origin/{target}"] if target else []) + (["HEAD~1"] if committed else ["HEAD"]):
+    for name in (*_merged_into(), "HEAD~1" if committed else "HEAD"):
         try:
             commit = _commit(pipeline.root, name)
             return head, report.ComparedRevision(f"{name} ({commit[:7]})", commit)
         except ProjectError as error:
             print(f"dvc-wandb: {error}", file=sys.stderr)
     return head, None
+
+
+def _merged_into() -> Iterator[str]:
+    """What a pull request's or a merge request's job is to be merged into, by the variables of GitHub and GitLab."""
+    if branch := os.environ.get("GITHUB_BASE_REF"):
+        yield f"origin/{branch}"
+    if commit := os.environ.get("CI_MERGE_REQUEST_DIFF_BASE_SHA"):
+        yield commit[:10]
 
 
 def _commit(root: Path, name: str) -> str:

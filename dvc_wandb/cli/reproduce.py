@@ -13,6 +13,7 @@ from typing import Any
 
 from dvc_wandb.errors import ProjectError
 from dvc_wandb.project import git
+from dvc_wandb.project.packages import environment
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.settings import project_root
 from dvc_wandb.report import reproduce, tolerance
@@ -28,7 +29,8 @@ def add_parser(commands: Any) -> None:
         help="run the current commit again on nothing, and compare every output",
         description="Clones the current commit into a temporary folder with an empty DVC cache, runs every stage there "
         "and says for each whether its outputs are equal to the byte; where not, which files differ and by how much. "
-        "Data that are nowhere are named; the stages that don't need them run. "
+        "Data that are nowhere are named; the stages that don't need them run. Packages that the commit's lock file "
+        "has at other versions are installed for it, by uv or pip, into a temporary environment. "
         "Ends with 0 only if all are equal to the byte. The clone stays where something differs.",
     )
     parser.add_argument(
@@ -37,6 +39,9 @@ def add_parser(commands: Any) -> None:
         help="tell what is near enough from what differs: the largest difference of metrics (numbers in .json, .yaml, "
         ".csv) and of weights (arrays in .h5, .npz, .npy), such as metrics=0.01,weights=1e-5; ends with 3 where all "
         "is equal or within it",
+    )
+    parser.add_argument(
+        "--installed", action="store_true", help="with the packages that are installed, whatever the commit's lock says"
     )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.set_defaults(command=run)
@@ -55,14 +60,16 @@ def run(arguments: argparse.Namespace) -> int:
     if changed := _changed(workspace.root):
         print(f"dvc-wandb: not part of it, since not committed: {', '.join(changed)}.", file=sys.stderr)
     folder = Path(tempfile.mkdtemp(prefix="reproduce-"))
-    results, missing = [], {}
+    results, missing, packages = [], {}, environment.Environment()
     try:
         log = folder / "log"
         root = reproduce.clone(pipeline, folder)
+        if not arguments.installed:
+            packages = environment.make(root, folder / "environment")
         missing = reproduce.bring_added_or_imported(pipeline, root)
         for path, why in missing.items():
             print(f"dvc-wandb: {path} can't be had: {why}.", file=sys.stderr, flush=True)
-        ran = reproduce.run(root, folder / "cache", log)
+        ran = reproduce.run(root, packages, folder / "cache", log)
         for result in reproduce.compare(pipeline, root, ran, allowed):
             results.append(result)
             if not arguments.json:
@@ -80,6 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
                     "equal": equal,
                     "within": near,
                     "missing": missing,
+                    "packages": {name: {"here": old, "there": new} for name, (old, new) in packages.changed.items()},
                     "stages": [asdict(one) for one in results],
                 },
                 indent=2,

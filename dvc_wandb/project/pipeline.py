@@ -103,6 +103,10 @@ class Pipeline:
         out = self.dvc.outs.get(content.versioned.path)
         return self.dvc.address(out.stage) if out is not None and executes(out.stage) else None
 
+    def declaration_of(self, content: Content) -> dict[str, Any]:
+        """The entry for `content` in an `artifacts:` section of dvc.yaml; {} where it has none."""
+        return self._names.declaration_of(content.path)
+
     def downstream_is_outdated(self, execution: Execution) -> bool:
         """Whether a stage that reads an output of `execution` has to run again.
 

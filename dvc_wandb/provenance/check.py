@@ -20,12 +20,16 @@ MISSING = object()
 
 @dataclass(frozen=True)
 class Comparison:
-    """What is not as the statement says, a sentence each, and the materials: all, and those whose bytes were here."""
+    """What is not as the statement says, a sentence each, and the materials: all, and those whose bytes were here.
+
+    `packages` are those of the lock file that have hashes there.
+    """
 
     differences: list[str]
     materials: int
     by_bytes: int
     without_bytes: list[str]
+    packages: int
 
 
 def check_subject(stated: Statement, path: Path) -> None:
@@ -100,10 +104,9 @@ def _compare(stated: Statement, pipeline: Pipeline, read_bytes: bool, near: Coll
         *_dependency_differences(stated, found, place, near),
         *_decision_differences(stated, pipeline),
     ]
-    materials = statement.dependencies(found).values()
-    files = [one for one in materials if "gitCommit" not in one.get("digest", {})]
+    files = statement.materials(found)
     without = [one["name"] for one in files if not {"sha256", "dirHash"} & one.get("digest", {}).keys()]
-    return Comparison(differences, len(files), len(files) - len(without), without)
+    return Comparison(differences, len(files), len(files) - len(without), without, len(statement.packages(found)))
 
 
 def _stage_differences(stated: dict[str, Any], found: dict[str, Any], place: str) -> Iterator[str]:
@@ -147,6 +150,8 @@ def _descriptor_differences(stated: dict[str, Any], found: dict[str, Any], place
     if differing:
         name = differing[0]
         yield f"{stated['name']}: its {name} is {mine[name]} in the statement, and {theirs[name]} in {place}"
+    if stated.get("annotations", {}).get("hashes") != found.get("annotations", {}).get("hashes"):
+        yield f"{stated['name']}: its files have other hashes in the statement than in the lock file of {place}"
 
 
 def _decision_differences(stated: Statement, pipeline: Pipeline) -> Iterator[str]:

@@ -7,7 +7,6 @@ equal statement. Who put the model in production, and in which registry it is, s
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -28,6 +27,7 @@ BUILD_TYPE = "https://dvc.org/doc/command-reference/repro"
 # SLSA asks who is trusted to have built. Nobody need be: whoever doubts it runs the commit again
 BUILDER = "https://dvc.org/doc/command-reference/repro#anywhere"
 COMMIT, DECISION, REGISTRY = "commit", "decision", "registry"  # names among dependencies and byproducts
+PACKAGE = "pkg:"  # how the name of a package begins
 
 
 def make(
@@ -58,6 +58,7 @@ def make(
                 "resolvedDependencies": [
                     _commit(pipeline),
                     *_package_locks(pipeline, executions),
+                    *_packages(pipeline),
                     *_materials(executions, digest_of),
                 ],
             },
@@ -179,6 +180,20 @@ def dependencies(statement: Statement) -> dict[tuple[str, ...], dict[str, Any]]:
     return {(one["name"], *one.get("annotations", {}).get("readBy", [])): one for one in found}
 
 
+def materials(statement: Statement) -> list[dict[str, Any]]:
+    """The descriptors of the files and folders that were read."""
+    return [one for (name, *_), one in dependencies(statement).items() if name != COMMIT and not is_package(one)]
+
+
+def packages(statement: Statement) -> list[dict[str, Any]]:
+    """The descriptors of the packages that the lock file has with their hashes."""
+    return [one for one in dependencies(statement).values() if is_package(one)]
+
+
+def is_package(descriptor: dict[str, Any]) -> bool:
+    return str(descriptor.get("name")).startswith(PACKAGE) and "hashes" in descriptor.get("annotations", {})
+
+
 def byproduct(statement: Statement, name: str) -> dict[str, Any] | None:
     found = statement["predicate"]["runDetails"].get("byproducts", [])
     return next((one for one in found if one["name"] == name), None)
@@ -189,17 +204,34 @@ def byproduct(statement: Statement, name: str) -> dict[str, Any] | None:
 
 def _commit(pipeline: Pipeline) -> dict[str, Any]:
     """The commit, and where it can be cloned from, without a password."""
-    url = git.output_or_none(pipeline.root, "config", "--get", "remote.origin.url") or ""
-    url = re.sub(r"(?<=//)[^/@]*@", "", url)
-    place = {"uri": f"git+{url}"} if re.match(r"(https?|ssh|git)://", url) else {}
+    url = git.remote_url(pipeline.root)
+    place = {"uri": f"git+{url}"} if url else {}
     return {"name": COMMIT, **place, "digest": {"gitCommit": str(pipeline.rev or pipeline.commit)}}
 
 
 def _package_locks(pipeline: Pipeline, executions: list[Execution]) -> list[dict[str, Any]]:
     """The files that lock the packages, as the commit has them, where no stage names them itself."""
     names = set(package_locks.READERS) - {dep.path for one in executions for dep in one.reads}
-    found = ((name, git.file_at(pipeline.root, str(pipeline.rev or "HEAD"), name)) for name in sorted(names))
+    found = ((name, _committed(pipeline, name)) for name in sorted(names))
     return [{"name": name, "digest": _digest_of_bytes(content)} for name, content in found if content is not None]
+
+
+def _packages(pipeline: Pipeline) -> list[dict[str, Any]]:
+    """The packages of the lock file that counts, each with the hashes that it has of the package's files."""
+    texts = ((name, _committed(pipeline, name)) for name in package_locks.READERS)
+    lock, content = next(((name, content) for name, content in texts if content is not None), ("", b""))
+    found: dict[str, set[str]] = {}
+    for pin in package_locks.parse(lock, content.decode(errors="replace")) if lock else []:
+        found.setdefault(pin.url, set()).update(pin.hashes)
+    return [
+        {"name": url, "uri": url, "annotations": {"lockedIn": lock, "hashes": sorted(hashes)}}
+        for url, hashes in sorted(found.items())
+        if hashes
+    ]
+
+
+def _committed(pipeline: Pipeline, name: str) -> bytes | None:
+    return git.file_at(pipeline.root, str(pipeline.rev or "HEAD"), name)
 
 
 def _materials(executions: list[Execution], digest_of: Callable[[Content], Digest]) -> list[dict[str, Any]]:

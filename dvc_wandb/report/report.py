@@ -145,7 +145,8 @@ def html(report: PipelineReport) -> str:
     return _page("report.html", report, escape=True)
 
 
-def _page(template: str, report: PipelineReport, escape: bool) -> str:
+def page_environment(escape: bool) -> Any:
+    """What renders a template of this folder: as HTML, or with texts that Markdown shows as they are."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -161,10 +162,15 @@ def _page(template: str, report: PipelineReport, escape: bool) -> str:
         "signed": format_change,
         "data": _data_url,
     }
+    environment.globals["short"] = graph_text.short_md5
+    return environment
+
+
+def _page(template: str, report: PipelineReport, escape: bool) -> str:
+    environment = page_environment(escape)
     drawing = svg(report.graph, report.registry, f"Lineage of {report.project}") if escape else ""
     return environment.get_template(template).render(
         report=report,
-        short=graph_text.short_md5,
         mermaid=lambda: graph_text.mermaid(report.graph, report.registry),
         mermaid_limit=lambda: graph_text.mermaid_limit(report.graph),
         xychart=xychart,

@@ -18,6 +18,7 @@ from dvc_wandb.errors import DvcWandbError, error_reason
 from dvc_wandb.project import git
 from dvc_wandb.project.files import copy_to
 from dvc_wandb.project.lock import Content, Execution
+from dvc_wandb.project.packages.environment import Environment
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.report import file_differences
 from dvc_wandb.report.tolerance import EXACT, Tolerance
@@ -80,14 +81,16 @@ def bring_added_or_imported(pipeline: Pipeline, root: Path) -> dict[str, str]:
     return missing
 
 
-def run(root: Path, cache: Path, log: Path, *targets: str) -> set[str]:
-    """Run the stages of the clone at `root` with an empty `cache`, all or up to `targets`.
+def run(root: Path, environment: Environment, cache: Path, log: Path, *targets: str) -> set[str]:
+    """Run the stages of the clone at `root` in an `environment` with an empty `cache`, all or up to `targets`.
 
-    What they print goes to `log`. Returns the stages that came to their end.
+    What they print goes to `log`. Returns the stages that came to their end. DVC itself is always the one that is here.
     """
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("DVC_", "WANDB_", "REGISTRY_", "GIT_"))}
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    env = {**inherited, "PATH": path, "WANDB_MODE": "disabled", "PYTHONUNBUFFERED": "1"}
+    folders = dict.fromkeys(str(python.parent) for python in (environment.python, Path(sys.executable)))
+    path = os.pathsep.join([*folders, os.environ.get("PATH", "")])
+    own = {"PATH": path, "VIRTUAL_ENV": str(environment.python.parent.parent)}
+    env = {**inherited, **own, "WANDB_MODE": "disabled", "PYTHONUNBUFFERED": "1"}
     dvc = [sys.executable, "-P", "-m", "dvc"]
     subprocess.run(
         [*dvc, "config", "--local", "cache.dir", str(cache)], cwd=root, env=env, capture_output=True, check=True

@@ -219,7 +219,7 @@ def describe(
         raise
     except DvcWandbError as error:
         return f"not signed by {key_name}: {error_reason(error)}"
-    materials = len(statement.dependencies(found.statement)) - 1
+    materials = len(statement.materials(found.statement))
     said = f"signed by {key_name}, materials {materials} at the commit {statement.commit(found.statement)[:10]}"
     return "; ".join([said, *_reproductions(connection, found)])
 

@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import pytest
 import requests
 import wandb
+import yaml
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from google.protobuf import json_format
 from in_toto_attestation.predicates.provenance.v1 import provenance_pb2
@@ -43,6 +45,10 @@ stages:
     outs:
       - registered.txt: {{cache: false}}
     meta: {{wandb: {{links: {{model.txt: {TARGET}}}}}}}
+  weigh:
+    cmd: python weigh.py
+    deps: [weigh.py, clean.csv]
+    outs: [weights.json]
   judge:
     cmd: python judge.py
     deps: [judge.py, registered.txt]
@@ -57,6 +63,12 @@ TRAIN = """
 import yaml
 rate = yaml.safe_load(open("params.yaml"))["rate"]
 open("model.txt", "w").write(f"{rate} {open('clean.csv').read()}")
+"""
+HASH = f"sha256:{'0' * 64}"
+# As on another processor: not quite the same numbers
+WEIGH = """
+import json, os
+json.dump({"w": 1 + float(os.environ.get("SHIFT", 0))}, open("weights.json", "w"))
 """
 JUDGE = promoting.JUDGE.replace('Path("words.txt")', 'Path("registered.txt")')
 PARAMS = "promote:\n  branches: [main]\n  least: 0.9\nproject: best\nrate: 0.5\n"
@@ -86,11 +98,12 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     shutil.copy(key.with_suffix(".pub"), project.path / "keys/key.pub")
     project.git("init", "--quiet", "--initial-branch=main")
     project.run("dvc", "init", "--quiet")
-    files = {"dvc.yaml": STAGES, "train.py": TRAIN, "judge.py": JUDGE, "params.yaml": PARAMS, "raw.csv": "b\na\n"}
+    files = {"dvc.yaml": STAGES, "train.py": TRAIN, "judge.py": JUDGE, "weigh.py": WEIGH, "params.yaml": PARAMS}
+    files["raw.csv"] = "b\na\n"
     for name, text in files.items():
         (project.path / name).write_text(text)
     (project.path / ".gitignore").write_text("/.registry/\n/wandb/\n")
-    (project.path / "requirements.txt").write_text("pyyaml==6.0\n")
+    (project.path / "requirements.txt").write_text(f"pyyaml=={yaml.__version__} --hash={HASH}\n")
     project.run("dvc", "repro", "--quiet")
     project.commit("A model")
     project.ask("promote")
@@ -141,7 +154,10 @@ def test_the_statement_names_all_that_the_model_was_made_from(project: Project, 
     statement = stated(given / "model.txt.sigstore.json")
     assert [one["name"] for one in statement["subject"]] == ["model.txt"]
     definition = statement["predicate"]["buildDefinition"]
-    commit, *materials = definition["resolvedDependencies"]
+    commit, *dependencies = definition["resolvedDependencies"]
+    (package,) = (one for one in dependencies if one["name"] == f"pkg:pypi/pyyaml@{yaml.__version__}")
+    assert package["annotations"] == {"lockedIn": "requirements.txt", "hashes": [HASH]}
+    materials = [one for one in dependencies if one != package]
     assert commit["digest"] == {"gitCommit": project.git("rev-parse", "HEAD").strip()}
     assert [one["name"] for one in materials] == ["requirements.txt", "clean.csv", "raw.csv", "train.py"]
     assert materials[1]["annotations"] == {"madeBy": "clean", "readBy": ["train"]}
@@ -195,6 +211,19 @@ def test_the_report_says_who_signed_what_is_in_production(project: Project):
     assert "Provenance: signed by keys/key.pub, materials 4 at the commit" in project.ask("report")
 
 
+def test_a_card_tells_of_the_model_in_production_for_the_hub(project: Project, given: Path):
+    said = project.ask("card", "Best", "-o", str(given / "README.md"))
+    assert re.search(r"README.md: the card of Best, model.txt [0-9a-f]{8}$", said, flags=re.MULTILINE)
+    page = (given / "README.md").read_text()
+    data: Any = huggingface_hub.ModelCard(page).data
+    assert data.tags == ["dvc"]
+    assert "In production as **model-registry/Best**, by the gate: it is good.\n" in page
+    assert "| promote.least | 0.9 |" in page
+    assert "| train | rate | 0.5 |" in page
+    assert "weigh" not in page  # it has nothing to do with the model
+    assert "It is not in production." in project.ask("card", "weights.json")
+
+
 def test_who_does_not_sign_loads_nothing_of_it(project: Project):
     words = "import sys, dvc_wandb.cli.main as main; sys.exit('cryptography' in sys.modules)"
     project.run("python", "-c", words)
@@ -211,6 +240,7 @@ def test_a_clone_proves_it(project: Project, given: Path):
     assert "the bytes of model.txt" in said
     assert "materials  4 at the commit" in said
     assert "3 by their bytes; the bytes of clean.csv are not at hand" in said
+    assert re.search(r"packages   1 of the lock file at the commit \w+: all with the hashes stated", said)
 
 
 def test_without_a_clone_the_signature_and_the_model_are_checked(project: Project, given: Path):
@@ -274,6 +304,14 @@ def test_a_byte_changed_in_a_material_is_told(project: Project, given: Path):
         cached.write_bytes(before)
 
 
+def test_another_hash_of_a_package_is_told(project: Project, given: Path):
+    statement = stated(given / "model.txt.sigstore.json")
+    listed = statement["predicate"]["buildDefinition"]["resolvedDependencies"]
+    next(one for one in listed if one["name"].startswith("pkg:"))["annotations"]["hashes"] = [HASH.replace("0", "1")]
+    resign(project, given, statement, "key")
+    assert re.search(r"not so +pkg:pypi/pyyaml@\S+: its files have other hashes", check(project, given, ok=False))
+
+
 def test_a_parameter_that_somebody_else_forged_is_told_by_the_key_and_with_that_key_trusted_by_the_run(
     project: Project, given: Path
 ):
@@ -287,6 +325,20 @@ def test_a_parameter_that_somebody_else_forged_is_told_by_the_key_and_with_that_
     said = check(project, given, "--reproduce", key="other.pub", ok=False)
     assert re.search(r"not so +train: params.yaml: rate: the statement says 0.9, the commit \w+ has 0.5", said)
     assert re.search(r"not so +run again, train: params.yaml: rate: the statement says 0.9", said)
+    for kept in project.path.parent.glob("check-*"):
+        shutil.rmtree(kept)
+
+
+@pytest.mark.slow
+def test_what_is_near_enough_is_told_in_words_and_only_with_a_tolerance(project: Project, given: Path):
+    file, key = given / "weights.json.sigstore.json", project.path.parent / "key"
+    project.ask("attest", "weights.json", "--key", f"{key}.pem", "-o", str(file))
+    run_again = ("check", str(file), "--signed-by", f"{key}.pub", "--reproduce")
+    there = {**project.env, "SHIFT": "0.25"}
+    said = Project(project.path, there).ask(*run_again, "--tolerance", "metrics=0.3")
+    assert re.search(r"reproduced on .+: weights.json is within metrics=0.3: max abs difference 0.25 in w", said)
+    said = Project(project.path, there).ask(*run_again, "--tolerance", "metrics=0.2", ok=False)
+    assert re.search(r"not so +run again, weights.json: its sha256 is", said)
     for kept in project.path.parent.glob("check-*"):
         shutil.rmtree(kept)
 

@@ -109,6 +109,12 @@ def test_a_pull_request_is_held_against_its_target(history: Clone):
     assert "Held against origin/target (" in shown
 
 
+def test_a_merge_request_is_held_against_the_commit_that_it_started_from(history: Clone):
+    base = history.git("rev-parse", "HEAD~2").strip()
+    shown = history.run(*REPORT, env={"CI_MERGE_REQUEST_DIFF_BASE_SHA": base}).text
+    assert f"Held against {base[:10]} ({base[:7]})" in shown
+
+
 def test_without_a_base_it_is_the_commit_before_or_head_where_something_changed(history: Clone):
     before = history.git("rev-parse", "--short=7", "HEAD~1").strip()
     head = history.git("rev-parse", "--short=7", "HEAD").strip()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import wheels
 from tests.conftest import Clone
 from tests.dvc_wandb.conftest import project_in
 
@@ -151,6 +152,30 @@ def test_what_is_nowhere_is_named_and_all_that_does_not_need_it_runs(project: Cl
     assert "draw: it did not run to its end" in done.text
     for kept in left_behind(project):
         shutil.rmtree(kept)
+
+
+def test_the_packages_of_the_commits_lock_are_installed_for_it(tmp_path: Path):
+    """The commit was made with another version than is installed; DVC stays the one that is here."""
+    project = project_in(tmp_path / "packages")
+    project.env["TMPDIR"] = str(tmp_path)
+    project.git("init", "--quiet", "--initial-branch=main")
+    project.run("dvc", "init", "--quiet")
+    sha256 = wheels.make(project.path / "wheels")
+    (project.path / "requirements.txt").write_text(wheels.lock("0.0.1", sha256))
+    (project.path / "dvc.yaml").write_text("stages: {paint: {cmd: python paint.py, deps: [paint.py], outs: [out.txt]}}")
+    (project.path / "paint.py").write_text(
+        f"from importlib import metadata\nopen('out.txt', 'w').write(metadata.version('{wheels.NAME}'))\n"
+    )
+    wheel = project.path / f"wheels/{wheels.NAME}-0.0.1-py3-none-any.whl"
+    project.run("dvc", "repro", "--quiet", env={"PYTHONPATH": str(wheel)})
+    project.git("add", "--all")
+    project.git("commit", "--quiet", "--message", "An old package")
+    told = project.json(*REPRODUCE, "--json")
+    assert told["equal"]
+    assert told["packages"][wheels.NAME]["there"] == "0.0.1"
+    assert not project.json(*REPRODUCE, "--json", "--installed", ok=False)["equal"]
+    (kept,) = tmp_path.glob("reproduce-*")
+    assert (kept / "clone/out.txt").read_text() == told["packages"][wheels.NAME]["here"]
 
 
 def test_without_a_commit_that_is_said(tmp_path: Path):

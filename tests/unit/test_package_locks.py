@@ -43,6 +43,28 @@ def test_a_lock_tells_the_versions_of_its_packages(tmp_path: Path, name: str):
     assert package_locks.read(tmp_path / name) == {"numpy": "2.4.6", "uvicorn": "0.40"}
 
 
+SHA = f"sha256:{'1' * 64}"
+HASHED = {
+    "requirements.txt": f"a==1 ; python_version > '3' \\\n    --hash={SHA}\n",
+    "uv.lock": f'[[package]]\nname = "a"\nversion = "1"\nwheels = [{{ url = "https://x/a", hash = "{SHA}" }}]\n',
+    "poetry.lock": f'[[package]]\nname = "a"\nversion = "1"\nfiles = [{{ file = "a", hash = "{SHA}" }}]\n',
+    "Pipfile.lock": f'{{"default": {{"a": {{"version": "==1", "hashes": ["{SHA}"]}}}}}}',
+    "pixi.lock": f"packages:\n- {{pypi: 'https://x/a', name: a, version: '1', sha256: '{SHA[7:]}'}}\n",
+    "conda-lock.yml": f"package:\n- {{name: a, version: '1', manager: pip, hash: {{sha256: '{SHA[7:]}'}}}}\n",
+}
+
+
+@pytest.mark.parametrize("name", HASHED)
+def test_a_lock_tells_the_hashes_of_its_packages(name: str):
+    (pin,) = package_locks.parse(name, HASHED[name])
+    assert (pin.url, pin.hashes) == ("pkg:pypi/a@1", (SHA,))
+
+
+def test_a_conda_package_is_named_as_condas():
+    (pin,) = package_locks.parse("pixi.lock", "packages:\n- conda: https://c/linux-64/numpy-2.4.6-py311_0.conda\n")
+    assert pin.url == "pkg:conda/numpy@2.4.6"
+
+
 def test_several_versions_of_a_package_are_all_told(tmp_path: Path):
     (tmp_path / "requirements.txt").write_text("a==1 ; sys_platform == 'x'\na==2 ; sys_platform != 'x'\n")
     assert package_locks.read(tmp_path / "requirements.txt") == {"a": "1 or 2"}

@@ -47,7 +47,7 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     key = keys.read_private(arguments.key)
     pipeline = Pipeline(project_root())
-    subject, decision = _find(pipeline, arguments.target)
+    subject, decision = find_subject(pipeline, arguments.target)
     connection = _connect(pipeline, lenient=bool(arguments.output))
     version = None
     if connection:
@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
     }
     if arguments.output:
         attestations.write_files(arguments.output, files)
-    signer, materials = keys.fingerprint(key.public_key()), len(statement.dependencies(stated)) - 1
+    signer, materials = keys.fingerprint(key.public_key()), len(statement.materials(stated))
     commit = statement.commit(stated)
     where = str(arguments.output)
     if connection and version:
@@ -84,14 +84,19 @@ def run(arguments: argparse.Namespace) -> int:
         }
         start_sdk()
         where = attestations.log(connection, subject.out, version, files, facts)
-    count = f"{materials} material{'s' if materials != 1 else ''}"
+    packages = len(statement.packages(stated))
+    count = _count(materials, "material") + (f", {_count(packages, 'package')}" if packages else "")
     what = f"{subject.out.path} {str(subject.out.md5)[:8]}"
     print(f"{where}: {what} from {count} at the commit {commit[:10]}, signed by the key {signer[:16]}")
     return 0
 
 
-def _find(pipeline: Pipeline, target: str | None) -> tuple[Subject, dict[str, Any] | None]:
-    """What the statement is about, and who decided on it."""
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' if number != 1 else ''}"
+
+
+def find_subject(pipeline: Pipeline, target: str | None) -> tuple[Subject, dict[str, Any] | None]:
+    """The out or registered model that `target` means, by default the one in production, and who decided on it."""
     path = os.path.relpath(Path.cwd() / target, pipeline.root) if target else ""
     paths = {out.path for execution in pipeline.locked() for out in execution.outs}
     if name := next((one for one in (path, target) if one in paths), None):

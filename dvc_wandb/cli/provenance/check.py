@@ -14,6 +14,8 @@ from typing import Any
 from dvc_wandb.client.connection import connect
 from dvc_wandb.client.versions import RegistryProject
 from dvc_wandb.errors import DvcWandbError, ProjectError, error_reason
+from dvc_wandb.project.packages import environment
+from dvc_wandb.project.packages.environment import Environment
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.settings import project_name, project_root
 from dvc_wandb.provenance import bundle, check, keys, statement
@@ -42,7 +44,16 @@ def add_parser(commands: Any) -> None:
         help="the model's file or folder (default: FILE's name without .sigstore.json)",
     )
     parser.add_argument("--signed-by", required=True, metavar="KEY", type=Path, help="the public key that you trust")
-    parser.add_argument("--reproduce", action="store_true", help="also run its commit again on nothing, and compare")
+    parser.add_argument(
+        "--reproduce",
+        action="store_true",
+        help="also run its commit again on nothing, with the packages of its lock file, and compare",
+    )
+    parser.add_argument(
+        "--installed",
+        action="store_true",
+        help="with --reproduce: with the packages that are installed, whatever the commit's lock says",
+    )
     parser.add_argument(
         "--log", action="store_true", help="with --reproduce: tell the registry what became of it, for the model's page"
     )
@@ -61,10 +72,11 @@ def run(arguments: argparse.Namespace) -> int:
     about = statement.subject(stated)
     print(f"signature  by the key {keys.fingerprint(key)[:16]}, {arguments.signed_by}: valid")
     differences = [*_check_model(stated, arguments.model or _beside(arguments.file)), *_check_materials(stated)]
-    if (arguments.log or arguments.tolerance) and not arguments.reproduce:
-        raise DvcWandbError("--log and --tolerance are about a run: give --reproduce too.")
+    if (arguments.log or arguments.tolerance or arguments.installed) and not arguments.reproduce:
+        raise DvcWandbError("--log, --tolerance and --installed are about a run: give --reproduce too.")
     if arguments.reproduce:
-        verdict, of_run = _run_again(stated, tolerance.parse(arguments.tolerance) if arguments.tolerance else EXACT)
+        allowed = tolerance.parse(arguments.tolerance) if arguments.tolerance else EXACT
+        verdict, of_run = _run_again(stated, allowed, arguments.installed)
         print(f"reproduced on {platform.node()}: {verdict}")
         differences += of_run
         if arguments.log:
@@ -119,10 +131,12 @@ def _check_materials(stated: Statement) -> list[str]:
             f"materials  {found.materials} at the commit {commit}: all as dvc.lock has them there, {found.by_bytes} by "
             f"their bytes{f'; the bytes of {missing} are not at hand' if missing else ''}"
         )
+        if found.packages:
+            print(f"packages   {found.packages} of the lock file at the commit {commit}: all with the hashes stated")
     return found.differences
 
 
-def _run_again(stated: Statement, allowed: Tolerance) -> tuple[str, list[str]]:
+def _run_again(stated: Statement, allowed: Tolerance, as_installed: bool) -> tuple[str, list[str]]:
     """Run the commit again on nothing: what became of it, in words, and all that came out otherwise than stated."""
     pipeline = check.pipeline_at_its_commit(stated, project_root())
     stage = statement.definition(stated)["externalParameters"]["stage"]
@@ -130,13 +144,14 @@ def _run_again(stated: Statement, allowed: Tolerance) -> tuple[str, list[str]]:
     differences = ["it did not run to its end"]
     try:
         root = reproduce.clone(pipeline, folder)
+        packages = Environment() if as_installed else environment.make(root, folder / "environment")
         for path, why in reproduce.bring_added_or_imported(pipeline, root).items():
             print(f"dvc-wandb: {path} can't be had: {why}.", file=sys.stderr, flush=True)
-        ran = reproduce.run(root, folder / "cache", folder / "log", stage)
+        ran = reproduce.run(root, packages, folder / "cache", folder / "log", stage)
         near = _near_outs(pipeline, root, ran, allowed)
         differences = list(_differences(stated, root, ran, near))
     finally:
-        if not differences:
+        if not differences or not (folder / "log").exists():
             shutil.rmtree(folder, ignore_errors=True)
     name = statement.subject(stated)["name"]
     if differences:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,12 @@ def output(folder: Path, *arguments: str, failure: str, stdin: str = "") -> str:
 def file_at(folder: Path, commit: str, path: str) -> bytes | None:
     """The bytes of the file `path` in `folder` at a commit; None where it has none."""
     return bytes_or_none(folder, "show", f"{commit}:./{path}")
+
+
+def remote_url(folder: Path) -> str | None:
+    """Where the repository can be cloned from, without a password; None where no other machine could."""
+    url = re.sub(r"(?<=//)[^/@]*@", "", output_or_none(folder, "config", "--get", "remote.origin.url") or "")
+    return url if re.match(r"(https?|ssh|git)://", url) else None
 
 
 def bytes_or_none(folder: Path, *arguments: str) -> bytes | None:
