@@ -74,7 +74,8 @@ def _compare(name: str, source: str, folder: Path) -> Iterator[tuple[str, tuple[
     """The edges of DVC, ours, and the registry's, for each DVC project in the repository."""
     clone, env = folder / "clone", {**working_tree.environment(folder), "PYTHONPATH": str(ROOT)}
     os.environ.update(env)
-    _run(folder, "git", "clone", "--quiet", source, str(clone))
+    if reason := _run(folder, "git", "clone", "--quiet", source, str(clone)):
+        print(f"{name}: {reason}", flush=True)
     for found in sorted(clone.rglob(".dvc")):
         root = found.parent
         if found.is_dir() and "site-packages" not in found.parts:
@@ -84,7 +85,8 @@ def _compare(name: str, source: str, folder: Path) -> Iterator[tuple[str, tuple[
 
 def _edges(root: Path) -> tuple[set[Edge], set[Edge], set[Edge]]:
     _make_up(root)
-    _run(root, sys.executable, "-m", "dvc_wandb", "mirror")
+    if reason := _run(root, sys.executable, "-m", "dvc_wandb", "mirror"):
+        print(f"    mirror: {reason}", flush=True)
     pipeline = Pipeline(root)
     executions = pipeline.locked()
     connection = connect(root, project_name(root), sdk=False)
@@ -114,7 +116,8 @@ def _make_up(root: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"{path.name}\n")
     with pipeline.dvc.repo.lock:
-        for stage in pipeline.dvc.repo.index.stages:
+        # a .dvc file may lie in a folder that a stage reads, so it is written before that folder is hashed
+        for stage in sorted(pipeline.dvc.repo.index.stages, key=lambda one: not one.path.endswith(".dvc")):
             if not stage.is_import:
                 stage.save_deps(allow_missing=True)
             stage.save_outs(allow_missing=True)
@@ -148,8 +151,10 @@ def _registry_edges(pipeline: Pipeline, executions: list[Execution], registry: M
     return {(reader, makers[collection]) for reader, collection in collections if collection in makers}
 
 
-def _run(folder: Path, *command: str) -> None:
-    subprocess.run(command, cwd=folder, capture_output=True, check=False, timeout=600)
+def _run(folder: Path, *command: str) -> str:
+    """Run a command; what it said if it failed."""
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=600)
+    return "\n        ".join(done.stderr.strip().splitlines()) or f"exit {done.returncode}" if done.returncode else ""
 
 
 if __name__ == "__main__":

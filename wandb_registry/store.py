@@ -7,6 +7,7 @@ from pathlib import Path
 
 from wandb_registry.db.connection import Connection, Database
 from wandb_registry.model.accounts import teams, users
+from wandb_registry.model.artifacts.folder_listing import FolderListings
 from wandb_registry.model.runs.series import SeriesCache
 from wandb_registry.storage.blobs import Blobs
 from wandb_registry.storage.multipart_uploads import MultipartUploads
@@ -22,6 +23,7 @@ class Store:
     multipart_uploads: MultipartUploads
     signer: Signer
     series: SeriesCache = field(default_factory=SeriesCache)
+    folders: FolderListings = field(default_factory=FolderListings)
 
 
 def open_store(folder: Path) -> Store:

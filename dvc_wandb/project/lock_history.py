@@ -13,7 +13,7 @@ from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.lock_cache import LockCache
 from dvc_wandb.project.pipeline import Pipeline
 
-PROGRESS_INTERVAL = 3.0  # seconds
+PROGRESS_INTERVAL = 2.0  # seconds
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from dvc_wandb.project.lock import Content
 from dvc_wandb.project.pipeline import Pipeline
 
 PlotDefinition = dict[str, Any]  # as DVC's documentation of `plots:` has it: x, y, title, template, …
+CONFUSION = ("confusion", "confusion_normalized")  # DVC's templates for confusion matrices
 
 
 def read(pipeline: Pipeline) -> dict[str, PlotDefinition]:
@@ -35,6 +36,11 @@ def columns_by_file(name: str, definition: PlotDefinition) -> dict[str, list[str
     y = definition.get("y")
     of_file = y if isinstance(y, dict) else {name: y}
     return {file: [columns] if isinstance(columns, str) else list(columns or []) for file, columns in of_file.items()}
+
+
+def axis_of(x: Any, path: str) -> str | None:
+    """The column that x is in a file; None if the plot names none."""
+    return x.get(path) if isinstance(x, dict) else x
 
 
 def _from_root(folder: PurePosixPath, name: str, plot: PlotDefinition) -> tuple[str, PlotDefinition]:

@@ -88,7 +88,7 @@ def _plots(pipeline: Pipeline, outs: dict[str, Content], name: str, definition: 
                 yield Picture(title if len(files) == 1 else f"{title}/{file}", path, media, file_path.read_bytes())
             elif table := rows(file_path, Path(file).suffix.lower()):
                 label = _axis(definition.get("x"), path, table)
-                if definition.get("template") == "confusion" and columns:
+                if definition.get("template") in plot_definitions.CONFUSION and columns:
                     yield _confusion(title, table, label, columns[0])
                 else:
                     lines_by_file.append((f"{path}/{file}" if len(files) > 1 else path, _lines(table, label, columns)))
@@ -110,7 +110,7 @@ def _label_lines(
 
 def _axis(x: Any, path: str, rows: Rows) -> str:
     """The column that x is; without one, the column that counts steps, else the row's number."""
-    named = x.get(path) if isinstance(x, dict) else x
+    named = plot_definitions.axis_of(x, path)
     return str(named or next((column for column in rows[0] if column in STEPS), ""))
 
 

@@ -43,7 +43,7 @@ def for_missing_bytes(dvc: DvcProject, path: str) -> str:
         taken += f" && dvc repro {stages}" if stages else ""
         return f"{pulled}; `{taken}` takes what is there now." if dvc.exists(path) else f"{pulled}."
     if not out.stage.cmd:
-        return f"`dvc update {shlex.quote(dvc.address(out.stage))}` imports it anew."
+        return f"`dvc update {shlex.quote(dvc.address(out.stage))}` imports it anew, where its source is to be had."
     return f"`dvc repro {shlex.quote(dvc.address(out.stage))}` makes it again."
 
 

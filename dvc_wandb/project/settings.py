@@ -19,7 +19,15 @@ def project_root() -> Path:
     for folder in (here, *here.parents):
         if (folder / ".dvc").is_dir():
             return folder
-    raise ProjectError(f"{here} is not in a DVC project: there is no .dvc folder here or above. Run `dvc init`.")
+    raise ProjectError(f"{here} is not in a DVC project: there is no .dvc folder here or above. {_how_to_begin(here)}")
+
+
+def _how_to_begin(here: Path) -> str:
+    """The command that makes a DVC project of a folder: DVC wants git's root, or to be told that it isn't one."""
+    top = git.output_or_none(here, "rev-parse", "--show-toplevel")
+    if top is None:
+        return "Run `git init && dvc init`."
+    return "Run `dvc init`." if Path(top) == here.resolve() else f"Run `dvc init --subdir`, or `dvc init` in {top}."
 
 
 def tmp_folder(root: Path) -> Path:

@@ -17,6 +17,7 @@ from dvc_wandb.client.connection import RegistryConnection, open_run, public_api
 from dvc_wandb.client.versions import RegistryProject, Version
 from dvc_wandb.errors import DvcWandbError, RegistryUnavailableError, error_reason
 from dvc_wandb.production import registry_state
+from dvc_wandb.project import remedies
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.provenance import bundle, check, keys, statement
@@ -255,7 +256,8 @@ def drifts(
     except RegistryUnavailableError:
         raise
     except KeyFileError as error:
-        yield Drift("no key", str(key_name), wanted, error_reason(error), f"git checkout HEAD -- {key_name}")
+        back = remedies.for_missing_file(pipeline.dvc, str(key_name)).rstrip(".")
+        yield Drift("no key", str(key_name), wanted, error_reason(error), back)
     except NotSignedError as error:
         yield Drift("not signed", str(key_name), wanted, error_reason(error), mend)
     except DvcWandbError as error:

@@ -22,6 +22,7 @@ from dvc_wandb.project.plot_definitions import find_out
 from dvc_wandb.sync.mirrored_project import MirroredProject
 
 MIRROR_COMMAND = "dvc-wandb mirror"
+LISTS_ALL = "`dvc-wandb verify --json` lists all"
 MAX_NAMED = 5  # names in a sentence
 
 
@@ -34,6 +35,7 @@ class Drift:
     lock: str
     registry: str
     mend: str = MIRROR_COMMAND
+    all: tuple[str, ...] = ()  # what differs, where the sentences name the first few
 
     def __str__(self) -> str:
         return (
@@ -81,12 +83,13 @@ def content_drifts(
     if not read_manifests and expected is not None and digest_of(expected) == version.digest:
         return drifts
     actual = registry.files(version)
-    difference = _file_differences(content, expected, actual, version)
-    if not difference:
+    differences = _file_differences(content, expected, actual, version)
+    if not differences:
         return drifts
     is_tampered = digest_of(actual) != version.digest  # somebody changed the store itself
     command = f"delete {version.name} in the registry, then {MIRROR_COMMAND}" if is_tampered else MIRROR_COMMAND
-    return [*drifts, Drift("other files", content.path, lock_side, f"{version.name}: {difference}", command)]
+    registry_side = f"{version.name}: {first_few(differences)}"
+    return [*drifts, Drift("other files", content.path, lock_side, registry_side, command, tuple(differences))]
 
 
 def _type_drifts(content: Content, version: Version) -> list[Drift]:
@@ -135,13 +138,13 @@ def differing_runs(registry: MirroredProject, execution: Execution) -> list[str]
 
 def _file_differences(
     content: Content, expected: dict[str, ManifestEntry] | None, actual: dict[str, ManifestEntry], version: Version
-) -> str:
-    """How the files of a version differ from dvc.lock, in words; "" if they don't."""
+) -> list[str]:
+    """How the files of a version differ from dvc.lock, in words."""
     if expected is None:  # the list of files is nowhere, so compare its md5
         if version.dvc.get("views"):
-            return "the list of the folder's files is nowhere on this machine to hold its files against"
+            return ["the list of the folder's files is nowhere on this machine to hold its files against"]
         md5 = folder_md5({name: file.md5 for name, file in actual.items()})
-        return "" if md5 == content.md5 else f"its files give {md5}"
+        return [] if md5 == content.md5 else [f"its files give {md5}"]
     extra = {name: file for name, file in actual.items() if name not in expected}
     if extra and digest_of(extra) == version.dvc.get("views"):
         extra = {}
@@ -152,7 +155,7 @@ def _file_differences(
     ]
     differences += [f"{name} ({expected[name].md5}) is missing" for name in sorted(expected.keys() - actual.keys())]
     differences += [f"{name} ({extra[name].md5}) is not in dvc.lock" for name in sorted(extra)]
-    return first_few(differences)
+    return differences
 
 
 def _command(pipeline: Pipeline, contents: Iterable[Content]) -> str:
@@ -182,7 +185,8 @@ def _run_drifts(
     if all(values_missing := [values_not_shown(pipeline, execution, run) for run in runs]):
         registry_side = f"the run {runs[0].id} doesn't"
         lock_side = f"{execution.stage} shows {first_few(values_missing[0])}, by dvc.yaml"
-        drifts.append(Drift("metrics or plots not shown", execution.stage, lock_side, registry_side))
+        every = tuple(values_missing[0])
+        drifts.append(Drift("metrics or plots not shown", execution.stage, lock_side, registry_side, all=every))
     for run in runs:
         for name in unknown_inputs(pipeline, registry, execution, run):
             registry_side = f"the run {run.id} uses {name}"
@@ -275,6 +279,6 @@ def _base64(md5: str) -> str:
 
 
 def first_few(names: list[str]) -> str:
-    """The first few names, and how many more there are."""
-    more = f", and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
+    """The first few names, how many more there are, and what lists them all."""
+    more = f", and {len(names) - MAX_NAMED} more ({LISTS_ALL})" if len(names) > MAX_NAMED else ""
     return ", ".join(names[:MAX_NAMED]) + more

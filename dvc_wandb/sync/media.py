@@ -19,7 +19,7 @@ from dvc_wandb.project import metrics as metrics_files
 from dvc_wandb.project import plot_definitions, plots
 from dvc_wandb.project.lock import Execution
 from dvc_wandb.project.pipeline import Pipeline
-from dvc_wandb.project.plot_definitions import OutFile, files_at, find_out
+from dvc_wandb.project.plot_definitions import OutFile, PlotDefinition, files_at, find_out
 
 PICTURES = {".png", ".jpg", ".jpeg", ".gif"}
 MAX_PICTURES = 100  # pictures in a run; its artifacts have them all
@@ -102,21 +102,37 @@ def pictures(pipeline: Pipeline, execution: Execution, limits: list[str]) -> dic
         key = str(PurePosixPath(one.name).with_suffix(""))
         media |= _picture(_full_path(one) if key_counts[key] > 1 else key, one.file)
     for name, plot in plot_definitions.read(pipeline).items():
-        x, y = plot.get("x"), plot.get("y")
-        if plot.get("template") != "confusion" or not isinstance(x, str) or not isinstance(y, dict):
-            continue
-        for path, column in y.items():
-            out = find_out(execution.outs, path)
-            for one in files_at(pipeline, out, path) if out else []:
-                table = plots.rows(one.file, one.file.suffix.lower())  # names as they stand: "01" is not 1
-                pairs = [(row[x], row[column]) for row in table if {x, column} <= row.keys()]
-                classes = {str(value) for pair in pairs for value in pair}
-                if len(classes) > MAX_CLASSES:
-                    limits.append(
-                        f"the confusion matrix '{name}' has {MAX_CLASSES} of {len(classes)} classes, those mistaken "
-                        f"most often; {path} has them all"
-                    )
-                media |= {name: _confusion(*map(list, zip(*pairs, strict=True)))} if pairs else {}
+        if plot.get("template") in plot_definitions.CONFUSION:
+            media |= _confusions(pipeline, execution, name, plot, limits)
+    return media
+
+
+def _confusions(
+    pipeline: Pipeline, execution: Execution, name: str, plot: PlotDefinition, limits: list[str]
+) -> dict[str, Any]:
+    """The confusion matrices that a plot draws, one for each file and column of y, as W&B's media by name."""
+    found = [
+        (path, one, plot_definitions.axis_of(plot.get("x"), path), column)
+        for path, columns in plot_definitions.columns_by_file(name, plot).items()
+        if (out := find_out(execution.outs, path))
+        for one in files_at(pipeline, out, path)
+        for column in columns
+    ]
+    media: dict[str, Any] = {}
+    for path, one, x, column in found:
+        table = plots.rows(one.file, one.file.suffix.lower())  # names as they stand: "01" is not 1
+        pairs = [(row[x], row[column]) for row in table if x and {x, column} <= row.keys()]
+        classes = {str(value) for pair in pairs for value in pair}
+        if len(classes) > MAX_CLASSES:
+            limits.append(
+                f"the confusion matrix '{name}' has {MAX_CLASSES} of {len(classes)} classes, those mistaken "
+                f"most often; {path} has them all"
+            )
+        if pairs:
+            key = name if len(found) == 1 else f"{name}/{_full_path(one)}/{column}"
+            media[key] = _confusion(*map(list, zip(*pairs, strict=True)))
+        else:
+            limits.append(f"its run lacks the confusion matrix '{name}': {path} has no rows with '{x}' and '{column}'")
     return media
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +39,8 @@ class VerifyReport:
     drifts: list[Drift] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     undeclared_deps: list[UndeclaredDep] = field(default_factory=list)
+    never_run: list[str] = field(default_factory=list)
+    not_deterministic: list[str] = field(default_factory=list)  # all that notes name the first of
 
 
 def compare_all(
@@ -49,9 +52,8 @@ def compare_all(
     deep: bool = False,
 ) -> VerifyReport:
     """Compare all of `executions` and the `added` files with the registry."""
-    report = VerifyReport(stages=len(executions))
-    if stages_never_run := pipeline.never_run():
-        report.notes.append(f"dvc.lock has nothing of {compare.first_few(stages_never_run)}; `dvc repro` fills it.")
+    report = VerifyReport(stages=len(executions), never_run=pipeline.never_run())
+    report.notes += _never_run_notes(report.never_run)
     contents = _contents(executions, added)
     compare.load(registry, executions, contents)
     registry.load_files(version for content in contents if (version := registry.version_of(content)))
@@ -65,14 +67,26 @@ def compare_all(
         report.drifts += compare.execution_drifts(pipeline, registry, execution, read_manifests=True)
         if execution.meta.get("promotes"):
             _compare_production(pipeline, connection, registry, execution, report)
-        report.notes += _nondeterminism_notes(pipeline, registry, execution)
+        _note_nondeterminism(pipeline, registry, execution, report)
     seen = {one.stage: [path for run in registry.runs(one) for path in run.undeclared_deps] for one in executions}
-    report.undeclared_deps = pipeline.undeclared_deps({name: [] for name in stages_never_run} | seen)
+    report.undeclared_deps = pipeline.undeclared_deps({name: [] for name in report.never_run} | seen)
     versions = {version: content for content in contents if (version := registry.version_of(content))}
     report.files = sum(len(registry.files(version)) for version in versions)
     if deep:
         _verify_deep(pipeline, registry, versions, report)
     return report
+
+
+def _never_run_notes(names: list[str]) -> list[str]:
+    """What has no bytes yet, and what brings them: `dvc repro` leaves an import that was not downloaded as it is."""
+    stages, imports = [], []
+    for name in names:
+        (imports if name.endswith(".dvc") else stages).append(name)
+    notes = [f"dvc.lock has nothing of {compare.first_few(stages)}; `dvc repro` fills it."] if stages else []
+    if imports:
+        command = f"dvc update {shlex.join(imports)}"
+        notes.append(f"{compare.first_few(imports)} was not downloaded; `{command}` does it.")
+    return notes
 
 
 def _contents(executions: list[Execution], added: Iterable[Content]) -> list[Content]:
@@ -185,16 +199,19 @@ def _history_notes(
 # ---- stages that are not deterministic ----
 
 
-def _nondeterminism_notes(pipeline: Pipeline, registry: MirroredProject, execution: Execution) -> list[str]:
+def _note_nondeterminism(
+    pipeline: Pipeline, registry: MirroredProject, execution: Execution, report: VerifyReport
+) -> None:
     """Notes on outs that once had other bytes from the same command, dependencies and parameters."""
     if execution.has_persisted_out:  # its earlier output is an input too
-        return []
+        return
     of_runs, of_cache = compare.differing_runs(registry, execution), _differing_cached_runs(pipeline, execution)
-    return [
-        f"{execution.stage} is not deterministic: what it was given was the same, what it made was not: {first}"
-        f"{f' (and {len(others)} more)' if others else ''}."
-        for first, *others in filter(None, (of_runs, list(dict.fromkeys(of_cache))))
-    ]
+    for first, *others in filter(None, (of_runs, list(dict.fromkeys(of_cache)))):
+        report.not_deterministic += [first, *others]
+        report.notes.append(
+            f"{execution.stage} is not deterministic: what it was given was the same, what it made was not: {first}"
+            f"{f' (and {len(others)} more; {compare.LISTS_ALL})' if others else ''}."
+        )
 
 
 def _differing_cached_runs(pipeline: Pipeline, execution: Execution) -> Iterator[str]:

@@ -277,7 +277,7 @@ def test_a_stage_that_gives_other_bytes_each_time_is_named(small: Clone, api: wa
     assert len(here) == 2  # there was one more for each run
     assert "in the run use-" in here[0]
     assert "DVC's run cache" in here[1]
-    assert here[0].endswith(" (and 1 more).")
+    assert here[0].endswith(" (and 1 more; `dvc-wandb verify --json` lists all).")
     shutil.rmtree(small.path / ".dvc/cache/runs")
     assert [note for note in small.json(*VERIFY)["notes"] if note.startswith("use is")]
 

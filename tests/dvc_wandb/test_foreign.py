@@ -14,6 +14,8 @@ import wandb
 import yaml
 from PIL import Image
 
+from dvc_wandb.project.pipeline import Pipeline
+from dvc_wandb.sync import media
 from tests.conftest import Clone, api_of
 from tests.dvc_wandb.conftest import project_in
 from tests.dvc_wandb.foreign import ODD_NAMES, WEB
@@ -328,3 +330,32 @@ def test_an_md5_of_dvc_2_that_is_not_that_of_the_bytes_is_told(tmp_path: Path):
         assert "dvc cache migrate --dvc-files" in done.text
     finally:
         project.run("wandb-registry", "stop", ok=False)
+
+
+def test_a_confusion_matrix_reaches_its_run_however_it_is_defined(tmp_path: Path):
+    """Only one whose `y` names its file did."""
+    project = project_in(tmp_path / "taken")
+    project.run("dvc", "init", "--no-scm", "--quiet")
+    (project.path / "dvc.yaml").write_text("""
+stages:
+  test:
+    cmd: |
+      mkdir eval && printf 'actual,predicted,second\\n1,1,2\\n2,1,2\\n' > at-out.csv
+      cp at-out.csv eval/at-top.csv && cp at-out.csv eval/named.csv && cp at-out.csv eval/lost.csv
+    plots:
+      - at-out.csv: {template: confusion, x: actual, y: predicted}
+    outs: [eval]
+plots:
+  - eval/at-top.csv: {template: confusion_normalized, x: actual, y: predicted}
+  - both: {template: confusion, x: {eval/named.csv: actual}, y: {eval/named.csv: [predicted, second]}}
+  - eval/lost.csv: {template: confusion, x: truth, y: predicted}
+""")
+    project.run("dvc", "repro", "--quiet")
+    pipeline = Pipeline(project.path)
+    limits: list[str] = []
+    found = media.pictures(pipeline, pipeline.locked()[0], limits)
+    both = {"both/eval/named.csv/predicted", "both/eval/named.csv/second"}
+    assert set(found) == {"at-out.csv", "eval/at-top.csv", *both}
+    assert limits == [
+        "its run lacks the confusion matrix 'eval/lost.csv': eval/lost.csv has no rows with 'truth' and 'predicted'"
+    ]

@@ -95,6 +95,28 @@ def test_what_nobody_keeps_is_said_to_be_nobodys(kept: Clone):
 
 
 @pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("code.py", "`git checkout HEAD -- code.py && dvc repro make` takes the one that git has."),
+        ("in git", "`git checkout HEAD -- 'in git' && dvc repro make` takes the one that git has."),
+        ("ignored.txt", "Put it back, or another one and run `dvc repro make`."),
+        ("imported.csv", "`dvc update imported.csv.dvc` imports it anew, where its source is to be had."),
+    ],
+)
+def test_bytes_that_are_nowhere_and_not_here_either(kept: Clone, path: str, said: str):
+    target, aside = kept.path / path, kept.path.parent / "aside"
+    target.rename(aside)
+    assert remedies.for_missing_bytes(Pipeline(kept.path).dvc, path) == said
+    if "Put it back" in said:
+        aside.rename(target)
+    for command in re.findall(r"`(.+?)`", said):
+        kept.run("sh", "-c", command)
+    assert target.exists()
+    if aside.exists():
+        remove(aside)
+
+
+@pytest.mark.parametrize(
     ("path", "command"),
     [
         ("code.py", "dvc repro make"),
@@ -120,3 +142,45 @@ def test_bytes_that_are_nowhere_are_replaced_by_what_is_said(kept: Clone, path: 
     contents = [one for execution in pipeline.locked() for one in (*execution.deps, *execution.outs)]
     (named,) = {one.md5: one for one in [*contents, *pipeline.added()] if one.path == path}.values()
     assert pipeline.files(named)
+
+
+@pytest.mark.parametrize(
+    ("folder", "begin", "command"),
+    [
+        ("project", None, "git init && dvc init"),
+        ("project", "project", "dvc init"),
+        ("repository/inside", "repository", "dvc init --subdir"),
+    ],
+)
+def test_where_there_is_no_project_one_is_made_by_what_is_said(
+    tmp_path: Path, folder: str, begin: str | None, command: str
+):
+    """`dvc init` was said everywhere; it works at git's root alone."""
+    here = project_in(tmp_path / folder)
+    if begin:
+        here.run("git", "init", "--quiet", str(tmp_path / begin))
+    refused = here.run("dvc-wandb", "mirror", ok=False)
+    assert refused.code == 1
+    assert re.findall(r"`(.+?)`", refused.text)[0] == command
+    here.run("sh", "-c", command)
+    assert (here.path / ".dvc").is_dir()
+
+
+@pytest.mark.parametrize("in_git", [True, False])
+def test_a_broken_list_of_packages_is_mended_by_what_is_said(tmp_path: Path, in_git: bool):
+    here = project_in(tmp_path / "project")
+    here.git("init", "--quiet")
+    here.run("dvc", "init", "--quiet")
+    (here.path / "requirements.txt").write_text("numpy==1.26.4\n")
+    (here.path / "packages.yaml").write_text("numpy: 1.26.4\n")
+    here.git("add", *(["packages.yaml"] if in_git else []), ".dvc")
+    here.git("commit", "--quiet", "--message", "one")
+    (here.path / "packages.yaml").write_text("[numpy\n")
+    said = here.run("dvc-wandb", "lock", ok=False)
+    assert said.code == 1
+    if in_git:
+        here.run("sh", "-c", re.findall(r"`(.+?)`", said.text)[0])
+    else:
+        assert "Remove it, and this command makes it anew." in said.text
+        (here.path / "packages.yaml").unlink()
+    here.run("dvc-wandb", "lock")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+import resource
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -139,3 +141,33 @@ def test_a_project_in_which_nothing_ran_is_shown_as_empty(tmp_path: Path):
     project = project_in(tmp_path / "empty")
     project.run("dvc", "init", "--quiet", "--no-scm")
     assert project.run(*SHOW, env={"WANDB_MODE": "disabled"}).code == 0
+
+
+@pytest.mark.soak
+def test_five_hundred_commits_are_read_in_time_that_grows_with_their_number(tmp_path: Path):
+    """Twice as many took four times as long, and nothing was said meanwhile."""
+    project = project_in(tmp_path / "long")
+    project.git("init", "--quiet", "--initial-branch=main")
+    project.run("dvc", "init", "--quiet")
+    (project.path / "dvc.yaml").write_text("stages: {make: {cmd: echo 0 > a.txt, outs: [a.txt]}}\n")
+    project.run("dvc", "repro", "--quiet")
+    lock, first = project.read("dvc.lock"), hashlib.md5(b"0\n").hexdigest()
+    seconds = {}
+    for number in range(1, 501):
+        value = f"{number}\n".encode()
+        changed = lock.replace(first, hashlib.md5(value).hexdigest()).replace("echo 0", f"echo {number}")
+        (project.path / "dvc.lock").write_text(changed)
+        project.git("add", "--all")
+        project.git("commit", "--quiet", "--message", f"number {number}")
+        if number in (125, 500):
+            for which in ("first", "again"):
+                start = resource.getrusage(resource.RUSAGE_CHILDREN)
+                done = project.run("dvc-wandb", "show", "--commits", "a.txt", env={"WANDB_MODE": "disabled"})
+                end = resource.getrusage(resource.RUSAGE_CHILDREN)
+                seconds[which, number] = end.ru_utime + end.ru_stime - start.ru_utime - start.ru_stime
+                assert done.text.count("since ") >= number
+                if (which, number) == ("first", 500):
+                    assert re.search(rf"read \d+ of {number} commits …", done.text)
+    print({key: round(value, 1) for key, value in seconds.items()})
+    assert seconds["first", 500] < 5 * seconds["first", 125]
+    assert seconds["again", 500] < 5 * seconds["again", 125]

@@ -67,6 +67,9 @@ def test_a_reference_is_called_as_its_address_ends(address: str, name: str):
     assert compare.reference_name(content(address)) == name
 
 
-@pytest.mark.parametrize(("count", "said"), [(1, "0"), (5, "0, 1, 2, 3, 4"), (7, "0, 1, 2, 3, 4, and 2 more")])
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [(1, "0"), (5, "0, 1, 2, 3, 4"), (7, "0, 1, 2, 3, 4, and 2 more (`dvc-wandb verify --json` lists all)")],
+)
 def test_the_first_of_many_are_named(count: int, said: str):
     assert compare.first_few([str(at) for at in range(count)]) == said

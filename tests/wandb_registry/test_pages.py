@@ -45,16 +45,45 @@ def test_alerts_are_shown_on_the_page_of_the_run_and_of_its_project(registry: Re
         run.alert("Loss <b>", "It went\nup.", level="ERROR")
         for number in range(6):
             run.alert(f"Note {number}", "As expected.")
+        run.alert("Note 5", "Told again.", wait_duration=3600)
+        run.alert("Note 5", "Told once more.", wait_duration=0.001)
     for page in (f"{registry.url}/local/alerting/runs/{run.id}", f"{registry.url}/local/alerting/runs"):
         shown = browser.open(page)
-        assert all(text in shown for text in ("Note 5", "Note 1", "5 of 7 alerts are shown."))
+        assert all(text in shown for text in ("Note 5", "Note 3", "5 of 9 alerts are shown."))
         assert "Note 0" not in shown
         whole = browser.open(f"{page}?all=alerts")
         assert '<span class="badge bad">ERROR</span> <strong>Loss &lt;b&gt;</strong>' in whole
         assert "<pre>It went\nup.</pre>" in whole
+        assert whole.count("again within its <code>wait_duration</code>") == 1
     with registry.run("alerting", id=run.id):
         pass
     assert "Note 5" not in browser.open(f"{registry.url}/local/alerting/runs")
+
+
+def test_what_a_project_was_made_with_is_shown_or_refused(registry: Registry, browser: Browser):
+    """`repo` and `framework` were accepted and dropped."""
+    make = "mutation M($input: UpsertModelInput!) { upsertModel(input: $input) { model { repo description } } }"
+    given = {"name": "said", "entityName": "local", "description": "What it is for", "repo": "git@host:some/where.git"}
+    assert registry.ask(make, input=given).json()["data"]["upsertModel"]["model"]["repo"] == given["repo"]
+    shown = browser.open(f"{registry.url}/local/said")
+    assert given["repo"] in shown
+    assert given["description"] in shown
+    refused = registry.ask(make, input=given | {"framework": "keras"}).json()
+    assert "'framework' of a project" in refused["errors"][0]["message"]
+
+
+def test_the_first_page_leads_to_all_runs(registry: Registry, browser: Browser):
+    """Seven were shown, and nothing said that there are more."""
+    start = 'upsertBucket(input: {modelName: "recent", name: $name, displayName: $name}) { inserted }'
+    for number in range(60):
+        assert registry.ask(f"mutation U($name: String) {{ {start} }}", name=f"recent{number}").status == 200
+    first = browser.open(registry.url)
+    assert re.search(r"7 of [\d,]+ runs are shown", first)
+    assert ">recent52<" not in first
+    pages = [browser.open(f"{registry.url}/?runs={number}") for number in (1, 2)]
+    assert ">recent52<" in pages[0]
+    assert ">recent0<" in pages[1]
+    assert "Pages of runs" in pages[0]
 
 
 def test_the_first_page_lists_models_with_aliases_and_projects(browser: Browser):

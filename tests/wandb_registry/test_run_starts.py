@@ -14,11 +14,16 @@ import wandb
 from .conftest import Registry
 
 OFFLINE = """
-import sys, time, wandb
+import pathlib, sys, wandb
 run_id, first, values = sys.argv[1], int(sys.argv[2]), sys.argv[3].split(",")
 options = dict(option.split("=", 1) for option in sys.argv[4:])
 config = {"part": values[0], f"only{values[0]}": 1}
-with wandb.init(project="parts", id=run_id, mode="offline", config=config, **options) as run:
+words = {"name": f"part {values[0]}", "notes": f"notes {values[0]}", "tags": [f"t{values[0]}"]}
+with wandb.init(project="parts", id=run_id, mode="offline", config=config, **words, **options) as run:
+    print(f"printed by {values[0]}")
+    note = pathlib.Path(run.dir, "note.txt")
+    note.write_text(values[0])
+    run.save(str(note), base_path=run.dir)
     for step, value in enumerate(values, first):
         run.log({"a": int(value)}, step=step)
 """
@@ -26,6 +31,14 @@ with wandb.init(project="parts", id=run_id, mode="offline", config=config, **opt
 
 def rows(registry: Registry, path: str) -> list[tuple[int, int]]:
     return [(row["_step"], row["a"]) for row in registry.api().run(path).scan_history()]
+
+
+def console(registry: Registry, path: str) -> list[str]:
+    project, run = path.split("/")
+    ask = """query C($project: String!, $run: String!) { project(name: $project, entityName: "local") {
+        run(name: $run) { logLines(first: 1000) { edges { node { line } } } } } }"""
+    found = registry.ask(ask, project=project, run=run).json()["data"]["project"]["run"]
+    return [edge["node"]["line"].strip() for edge in found["logLines"]["edges"]]
 
 
 def test_a_run_that_starts_again_without_resume_replaces_what_was_there(registry: Registry):
@@ -110,6 +123,15 @@ def test_parts_that_logged_offline_give_the_same_run_in_any_order(registry: Regi
     assert configs[1] == {"part": "7", "only7": 1}
     assert configs[2]["part"] == "50"
     assert "Forked from" not in registry.page(f"/local/{project}/runs/fork")
+    for name, parts_in_order in (("seg", ["1", "10"]), ("twice", ["7"]), ("fork", ["50"])):
+        found, last = registry.api().run(f"{project}/{name}"), parts_in_order[-1]
+        assert (found.name, found.notes, found.tags) == (f"part {last}", f"notes {last}", [f"t{last}"])
+        assert [line for line in console(registry, f"{project}/{name}") if line.startswith("printed")] == [
+            f"printed by {part}" for part in parts_in_order
+        ]
+        files = [found.file(file).download(str(tmp_path / name), replace=True) for file in ("note.txt", "config.yaml")]
+        assert files[0].read() == last
+        assert f'value: "{last}"' in files[1].read() or f"value: '{last}'" in files[1].read()
 
 
 def test_a_queued_run_keeps_its_words_when_it_starts(registry: Registry):

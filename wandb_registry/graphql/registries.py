@@ -59,7 +59,8 @@ def _registries(row, info, filters=None, order=None):
 
 @mutation.field("upsertModel")
 def upsert_project(_, info, input):
-    refuse(input, "a project", "is_benchmark", "is_published", "views", "docker_image", "owner", "icon", "rate_limits")
+    refuse(input, "a project", "is_benchmark", "is_published", "views", "docker_image", "framework", "owner", "icon")
+    refuse(input, "a project", "rate_limits")
     changed, inserted = registries.upsert(info.context.db, info.context.viewer, input)
     return {"project": changed, "model": changed, "inserted": inserted}
 

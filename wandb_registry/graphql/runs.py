@@ -283,10 +283,11 @@ def delete_files(_, info, input):
 
 @mutation.field("notifyScriptableRunAlert")
 def notify(_, info, input):
-    """Keeps the alert for the pages; there is no channel to send it to, and so nothing to wait `waitDuration` with."""
+    """Keeps the alert for the pages, also one that comes within `waitDuration`: it is shown as a repeat."""
     names = (input["entity_name"], input["project_name"], input["run_name"])
     row = access.run(info.context.db, info.context.viewer, *names, Role.MEMBER)
-    alerts.add(info.context.db, row, input["title"], input["text"], input.get("severity"))
+    wait = (input.get("wait_duration") or 0) / MILLISECONDS
+    alerts.add(info.context.db, row, input["title"], input["text"], input.get("severity"), wait)
     return {"success": True}
 
 
@@ -303,6 +304,7 @@ def upload_address(info, run_id: int, name: str) -> str:
 
 
 UPLOAD_SECONDS = 24 * 3600
+MILLISECONDS = 1000  # in a second: the unit of a Duration
 
 
 def _writable(info, text: str):

@@ -18,7 +18,10 @@ def project(name: str) -> str:
 
 
 def run(name: str) -> str:
-    return _check("Run id", name, r"/\#?%:'")
+    _check("Run id", name, r"/\#?%:'")
+    if name != name.strip():
+        raise BadInput(f"Run id '{name}' may not begin or end with a blank: the SDK leaves it out of addresses.")
+    return name
 
 
 def collection(name: str) -> str:
@@ -35,7 +38,9 @@ def alias(name: str) -> str:
 def artifact_type(name: str) -> str:
     _check("Artifact type", name, "/:")
     if not TYPE.fullmatch(name):
-        raise BadInput(f"Artifact type '{name}' may hold letters, digits, '-', '_', '.' and spaces between words.")
+        raise BadInput(
+            f"Artifact type '{_shown(name)}' may hold letters, digits, '-', '_', '.' and spaces between words."
+        )
     return name
 
 
@@ -47,7 +52,8 @@ def is_internal_type(name: str) -> bool:
 def tag(name: str) -> str:
     if len(name) > LONGEST or not TAG.fullmatch(name):
         raise BadInput(
-            f"Invalid tag '{name}': a tag has at most {LONGEST} letters, digits, '-', '_' and spaces between words."
+            f"Invalid tag '{_shown(name)}': a tag has at most {LONGEST} letters, digits, '-', '_' and spaces between "
+            "words."
         )
     return name
 
@@ -56,8 +62,8 @@ def entity(name: str) -> str:
     """A user, team or organization."""
     if len(name) > LONGEST or not ENTITY.fullmatch(name):
         raise BadInput(
-            f"'{name}' can't be the name of an account, a team or an organization: use letters, digits, '-', '_' "
-            f"and '.', at most {LONGEST}, beginning with a letter or digit."
+            f"'{_shown(name)}' can't be the name of an account, a team or an organization: use letters, digits, '-', "
+            f"'_' and '.', at most {LONGEST}, beginning with a letter or digit."
         )
     return name
 
@@ -71,10 +77,15 @@ def _check(what: str, name: str, forbidden: str) -> str:
     if not name.strip():
         raise BadInput(f"{what} can't be empty.")
     if len(name) > LONGEST:
-        raise BadInput(f"{what} '{name[:20]}…' has {len(name)} characters; at most {LONGEST} are allowed.")
+        raise BadInput(f"{what} '{_shown(name)}' has {len(name)} characters; at most {LONGEST} are allowed.")
     if name in (".", ".."):
         raise BadInput(f"{what} can't be '{name}': in an address it means another folder. Choose a word.")
     if CONTROL.search(name) or any(character in forbidden for character in name):
-        quoted = CONTROL.sub(lambda found: repr(found[0])[1:-1], name)  # so that the sentence stays on its line
-        raise BadInput(f"{what} '{quoted}' may not hold control characters or any of {' '.join(forbidden)}")
+        raise BadInput(f"{what} '{_shown(name)}' may not hold control characters or any of {' '.join(forbidden)}")
     return name
+
+
+def _shown(name: str) -> str:
+    """The name as a sentence quotes it: on its line, and not too long."""
+    cut = f"{name[:20]}…" if len(name) > LONGEST else name
+    return CONTROL.sub(lambda found: repr(found[0])[1:-1], cut)

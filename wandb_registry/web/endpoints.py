@@ -83,7 +83,8 @@ class Endpoints:
         if isinstance(answer, Redirect):
             return _redirect(answer)
         if isinstance(answer, Export):
-            return StreamingResponse(answer.parts, media_type=answer.media_type, headers=attachment(answer.name))
+            text = (part.encode("utf-8", "replace") for part in answer.parts)  # JSON can hold half a character
+            return StreamingResponse(text, media_type=answer.media_type, headers=attachment(answer.name))
         if isinstance(answer, Data):
             return _data(request, answer)
         return self._show(request, viewer, answer, refused)

@@ -21,6 +21,15 @@ class Pager:
     default: int = 1  # the page that an address without the parameter means; 0 for none
 
     @property
+    def shown(self) -> int:
+        return self.last - self.offset
+
+    @property
+    def all(self) -> str:
+        """The first of all pages, from a place that shows the first rows alone."""
+        return f"{self.address(1)}#{self.parameter}"
+
+    @property
     def offset(self) -> int:
         return (self.number - 1) * self.size
 
@@ -84,6 +93,14 @@ def beginning(request: PageRequest, name: str, total: int, most: int, path: str 
     query = {key: request.query.getlist(key) for key in request.query} if not path else {}
     whole = addresses.with_query(path or request.address.partition("?")[0], query | {"all": [*asked, name]})
     return Beginning(total if name in asked else min(most, total), total, f"{whole}#{name}")
+
+
+def paged_or_first(request: PageRequest, name: str, total: int, most: int, size: int) -> Pager:
+    """The first `most` rows; in an address that names a page of this list, that page with `size` rows.
+
+    `name` is the id of the list's place in the page.
+    """
+    return paginate(request, total, size if name in request.query else most, name, default=0)
 
 
 def paginate(request: PageRequest, total: int, size: int, parameter: str = "page", default: int = 1) -> Pager:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib import metadata
 
 from dvc_wandb.errors import ProjectError
+from dvc_wandb.project import remedies
 from dvc_wandb.project.packages import package_locks
 from dvc_wandb.project.packages.package_locks import normalized
 from dvc_wandb.project.pipeline import Pipeline
@@ -52,7 +53,7 @@ def update(pipeline: Pipeline) -> LockedPackages:
         raise ProjectError(f"there is no lock file to take versions from: one of {', '.join(package_locks.READERS)}.")
     versions, file = package_locks.read(lock), pipeline.root / NAME
     before_text = file.read_text() if file.exists() else ""
-    before = _parsed(before_text)
+    before = _parsed(pipeline, before_text)
     names = {*before, *(key for keys in pipeline.named_params(NAME).values() for key in keys)}
     names = names or {name for found in imported_by(pipeline, versions).values() for name in found}
     if missing := sorted(name for name in names if normalized(name) not in versions):
@@ -64,7 +65,7 @@ def update(pipeline: Pipeline) -> LockedPackages:
     return LockedPackages(lock.name, (comments or HEADER.format(lock=lock.name)) + lines, len(after), changed)
 
 
-def _parsed(text: str) -> dict[str, str]:
+def _parsed(pipeline: Pipeline, text: str) -> dict[str, str]:
     import yaml
 
     try:
@@ -72,7 +73,7 @@ def _parsed(text: str) -> dict[str, str]:
     except yaml.YAMLError:
         value = None
     if not isinstance(value, dict):
-        raise ProjectError(
-            f"{NAME} is no mapping of packages to versions; `git checkout HEAD -- {NAME}` brings it back."
-        )
+        kept = remedies.is_in_git(pipeline.dvc, NAME)
+        remedy = remedies.for_missing_file(pipeline.dvc, NAME) if kept else "Remove it, and this command makes it anew."
+        raise ProjectError(f"{NAME} is no mapping of packages to versions. {remedy}")
     return value

@@ -81,6 +81,7 @@ def _change(db: Connection, project: Row, given: dict[str, Any], new: bool) -> N
         update project
            set description = coalesce(:description, description),
                access = coalesce(:access, access),
+               repo = coalesce(:repo, repo),
                allow_all_types = coalesce(:allow_all_types, allow_all_types),
                updated_at = case when :new then updated_at else strftime('%Y-%m-%dT%H:%M:%SZ') end
          where id = :id
@@ -89,6 +90,7 @@ def _change(db: Connection, project: Row, given: dict[str, Any], new: bool) -> N
             "id": project["id"],
             "description": given.get("description"),
             "access": given.get("access"),
+            "repo": given.get("repo"),
             "allow_all_types": given.get("allow_all_artifact_types_in_registry"),
             "new": new,
         },

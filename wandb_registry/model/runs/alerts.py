@@ -1,5 +1,6 @@
 """What `run.alert` said, and what the registry itself has to say of a run: shown on its page and its project's."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from wandb_registry.db.connection import Connection
@@ -13,6 +14,12 @@ select alert.*, run.name as run_name, run.display_name
  where run.project_id = :project and (:run is null or run.id = :run)
  order by alert.id desc
  limit :limit
+"""
+ADD = """
+insert into alert (run_id, title, text, severity, repeats) values (:run, :title, :text, :severity, :repeats)
+"""
+LAST_TOLD = """
+select created_at from alert where run_id = :run and title = :title and repeats = 0 order by id desc limit 1
 """
 TELL = """
 insert into alert (run_id, title, text, severity)
@@ -28,11 +35,12 @@ select count(*)
 """
 
 
-def add(db: Connection, run: Row, title: str, text: str, severity: str | None) -> None:
-    db.execute(
-        "insert into alert (run_id, title, text, severity) values (:run, :title, :text, :severity)",
-        {"run": run["id"], "title": title, "text": text, "severity": severity or "INFO"},
-    )
+def add(db: Connection, run: Row, title: str, text: str, severity: str | None, wait_seconds: float = 0) -> None:
+    """Keeps an alert. One that comes within `wait_seconds` after one of its title is marked as a repeat."""
+    told_at = db.value(LAST_TOLD, run=run["id"], title=title)
+    seconds_ago = (datetime.now(UTC) - datetime.fromisoformat(told_at)).total_seconds() if told_at else None
+    values = {"run": run["id"], "title": title, "text": text, "severity": severity or "INFO"}
+    db.execute(ADD, values | {"repeats": int(seconds_ago is not None and seconds_ago < wait_seconds)})
 
 
 def tell(db: Connection, run_id: int, title: str, text: str) -> None:

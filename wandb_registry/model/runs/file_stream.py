@@ -11,7 +11,7 @@ from typing import Any
 from wandb_registry.db.connection import Connection
 from wandb_registry.errors import BadInput
 from wandb_registry.model.nested_keys import leaves
-from wandb_registry.model.runs import alerts, history, offline_rows, shared_mode
+from wandb_registry.model.runs import alerts, history, offline_parts, offline_rows, shared_mode
 from wandb_registry.model.runs.runs import internal_config, is_offline, loads
 
 Row = dict[str, Any]
@@ -41,11 +41,12 @@ def store(db: Connection, run: Row, request: dict[str, Any], writer_name: str | 
         if name in STREAMS:
             _append(db, run, writer, STREAMS[name], offset, lines)
         elif name == CONSOLE:
-            numbered = enumerate(lines, shared_mode.console_line_number(writer, offset) if writer else offset)
-            db.executemany(INSERT_CONSOLE_LINE, [{"run": run["id"], "number": n, "body": body} for n, body in numbered])
+            _append_to_console(db, run, writer, offset, lines)
         elif name == SUMMARY and lines:
             _set_summary(db, run, writer, lines[-1])
     _set_state(db, run, request, bool(files) and wakes)
+    if request.get("complete"):
+        offline_parts.end(db, run)
     return bool(run["stop_asked"])
 
 
@@ -58,6 +59,16 @@ def _files(files: Any) -> Iterator[tuple[str, int, list[str]]]:
         if not all(isinstance(line, str) for line in lines):
             raise BadInput(f"'{name}' takes lines of text.")
         yield name, offset, lines
+
+
+def _append_to_console(db: Connection, run: Row, writer: Row | None, offset: int, lines: list[str]) -> None:
+    if writer:
+        first = shared_mode.console_line_number(writer, offset)
+    else:
+        first = offline_parts.console_place(db, run, offset, len(lines))
+    if first is not None:
+        numbered = enumerate(lines, first)
+        db.executemany(INSERT_CONSOLE_LINE, [{"run": run["id"], "number": n, "body": body} for n, body in numbered])
 
 
 def _append(db: Connection, run: Row, writer: Row | None, stream: str, offset: int, lines: list[str]) -> None:
@@ -83,6 +94,7 @@ def _append(db: Connection, run: Row, writer: Row | None, stream: str, offset: i
     )
     if synced:
         offline_rows.put_in_order(db, run)
+        offline_parts.forget_replaced(db, run)
     if stream == "history" and (overwritten or synced):
         recount_keys(db, run)
     elif stream == "history":

@@ -58,12 +58,12 @@ def config(db: Connection, run: Row, given: Row) -> Row:
     """
     stored = loads(run["config"])
     before, after = _internal(stored), _internal(given)
-    started, others = _started(after), _started(before)
+    begun, others = started(after), started(before)
     processes = {**_processes(before), **_processes(after)}
     internal = before | after | ({"e": processes} if processes else {})
-    if others is None or (started is not None and started >= others):
+    if others is None or (begun is not None and begun >= others):
         kept = given
-    elif started is None or _replaced_since(db, run, started):
+    elif begun is None or _replaced_since(db, run, begun):
         kept = stored
     else:
         kept = given | stored
@@ -81,7 +81,7 @@ def _processes(internal: Row) -> Row:
     return internal["e"] if isinstance(internal.get("e"), dict) else {}
 
 
-def _started(internal: Row) -> float | None:
+def started(internal: Row) -> float | None:
     """When the last of the processes started, in seconds since 1970."""
     times = [about.get("startedAt") for about in _processes(internal).values() if isinstance(about, dict)]
     read = (_seconds(time) for time in times if isinstance(time, str))
@@ -97,8 +97,14 @@ def _seconds(time: str) -> float | None:
 
 def _replaced_since(db: Connection, run: Row, time: float) -> bool:
     """Whether an execution that began later logged from the first step on."""
+    first = time_of_first_step(db, run)
+    return first is not None and first > time
+
+
+def time_of_first_step(db: Connection, run: Row) -> float | None:
+    """When step 0 was logged; None if the run has none."""
     first = db.one(STEPPED + " limit 1", run=run["id"])
-    return first is not None and first["step"] == 0 and time_of(loads(first["body"])) > time
+    return time_of(loads(first["body"])) if first is not None and first["step"] == 0 else None
 
 
 def put_in_order(db: Connection, run: Row) -> None:

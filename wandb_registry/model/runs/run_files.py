@@ -6,6 +6,7 @@ from typing import Any
 
 from wandb_registry.db.connection import Connection
 from wandb_registry.errors import BadInput
+from wandb_registry.model.runs import offline_parts
 
 Row = dict[str, Any]
 
@@ -18,16 +19,23 @@ def clean_name(name: str) -> str:
     return cleaned
 
 
+PUT = """
+insert into run_file (run_id, name, md5, size, part_started) values (:run, :name, :md5, :size, :started)
+    on conflict (run_id, name) do update
+   set md5 = excluded.md5, size = excluded.size, part_started = excluded.part_started,
+       updated_at = strftime('%Y-%m-%dT%H:%M:%SZ')
+"""
+
+
 def put(db: Connection, run_id: int, name: str, md5: str, size: int) -> None:
-    """Records that the file of this name has this content, instead of any earlier one."""
-    db.execute(
-        """
-        insert into run_file (run_id, name, md5, size) values (:run, :name, :md5, :size)
-            on conflict (run_id, name) do update
-           set md5 = excluded.md5, size = excluded.size, updated_at = strftime('%Y-%m-%dT%H:%M:%SZ')
-        """,
-        {"run": run_id, "name": name, "md5": md5, "size": size},
-    )
+    """Records that the file of this name has this content now, unless it is from an offline part before the other's."""
+    part = offline_parts.sending(db, run_id)
+    started = part["started"] if part else None
+    if started is not None:
+        there = db.one("select * from run_file where run_id = :run and name = :name", run=run_id, name=name)
+        if not offline_parts.keeps_file(db, {"id": run_id}, there, started):
+            return
+    db.execute(PUT, {"run": run_id, "name": name, "md5": md5, "size": size, "started": started})
 
 
 def page(

@@ -114,6 +114,8 @@ def _values(given: dict[str, Any]) -> dict[str, Any]:
     if values["state"] is not None and values["state"] not in STATES:
         raise BadInput(f"'{values['state']}' is not a state of a run. Use one of: {', '.join(sorted(STATES))}.")
     tags = given.get("tags")
+    for tag in tags or []:
+        tag.encode()  # half a character can't be kept
     return values | {"tags": None if tags is None else json.dumps(tags)}
 
 

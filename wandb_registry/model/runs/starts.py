@@ -11,7 +11,7 @@ from wandb_registry.db.connection import Connection
 from wandb_registry.errors import NotFound
 from wandb_registry.model import access, projects
 from wandb_registry.model.access import Role, Viewer
-from wandb_registry.model.runs import offline_rows, rewind_and_fork, runs
+from wandb_registry.model.runs import offline_parts, offline_rows, rewind_and_fork, runs
 
 Row = dict[str, Any]
 OF_A_START = ("host", "job_program", "display_name", "group_name", "job_type", "tags", "notes")
@@ -22,6 +22,7 @@ START_OVER = (
     "delete from run_file where run_id = :run",
     "delete from run_writer where run_id = :run",
     "delete from alert where run_id = :run",
+    "delete from offline_part where run_id = :run",
     """
     update run
        set state = 'running', exit_code = null, stop_asked = 0, config = '{}', summary = '{}', history_keys = '{}',
@@ -43,9 +44,9 @@ def upsert(
     """
     again = False
     announced = runs.announced(given)
+    is_start = "e" not in announced and any(given.get(name) for name in OF_A_START)
     if number is None and announced:
         run = _find(db, viewer, given)
-        is_start = "e" not in announced and any(given.get(name) for name in OF_A_START)
         if run is None and not is_start:
             where = f"{given.get('entity_name') or viewer.default_entity}/{given.get('model_name') or projects.UNNAMED}"
             raise NotFound(
@@ -56,11 +57,17 @@ def upsert(
         if run and again:
             for statement in START_OVER:
                 db.execute(statement, {"run": run["id"], "user": viewer.user_id})
-    if announced and runs.is_offline(announced) and not again:
+    synced = given if announced and runs.is_offline(announced) and not again else None
+    if synced:
         there = access.run_by_id(db, viewer, number, Role.MEMBER) if number is not None else _find(db, viewer, given)
         if there:
             given = given | {"config": json.dumps(offline_rows.config(db, there, runs.loads(given["config"])))}
+            given = offline_parts.hold_back(db, there, given) if is_start else given
     run, inserted = runs.upsert(db, viewer, number, given)
+    if synced and is_start:
+        offline_parts.begin(db, run, synced)
+    elif synced and (started := offline_rows.started(announced)) is not None:
+        run = offline_parts.tell(db, run, started)
     if inserted or again:
         rewind_and_fork.fork(db, run)
     return run, inserted

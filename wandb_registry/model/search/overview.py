@@ -26,8 +26,9 @@ select run.*, project.name as project_name, entity.name as entity_name
   join entity on entity.id = project.entity_id
  where run.project_id in (select value from json_each(:projects))
  order by run.id desc
- limit :limit
+ limit :limit offset :offset
 """
+RUN_COUNT = "select count(*) from run where project_id in (select value from json_each(:projects))"
 EVENTS = """
 select event.*, collection.kind, collection.name as collection_name, project.name as project_name,
        entity.name as entity_name, artifact_type.name as type_name
@@ -37,13 +38,17 @@ select event.*, collection.kind, collection.name as collection_name, project.nam
   join project on project.id = collection.project_id
   join entity on entity.id = project.entity_id
 """
-RECENT_EVENTS = f"""
-{EVENTS}
+OF_PROJECTS = """
  where collection.project_id in (select value from json_each(:projects))
    and event.action <> 'log'
    and (event.action <> 'alias' or (event.name <> 'latest' and event.name not like :content_aliases))
- order by event.id desc
- limit :limit
+"""
+RECENT_EVENTS = f"{EVENTS}{OF_PROJECTS} order by event.id desc limit :limit offset :offset"
+RECENT_EVENT_COUNT = f"""
+select count(*)
+  from event
+  join collection on collection.id = event.collection_id
+{OF_PROJECTS}
 """
 OF_COLLECTION = """
  where event.collection_id = :collection
@@ -58,13 +63,23 @@ def projects(db: Connection, entity_ids: list[int]) -> list[Row]:
     return db.all(PROJECTS, entities=json.dumps(entity_ids))
 
 
-def recent_runs(db: Connection, project_ids: list[int], limit: int) -> list[Row]:
-    return db.all(RECENT_RUNS, projects=json.dumps(project_ids), limit=limit)
+def recent_runs(db: Connection, project_ids: list[int], limit: int, offset: int = 0) -> list[Row]:
+    return db.all(RECENT_RUNS, projects=json.dumps(project_ids), limit=limit, offset=offset)
 
 
-def recent_events(db: Connection, project_ids: list[int], limit: int) -> list[Row]:
+def run_count(db: Connection, project_ids: list[int]) -> int:
+    return db.value(RUN_COUNT, projects=json.dumps(project_ids))
+
+
+def recent_events(db: Connection, project_ids: list[int], limit: int, offset: int = 0) -> list[Row]:
     """The newest events of some projects, without those that every logged version causes."""
-    return db.all(RECENT_EVENTS, projects=json.dumps(project_ids), limit=limit, content_aliases=CONTENT_ALIASES)
+    given = {"projects": json.dumps(project_ids), "content_aliases": CONTENT_ALIASES}
+    return db.all(RECENT_EVENTS, **given, limit=limit, offset=offset)
+
+
+def recent_event_count(db: Connection, project_ids: list[int]) -> int:
+    """How many events `recent_events` has in all."""
+    return db.value(RECENT_EVENT_COUNT, projects=json.dumps(project_ids), content_aliases=CONTENT_ALIASES)
 
 
 def events_of(db: Connection, collection_id: int, limit: int, offset: int = 0) -> list[Row]:

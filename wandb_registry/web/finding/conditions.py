@@ -107,7 +107,8 @@ def _clause(condition: Condition) -> Row:
     is_text = condition.column in COLUMNS and condition.column not in NUMBERS
     if operator := ORDERED.get(condition.comparison):
         return {name: {operator: text if is_text else _value(text)}}
-    meant = list(dict.fromkeys([text, *(part.strip() for part in text.split(","))]))  # any, or one with commas
+    # any of several, or one with commas, or with the blanks that a name may begin and end with
+    meant = list(dict.fromkeys([text, condition.value, *(part.strip() for part in text.split(","))]))
     values: list[Any] = [*meant] if is_text else [value for part in meant for value in (part, _value(part))]
     if text == "none":
         values.append(None)

@@ -8,12 +8,13 @@ from wandb_registry.model.runs import runs
 from wandb_registry.model.search import overview
 from wandb_registry.web import addresses
 from wandb_registry.web.activity import activity_line
-from wandb_registry.web.pager import beginning
+from wandb_registry.web.pager import beginning, paged_or_first
 from wandb_registry.web.pages import models
 from wandb_registry.web.views import Page, PageRequest
 
 Row = dict[str, Any]
-RECENT = 7  # runs, and events
+RECENT = 7  # runs, and events, before somebody asks for all
+PAGE = 50  # of all of them
 PROJECTS = 50  # before somebody asks for all
 
 
@@ -30,15 +31,21 @@ def home(request: PageRequest) -> Page:
     some = beginning(request, "projects", len(with_runs), PROJECTS)
     shown = with_runs[: some.shown]
     last_runs = {row["id"]: _run(row) for row in overview.runs_by_id(db, [row["last_run_id"] for row in shown])}
+    runs_shown = paged_or_first(request, "runs", overview.run_count(db, ids), RECENT, PAGE)
+    events_shown = paged_or_first(request, "activity", overview.recent_event_count(db, ids), RECENT, PAGE)
+    events = overview.recent_events(db, ids, events_shown.size, events_shown.offset)
     return Page(
         "home.html",
         {
             "title": entity or "Projects",
+            "asked": set(request.query),
             "models": models.registered_models(request, ids),
             "projects": [row | {"last": last_runs.get(row["last_run_id"])} for row in shown],
             "all_projects": some,
-            "runs": [_run(row) for row in overview.recent_runs(db, ids, RECENT)],
-            "activity": [activity_line(request, row) for row in overview.recent_events(db, ids, RECENT)],
+            "runs": [_run(row) for row in overview.recent_runs(db, ids, runs_shown.size, runs_shown.offset)],
+            "all_runs": runs_shown,
+            "activity": [activity_line(request, row) for row in events],
+            "all_activity": events_shown,
         },
     )
 

@@ -193,11 +193,12 @@ def _files(request: PageRequest, artifact: Row, address: str) -> Row:
         rows, folders = folder_listing.named(db, number, path_filter, pager.size, pager.offset), []
         folder_count = 0
     else:
-        folder_count, file_count = folder_listing.counts(db, number, folder)
-        pager = paginate(request, folder_count + file_count, FILES, "files")
-        folders = folder_listing.folders(db, number, folder, pager.size, pager.offset)
-        rest = pager.size - len(folders)
-        rows = folder_listing.files(db, number, folder, rest, max(0, pager.offset - folder_count))
+        inside = request.store.folders.contents(db, number, folder)
+        folder_count = len(inside.folders)
+        pager = paginate(request, folder_count + inside.files, FILES, "files")
+        folders = inside.folders[pager.offset : pager.offset + pager.size]
+        rest = pager.size - len(folders) if inside.files else 0  # to find no file all would be read
+        rows = folder_listing.files(db, number, folder, rest, max(0, pager.offset - folder_count)) if rest else []
     return {
         "rows": [row | _file_addresses(address, row) for row in rows],
         "folder_count": folder_count,
