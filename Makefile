@@ -8,8 +8,8 @@ STAGES := prepare train register evaluate
 LOCK := uv pip compile --quiet --python-version 3.11 --custom-compile-command "make lock"
 
 help:      ## what you can do here
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
-	@printf '  make %-11s %s\n' 'STAGE' 'run the pipeline as far as $(STAGES)'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@printf '  make %-12s %s\n' 'STAGE' 'run the pipeline as far as $(STAGES)'
 
 repro: .venv/installed packages.yaml ## set up if need be, run what changed, mirror it, print where to look; JOBS=4 at a time
 	@$(if $(call typed,JOBS),dvc-wandb repro --jobs "$$JOBS",dvc repro)
@@ -59,6 +59,9 @@ test: .venv/installed-dev ## set up if need be, run the tests
 test-slow: .venv/installed-dev ## the tests that take longer; CI runs them too
 	@python -m pytest -n 4 -m 'slow and not soak'
 
+test-cluster: .venv/installed-dev ## the tests on a SLURM that they start themselves; needs Debian's slurm-wlm and munge
+	@python -m pytest -m cluster -rs
+
 soak: .venv/installed-dev ## the long rounds of faults, load and old clients
 	@python -m pytest -n 4 -m soak
 
@@ -92,4 +95,4 @@ packages.yaml: requirements.txt
 	@touch $@
 
 .PHONY: help repro $(STAGES) mirror verify promote rollback lineage report reproduce serve stop \
-  test test-slow soak screenshots lint lock
+  test test-slow test-cluster soak screenshots lint lock

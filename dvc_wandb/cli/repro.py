@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import os
 from typing import Any
 
-from dvc_wandb.parallel.repro import Request, repro
+from dvc_wandb.parallel.repro import HERE, SLURM, Request, repro
 from dvc_wandb.project.settings import project_root
 
 
@@ -19,7 +18,16 @@ def add_parser(commands: Any) -> None:
         "call goes on with what is left.",
     )
     parser.add_argument("targets", nargs="*", metavar="TARGET", help="as for `dvc repro` (default: dvc.yaml)")
-    parser.add_argument("-j", "--jobs", type=_count, default=os.cpu_count(), help="stages at a time (default: CPUs)")
+    parser.add_argument("-j", "--jobs", type=_count, help="stages at a time (default: CPUs; all of them with SLURM)")
+    parser.add_argument(
+        "--on",
+        choices=[HERE, SLURM],
+        default=HERE,
+        help="where: on this machine, or each as a SLURM job (default: here)",
+    )
+    parser.add_argument(
+        "--retries", type=int, default=2, metavar="N", help="times a stage runs again whose node is lost (default: 2)"
+    )
     parser.add_argument("-P", "--all-pipelines", action="store_true", help="the stages of every dvc.yaml")
     parser.add_argument("-k", "--keep-going", action="store_true", help="after a failure run what doesn't need it")
     parser.add_argument("-f", "--force", action="store_true", help="run stages although nothing changed")
@@ -32,6 +40,8 @@ def run(arguments: argparse.Namespace) -> int:
         targets=arguments.targets,
         all_pipelines=arguments.all_pipelines,
         jobs=arguments.jobs,
+        on=arguments.on,
+        retries=arguments.retries,
         keep_going=arguments.keep_going,
         force=arguments.force,
         quiet=arguments.quiet,

@@ -133,7 +133,7 @@ def summary(progress: Progress, seconds: float) -> list[str]:
 
 def _what_came_of(end: Ended) -> str:
     usual = {stage_process.RAN: "done", stage_process.UNCHANGED: "unchanged", guard.INTERRUPTED: "interrupted"}
-    return usual.get(end.status) or (f"killed by signal {-end.status}" if end.status < 0 else "failed")
+    return end.why or usual.get(end.status) or (f"killed by signal {-end.status}" if end.status < 0 else "failed")
 
 
 def _status(progress: Progress, count: int) -> str:

@@ -75,6 +75,8 @@ def wait(one: Guarded) -> int:
 
 def _guard(work: Callable[[], int], output: int, leader: int, control: int) -> NoReturn:
     os.setsid()
+    # SLURM sends it to all processes of a job: a stage that survives it shall not survive its guard
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     ended, alive = os.pipe()  # the second end is DVC's alone; closed when it ends
     pid = os.fork()
     if pid == 0:
@@ -106,6 +108,7 @@ def _work(work: Callable[[], int], output: int) -> NoReturn:
     status = 1
     try:
         os.setsid()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         nothing = os.open(os.devnull, os.O_RDONLY)
         for descriptor, source in ((0, nothing), (1, output), (2, output)):

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +39,10 @@ def forget(root: Path, target: str) -> None:
     shutil.rmtree(_folder(root, target), ignore_errors=True)
 
 
-def restore(root: Path) -> None:
-    """Bring back what stages had of such outputs when they began, if they were killed. Call it when none runs."""
-    for folder in _folder(root, "").parent.glob("*"):
+def restore(root: Path, at_work: Iterable[str] = ()) -> None:
+    """Bring back what stages had of such outputs when they began, if they were killed. None but `at_work` run."""
+    running = {_folder(root, target) for target in at_work}
+    for folder in set(_folder(root, "").parent.glob("*")) - running:
         with contextlib.suppress(FileNotFoundError):  # killed before it was a copy: the stage had not begun
             card = json.loads((folder / "card.json").read_text())
             if _entry(Path(card["lock"]), card["name"]) == card["entry"]:  # else it was done

@@ -11,7 +11,7 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,6 @@ def only_launcher(root: Path) -> Iterator[None]:
         file.truncate(0)
         file.write(json.dumps({"pid": os.getpid(), "machine": asdict(Machine.here())}))
         file.flush()
-        remove_stale_rwlock(root)
         yield
 
 
@@ -66,8 +65,10 @@ def _who(root: Path, file: Any) -> str:
     return f"another `dvc-wandb repro` works in {root}. Wait for its end, or end it."
 
 
-def remove_stale_rwlock(root: Path) -> None:
+def remove_stale_rwlock(root: Path, holds: Callable[[dict[str, Any], float], bool] | None = None) -> None:
     """Remove from DVC's rwlock the processes that are gone, or all of it if it can't be read.
+
+    `holds` tells of an entry, and of when the file was written, whether the process works; by default, of this machine.
 
     DVC itself takes a process for alive that nobody has reaped, or that has only the id of one, and refuses to run with
     an rwlock that was being written when the machine stopped. Call it when no stage runs. Raises DvcWandbError if DVC
@@ -87,17 +88,17 @@ def remove_stale_rwlock(root: Path) -> None:
     except LockError as error:
         raise DvcWandbError(str(error)) from None
     try:
-        path.write_text(json.dumps(_still_held(path)))
+        path.write_text(json.dumps(_still_held(path, holds or _holds)))
     finally:
         lock.unlock()
 
 
-def _still_held(rwlock: Path) -> dict[str, Any]:
+def _still_held(rwlock: Path, holds: Callable[[dict[str, Any], float], bool]) -> dict[str, Any]:
     try:
         held = {"write": {}, "read": {}} | json.loads(rwlock.read_text())
         written = rwlock.stat().st_mtime
-        write = {place: one for place, one in held["write"].items() if _holds(one, written)}
-        read = {place: [one for one in ones if _holds(one, written)] for place, ones in held["read"].items()}
+        write = {place: one for place, one in held["write"].items() if holds(one, written)}
+        read = {place: [one for one in ones if holds(one, written)] for place, ones in held["read"].items()}
     except (ValueError, AttributeError, TypeError, KeyError):
         return {}
     return {"write": write, "read": {place: ones for place, ones in read.items() if ones}}

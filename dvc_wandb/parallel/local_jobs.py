@@ -6,7 +6,7 @@ import contextlib
 import os
 import select
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from dvc_wandb.parallel import guard, kept_outs, stage_process
@@ -22,16 +22,25 @@ class LocalJobs:
 
     def __init__(self, root: Path, force: bool) -> None:
         self._root, self._force = root, force
+        self.at_work: frozenset[str] = frozenset()  # none goes on when we end
         self._guards: dict[str, guard.Guarded] = {}
         self._targets: dict[str, str] = {}
         self._interrupted = False
         self._poll = select.poll()
 
+    def __len__(self) -> int:
+        return len(self._guards)
+
     def start(self, stage: PlannedStage) -> None:
+        self.start_work(stage, lambda: stage_process.run(self._root, stage.target, self._force, stage.persists))
+
+    def start_work(self, stage: PlannedStage, do: Callable[[], int]) -> None:
+        """Do something else for the stage than to run it; what it returns is how the stage ends."""
+
         def work() -> int:
             os.environ.update(client.launcher_variable(self._root, launcher))
             os.environ.setdefault("PYTHONUNBUFFERED", "1")  # DVC gives a terminal to its commands, we give a pipe
-            return stage_process.run(self._root, stage.target, self._force, stage.persists)
+            return do()
 
         launcher = os.getpid()
         sys.stdout.flush()

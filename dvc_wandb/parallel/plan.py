@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from dvc_wandb.errors import ProjectError
+from dvc_wandb.parallel import resources
+from dvc_wandb.parallel.resources import Resources
 from dvc_wandb.project import dvc_errors
 from dvc_wandb.project.dvc_project import DvcProject
 
@@ -26,6 +28,7 @@ class PlannedStage:
     after: frozenset[str]
     reads_outs_folder: bool = False  # whether a dep is a folder around outputs
     persists: bool = False  # whether it goes on with an earlier output
+    resources: Resources = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,8 @@ def make(root: Path, targets: list[str], all_pipelines: bool) -> Plan:
         if hasattr(stage, "name"):
             locks.setdefault(Path(stage.path).with_name("dvc.lock"), []).append(stage.name)
 
+    default = resources.defaults(root)
+
     def names(stages: Any) -> frozenset[str]:
         return frozenset(project.address(stage) for stage in stages if stage in selected)
 
@@ -80,6 +85,7 @@ def make(root: Path, targets: list[str], all_pipelines: bool) -> Plan:
                 after=names(graph.successors(stage)),
                 reads_outs_folder=any(project.outs_in(project.path(dep)) for dep in stage.deps),
                 persists=any(out.persist for out in stage.outs),
+                resources=resources.of_stage(stage, project.address(stage), default),
             )
             for stage in order
             if stage in selected

@@ -9,11 +9,16 @@ from pathlib import Path
 
 from dvc_wandb.parallel import console, kept_outs, plan, scheduler, serial_order
 from dvc_wandb.parallel.console import Console, QuietConsole
-from dvc_wandb.parallel.launcher_lock import only_launcher
+from dvc_wandb.parallel.launcher_lock import only_launcher, remove_stale_rwlock
 from dvc_wandb.parallel.local_jobs import LocalJobs
-from dvc_wandb.parallel.plan import PlannedStage
+from dvc_wandb.parallel.plan import Plan, PlannedStage
+from dvc_wandb.parallel.scheduler import Jobs
 from dvc_wandb.parallel.serial_order import SerialOrder
+from dvc_wandb.parallel.slurm import left_jobs
+from dvc_wandb.parallel.slurm.slurm_jobs import SlurmJobs
 from dvc_wandb.recorder import client
+
+HERE, SLURM = "here", "slurm"
 
 
 @dataclass(frozen=True)
@@ -22,7 +27,9 @@ class Request:
 
     targets: list[str]
     all_pipelines: bool
-    jobs: int
+    jobs: int | None  # None: as many as the engine takes
+    on: str  # "here" or "slurm"
+    retries: int
     keep_going: bool
     force: bool
     quiet: bool
@@ -32,22 +39,25 @@ def repro(root: Path, request: Request) -> bool:
     """Run what changed; whether all of it succeeded. Raises DvcWandbError if it can't begin."""
     began = time.monotonic()
     with only_launcher(root):
-        serial_order.mend_locks(root)
-        kept_outs.restore(root)
         planned = plan.make(root, request.targets, request.all_pipelines)
+        engine = _engine(planned, request)
+        if not engine.at_work:
+            remove_stale_rwlock(root)
+            serial_order.mend_locks(root)
+        kept_outs.restore(root, engine.at_work)
         order = SerialOrder(planned)
         shown = (QuietConsole if request.quiet else Console)(planned, lambda: _mirror_messages(root))
-        jobs = LocalJobs(root, request.force)
+        limit = request.jobs or (len(planned.stages) if request.on == SLURM else os.cpu_count()) or 1
 
         def prepare(stage: PlannedStage) -> None:
             if stage.reads_outs_folder:
                 order.sort()
 
         try:
-            progress = scheduler.run(planned, jobs, request.jobs, request.keep_going, shown, prepare)
+            progress = scheduler.run(planned, engine, limit, request.keep_going, shown, prepare)
         finally:
             shown.close()
-            kept_outs.restore(root)
+            kept_outs.restore(root, engine.at_work)
             order.sort()
             client.wait_until_idle(root)
             shown.say_what_is_mirrored()
@@ -57,6 +67,13 @@ def repro(root: Path, request: Request) -> bool:
         for line in console.summary(progress, time.monotonic() - began):
             shown.say(line)
     return not progress.failed
+
+
+def _engine(planned: Plan, request: Request) -> Jobs:
+    if request.on == SLURM:
+        return SlurmJobs(planned, request.force, request.retries)
+    left_jobs.refuse_others(left_jobs.at_work(planned.root), targets=set())
+    return LocalJobs(planned.root, request.force)
 
 
 def _mirror_messages(root: Path) -> list[tuple[str, bool]]:

@@ -24,14 +24,23 @@ class Output:
 
 @dataclass(frozen=True)
 class Ended:
-    """The end of a stage: an exit status of `stage_process`, or that of a process which was killed."""
+    """The end of a stage: an exit status of `stage_process`, or that of a process which was killed.
+
+    `why` names what ended it, if that was neither the stage nor a signal.
+    """
 
     name: str
     status: int
+    why: str = ""
 
 
 class Jobs(Protocol):
-    """Where stages run."""
+    """Where stages run: an engine."""
+
+    @property
+    def at_work(self) -> frozenset[str]:
+        """The targets of stages that go on when we end."""
+        ...
 
     def start(self, stage: PlannedStage) -> None: ...
     def events(self, seconds: float) -> Iterator[Output | Ended]: ...

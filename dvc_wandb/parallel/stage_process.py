@@ -5,9 +5,16 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-RAN, FAILED, UNCHANGED = 0, 1, 100  # exit statuses, beside guard.INTERRUPTED
+RAN, FAILED, UNCHANGED, ELSEWHERE = 0, 1, 100, 102  # exit statuses, beside guard.INTERRUPTED
+
+
+def command_line(target: str) -> list[str]:
+    """What DVC writes into its rwlock for the process of a stage."""
+    return ["dvc", "repro", "--single-item", target]
 
 
 def run(root: Path, target: str, force: bool, persists: bool) -> int:
@@ -17,29 +24,52 @@ def run(root: Path, target: str, force: bool, persists: bool) -> int:
 
     A stage that DVC finds in its run cache has run too: its outputs are checked out from there.
     """
+    return _with_repo(root, target, lambda repo: _reproduce(repo, target, force, persists))
+
+
+def run_without_command(root: Path, target: str, force: bool, persists: bool) -> int:
+    """The same, but ELSEWHERE if the stage has a command to run."""
+
+    def work(repo: Any) -> int:
+        with repo.lock:
+            (stage,) = repo.stage.collect(target)
+            if stage.cmd and not stage.frozen and (force or stage.changed()):
+                return ELSEWHERE
+        return _reproduce(repo, target, force, persists)
+
+    return _with_repo(root, target, work)
+
+
+def check_done(root: Path, target: str) -> int:
+    """After a stage ran elsewhere: UNCHANGED, or ELSEWHERE if what it reads has changed since it began."""
+
+    def work(repo: Any) -> int:
+        with repo.lock:
+            (stage,) = repo.stage.collect(target)
+            always = stage.always_changed or stage.is_callback
+            return ELSEWHERE if not always and stage.changed() else UNCHANGED
+
+    return _with_repo(root, target, work)
+
+
+def _with_repo(root: Path, target: str, work: Callable[[Any], int]) -> int:
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
-    from dvc.repo.reproduce import reproduce
     from dvc.ui import ui
 
     from dvc_wandb.errors import one_line
-    from dvc_wandb.parallel import guard, kept_outs
+    from dvc_wandb.parallel import guard
     from dvc_wandb.project import dvc_errors
 
     for name in ("dvc", "dvc_objects", "dvc_data"):  # the launcher, which speaks for itself, silenced them
         logging.getLogger(name).setLevel(logging.INFO)
     os.chdir(root)
-    sys.argv = ["dvc", "repro", "--single-item", target]  # what DVC writes into its rwlock
+    sys.argv = command_line(target)
     ui.enable()
     try:
         with Repo(str(root), _wait_for_lock=True) as repo:
             repo.scm_context.quiet = True  # what git should be told is no news of each stage
-            if persists:
-                with repo.lock:
-                    (stage,) = repo.stage.collect(target)
-                    kept_outs.keep(root, target, stage, force)
-            stages = reproduce(repo, targets=[target], single_item=True, force=force)
-        return RAN if stages else UNCHANGED
+            return work(repo)
     except KeyboardInterrupt:
         return guard.INTERRUPTED
     except DvcException as error:
@@ -47,3 +77,15 @@ def run(root: Path, target: str, force: bool, persists: bool) -> int:
     except Exception as error:
         print(f"ERROR: failed to reproduce '{target}': {one_line(error)}", file=sys.stderr)
     return FAILED
+
+
+def _reproduce(repo: Any, target: str, force: bool, persists: bool) -> int:
+    from dvc.repo.reproduce import reproduce
+
+    from dvc_wandb.parallel import kept_outs
+
+    if persists:
+        with repo.lock:
+            (stage,) = repo.stage.collect(target)
+            kept_outs.keep(Path(repo.root_dir), target, stage, force)
+    return RAN if reproduce(repo, targets=[target], single_item=True, force=force) else UNCHANGED

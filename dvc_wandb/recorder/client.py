@@ -100,7 +100,7 @@ def _launch(root: Path, pid: int) -> subprocess.Popen[bytes]:
     with log_file(root, pid).open("ab") as errors:
         return subprocess.Popen(
             [sys.executable, "-P", "-m", "dvc_wandb.recorder", str(pid)],
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(_import_path())},
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(import_path())},
             cwd=root,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -109,7 +109,7 @@ def _launch(root: Path, pid: int) -> subprocess.Popen[bytes]:
         )
 
 
-def _import_path() -> list[str]:
+def import_path() -> list[str]:
     """The import path of our processes: without the current folder, whose files are the user's."""
     package_root = str(Path(__file__).parents[2])
     return list(filter(None, [package_root, os.environ.get("PYTHONPATH")]))

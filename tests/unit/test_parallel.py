@@ -21,6 +21,10 @@ class Engine:
         self.failing, self.started, self.most = failing, [], 0
         self._running: list[str] = []
 
+    @property
+    def at_work(self) -> frozenset[str]:
+        return frozenset()
+
     def start(self, stage: PlannedStage) -> None:
         self.started.append(stage.name)
         self._running.append(stage.name)
