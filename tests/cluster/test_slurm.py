@@ -160,10 +160,9 @@ def test_ctrl_c_ends_the_jobs_and_keeps_what_was_done(slow: Clone, cluster: Slur
     whole(slow)
 
 
-def test_a_job_that_was_cancelled_or_had_no_time_left_fails_by_name(slow: Clone, cluster: Slurm):
+def test_a_job_that_was_cancelled_fails_by_name(slow: Clone, cluster: Slurm):
     head = start(slow, "--keep-going")
     cluster.run("scancel", cluster.jobs()["grown"])
-    (slow.path / "params.yaml").write_text("")
     assert eventually(lambda: "grown" not in cluster.jobs("PENDING,RUNNING,COMPLETING"))
     (slow.path / "go").touch()
     said, _ = head.communicate(timeout=120)
