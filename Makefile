@@ -59,6 +59,9 @@ test: .venv/installed-dev ## set up if need be, run the tests
 test-slow: .venv/installed-dev ## the tests that take longer; CI runs them too
 	@python -m pytest -n 4 -m 'slow and not soak'
 
+test-team: .venv/installed-dev ## the registry's tests with their records in PostgreSQL, which they start
+	@python -m tests.team_database python -m pytest -n 4 -m 'not soak' tests/wandb_registry
+
 soak: .venv/installed-dev ## the long rounds of faults, load and old clients
 	@python -m pytest -n 4 -m soak
 
@@ -92,4 +95,4 @@ packages.yaml: requirements.txt
 	@touch $@
 
 .PHONY: help repro $(STAGES) mirror verify promote rollback lineage report reproduce serve stop \
-  test test-slow soak screenshots lint lock
+  test test-slow test-team soak screenshots lint lock
