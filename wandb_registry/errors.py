@@ -1,6 +1,6 @@
 """What a client or a person may be told: one sentence each, with the HTTP status that carries it.
 
-No status is one that the SDK retries: a refusal repeated for minutes looks like a hang.
+No refusal has a status that the SDK retries: one repeated for minutes looks like a hang.
 """
 
 import errno
@@ -86,6 +86,16 @@ class StoreFull(RegistryError):
         super().__init__(
             "The registry's disk is full: nothing of this request was stored. Free some space and repeat it."
         )
+
+
+class DatabaseAway(RegistryError):
+    """The database of a team's registry can't be reached. 503 because the SDK should repeat it: a restart is short."""
+
+    status = 503
+    code = "DATABASE_AWAY"
+
+    def __init__(self, address: str, reason: str):
+        super().__init__(f"The registry's database {address} can't be used: {reason}.")
 
 
 class InternalError(RegistryError):

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from wandb_registry.machine import Machine
-from wandb_registry.store_folder import DaemonError
+from wandb_registry.store_folder import DaemonError, is_shared
 
 FIRST_PORTS = range(8090, 8100)
 UNREAD_MS = 180_000  # how long a response may wait for a client that reads no further
@@ -49,11 +49,12 @@ class ServerInfo:
 def listen(store: Path, host: str = "127.0.0.1", port: int | None = None) -> Listener:
     """Takes the store's lock and a port: the given one, else the one it had last, else a free one.
 
-    Raises DaemonError where the store is served already or the port can't be used.
+    Servers of a store whose records are in a database share the lock. Raises DaemonError where the store is served
+    already or the port can't be used.
     """
     lock = os.open(store / "server.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        if not _lock_soon(lock):
+        if not _lock_soon(lock, fcntl.LOCK_SH if is_shared(store) else fcntl.LOCK_EX):
             info = read_server_info(store)
             where = f" at {info.url} (process {info.pid})" if info else ""
             raise DaemonError(
@@ -73,7 +74,7 @@ def is_served(store: Path) -> bool:
     except OSError:
         return False
     try:
-        return not _lock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return not (_lock_soon(lock, fcntl.LOCK_EX) if is_shared(store) else _lock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB))
     finally:
         os.close(lock)
 
@@ -142,9 +143,9 @@ def _lock(descriptor: int, operation: int) -> bool:
         return False
 
 
-def _lock_soon(descriptor: int) -> bool:
+def _lock_soon(descriptor: int, operation: int) -> bool:
     for _ in range(LOCK_ATTEMPTS):
-        if _lock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB):
+        if _lock(descriptor, operation | fcntl.LOCK_NB):
             return True
         time.sleep(0.02)
     return False

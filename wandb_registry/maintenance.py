@@ -80,7 +80,7 @@ def check(store: Store, head: str | None = None) -> CheckReport:
     report = CheckReport()
     with store.db.read() as db:
         report.events = db.value("select count(*) from event")
-        report.faults += _database_faults(db)
+        report.faults += db.damage()
         report.faults += activity_log.faults(db, head)
         for version in db.all(COMMITTED):
             report.versions += 1
@@ -98,13 +98,6 @@ def check(store: Store, head: str | None = None) -> CheckReport:
         elif md5 not in references:
             report.young.append(md5)
     return report
-
-
-def _database_faults(db: Connection) -> list[str]:
-    broken = [row["integrity_check"] for row in db.all("pragma integrity_check")]
-    loose = {row["table"] for row in db.all("pragma foreign_key_check")}
-    faults = [] if broken == ["ok"] else [f"Database: {line}." for line in broken]
-    return faults + [f"Database: a row of '{table}' refers to one that is gone." for table in sorted(loose)]
 
 
 def _version_faults(db: Connection, version: Row) -> list[str]:
@@ -155,14 +148,14 @@ def _age(path: Path) -> float:
 
 REMOVE_STALE = """
 delete from artifact
- where state = 'PENDING' and created_at < strftime('%Y-%m-%dT%H:%M:%SZ', 'now', '-' || :seconds || ' seconds')
+ where state = 'PENDING' and created_at < strftime('%Y-%m-%dT%H:%M:%SZ', 'now', :age)
 returning id
 """
 EXPIRED = """
 select *
   from artifact
  where state = 'COMMITTED' and ttl > 0
-   and strftime('%s', created_at) + ttl < strftime('%s', 'now')
+   and cast(strftime('%s', created_at) as integer) + ttl < cast(strftime('%s', 'now') as integer)
    and not exists (select 1
                      from membership
                     where membership.artifact_id = artifact.id
@@ -193,7 +186,7 @@ def collect(store: Store, grace: float = GRACE_SECONDS) -> GcReport:
     with _maintenance_lock(store):
         _remove_contents(store, grace, removed)  # first, since on a full disk nothing else can be written before
         with store.db.write() as db:
-            removed.pending = len(db.all(REMOVE_STALE, seconds=int(grace)))
+            removed.pending = len(db.all(REMOVE_STALE, age=f"-{int(grace)} seconds"))
             for version in db.all(EXPIRED):
                 if not memberships.in_production(db, version["id"]):
                     artifacts.delete(db, users.OPERATOR, version, with_aliases=True)
@@ -245,9 +238,8 @@ def backup(store: Store, target: Path) -> int:
     target.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _maintenance_lock(store):
         records = target / "registry.db.part"
-        with closing(sqlite3.connect(store.db.path)) as source, closing(sqlite3.connect(records)) as copy:
-            source.backup(copy)
-            copy.execute("pragma journal_mode = delete")
+        store.db.copy(records)
+        with closing(sqlite3.connect(records)) as copy:
             wanted = [md5 for (md5,) in copy.execute(REFERRED_MD5S)]
         for md5 in wanted:
             _copy(store.blobs.path(md5), target / "blobs" / md5[:2] / md5[2:], md5)

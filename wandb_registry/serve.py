@@ -14,7 +14,7 @@ from wandb_registry.http.middleware import LOOPBACK_NAMES, RequestTracker
 from wandb_registry.listener import Listener, holds_lock, start_lock
 from wandb_registry.model.accounts import users
 from wandb_registry.store import Store, open_store
-from wandb_registry.store_folder import api_key, log_path
+from wandb_registry.store_folder import api_key, is_shared, log_path
 
 STORE_CHECK = 2.0  # seconds, after which a server in the background looks whether its store is still there
 LARGEST_LOG = 2**20  # bytes, after which the log goes on in a new file, beside the last one
@@ -23,7 +23,8 @@ LARGEST_LOG = 2**20  # bytes, after which the log goes on in a new file, beside 
 def serve(folder: Path, listener: Listener, host: str, idle_exit: float | None, url: str | None = None) -> None:
     """Serves until the process ends, which releases the listener's lock. With a `url`, prints where to look."""
     store = open_store(folder)
-    store.blobs.clear_incoming()
+    if not is_shared(folder):
+        store.blobs.clear_incoming()
     _set_up_log(None if url else log_path(folder))
     if url:
         token = first_login_token(store)

@@ -1,18 +1,21 @@
 """A store, opened: its records, its files, and the secret that signs addresses."""
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from wandb_registry.db import sqlite
 from wandb_registry.db.connection import Connection, Database
+from wandb_registry.errors import RegistryError
 from wandb_registry.model.accounts import teams, users
 from wandb_registry.model.artifacts.folder_listing import FolderListings
 from wandb_registry.model.runs.series import SeriesCache
 from wandb_registry.storage.blobs import Blobs
 from wandb_registry.storage.multipart_uploads import MultipartUploads
 from wandb_registry.storage.signing import Signer
-from wandb_registry.store_folder import api_key, prepare, private_text, replace_api_key
+from wandb_registry.store_folder import api_key, database_url, prepare, private_text, replace_api_key
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ def open_store(folder: Path) -> Store:
     signer, blobs = Signer(bytes.fromhex(secret)), Blobs(folder)
     store = Store(
         folder=folder,
-        db=Database(folder / "registry.db", partial(signer.mark, "LOG")),
+        db=open_database(folder, partial(signer.mark, "LOG")),
         blobs=blobs,
         multipart_uploads=MultipartUploads(blobs),
         signer=signer,
@@ -42,6 +45,20 @@ def open_store(folder: Path) -> Store:
         teams.make_first(db, api_key(folder))
         keep_key(db, folder)
     return store
+
+
+def open_database(folder: Path, seal: Callable[[str], str]) -> Database:
+    """The records of a store: in the database that it names, else in a file."""
+    url = database_url(folder)
+    if url is None:
+        return sqlite.Database(folder / "registry.db", seal)
+    try:
+        from wandb_registry.db import postgresql  # here alone: without a database nobody needs its driver
+    except ImportError:
+        raise RegistryError(
+            "A registry with its records in PostgreSQL needs two more packages: pip install 'dvc-wandb[team]'."
+        ) from None
+    return postgresql.Database(url, seal)
 
 
 def keep_key(db: Connection, folder: Path) -> None:

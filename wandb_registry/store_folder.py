@@ -1,6 +1,7 @@
 """A store's folder and its private files. Only the standard library, so that starting a server stays cheap.
 
 api-key      the API key of the person who runs the registry
+database     the address of the database that has its records; without this file they are in registry.db
 server.json  where the store is served, or was last
 server.lock  held by the server as long as it lives
 start.lock   held by whoever starts or ends the server
@@ -16,6 +17,8 @@ from pathlib import Path
 from wandb_registry.storage.fsync import fsync
 
 API_KEY = "api-key"
+DATABASE = "database"
+DATABASE_VARIABLE = "REGISTRY_DATABASE"
 
 
 class DaemonError(Exception):
@@ -42,6 +45,34 @@ def prepare(store: Path) -> None:
             f"The registry can't write to its folder {store}: {error.strerror}. "
             "Make it writable, or choose another with REGISTRY_DIR."
         ) from None
+
+
+def database_url(store: Path) -> str | None:
+    """The database that has the store's records, as the environment or the store itself names it; None: it has a file.
+
+    Raises DaemonError where records lie in a file although a database is named: one of them would be forgotten.
+    """
+    named = os.environ.get(DATABASE_VARIABLE)
+    try:
+        url = named or (store / DATABASE).read_text().strip()
+    except FileNotFoundError:
+        return None
+    if (store / "registry.db").exists():
+        raise DaemonError(
+            f"{store} has its records in the file registry.db, and a database is named beside it. "
+            f"Choose a new folder with REGISTRY_DIR, or unset {DATABASE_VARIABLE}."
+        )
+    return url
+
+
+def keep_database_url(store: Path, url: str) -> None:
+    """Notes the database in the store, so that all commands on this folder find it."""
+    _write_beside(store / DATABASE, url).replace(store / DATABASE)
+
+
+def is_shared(store: Path) -> bool:
+    """Whether several servers may serve this store at once: its records are in a database."""
+    return (store / DATABASE).exists()
 
 
 def log_path(store: Path) -> Path:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wandb_registry.db.connection import Connection, Database
+from wandb_registry.db.sqlite import Connection, Database
 from wandb_registry.errors import BadInput
 from wandb_registry.model.search import filters, query, run_search
 from wandb_registry.model.search.query import Bind, Field, Query
@@ -31,6 +31,7 @@ INSERT = """
 insert into run (project_id, name, display_name, group_name, tags, config)
 values (1, :name, :display_name, :group, :tags, :config)
 """
+DOCUMENTS = "select key, value as document from json_each(:rows)"
 DB = sqlite3.connect(":memory:", factory=Connection)
 
 
@@ -41,8 +42,8 @@ def field(name: str, bind: Bind) -> Field:
 def found(wanted: Any, rows: list[Any]) -> list[int]:
     """The numbers of the rows that pass."""
     asked = Query(json.dumps(wanted), field)
-    sql = "select key from (select key, value as document from json_each(:rows)) where "
-    return [row["key"] for row in asked.rows(DB, sql + asked.condition, rows=json.dumps(rows))]
+    sql = f"select key from found where {asked.condition}"
+    return [row["key"] for row in asked.rows(DB, DOCUMENTS, sql, rows=json.dumps(rows))]
 
 
 def passes(wanted: Any, row: dict[str, Any] = ROW) -> bool:
@@ -237,8 +238,8 @@ def test_rows_without_a_value_come_last_in_either_direction():
     rows = json.dumps([{"n": 3}, {"n": None}, {}, {"n": "text"}, {"n": 1}])
     for descending, expected in ((False, [4, 0, 3, 1, 2]), (True, [3, 0, 4, 1, 2])):
         asked = Query(None, field)
-        sql = "select key from (select key, value as document from json_each(:rows)) order by "
-        assert [row["key"] for row in asked.rows(DB, sql + asked.order("n", descending), rows=rows)] == expected
+        sql = f"select key from found order by {asked.order('n', descending)}"
+        assert [row["key"] for row in asked.rows(DB, DOCUMENTS, sql, rows=rows)] == expected
 
 
 # ---- patterns ----

@@ -11,7 +11,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from http.cookiejar import CookieJar
@@ -21,8 +21,24 @@ from typing import Any
 import pytest
 import wandb
 
+from tests import team_database
+from tests.team_database import TEST_DATABASE
 from tests.working_tree import ROOT
-from wandb_registry import daemon
+from wandb_registry import daemon, store_folder
+from wandb_registry.db.connection import Connection
+from wandb_registry.store import open_database
+from wandb_registry.store_folder import keep_database_url
+
+
+def prepare(store: Path) -> None:
+    """Makes a store's folder as any command does. With TEST_DATABASE, a new store has a schema of its own there."""
+    is_new = not (store / store_folder.API_KEY).exists()
+    store_folder.prepare(store)
+    if is_new and TEST_DATABASE in os.environ:
+        keep_database_url(store, team_database.new_schema(os.environ[TEST_DATABASE]))
+
+
+daemon.prepare = prepare  # type: ignore[assignment]
 
 
 @dataclass(frozen=True)
@@ -132,6 +148,7 @@ def _cookies(url: str, key: str) -> CookieJar:
 
 def command(store: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """`wandb-registry …` on a store."""
+    prepare(store)
     return subprocess.run(
         [sys.executable, "-m", "wandb_registry", *arguments],
         env=os.environ | {"REGISTRY_DIR": str(store)},
@@ -141,6 +158,21 @@ def command(store: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         timeout=180,
         check=False,
     )
+
+
+@contextmanager
+def records(store: Path) -> Iterator[Connection]:
+    """A store's records, to be changed behind the back of all rules."""
+    with closing(open_database(store, str)) as database, database.write() as db:
+        yield db
+
+
+def drop_guard(db: Connection, name: str) -> None:
+    """Lets the activity log be changed."""
+    db.execute(f"drop trigger {name} on event" if TEST_DATABASE in os.environ else f"drop trigger {name}")
+
+
+embedded = pytest.mark.skipif(TEST_DATABASE in os.environ, reason="is about the file of an embedded store")
 
 
 @pytest.fixture(scope="package")

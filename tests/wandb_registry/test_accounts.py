@@ -13,12 +13,13 @@ from wandb_registry import daemon
 from .conftest import Account, Registry, command
 
 
-def test_a_new_users_key_is_printed_once_and_works(registry: Registry):
+def test_a_new_users_key_is_printed_once_and_works(registry: Registry, tmp_path: Path):
     said = registry.command("user", "add", "newcomer").stdout.splitlines()
     assert said[0] == "User newcomer added."
     key = said[1].removeprefix("API key, shown only now: ")
     assert Account(registry.url, "newcomer", key).api().viewer.username == "newcomer"
-    with sqlite3.connect(registry.store / "registry.db") as db:
+    assert registry.command("backup", str(tmp_path / "copy")).returncode == 0
+    with sqlite3.connect(tmp_path / "copy/registry.db") as db:
         assert key not in "\n".join(db.iterdump())
 
 

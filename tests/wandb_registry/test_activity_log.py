@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from wandb.errors import CommError
 
-from .conftest import Registry, command
+from .conftest import Registry, command, drop_guard, embedded, records
 
 PROTECT = """
 mutation Protect($aliases: [String!]!) { updateProtectedAliases(input: {entityName: "local",
@@ -182,8 +182,8 @@ def test_accounts_and_memberships_are_in_the_log_and_in_its_proof(store: Path):
     assert told("ben")[0] == "add user ben"
     assert told("ben")[-1] == "remove user ben"
     assert command(store, "check").returncode == 0
-    with closing(sqlite3.connect(store / "registry.db", isolation_level=None)) as db:
-        db.execute("drop trigger event_is_never_changed")
+    with records(store) as db:
+        drop_guard(db, "event_is_never_changed")
         db.execute("update event set after = 'admin' where action = 'member' and after = 'viewer'")
     checked = command(store, "check")
     assert checked.returncode == 1
@@ -195,8 +195,8 @@ def test_an_end_that_was_cut_off_by_somebody_who_knows_how_is_found(store: Path)
     for arguments in (("user", "add", "eve"), ("team", "add", "red", "--org", "local-org", "--member", "eve")):
         assert command(store, *arguments).returncode == 0
     assert command(store, "team", "rm-member", "red", "eve").returncode == 0
-    with closing(sqlite3.connect(store / "registry.db", isolation_level=None)) as db:
-        db.execute("drop trigger event_is_never_removed")
+    with records(store) as db:
+        drop_guard(db, "event_is_never_removed")
         db.execute("delete from event where id = (select max(id) from event)")
         db.execute("update sqlite_sequence set seq = seq - 1 where name = 'event'")
     checked = command(store, "check")
@@ -208,6 +208,7 @@ def test_an_end_that_was_cut_off_by_somebody_who_knows_how_is_found(store: Path)
     )
 
 
+@embedded
 def test_an_older_log_that_is_put_back_is_found_by_who_kept_its_head(store: Path):
     """Whoever brings back a whole older database brings its seal along."""
     assert command(store, "user", "add", "eve").returncode == 0

@@ -26,7 +26,7 @@ from tests.working_tree import ROOT
 from wandb_registry import daemon, listener
 from wandb_registry.store_folder import prepare
 
-from .conftest import command
+from .conftest import command, embedded
 
 ENSURE = (
     "import sys; from pathlib import Path; from wandb_registry import daemon; print(daemon.ensure(Path(sys.argv[1])))"
@@ -207,6 +207,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path):
         daemon.ensure(tmp_path / "file" / "store")
 
 
+@embedded
 def test_a_server_that_dies_at_its_start_says_why(store: Path):
     prepare(store)
     (store / "registry.db").write_text("this is no database, and long enough to be sure of it" * 100)
@@ -214,6 +215,7 @@ def test_a_server_that_dies_at_its_start_says_why(store: Path):
         daemon.ensure(store)
 
 
+@embedded
 def test_a_store_of_a_newer_registry_is_refused(store: Path):
     import sqlite3
 

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from tests.working_tree import ROOT
-from wandb_registry.db.connection import Database
+from wandb_registry.db.sqlite import Database
 from wandb_registry.errors import RegistryError
 
 OPEN = """
 import sys
 from pathlib import Path
-from wandb_registry.db.connection import Database
+from wandb_registry.db.sqlite import Database
 store, migrations = map(Path, sys.argv[1:])
 print("ready", flush=True)
 sys.stdin.readline()

@@ -5,16 +5,14 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 
 import pytest
 import wandb
 from wandb.errors import CommError
 from wandb.sdk.lib.service.service_connection import WandbApiFailedError
 
-from .conftest import Registry
+from .conftest import Registry, records
 
 MANY = 1_000
 INSERT = """
@@ -30,10 +28,10 @@ select id, user_id, :name, :display_name, 'finished', :config, :summary, :tags, 
 def thousands(registry: Registry) -> Iterator[None]:
     """A project with thousands of runs, written behind the server's back: one by one they would take minutes."""
     registry.api().create_project("thousands", registry.entity)
-    with closing(sqlite3.connect(registry.store / "registry.db", timeout=30)) as db, db:
+    with records(registry.store) as db:
         db.executemany(INSERT, [row(number) for number in range(MANY)])
     yield
-    with closing(sqlite3.connect(registry.store / "registry.db", timeout=30)) as db, db:
+    with records(registry.store) as db:
         db.execute("delete from run where project_id = (select id from project where name = 'thousands')")
 
 

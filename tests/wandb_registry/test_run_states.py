@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import sqlite3
 import subprocess
 import sys
 import textwrap
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 import wandb
 from wandb.errors import CommError, UsageError
 
-from .conftest import Account, Registry
+from .conftest import Account, Registry, records
 
 
 def stream(account: Account, path: str, **body) -> dict:
@@ -27,10 +25,10 @@ def stream(account: Account, path: str, **body) -> dict:
 
 def silence(registry: Registry, run: str, seconds: int) -> None:
     """Makes the run's last sign of life so old."""
-    with closing(sqlite3.connect(registry.store / "registry.db")) as db, db:
+    with records(registry.store) as db:
         db.execute(
-            "update run set heartbeat_at = strftime('%Y-%m-%dT%H:%M:%SZ', 'now', ?) where name = ?",
-            (f"-{seconds} seconds", run),
+            "update run set heartbeat_at = strftime('%Y-%m-%dT%H:%M:%SZ', 'now', :age) where name = :run",
+            {"age": f"-{seconds} seconds", "run": run},
         )
 
 

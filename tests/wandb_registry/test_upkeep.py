@@ -14,7 +14,7 @@ import pytest
 from wandb_registry import daemon
 
 from . import by_hand
-from .conftest import Account, Registry, command
+from .conftest import Account, Registry, command, embedded, records
 from .test_uploads import DELETE, Upload
 
 
@@ -73,8 +73,8 @@ def test_what_lies_about_in_the_store_does_not_stop_the_check(own: Registry):
 
 def test_a_file_that_was_given_the_content_of_another_is_found(own: Registry):
     uploaded(own, b"one", b"two")
-    with sqlite3.connect(own.store / "registry.db") as db:
-        db.execute("update entry set md5 = ? where path = '1.bin'", (hashlib.md5(b"one").hexdigest(),))
+    with records(own.store) as db:
+        db.execute("update entry set md5 = :md5 where path = '1.bin'", {"md5": hashlib.md5(b"one").hexdigest()})
     assert "/1.bin: its content is recorded as " in own.command("check").stdout
 
 
@@ -157,6 +157,14 @@ def test_a_version_whose_time_is_over_goes_unless_it_is_linked_or_in_production(
     assert states == ["DELETED", "COMMITTED", "COMMITTED"]
 
 
+def test_a_version_whose_time_is_not_over_stays(own: Registry):
+    """Its end was compared with a text, which every number is smaller than: `gc` removed it at once."""
+    version = uploaded(own, b"lasts")
+    limit = "mutation T($id: ID!) { updateArtifact(input: {artifactID: $id, ttlDurationSeconds: 3600}) { __typename } }"
+    assert own.ask(limit, id=version.id).status == 200
+    assert "0 expired versions" in own.command("gc").stdout
+
+
 def test_a_backup_serves_the_same_versions(own: Registry, tmp_path: Path):
     upload = uploaded(own, b"one", uuid.uuid4().bytes)
     copy = tmp_path / "copy"
@@ -181,6 +189,7 @@ def test_a_backup_of_a_damaged_store_says_so(own: Registry, tmp_path: Path):
     assert not (tmp_path / "copy" / "registry.db").exists()
 
 
+@embedded
 def test_a_newer_store_is_refused_with_a_sentence(store: Path):
     assert command(store, "user", "list").returncode == 0
     with sqlite3.connect(store / "registry.db") as db:

@@ -10,7 +10,14 @@ from pathlib import Path
 from wandb_registry import daemon, listener
 from wandb_registry.cli import accounts, command, maintenance
 from wandb_registry.errors import RegistryError, from_system
-from wandb_registry.store_folder import DaemonError, default_store, prepare
+from wandb_registry.store_folder import (
+    DATABASE_VARIABLE,
+    DaemonError,
+    database_url,
+    default_store,
+    keep_database_url,
+    prepare,
+)
 
 IDLE_VARIABLE = "REGISTRY_IDLE_SECONDS"
 IDLE_SECONDS = 900  # after which a server that a stage started exits; one in the foreground stays
@@ -48,6 +55,12 @@ def parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="serve the store in the foreground")
     serve.add_argument("--host", default="127.0.0.1", help="address to listen at (default: 127.0.0.1)")
     serve.add_argument("--port", type=_port, help="port (default: the one it had last, or a free one)")
+    serve.add_argument(
+        "--database",
+        metavar="URL",
+        help="keep records in this PostgreSQL: postgresql://USER@HOST/DATABASE "
+        "(default: REGISTRY_DATABASE, or what the store was served with last, else a file)",
+    )
     serve.add_argument("--idle-exit", type=float, metavar="SECONDS", help="leave after so long without a request")
     serve.add_argument("--lock-fd", type=int, help=argparse.SUPPRESS)
     serve.add_argument("--socket-fd", type=int, help=argparse.SUPPRESS)
@@ -69,6 +82,10 @@ def _port(text: str) -> int:
 
 def _serve(store: Path, options: argparse.Namespace) -> None:
     prepare(store)
+    if options.database:
+        os.environ[DATABASE_VARIABLE] = options.database
+    if url := database_url(store):
+        keep_database_url(store, url)
     started_by_a_stage = options.socket_fd is not None
     if started_by_a_stage:
         listening = listener.Listener(options.lock_fd, socket.socket(fileno=options.socket_fd))

@@ -23,7 +23,7 @@ from graphql import (
 )
 
 from wandb_registry.db.connection import Connection
-from wandb_registry.errors import BadInput, InternalError, NotSupported, RegistryError, from_system
+from wandb_registry.errors import BadInput, DatabaseAway, InternalError, NotSupported, RegistryError, from_system
 from wandb_registry.graphql import (
     accounts,
     artifacts,
@@ -91,7 +91,8 @@ class Executor:
     ) -> ExecutionResult:
         """Executes a request body. Raises BadInput if it is none.
 
-        To the SDK's pipeline a refusal has status 200, which it reports best. In shared mode a process `shares_run`.
+        To the SDK's pipeline a refusal has status 200, which it reports best, unless it should ask again. In shared
+        mode a process `shares_run`.
         """
         if not isinstance(request, dict) or not isinstance(request.get("query"), str):
             raise BadInput("A GraphQL request is a JSON object with the text of a 'query'.")
@@ -111,7 +112,8 @@ class Executor:
                 contents.read()
         except Exception as failure:
             error = _readable(failure)
-        status = 200 if from_pipeline and "upsertBucket" not in prepared.root_fields else error.status
+        repeats = isinstance(error, DatabaseAway) or "upsertBucket" in prepared.root_fields
+        status = 200 if from_pipeline and not repeats else error.status
         return ExecutionResult(error_body(error), status)
 
     def _transaction(self, changes: bool) -> AbstractContextManager[Connection]:

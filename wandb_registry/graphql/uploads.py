@@ -36,8 +36,12 @@ def update_manifest(_, info, input):
 def create_files(_, info, input):
     """Returns one node for each requested file, in the same order: the SDK matches them by position."""
     refuse(input, "an upload", "cloud_region_id")
-    seen: dict[str, dict] = {}
-    return {"files": {"edges": [{"node": _upload(info, file, seen)} for file in input["artifact_files"]]}}
+    announced: dict[str, list[dict]] = {}
+    for file in input["artifact_files"]:
+        announced.setdefault(file["artifact_id"], []).append(file)
+    targets = {artifact_id: _target(info, artifact_id, files) for artifact_id, files in announced.items()}
+    nodes = [_upload(info, file, *targets[file["artifact_id"]]) for file in input["artifact_files"]]
+    return {"files": {"edges": [{"node": node} for node in nodes]}}
 
 
 @mutation.field("completeMultipartUploadArtifact")
@@ -47,22 +51,26 @@ def complete_multipart(_, info, input):
     md5 = input["storage_path"].rpartition("/")[2]
     entity_id = content_ownership.entity_of(info.context.db, artifact["id"])
     if info.context.store.blobs.size_of(md5) is None or not content_ownership.find(
-        info.context.db, info.context.viewer, entity_id, md5
+        info.context.db, info.context.viewer, entity_id, [md5]
     ):
         raise BadInput("Not all parts of this upload have arrived. Upload the file again.")
     return {"digest": to_base64(md5)}
 
 
-def _upload(info, file: dict, seen: dict[str, dict]) -> dict:
-    db = info.context.db
-    artifact = seen.get(file["artifact_id"])
-    if artifact is None:
-        artifact = _pending(info, file["artifact_id"])
-        artifact = seen[file["artifact_id"]] = artifact | {"entity_id": content_ownership.entity_of(db, artifact["id"])}
-    if file.get("digest") not in (None, file["md5"]):
-        raise BadInput(f"{file['name']}: only md5 digests are supported.")
-    md5 = to_hex(file["md5"])
-    held = content_ownership.find(db, info.context.viewer, artifact["entity_id"], md5)
+def _target(info, artifact_id: str, files: list[dict]) -> tuple[dict, dict[str, dict]]:
+    """The version that files are announced for, and which of their contents its entity has."""
+    artifact = _pending(info, artifact_id)
+    for file in files:
+        if file.get("digest") not in (None, file["md5"]):
+            raise BadInput(f"{file['name']}: only md5 digests are supported.")
+    entity_id = content_ownership.entity_of(info.context.db, artifact["id"])
+    md5s = [to_hex(file["md5"]) for file in files]
+    return artifact, content_ownership.find(info.context.db, info.context.viewer, entity_id, md5s)
+
+
+def _upload(info, file: dict, artifact: dict, holdings: dict[str, dict]) -> dict:
+    db, md5 = info.context.db, to_hex(file["md5"])
+    held = holdings.get(md5)
     if held and not info.context.contents.is_undamaged(md5, held["size"]):
         held = None  # so the client sends it again, which heals it
     address = (

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from starlette.requests import Request
 
-from wandb_registry.errors import NotSignedIn
+from wandb_registry.errors import DatabaseAway, NotSignedIn, StoreFull
 from wandb_registry.model.access import Viewer
 from wandb_registry.model.accounts import users
 from wandb_registry.store import Store
@@ -28,7 +28,8 @@ def viewer_of_request(request: Request, store: Store) -> Viewer:
     with store.db.read() as db:
         viewer, is_news = users.sign_in(db, key), users.is_use_news(db, key)
     if is_news:
-        with suppress(sqlite3.OperationalError), store.db.write() as db:  # a full disk refuses nobody
+        full = (sqlite3.OperationalError, StoreFull, DatabaseAway)
+        with suppress(*full), store.db.write() as db:  # a full disk refuses nobody
             users.note_use(db, key, request.client.host if request.client else None)
     return viewer
 

@@ -21,10 +21,10 @@ insert into event (at, who, action, subject, collection_id, name, before, after,
 values (:at, :who, :action, :subject, :collection_id, :name, :before, :after, :source, :run, :git_commit, :hash)
 """
 LAST = "select id, hash from event order by id desc limit 1"
-HAS_SEAL = "select 1 from event_end where seal = seal(:end)"
+HAS_SEAL = "select 1 from event_end where seal = :seal"
 HAS_HASH = "select 1 from event where hash = :hash"
 SEAL_END = """
-insert into event_end (one, seal) values (1, seal(:end)) on conflict do update set seal = excluded.seal
+insert into event_end (one, seal) values (1, :seal) on conflict (one) do update set seal = excluded.seal
 """
 PATH = """
 select entity.name || '/' || project.name || '/' || collection.name
@@ -107,11 +107,11 @@ def head(db: Connection) -> str:
 
 def seal_end(db: Connection) -> None:
     """Seals the last event, so that `faults` sees if events are removed from the end."""
-    db.execute(SEAL_END, {"end": _end(db)})
+    db.execute(SEAL_END, {"seal": db.seal(_end(db))})
 
 
 def _is_sealed(db: Connection) -> bool:
-    return bool(db.value(HAS_SEAL, end=_end(db)))
+    return bool(db.value(HAS_SEAL, seal=db.seal(_end(db))))
 
 
 def _end(db: Connection) -> str:
@@ -130,18 +130,18 @@ NAMED = """
 select *
   from event
  where :name in (subject, name)
-    or substr(subject, -length(:name) - 1) = '/' || :name
-    or substr(subject, -length(:name) - 16) = '/wandb-registry-' || :name
+    or substr(subject, length(subject) - length(:name)) = '/' || :name
+    or substr(subject, length(subject) - length(:name) - 15) = '/wandb-registry-' || :name
     or collection_id in (select id from collection where name = :name)
  order by id
 """
 COLLECTIONS_AT = """
-select collection_id as id, max(id) as last, subject as path
+select collection_id as id, id as last, subject as path
   from event
- where at <= :time
+ where id in (select max(id) from event where at <= :time group by collection_id)
    and collection_id in (select collection_id
                            from event
-                          where subject = :name or substr(subject, -length(:name) - 1) = '/' || :name
+                          where subject = :name or substr(subject, length(subject) - length(:name)) = '/' || :name
                           union all
                          select collection.id
                            from collection
@@ -149,7 +149,6 @@ select collection_id as id, max(id) as last, subject as path
                            join entity on entity.id = project.entity_id
                           where :name in (collection.name,
                                           entity.name || '/' || project.name || '/' || collection.name))
- group by collection_id
  order by path
 """
 IN_COLLECTION = """

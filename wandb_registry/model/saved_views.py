@@ -33,7 +33,7 @@ def find(db: Connection, project_id: int, name: str) -> Row | None:
 
 def default(db: Connection, project_id: int) -> Row | None:
     """The view that the project's page shows first."""
-    return db.one("select * from saved_view where project_id = :project and is_default", project=project_id)
+    return db.one("select * from saved_view where project_id = :project and is_default = 1", project=project_id)
 
 
 def save(db: Connection, viewer: Viewer, project: Row, name: str, query: str | None) -> None:

@@ -17,7 +17,7 @@ select account.*, user.service,
                   from team_member
                   join entity on entity.id = team_member.entity_id
                  where team_member.user_id = account.id
-                 order by entity.name)) as team_names
+                 order by entity.name) as team) as team_names
   from account
   join user on user.id = account.id
  where account.deleted_at is null
@@ -25,7 +25,8 @@ select account.*, user.service,
 """
 KEYS = """
 select api_key.*, account.username, user.service,
-       cast(julianday('now') - julianday(coalesce(api_key.used_at, api_key.created_at)) as integer) as unused_days
+       (cast(strftime('%s', 'now') as integer)
+         - cast(strftime('%s', coalesce(api_key.used_at, api_key.created_at)) as integer)) / 86400 as unused_days
   from api_key
   join account on account.id = api_key.user_id
   join user on user.id = account.id

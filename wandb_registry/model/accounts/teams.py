@@ -190,7 +190,7 @@ def teams(db: Connection) -> list[Row]:
           left join user on user.id = team_member.user_id
           left join entity own on own.id = user.entity_id
          where team.kind = 'team'
-         group by team.id
+         group by team.id, organization.id
          order by team.name
         """
     )
@@ -216,7 +216,7 @@ def members_of(db: Connection, entity_id: int) -> list[Row]:
         """
         select account.id, account.username, account.username as name, account.email, account.admin,
                team_member.role, false as pending,
-               case when user.service then 'SERVICE' else 'MEMBER' end as account_type
+               case when user.service = 1 then 'SERVICE' else 'MEMBER' end as account_type
           from team_member
           join user on user.id = team_member.user_id
           join account on account.id = team_member.user_id

@@ -2,7 +2,8 @@
 who only knows an md5 must send the bytes like anybody else.
 """
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from wandb_registry.db.connection import Connection
@@ -12,6 +13,7 @@ from wandb_registry.model.access import Viewer
 from wandb_registry.model.artifacts import manifests
 
 Row = dict[str, Any]
+Content = tuple[str, int | None]  # an md5, and the version that its client has it from
 
 ENTITY_OF_ARTIFACT = """
 select project.entity_id
@@ -23,18 +25,18 @@ select project.entity_id
 HELD = """
 select holding.*, exists (select 1 from artifact where artifact.id = holding.artifact_id) as known
   from holding
- where entity_id = :entity and md5 = :md5
+ where entity_id = :entity and md5 in (select value from json_each(:md5s))
 """
 
 
-def find(db: Connection, viewer: Viewer, entity_id: int, md5: str) -> Row | None:
-    """What the entity has, unless it was sent for a version that the account may not read: a project can be closed to
-    members of its entity.
+def find(db: Connection, viewer: Viewer, entity_id: int, md5s: list[str]) -> dict[str, Row]:
+    """Which of these contents the entity has, but for those that were sent for a version that the account may not read:
+    a project can be closed to members of its entity.
     """
-    held = db.one(HELD, entity=entity_id, md5=md5)
-    if held and held["known"] and access.find_artifact(db, viewer, held["artifact_id"]) is None:
-        return None
-    return held
+    rows = db.all(HELD, entity=entity_id, md5s=json.dumps(md5s))
+    known = {row["artifact_id"] for row in rows if row["known"]}
+    closed = {number for number in known if access.find_artifact(db, viewer, number) is None}
+    return {row["md5"]: row for row in rows if row["artifact_id"] not in closed}
 
 
 def add(db: Connection, artifact_id: int, md5: str, size: int) -> None:
@@ -57,19 +59,21 @@ def entity_of(db: Connection, artifact_id: int) -> int:
 
 def checker(
     db: Connection, viewer: Viewer, artifact_id: int, size_on_disk: Callable[[str], int | None]
-) -> Callable[[str, int | None], int | None]:
-    """Answers the size of content that this version may have: its entity's own, or that of a version one may read."""
+) -> Callable[[list[Content]], Iterator[int | None]]:
+    """Answers the sizes of contents that this version may have: its entity's own, or those of a version one may read."""
     entity_id = entity_of(db, artifact_id)
 
-    def size_of(md5: str, birth_id: int | None) -> int | None:
-        held = find(db, viewer, entity_id, md5)
-        if (
-            held is None
-            and birth_id
-            and manifests.has_content(db, birth_id, md5)
-            and access.find_artifact(db, viewer, birth_id)
-        ):
-            held = find(db, viewer, entity_of(db, birth_id), md5)
-        return held["size"] if held and held["size"] == size_on_disk(md5) else None
+    def sizes_of(contents: list[Content]) -> Iterator[int | None]:
+        own = find(db, viewer, entity_id, [md5 for md5, _ in contents])
+        for md5, birth_id in contents:
+            held = own.get(md5)
+            if (
+                held is None
+                and birth_id
+                and manifests.has_content(db, birth_id, md5)
+                and access.find_artifact(db, viewer, birth_id)
+            ):
+                held = find(db, viewer, entity_of(db, birth_id), [md5]).get(md5)
+            yield held["size"] if held and held["size"] == size_on_disk(md5) else None
 
-    return size_of
+    return sizes_of

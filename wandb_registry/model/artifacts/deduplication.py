@@ -17,9 +17,21 @@ select *
  order by id desc
 """
 FOLD = (
-    "update or ignore run_output set artifact_id = :twin where artifact_id = :id",
-    "update or ignore run_input set artifact_id = :twin where artifact_id = :id",
-    "update or ignore artifact_tag set artifact_id = :twin where artifact_id = :id",
+    """
+    update run_output
+       set artifact_id = :twin
+     where artifact_id = :id and run_id not in (select run_id from run_output where artifact_id = :twin)
+    """,
+    """
+    update run_input
+       set artifact_id = :twin
+     where artifact_id = :id and run_id not in (select run_id from run_input where artifact_id = :twin)
+    """,
+    """
+    update artifact_tag
+       set artifact_id = :twin
+     where artifact_id = :id and name not in (select name from artifact_tag where artifact_id = :twin)
+    """,
     "update client_id set artifact_id = :twin where artifact_id = :id",
     # which members of the entity may have the content is told by the version that it came for
     """

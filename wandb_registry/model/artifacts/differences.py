@@ -8,9 +8,9 @@ from wandb_registry.db.connection import Connection
 Row = dict[str, Any]
 
 COUNTS = """
-select coalesce(sum(after.digest <> before.digest), 0) as changed,
-       coalesce(sum(after.path is null), 0) as removed,
-       coalesce(sum(after.digest = before.digest), 0) as same
+select count(*) filter (where after.digest <> before.digest) as changed,
+       count(*) filter (where after.path is null) as removed,
+       count(*) filter (where after.digest = before.digest) as same
   from entry before
   left join entry after on after.artifact_id = :after and after.path = before.path
  where before.artifact_id = :before

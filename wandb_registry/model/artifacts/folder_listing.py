@@ -20,7 +20,7 @@ select path, size, instr(substr(path, :from), '/') as slash
 """
 FOLDERS = f"""
 select iif(slash > 0, substr(path, 1, :from - 1 + slash), '') as path, count(*) as files, sum(size) as size
-  from ({INSIDE})
+  from ({INSIDE}) as inside
  group by 1
  order by 1
 """

@@ -7,7 +7,7 @@ content of every file was received whole from somebody who may give it.
 import hashlib
 import json
 import posixpath
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from wandb_registry.db.connection import Connection
@@ -59,10 +59,12 @@ def receive(db: Connection, number: int, body: bytes) -> None:
 # ---- from manifest to entries ----
 
 
-def settle(db: Connection, artifact: Row, holds: Callable[[str, int | None], int | None]) -> Row:
+def settle(
+    db: Connection, artifact: Row, holds: Callable[[list[tuple[str, int | None]]], Iterable[int | None]]
+) -> Row:
     """Turns the manifests of a pending version into its entries, and answers its digest, size and file count.
 
-    `holds(md5, birth)` gives the size of content that the version may have, or None.
+    `holds` gives, for md5s with the version that each is from, the size of content that the version may have, or None.
     """
     entries = _entries_of(db, artifact)
     digest = digest_of(entries)
@@ -71,7 +73,10 @@ def settle(db: Connection, artifact: Row, holds: Callable[[str, int | None], int
             f"The files in the manifest give the digest {digest}, the artifact was announced with "
             f"{artifact['digest']}. It was not committed; log it again."
         )
-    rows = [_checked(artifact["id"], path, entry, holds) for path, entry in sorted(entries.items())]
+    rows = [_read(artifact["id"], path, entry) for path, entry in sorted(entries.items())]
+    contents = [row for row in rows if row["md5"] is not None]
+    for row, size in zip(contents, holds([(row["md5"], row["birth_id"]) for row in contents]), strict=True):
+        row |= _held(artifact["id"], row, entries[row["path"]].get("size"), size)
     db.executemany(INSERT_ENTRY, rows)
     db.execute("delete from manifest where artifact_id = :artifact", {"artifact": artifact["id"]})
     return {"digest": digest, "size": sum(row["size"] for row in rows), "file_count": len(rows)}
@@ -146,7 +151,7 @@ def _leaves(path: str) -> bool:
     )
 
 
-def _checked(artifact_id: int, path: str, entry: dict, holds: Callable[[str, int | None], int | None]) -> Row:
+def _read(artifact_id: int, path: str, entry: dict) -> Row:
     if _leaves(path):
         raise BadInput(f"The manifest names a file '{path}': paths are relative and stay in the artifact.")
     row = {
@@ -161,16 +166,20 @@ def _checked(artifact_id: int, path: str, entry: dict, holds: Callable[[str, int
     }
     if row["ref"] is not None:
         return row
-    md5 = blobs.to_hex(entry["digest"])
     birth = ids.decode(entry["birthArtifactID"], "Artifact") if entry.get("birthArtifactID") else None
-    size = holds(md5, birth)
+    return row | {"md5": blobs.to_hex(entry["digest"]), "birth_id": birth}
+
+
+def _held(artifact_id: int, row: Row, announced: int | None, size: int | None) -> Row:
+    """What a row gets from its content, if that is here and as large as it was announced."""
     if size is None:
         raise BadInput(
-            f"{path}: its content (md5 {md5}) was not uploaded. The artifact was not committed; log it again."
+            f"{row['path']}: its content (md5 {row['md5']}) was not uploaded. "
+            "The artifact was not committed; log it again."
         )
-    if entry.get("size") is not None and size != row["size"]:
-        raise BadInput(f"{path}: the upload has {size} bytes, the manifest says {row['size']}. Log it again.")
-    return row | {"md5": md5, "size": size, "birth_id": birth or artifact_id}
+    if announced is not None and size != announced:
+        raise BadInput(f"{row['path']}: the upload has {size} bytes, the manifest says {announced}. Log it again.")
+    return {"size": size, "birth_id": row["birth_id"] or artifact_id}
 
 
 # ---- reading ----

@@ -21,7 +21,7 @@ LAST_ROW = """
 select body
   from stream_line
  where run_id = :run and stream = 'history'
- order by step desc, number desc
+ order by step desc nulls last, number desc
  limit 1
 """
 BODIES = "select body from stream_line where run_id = :run and stream = :stream order by number"
@@ -118,8 +118,8 @@ THINNED_WITH = f"""
 select body
   from (select body, row_number() over (order by number) as place, count(*) over () as total
           from stream_line
-         where run_id = :run and stream = 'history' and {MENTIONS})
- where place % max(1, total / :samples) = 0 or place = total
+         where run_id = :run and stream = 'history' and {MENTIONS}) as mentioning
+ where place % case when total > :samples then total / :samples else 1 end = 0 or place = total
  order by place
 """
 
@@ -182,14 +182,14 @@ def system_metrics(db: Connection, run: Row) -> dict[str, Any]:
 CONSOLE_LINES = "select body from console_line where run_id = :run order by number limit :limit offset :offset"
 LAST_CONSOLE_LINES = "select body from console_line where run_id = :run order by number desc limit :limit"
 # In shared mode each writer numbers its own lines, so their times order them.
-CONSOLE_LINES_BY_TIME = """
-select body
-  from console_line
- where run_id = :run
+BY_TIME = """
+select found.body
+  from found
  order by case when json_valid(body) then body ->> 'ts' else substr(body, iif(body like 'ERROR %', 7, 1), 26) end,
-          number
+          found.number
  limit :limit offset :offset
 """
+ALL_LINES = "select number as id, number, body from console_line where run_id = :run"
 
 
 def console_count(db: Connection, run: Row) -> int:
@@ -202,10 +202,12 @@ def console_lines(db: Connection, run: Row, limit: int, offset: int, last: bool 
     `last` says that these are the last lines. They are read from the end, which is fast in a long console.
     """
     shared = db.value("select exists (select 1 from run_writer where run_id = :run)", run=run["id"])
-    if last and not shared:
+    if shared:
+        rows = db.sift(ALL_LINES, BY_TIME, {}, run=run["id"], limit=limit, offset=offset)
+    elif last:
         rows = db.all(LAST_CONSOLE_LINES, run=run["id"], limit=limit)[::-1]
     else:
-        rows = db.all(CONSOLE_LINES_BY_TIME if shared else CONSOLE_LINES, run=run["id"], limit=limit, offset=offset)
+        rows = db.all(CONSOLE_LINES, run=run["id"], limit=limit, offset=offset)
     return [_console_line(offset + i, row["body"]) for i, row in enumerate(rows)]
 
 
@@ -224,18 +226,18 @@ def _console_line(number: int, body: str) -> Row:
 
 
 FOUND_LINES = """
-select number, body, count(*) over () as total
-  from console_line
- where run_id = :run and instr(line_text(body), :text) > 0
- order by number
+select found.number, found.body, count(*) over () as total
+  from found
+ where instr(line_text(found.body), :text) > 0
+ order by found.number
  limit :limit offset :offset
 """
 
 
 def console_found(db: Connection, run: Row, text: str, limit: int, offset: int) -> tuple[int, list[Row]]:
     """How many console lines hold a text, in whichever case, and a page of them, as `console_lines` gives them."""
-    db.create_function("line_text", 1, lambda body: str(_console_line(0, body)["line"]).casefold(), deterministic=True)
-    rows = db.all(FOUND_LINES, run=run["id"], text=text.casefold(), limit=limit, offset=offset)
+    functions = {"line_text": lambda body: str(_console_line(0, body)["line"]).casefold()}
+    rows = db.sift(ALL_LINES, FOUND_LINES, functions, run=run["id"], text=text.casefold(), limit=limit, offset=offset)
     return (rows[0]["total"] if rows else 0), [_console_line(row["number"], row["body"]) for row in rows]
 
 

@@ -24,7 +24,7 @@ select *
                ) as turn
           from run_input
           join run on run.id = run_input.run_id
-         where run_input.artifact_id in (select value from json_each(:artifacts)))
+         where run_input.artifact_id in (select value from json_each(:artifacts))) as used
  where turn <= 5
  order by artifact_id, turn
 """

@@ -31,7 +31,7 @@ select run.id, run.name, run.display_name, run.notes, run.tags, run.group_name, 
 """
 COLLECTIONS = """
 select collection.*, artifact_type.name as type_name, project.name as project_name, entity.name as entity_name,
-       (select group_concat(name, char(10)) from collection_tag where collection_id = collection.id) as tag_names
+       (select group_concat(name, '\n') from collection_tag where collection_id = collection.id) as tag_names
   from collection
   join artifact_type on artifact_type.id = collection.type_id
   join project on project.id = collection.project_id
@@ -42,7 +42,7 @@ select collection.*, artifact_type.name as type_name, project.name as project_na
 VERSIONS = """
 select artifact.id, artifact.version_index, artifact.description, collection.kind, collection.name,
        collection.project_id, artifact_type.name as type_name, project.name as project_name, entity.name as entity_name,
-       (select group_concat(name, char(10)) from artifact_tag where artifact_id = artifact.id) as tag_names
+       (select group_concat(name, '\n') from artifact_tag where artifact_id = artifact.id) as tag_names
   from artifact
   join collection on collection.id = artifact.collection_id
   join artifact_type on artifact_type.id = collection.type_id
@@ -61,19 +61,21 @@ select project.*, entity.name as entity_name
 OF_RUN = ("display_name", "name", "notes", "tags", "group_name", "job_type", "git_commit")
 OF_OTHERS = ("name", "description", "tag_names")
 KINDS = {
-    "runs": Kind(RUNS, " || char(10) || ".join(f"coalesce({name}, '')" for name in OF_RUN), "id desc"),
+    "runs": Kind(RUNS, " || char(10) || ".join(f"coalesce(found.{name}, '')" for name in OF_RUN), "id desc"),
     "artifacts": Kind(
         COLLECTIONS.format(kind="SEQUENCE"),
-        " || char(10) || ".join(f"coalesce({name}, '')" for name in OF_OTHERS),
+        " || char(10) || ".join(f"coalesce(found.{name}, '')" for name in OF_OTHERS),
         "length(name), name",
     ),
     "models": Kind(
         COLLECTIONS.format(kind="PORTFOLIO"),
-        " || char(10) || ".join(f"coalesce({name}, '')" for name in OF_OTHERS),
+        " || char(10) || ".join(f"coalesce(found.{name}, '')" for name in OF_OTHERS),
         "length(name), name",
     ),
-    "versions": Kind(VERSIONS, "coalesce(description, '') || char(10) || coalesce(tag_names, '')", "id desc"),
-    "projects": Kind(PROJECTS, "name || char(10) || coalesce(description, '')", "length(name), name"),
+    "versions": Kind(
+        VERSIONS, "coalesce(found.description, '') || char(10) || coalesce(found.tag_names, '')", "id desc"
+    ),
+    "projects": Kind(PROJECTS, "found.name || char(10) || coalesce(found.description, '')", "length(name), name"),
 }
 
 
@@ -90,6 +92,6 @@ def page(db: Connection, kind: str, project_ids: list[int], text: str, limit: in
 def _ask(
     db: Connection, kind: str, select: str, end: str, project_ids: list[int], text: str, **parameters: int
 ) -> list[Row]:
-    db.create_function("folded", 1, str.casefold, deterministic=True)
-    sql = f"{select} from ({KINDS[kind].rows}) where instr(folded({KINDS[kind].text}), :text) > 0 {end}"
-    return db.all(sql, projects=json.dumps(project_ids), text=text.casefold(), **parameters)
+    sql = f"{select} from found where instr(folded({KINDS[kind].text}), :text) > 0 {end}"
+    asked = {"projects": json.dumps(project_ids), "text": text.casefold(), **parameters}
+    return db.sift(KINDS[kind].rows, sql, {"folded": str.casefold}, **asked)

@@ -17,7 +17,7 @@ select project.*, entity.name as entity_name,
   from project
   join entity on entity.id = project.entity_id
  where project.entity_id in (select value from json_each(:entities))
- order by coalesce(last_run_id, 0) desc, project.id desc
+ order by last_run_id desc nulls last, project.id desc
 """
 RECENT_RUNS = """
 select run.*, project.name as project_name, entity.name as entity_name
@@ -166,8 +166,8 @@ def registered(db: Connection, project_ids: list[int], wanted: str) -> list[Row]
 VERSIONS = """
 select membership.*, 'v' || membership.version_index as version, artifact.digest, artifact.size, artifact.file_count,
        artifact.metadata, artifact.description,
-       (select json_group_array(name) from (select name from alias where membership_id = membership.id order by name))
-         as alias_names
+       (select json_group_array(name)
+          from (select name from alias where membership_id = membership.id order by name) as held) as alias_names
   from membership
   join artifact on artifact.id = membership.artifact_id
  where membership.collection_id = :collection

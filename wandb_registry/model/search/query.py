@@ -92,13 +92,10 @@ class Query:
         value = field.order or field.value
         return f"{value} is null, {value} {'desc' if descending else 'asc'}"
 
-    def rows(self, db: Connection, sql: str, **parameters: Any) -> list[Row]:
-        """Runs a query that contains the condition, with the SQL functions that the condition calls."""
-        db.create_function("matches", 2, patterns.matches, deterministic=True)
-        db.create_function("strict_json", 1, strict_json, deterministic=True)
-        db.create_function("encoded_id", 2, ids.encode, deterministic=True)
+    def rows(self, db: Connection, rows: str, sql: str, /, **parameters: Any) -> list[Row]:
+        """Asks a query's rows, the table `found`, by SQL that contains the condition."""
         try:
-            return db.all(sql, **parameters, **self.parameters)
+            return db.sift(rows, sql, FUNCTIONS, **parameters, **self.parameters)
         except sqlite3.OperationalError as error:
             if "parser stack overflow" in str(error):  # from about six nested $elemMatch on
                 raise filters.too_deep() from None
@@ -249,3 +246,6 @@ def _json(value: Any) -> str:
 def strict_json(text: str) -> str:
     """The JSON with null for a bare NaN and the largest float for Infinity, so that SQLite can read it."""
     return json.dumps(json.loads(text, parse_constant=lambda word: INFINITIES.get(word)))
+
+
+FUNCTIONS = {"matches": patterns.matches, "strict_json": strict_json, "encoded_id": ids.encode}  # that conditions call

@@ -114,7 +114,7 @@ def _search(
     if order:
         name, descending = filters.parse_order(order)
         by = f"{query.order(name, descending)}, found.id {'desc' if descending else 'asc'}"
-    return query.rows(db, f"select * from ({rows}) as found where {query.condition} order by {by}", **parameters)
+    return query.rows(db, rows, f"select * from found where {query.condition} order by {by}", **parameters)
 
 
 # A field that clients write in several forms, such as an id, is a list of all forms: a filter matches any of them.

@@ -12,57 +12,59 @@ Row = dict[str, Any]
 SILENCE = f"-{CRASHED_AFTER_SECONDS} seconds"
 
 STATE = """
-case when run.state not in ('running', 'preempting') then run.state
-     when run.heartbeat_at >= strftime('%Y-%m-%dT%H:%M:%SZ', 'now', :silence) then run.state
-     when run.state = 'running' then 'crashed'
+case when found.state not in ('running', 'preempting') then found.state
+     when found.heartbeat_at >= strftime('%Y-%m-%dT%H:%M:%SZ', 'now', :silence) then found.state
+     when found.state = 'running' then 'crashed'
      else 'preempted'
 end
 """
-USERNAME = "(select account.username from account where account.id = run.user_id)"
-ENTITY = """
-(select entity.name
-   from project
-   join entity on entity.id = project.entity_id
-  where project.id = run.project_id)
-"""
-DURATION = "max(0, strftime('%s', run.heartbeat_at) - strftime('%s', run.created_at))"
+DURATION = "max(0, strftime('%s', found.heartbeat_at) - strftime('%s', found.created_at))"
 COLUMNS = {
-    "name": "run.name",
-    "displayName": "run.display_name",
-    "display_name": "run.display_name",
+    "name": "found.name",
+    "displayName": "found.display_name",
+    "display_name": "found.display_name",
     "state": f"({STATE.strip()})",
-    "group": "run.group_name",
-    "groupName": "run.group_name",
-    "group_name": "run.group_name",
-    "jobType": "run.job_type",
-    "job_type": "run.job_type",
-    "commit": "run.git_commit",
-    "description": "run.description",
-    "notes": "run.notes",
-    "host": "run.host",
-    "program": "run.program",
-    "sweep": "(select sweep.name from sweep where sweep.id = run.sweep_id)",
-    "entity": ENTITY.strip(),
+    "group": "found.group_name",
+    "groupName": "found.group_name",
+    "group_name": "found.group_name",
+    "jobType": "found.job_type",
+    "job_type": "found.job_type",
+    "commit": "found.git_commit",
+    "description": "found.description",
+    "notes": "found.notes",
+    "host": "found.host",
+    "program": "found.program",
+    "sweep": "found.sweep_name",
+    "entity": "found.entity_name",
     "duration": DURATION,
-    "username": USERNAME,
-    "user.username": USERNAME,
-    "createdAt": "run.created_at",
-    "created_at": "run.created_at",
-    "heartbeatAt": "run.heartbeat_at",
-    "heartbeat_at": "run.heartbeat_at",
-    "updatedAt": "run.updated_at",
-    "updated_at": "run.updated_at",
+    "username": "found.username",
+    "user.username": "found.username",
+    "createdAt": "found.created_at",
+    "created_at": "found.created_at",
+    "heartbeatAt": "found.heartbeat_at",
+    "heartbeat_at": "found.heartbeat_at",
+    "updatedAt": "found.updated_at",
+    "updated_at": "found.updated_at",
 }
 DOCUMENTS = {
-    "config": document("run.config"),
-    "summary_metrics": document("run.summary"),
-    "summaryMetrics": document("run.summary"),
-    "summary": document("run.summary"),
+    "config": document("found.config"),
+    "summary_metrics": document("found.summary"),
+    "summaryMetrics": document("found.summary"),
+    "summary": document("found.summary"),
 }
 
 OLDEST_FIRST = "+created_at"
-IDS = "select run.id from run where run.project_id = :project"
-COUNT = "select count(*) as count from run where run.project_id = :project"
+RUNS = """
+select run.*,
+       (select account.username from account where account.id = run.user_id) as username,
+       (select sweep.name from sweep where sweep.id = run.sweep_id) as sweep_name,
+       (select entity.name
+          from project
+          join entity on entity.id = project.entity_id
+         where project.id = run.project_id) as entity_name
+  from run
+ where run.project_id = :project
+"""
 
 
 def page(
@@ -82,15 +84,16 @@ def page(
     by = _order(query, order or OLDEST_FIRST)
     if group_by:
         by = f"{query.order(group_by)}, {by}"
-    sql = " ".join((IDS, "and", query.condition, "order by", by, "limit :limit offset :offset"))
-    rows = query.rows(db, sql, project=project_id, silence=SILENCE, limit=limit, offset=offset)
+    sql = f"select found.id from found where {query.condition} order by {by} limit :limit offset :offset"
+    rows = query.rows(db, RUNS, sql, project=project_id, silence=SILENCE, limit=limit, offset=offset)
     # only the rows of this page are read whole: a sort of thousands would carry each one's config along
     return [db.row("select * from run where id = :id", id=row["id"]) for row in rows]
 
 
 def count(db: Connection, project_id: int, wanted: str | None) -> int:
     query = Query(wanted, _field)
-    [row] = query.rows(db, " ".join((COUNT, "and", query.condition)), project=project_id, silence=SILENCE)
+    sql = f"select count(*) as count from found where {query.condition}"
+    [row] = query.rows(db, RUNS, sql, project=project_id, silence=SILENCE)
     return row["count"]
 
 
@@ -98,8 +101,8 @@ def tally(db: Connection, project_id: int, wanted: str | None, field: str) -> di
     """How many of a project's runs that pass the filter have each value of a field."""
     query = Query(wanted, _field)
     value = query.field(field).value
-    sql = f"select {value} as value, count(*) as runs from run where run.project_id = :project"
-    rows = query.rows(db, " ".join((sql, "and", query.condition, "group by 1")), project=project_id, silence=SILENCE)
+    sql = f"select {value} as value, count(*) as runs from found where {query.condition} group by 1"
+    rows = query.rows(db, RUNS, sql, project=project_id, silence=SILENCE)
     return {row["value"]: row["runs"] for row in rows}
 
 
@@ -107,15 +110,15 @@ def _order(query: Query, order: str) -> str:
     name, descending = filters.parse_order(order)
     direction = "desc" if descending else "asc"
     if name in ("created_at", "createdAt"):
-        return f"run.id {direction}"  # ids follow the order of creation, and times have only seconds
-    return f"{query.order(name, descending)}, run.id {direction}"
+        return f"found.id {direction}"  # ids follow the order of creation, and times have only seconds
+    return f"{query.order(name, descending)}, found.id {direction}"
 
 
 def _field(name: str, bind: Bind) -> Field:
     if name in COLUMNS:
         return column(COLUMNS[name])
     if name == "tags":
-        return Field("run.tags", "'array'")
+        return Field("found.tags", "'array'")
     first, _, path = name.partition(".")
     if first not in DOCUMENTS or not path:
         raise BadInput(f"Runs have no field '{name}' to filter or order by.")

@@ -164,7 +164,9 @@ def agent_runs(db: Connection, agent: Row, limit: int, offset: int, newest_first
 
 
 def agent_run_count(db: Connection, agent: Row) -> int:
-    return db.value(f"select count(*) from ({AGENTS_RUNS})", agent=agent["id"], limit=-1, offset=0, newest_first=False)
+    return db.value(
+        f"select count(*) from ({AGENTS_RUNS}) as started", agent=agent["id"], limit=-1, offset=0, newest_first=False
+    )
 
 
 HEARTBEAT = "update agent set heartbeat_at = strftime('%Y-%m-%dT%H:%M:%SZ') where id = :id returning *"
