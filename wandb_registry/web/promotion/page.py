@@ -86,7 +86,7 @@ def _described(request: PageRequest, project: Row, collection: Row, asked: Row) 
     db, facts = request.db, json.loads(asked["facts"])
     type_name = collections.type_of(db, collection)["name"]
     holder = memberships.find(db, collection["id"], asked["holder"]) if asked["holder"] else None
-    texts = {name: str(facts[name]) for name in TEXTS if isinstance(facts.get(name), str)}
+    texts = {name: facts[name] if isinstance(facts.get(name), str) else "" for name in TEXTS}
     return {
         "asked": asked,
         "version_at": addresses.page_of_version(collection, project, type_name, asked["version"]),
