@@ -80,7 +80,7 @@ def _decide(stage: PromotingStage, name: str, arguments: argparse.Namespace) -> 
                 if not asked.request.why_not
                 else asked.request.why_not
             )
-    decided = asked.requests.decide(asked.request.number, name.upper(), reason)
+    decided = asked.requests.decide(asked.request, name.upper(), reason)
     if name == APPROVE:
         print(f"{target} {decided.version} is {ALIAS} now, approved by {decided.decider} as {decided.asker} asked")
         _note_commit(stage, decided)
@@ -128,7 +128,7 @@ def _told(target: str, asked: _Asked) -> Iterator[str]:
     }
     for name, text in rows.items():
         if text:
-            lines = textwrap.wrap(str(text), 76, break_long_words=False) or [""]
+            lines = textwrap.wrap(str(text), 76, break_long_words=False, break_on_hyphens=False) or [""]
             yield f"    {name:<12}" + f"\n{'':<16}".join(lines)
 
 

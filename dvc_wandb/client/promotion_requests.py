@@ -16,7 +16,7 @@ REFUSED = (400, 403, 404, 409)  # HTTP's statuses of a sentence for the user
 UNKNOWN = ("Cannot query field", "Unknown type")  # what GraphQL servers say of a field that they lack
 MOST = 100  # the newest requests of a registered model
 
-FIELDS = "id alias version holder reason facts state asker askedAt decider decidedAt decision whyNot"
+FIELDS = "id number alias version holder reason facts state asker askedAt decider decidedAt decision whyNot"
 ALL = f"""
 query PromotionRequests($entity: String!, $project: String!, $collection: String!) {{
   project(name: $project, entityName: $entity) {{
@@ -55,6 +55,7 @@ class RefusedError(DvcWandbError):
 class PromotionRequest:
     """A request to put `alias` on `version`; `why_not` says why this account can't decide on it."""
 
+    id: str
     number: int
     alias: str
     version: str
@@ -87,9 +88,9 @@ class PromotionRequests:
         given = {**self._place, "version": version, "alias": alias, "reason": reason, "facts": text}
         return _parse(self._execute(ASK, {"input": given})["requestPromotion"]["request"])
 
-    def decide(self, number: int, decision: str, reason: str) -> PromotionRequest:
+    def decide(self, request: PromotionRequest, decision: str, reason: str) -> PromotionRequest:
         """The request, after it was closed by APPROVE, REJECT or WITHDRAW. Raises RefusedError."""
-        given = {"id": number, "decision": decision, "reason": reason}
+        given = {"id": request.id, "decision": decision, "reason": reason}
         return _parse(self._execute(DECIDE, {"input": given})["decidePromotion"]["request"])
 
     def page_url(self, number: int) -> str:
@@ -112,5 +113,5 @@ class PromotionRequests:
 
 def _parse(row: dict[str, Any]) -> PromotionRequest:
     facts = json.loads(row["facts"])
-    names = ("alias", "version", "holder", "reason", "state", "asker", "decider", "decision")
-    return PromotionRequest(number=row["id"], facts=facts, why_not=row["whyNot"], **{name: row[name] for name in names})
+    names = ("id", "number", "alias", "version", "holder", "reason", "state", "asker", "decider", "decision")
+    return PromotionRequest(facts=facts, why_not=row["whyNot"], **{name: row[name] for name in names})

@@ -53,7 +53,7 @@ def test_a_server_without_such_requests_is_told_from_one_that_is_away(answers, s
 
 def test_a_refusal_is_told_in_the_registrys_own_words(answers):
     requests, given = answers
-    given.append((409, {"error": "ana rejected just that: too slow."}))
+    given.append((409, {"errors": [{"message": "ana rejected just that: too slow."}]}))
     with pytest.raises(RefusedError, match=r"^ana rejected just that: too slow\.$"):
         requests.ask("v1", "production", "better", {})
     given.append((503, {}))

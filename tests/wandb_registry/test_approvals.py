@@ -28,11 +28,11 @@ from .conftest import Account, Registry, _cookies
 REQUEST = """mutation Ask($name: String!, $version: String!, $reason: String!, $facts: JSONString!) {
   requestPromotion(input: {entityName: "local", projectName: "model-registry", artifactCollectionName: $name,
     version: $version, alias: "production", reason: $reason, facts: $facts}) { request { ...R } } }
-fragment R on PromotionRequest { id state alias version holder reason asker decider decision whyNot }
+fragment R on PromotionRequest { id number state alias version holder reason asker decider decision whyNot }
 """
-DECIDE = """mutation Decide($id: Int!, $decision: PromotionDecision!, $reason: String!) {
+DECIDE = """mutation Decide($id: ID!, $decision: PromotionDecision!, $reason: String!) {
   decidePromotion(input: {id: $id, decision: $decision, reason: $reason}) { request { ...R } } }
-fragment R on PromotionRequest { id state alias version holder reason asker decider decision whyNot }
+fragment R on PromotionRequest { id number state alias version holder reason asker decider decision whyNot }
 """
 RULE = """mutation Rule($name: String!, $required: Boolean!, $services: Boolean) {
   updateApprovalRule(input: {entityName: "local", projectName: "model-registry", artifactCollectionName: $name,
@@ -302,7 +302,7 @@ def test_a_click_becomes_a_request_that_the_page_lets_another_person_decide(team
     assert "jon asked for production on v1." in shown
     assert "waits for a second person" in shown
     assert team.production() == "v0"
-    number = team.ask(team.bo)["id"]  # bo asks too: another request, which replaces jon's
+    number = team.ask(team.bo)["number"]  # bo asks too: another request, which replaces jon's
     assert "You asked for this" in opened(team.bo, asked)
     refused = sent(team.ana, asked, do="approve", request=str(number), reason="")
     assert "Say why it is approved" in refused
@@ -335,7 +335,7 @@ def test_the_request_shows_what_the_decision_rests_on(team: Team):
     ):
         assert text in page
     other = team.registry.page(
-        f"/registry/model?selectionPath=local%2Fmodel-registry%2F{team.model}&view=request&request={asked['id']}"
+        f"/registry/model?selectionPath=local%2Fmodel-registry%2F{team.model}&view=request&request={asked['number']}"
     )
     assert "Approve" in other
     broken = team.jon.ask(REQUEST, name=team.model, version="v2", reason="", facts="[]")

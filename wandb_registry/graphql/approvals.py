@@ -2,7 +2,7 @@
 
 from wandb_registry.errors import NotFound
 from wandb_registry.graphql.engine.binding import Fields
-from wandb_registry.model import access, promotion_requests
+from wandb_registry.model import access, ids, promotion_requests
 from wandb_registry.model.access import Role
 from wandb_registry.model.artifacts import collections, memberships, protected_aliases
 
@@ -28,6 +28,11 @@ def resolve_requests(row, info, first=None):
     return promotion_requests.of_collection(info.context.db, row["id"], limit) if may_read else []
 
 
+@request.field("id")
+def resolve_id(row, info):
+    return ids.encode("PromotionRequest", row["number"])
+
+
 @request.field("whyNot")
 def resolve_why_not(row, info):
     return promotion_requests.why_not(info.context.db, info.context.viewer, row)
@@ -47,8 +52,8 @@ def request_promotion(_, info, input):
 
 @mutation.field("decidePromotion")
 def decide_promotion(_, info, input):
-    decide = DECISIONS[input["decision"]]
-    return {"request": decide(info.context.db, info.context.viewer, input["id"], input["reason"])}
+    decide, number = DECISIONS[input["decision"]], ids.decode(input["id"], "PromotionRequest")
+    return {"request": decide(info.context.db, info.context.viewer, number, input["reason"])}
 
 
 @mutation.field("updateApprovalRule")

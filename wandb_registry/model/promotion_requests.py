@@ -22,10 +22,11 @@ CLOSED = {APPROVED: "was approved", REJECTED: "was rejected", WITHDRAWN: "was ta
 LARGEST_FACTS, LONGEST_REASON = 2**16, 4000  # characters
 
 REQUESTS = """
-select promotion_request.*, 'v' || membership.version_index as version, membership.artifact_id,
-       'v' || held.version_index as holder, asker.username as asker, asker.email as asker_email,
-       decider.username as decider
+select promotion_request.*, promotion_request.id as number, collection.project_id, membership.artifact_id,
+       'v' || membership.version_index as version, 'v' || held.version_index as holder,
+       asker.username as asker, decider.username as decider
   from promotion_request
+  join collection on collection.id = promotion_request.collection_id
   join membership on membership.id = promotion_request.membership_id
   join account asker on asker.id = promotion_request.asked_by
   left join membership held on held.id = promotion_request.holder_id
@@ -89,10 +90,15 @@ def open_one(db: Connection, collection_id: int, alias: str) -> Row | None:
 def find(db: Connection, viewer: Viewer, number: int) -> Row:
     """A request in a collection that the viewer may read. Raises NotFound."""
     found = db.one(BY_ID, id=number)
-    if found is None:
-        raise NotFound(f"There is no request {number}, or '{viewer.username}' may not see it.")
-    access.collection_by_id(db, viewer, found["collection_id"], Role.VIEWER)
+    if found is None or not access.readable(db, viewer, found["project_id"]):
+        raise NotFound(f"The request was not found, or '{viewer.username}' may not see it.")
     return found
+
+
+def find_in(db: Connection, collection_id: int, number: int) -> Row | None:
+    """A request of this collection, which the viewer may read; None if it has none of this number."""
+    found = db.one(BY_ID, id=number)
+    return found if found and found["collection_id"] == collection_id else None
 
 
 # ---- asking ----

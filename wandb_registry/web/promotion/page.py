@@ -75,8 +75,8 @@ def _asked(request: PageRequest, collection: Row, all_requests: list[Row]) -> Ro
     number = request.query.get("request", "")
     if number:
         is_number = number.isascii() and number.isdigit() and len(number) < 16
-        found = promotion_requests.find(request.db, request.viewer, int(number)) if is_number else None
-        if found is None or found["collection_id"] != collection["id"]:
+        found = promotion_requests.find_in(request.db, collection["id"], int(number)) if is_number else None
+        if found is None:
             raise NotFound(f"'{collection['name']}' has no request {number}.")
         return found
     return next((row for row in all_requests if row["state"] == OPEN), next(iter(all_requests), None))
