@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from dvc_wandb import content_alias, production
 from dvc_wandb.client.connection import RegistryConnection, public_api
+from dvc_wandb.client.promotion_requests import RefusedError
 from dvc_wandb.errors import DvcWandbError
 from dvc_wandb.production import approvals, history, registry_state
 from dvc_wandb.production.history import CommittedRecord
@@ -193,11 +194,14 @@ def _ask(
     holder: ModelVersion | None,
     asked: bool,
 ) -> Followed:
-    """Ask a second person. Raises ModelNotInRegistryError, and DvcWandbError where that is refused."""
+    """Ask a second person. Raises ModelNotInRegistryError, and AliasBlockedError after a no."""
     candidate = registry_state.find_version(connection, model.target, content_alias.make(model.md5))
     if candidate is None:
         raise ModelNotInRegistryError(model)
-    request, page = approvals.ask(pipeline, execution, connection, candidate, model.source, again=asked)
+    try:
+        request, page = approvals.ask(pipeline, execution, connection, candidate, model.source, again=asked)
+    except RefusedError as error:
+        raise AliasBlockedError(str(error), PROMOTE) from None
     return Followed(
         f"{model} ({candidate.version}) waits for a second person's yes, asked for by {request.asker}: {page} or "
         f"`{APPROVE}`; {holder or 'nothing'} stays {ALIAS} until then",

@@ -10,7 +10,14 @@ from typing import Any
 
 from dvc_wandb import content_alias
 from dvc_wandb.client.connection import RegistryConnection
-from dvc_wandb.client.promotion_requests import APPROVED, OPEN, WITHDRAWN, PromotionRequest, PromotionRequests
+from dvc_wandb.client.promotion_requests import (
+    APPROVED,
+    OPEN,
+    WITHDRAWN,
+    PromotionRequest,
+    PromotionRequests,
+    RefusedError,
+)
 from dvc_wandb.errors import DvcWandbError
 from dvc_wandb.production import registry_state
 from dvc_wandb.production.decision import read_decision
@@ -48,15 +55,14 @@ def ask(
 ) -> tuple[PromotionRequest, str]:
     """The open request for the model in the committed record, and the address of its page; made if there is none.
 
-    One that its asker took back is made `again` only for a person. Raises RefusedError, NoApprovalsError, and
-    DvcWandbError for one that was taken back.
+    One that its asker took back is made `again` only for a person. Raises RefusedError after a no, NoApprovalsError.
     """
     requests = requests_about(connection, candidate)
     facts, reason = _facts(pipeline, execution, connection, source), source.record.reason or ""
     if not again:
         last = next((one for one in requests.all() if (one.alias, one.version) == (ALIAS, candidate.version)), None)
         if last and last.state == WITHDRAWN and (last.facts, last.reason) == (facts, reason):
-            raise DvcWandbError(
+            raise RefusedError(
                 f"{last.asker} took back the request for {ALIAS} on {candidate}; `dvc-wandb promote` asks again."
             )
     request = requests.ask(candidate.version, ALIAS, reason, facts)
