@@ -78,7 +78,8 @@ class PromotionRequests:
 
     def all(self) -> list[PromotionRequest]:
         """The requests, the newest first."""
-        names = dict(zip(("entity", "project", "collection"), self._place.values(), strict=True))
+        names = {name: self._place[f"{name}Name"] for name in ("entity", "project")}
+        names["collection"] = self._place["artifactCollectionName"]
         found = (self._execute(ALL, names)["project"] or {}).get("artifactCollection") or {}
         return [_parse(row) for row in found.get("promotionRequests", [])]
 

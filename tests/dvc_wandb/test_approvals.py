@@ -57,6 +57,7 @@ def ana(project: Project) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 def test_a_committed_decision_waits_for_a_second_person(project: Project, ana: dict[str, str], tmp_path: Path):
     one, two = project.recorded, project.write("two")
     project.commit("Two")
@@ -99,7 +100,7 @@ def approval_in(file: Path) -> dict[str, Any]:
     return found["annotations"]
 
 
-@pytest.mark.soak  # the same path with its turns
+@pytest.mark.slow
 def test_a_no_stays_a_no_until_somebody_decides_anew(project: Project, ana: dict[str, str]):
     one, two = project.recorded, project.write("two")
     project.commit("Two")
@@ -137,7 +138,7 @@ def test_a_no_stays_a_no_until_somebody_decides_anew(project: Project, ana: dict
     assert two != three
 
 
-@pytest.mark.soak
+@pytest.mark.slow
 def test_a_persons_decision_and_a_rollback_wait_too(project: Project, ana: dict[str, str]):
     one = project.recorded
     two = project.write("two")
