@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, expect
 from .conftest import Site, Window
 from .test_signin import sign_in
 
+pytestmark = pytest.mark.slow
 MODEL = "/registry/model?selectionPath=local%2Fmodel-registry%2FJudged"
 REQUEST, VERSION = f"{MODEL}&view=request", f"{MODEL}&view=membership&version=v1"
 KEY = "judge".ljust(40, "k")

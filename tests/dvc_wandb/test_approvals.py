@@ -153,4 +153,7 @@ def test_a_persons_decision_and_a_rollback_wait_too(project: Project, ana: dict[
     assert "customers complained" in project.ask("approve", "--reason", "they did", env=ana)
     assert project.held() == one
     (project.path / "params.yaml").write_text(project.read("params.yaml").replace("approvals: 1", "approvals: 2"))
-    assert "promote.approvals is 2; it must be 0, or 1" in project.ask("verify", ok=False)
+    project.write("three")
+    project.commit("Three")
+    assert "promote.approvals is 2; it must be 0, or 1" in project.ask("promote", ok=False)
+    assert project.held() == one
