@@ -26,8 +26,8 @@ PREDICATE_TYPE = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "https://dvc.org/doc/command-reference/repro"
 # SLSA asks who is trusted to have built. Nobody need be: whoever doubts it runs the commit again
 BUILDER = "https://dvc.org/doc/command-reference/repro#anywhere"
-COMMIT, DECISION, REGISTRY = "commit", "decision", "registry"  # names among dependencies and byproducts
-APPROVAL = "approval"  # one more
+# Names among dependencies and byproducts
+COMMIT, DECISION, APPROVAL, REGISTRY = "commit", "decision", "approval", "registry"
 PACKAGE = "pkg:"  # how the name of a package begins
 
 

@@ -41,6 +41,8 @@ def test_one_asks_by_a_click_and_another_approves_without_scripts(window: Window
     page = window.open(MODEL)
     page.get_by_role("link", name="Approval").click()
     page.get_by_role("button", name="Require it for production").press("Enter")
+    expect(page.locator("#rules")).to_contain_text("of a person")
+    window.open(REQUEST)
     window.check_access()
     window.open(VERSION)
     page.get_by_role("button", name="Add alias").press("Enter")
