@@ -60,7 +60,7 @@ class RegistryHTTPError(RegistryUnavailableError):
 
     def __init__(self, url: str, status: int, reason: str) -> None:
         super().__init__(f"the registry at {url} answers with HTTP {status}{reason and f': {reason}'}")
-        self.status = status
+        self.status, self.reason = status, reason
 
 
 class RecorderExitedError(RegistryUnavailableError):

@@ -21,7 +21,7 @@ from stages import gate, predictions
 from stages.dataset import evaluation_md5, load_classes, load_split
 from stages.gate import GateRule
 from stages.model import Measurement, UnfitModel
-from stages.params import SEED, above, checked, list_of, number, one_of, text
+from stages.params import SEED, above, checked, list_of, number, one_of, text, whole
 
 RULES = {
     "seed": SEED,
@@ -30,6 +30,7 @@ RULES = {
     "promote.require": one_of("better", "not_worse"),
     "promote.significance": above(0, 1),
     "promote.tolerated_drop": number(0, 1),
+    "promote.approvals": whole(0, 1, "people besides the one who decided"),
     "promote.branches": list_of(text("a branch of git")),
 }
 

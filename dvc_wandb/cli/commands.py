@@ -9,6 +9,7 @@ import sys
 
 from dvc_wandb import interrupts
 from dvc_wandb.cli import (
+    approve,
     get,
     history,
     init,
@@ -18,7 +19,6 @@ from dvc_wandb.cli import (
     report,
     repro,
     reproduce,
-    rollback,
     show,
     verify,
     why,
@@ -28,7 +28,7 @@ from dvc_wandb.errors import DvcWandbError, ProjectError, RegistryUnavailableErr
 from dvc_wandb.project.settings import project_root
 from dvc_wandb.recorder import client
 
-COMMANDS = (init, repro, mirror, verify, show, why, report, reproduce, promote, rollback, push, get, history)
+COMMANDS = (init, repro, mirror, verify, show, why, report, reproduce, promote, approve, push, get, history)
 COMMANDS += (attest, check, card, openlineage, lock)
 
 

@@ -102,7 +102,7 @@ def _facts(
         "made_at": origin.commit if origin else None,
         "data": origin.deps if origin else {},
         "version": move.version if move else None,
-        "moved": f"{move.at.strftime(TIME)} by {move.by}" if move else None,
+        "moved": f"{move.at.strftime(TIME)} by {move.people}" if move else None,
     }
 
 
@@ -124,5 +124,5 @@ def _text(period: dict[str, Any]) -> str:
         data = ", ".join(f"{path} {found[:8]}" for path, found in period["data"].items())
         lines.append(f"from    {data}, first in the commit {period['made_at'][:10]}")
     if period["moved"]:
-        lines.append(f"alias   {period['moved']}")
+        lines += textwrap.wrap(f"alias   {period['moved']}", 76, subsequent_indent=" " * 8)
     return "\n    ".join(lines)

@@ -129,7 +129,7 @@ def _follow_git(
             if registry.has_alias(model.target, model.md5, alias.ALIAS):
                 continue
             followed = production_model.follow(pipeline, connection, execution)
-            if followed and followed.moved:
+            if followed and (followed.moved or followed.waits):
                 print(f"{followed.sentence}.", file=sys.stderr)
         except AliasBlockedError as error:
             print(f"dvc-wandb: {error}", file=sys.stderr)

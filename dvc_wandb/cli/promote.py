@@ -1,4 +1,4 @@
-"""dvc-wandb promote: lets the gate or a person decide which model is in production."""
+"""dvc-wandb promote and rollback: let the gate or a person decide which model is in production."""
 
 from __future__ import annotations
 
@@ -26,11 +26,20 @@ def add_parser(commands: Any) -> None:
     who = parser.add_mutually_exclusive_group()
     who.add_argument("--version", metavar="V", help="put this version in production, such as v3; the gate isn't asked")
     who.add_argument("--from", dest="source", choices=["registry"], help="git follows the registry's alias")
-    add_common_options(parser)
+    _add_common_options(parser)
     parser.set_defaults(command=run)
+    parser = commands.add_parser(
+        "rollback",
+        help="put the model before back in production",
+        description="Puts the model that was in production before, by git's history of the record, back into the "
+        "record. The one that it replaces is not promoted again by the gate, only by a person. Commit it, then "
+        "`dvc-wandb promote` moves the registry's alias.",
+    )
+    _add_common_options(parser)
+    parser.set_defaults(command=run_rollback)
 
 
-def add_common_options(parser: argparse.ArgumentParser) -> None:
+def _add_common_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reason", metavar="WHY", help="what the record says of a person's decision")
     parser.add_argument("--dry", action="store_true", help="say what would happen, and change nothing")
 
@@ -40,28 +49,33 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.version and not arguments.dry and not (arguments.reason or "").strip():
         raise DvcWandbError('say why, for the record: dvc-wandb promote --version v3 --reason "…".')
     if arguments.version:
-        return decide(stage, arguments, lambda: choices.version(stage, arguments.version, arguments.reason or ""))
+        return _decide(stage, arguments, lambda: choices.version(stage, arguments.version, arguments.reason or ""))
     if arguments.source:
-        return decide(stage, arguments, lambda: choices.from_registry(stage, arguments.reason))
+        return _decide(stage, arguments, lambda: choices.from_registry(stage, arguments.reason))
     if arguments.reason:
         raise DvcWandbError("a reason belongs to a person's decision: name a --version, or --from registry.")
     if arguments.dry:
-        return print_dry_run(stage, lambda: dry_run.try_gate(stage))
+        return _print_dry_run(stage, lambda: dry_run.try_gate(stage))
     with exclusive(stage.root, "promotion"):
         decisions.by_gate(stage)
     return 0
 
 
-def decide(stage: PromotingStage, arguments: argparse.Namespace, choose: Callable[[], Record]) -> int:
+def run_rollback(arguments: argparse.Namespace) -> int:
+    stage = find_promoting_stage(Pipeline(project_root()))
+    return _decide(stage, arguments, lambda: choices.rollback(stage, arguments.reason))
+
+
+def _decide(stage: PromotingStage, arguments: argparse.Namespace, choose: Callable[[], Record]) -> int:
     """Carry out a person's decision: `choose` returns the new record."""
     if arguments.dry:
-        return print_dry_run(stage, lambda: dry_run.try_record(stage, choose()))
+        return _print_dry_run(stage, lambda: dry_run.try_record(stage, choose()))
     with exclusive(stage.root, "promotion"):
         decisions.by_person(stage, require_registry(stage, choose))
     return 0
 
 
-def print_dry_run(stage: PromotingStage, trial: Callable[[], Iterator[str]]) -> int:
+def _print_dry_run(stage: PromotingStage, trial: Callable[[], Iterator[str]]) -> int:
     """Say what would happen."""
 
     def print_lines() -> None:

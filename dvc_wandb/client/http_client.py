@@ -95,7 +95,11 @@ class RegistryClient:
 def _error_message(response: requests.Response) -> str:
     """The message in the body of an error response; "" if it has none."""
     payload = _json(response)
-    return str(payload.get("error") or "") if isinstance(payload, dict) else ""
+    if not isinstance(payload, dict):
+        return ""
+    errors = payload.get("errors")
+    first = errors[0] if isinstance(errors, list) and errors else None
+    return str(payload.get("error") or (first.get("message") if isinstance(first, dict) else "") or "")
 
 
 def _json(response: requests.Response) -> Any:

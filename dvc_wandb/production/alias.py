@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 from dvc_wandb import content_alias, production
 from dvc_wandb.client.connection import RegistryConnection, public_api
+from dvc_wandb.client.promotion_requests import RefusedError
 from dvc_wandb.errors import DvcWandbError
-from dvc_wandb.production import history, registry_state
+from dvc_wandb.production import approvals, history, registry_state
 from dvc_wandb.production.history import CommittedRecord
 from dvc_wandb.production.registry_state import ALIAS, FollowedCommit, ModelVersion
 from dvc_wandb.project import git
@@ -24,6 +25,7 @@ from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.settings import setting
 
 PROMOTE = "dvc-wandb promote"
+APPROVE = 'dvc-wandb approve --reason "…"'
 FROM_REGISTRY = "dvc-wandb promote --from registry"
 
 
@@ -57,10 +59,11 @@ class RecordedModel:
 
 @dataclass(frozen=True)
 class Followed:
-    """The result of following git: a sentence, and whether the alias moved."""
+    """The result of following git: a sentence, and whether the alias moved, or waits for a second person's yes."""
 
     sentence: str
     moved: bool = False
+    waits: bool = False
 
 
 def recorded_model(pipeline: Pipeline, execution: Execution) -> RecordedModel | None:
@@ -157,16 +160,20 @@ def follow(
 ) -> Followed | None:
     """Move the alias to the model in the committed record; None if there is none. Overrides a click if `asked`.
 
+    Where that takes a second person's yes, ask for it.
+
     Raises AliasBlockedError.
     """
     model = recorded_model(pipeline, execution)
     if model is None:
         return None
     holder = registry_state.find_version(connection, model.target)
-    followed = registry_state.followed_commit(connection, execution)
+    followed = approvals.followed_commit(pipeline, execution, connection, holder)
     already = holder is not None and holder.md5 == model.md5
     if holder and not already:
         check_may_move(pipeline, execution, model, holder, followed, asked)
+    if not already and approvals.are_needed(pipeline, execution):
+        return _ask(pipeline, execution, connection, model, holder, asked)
     version = _put_alias(model)
     now = FollowedCommit(model.source.commit, model.md5)
     is_behind = already and followed and not asked and not history.is_here(pipeline.root, followed.commit)
@@ -177,6 +184,29 @@ def follow(
         return Followed(f"{model} is {ALIAS}, {where}")
     instead = f"; it was {describe(connection, holder)}" if holder else ""
     return Followed(f"{model} is {ALIAS} now, {where}{instead}", moved=True)
+
+
+def _ask(
+    pipeline: Pipeline,
+    execution: Execution,
+    connection: RegistryConnection,
+    model: RecordedModel,
+    holder: ModelVersion | None,
+    asked: bool,
+) -> Followed:
+    """Ask a second person. Raises ModelNotInRegistryError, and AliasBlockedError after a no."""
+    candidate = registry_state.find_version(connection, model.target, content_alias.make(model.md5))
+    if candidate is None:
+        raise ModelNotInRegistryError(model)
+    try:
+        request, page = approvals.ask(pipeline, execution, connection, candidate, model.source, again=asked)
+    except RefusedError as error:
+        raise AliasBlockedError(str(error), PROMOTE) from None
+    return Followed(
+        f"{model} ({candidate.version}) waits for a second person's yes, asked for by {request.asker}: {page} or "
+        f"`{APPROVE}`; {holder or 'nothing'} stays {ALIAS} until then",
+        waits=True,
+    )
 
 
 def describe(connection: RegistryConnection, holder: ModelVersion) -> str:

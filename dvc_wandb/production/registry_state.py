@@ -21,6 +21,7 @@ from dvc_wandb.project.lock import Execution
 
 ALIAS = "production"
 ORGANIZATION_REGISTRY = "wandb-registry-"  # how W&B names the project of a registry
+APPROVE = "approve"  # the log's action of a yes
 FOLLOWED = "production"  # in the metadata of the record's version
 RETRY_STATUSES = (408, 429)  # of HTTP's answers
 
@@ -53,6 +54,12 @@ class AliasMove:
     before: str | None
     at: datetime
     by: str
+    approval: str = ""  # "asked by jon: it is better", where `by` approved what somebody else asked for
+
+    @property
+    def people(self) -> str:
+        """Who moved it, and who asked for that."""
+        return f"{self.by}, {self.approval}" if self.approval else self.by
 
 
 def find_version(connection: RegistryConnection, target: str, alias: str = ALIAS) -> ModelVersion | None:
@@ -95,15 +102,28 @@ def alias_moves(connection: RegistryConnection, version: ModelVersion) -> list[A
             event["before"],
             datetime.fromisoformat(event["at"]).astimezone(),
             event["who"],
+            event["approval"],
         )
         for event in events
     ]
 
 
 def alias_events(connection: RegistryConnection, collection: str) -> list[dict[str, Any]] | None:
-    """The log's events of the alias in `collection`, oldest first, as `events_in` returns them."""
+    """The log's events of the alias in `collection`, oldest first, as `events_in` returns them.
+
+    Each has its `approval` too: who asked for the move and why it was approved, or "".
+    """
     events = events_in(connection, collection)
-    return events and [event for event in events if event["action"] == "alias" and event["name"] == ALIAS]
+    if events is None:
+        return None
+    found: list[dict[str, Any]] = []
+    yes: dict[str, Any] | None = None  # the yes that a move follows, in the same transaction
+    for event in events:
+        if event["name"] == ALIAS and event["action"] == "alias":
+            is_approved = yes is not None and (yes["before"], yes["who"]) == (event["after"], event["who"])
+            found.append({**event, "approval": yes["after"] if yes and is_approved else ""})
+        yes = event if (event["name"], event["action"]) == (ALIAS, APPROVE) else None
+    return found
 
 
 def events_in(connection: RegistryConnection, collection: str) -> list[dict[str, Any]] | None:

@@ -29,7 +29,7 @@ def from_registry(stage: PromotingStage, reason: str | None) -> Record:
             f"no version of {before.registered_model} is {ALIAS} in the registry; there is none to follow."
         )
     moves = registry_state.alias_moves(connection, current) or []
-    by = f" by {moves[-1].by}" if moves else ""
+    by = f" by {moves[-1].people}" if moves else ""
     return _choose(stage, current, reason or f"moved in the registry{by}")
 
 

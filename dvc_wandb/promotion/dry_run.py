@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dvc_wandb import temporary_folders
 from dvc_wandb.errors import DvcWandbError, RegistryUnavailableError, error_reason
-from dvc_wandb.production import Record, alias, registry_state
+from dvc_wandb.production import Record, alias, approvals, registry_state
 from dvc_wandb.production.promoting_stage import PromotingStage
 from dvc_wandb.production.registry_state import ALIAS
 from dvc_wandb.project import git
@@ -70,9 +70,10 @@ def _try_alias(stage: PromotingStage, new: str | None) -> Iterator[str]:
         return
     try:
         if holder:
-            followed = registry_state.followed_commit(connection, execution)
+            followed = approvals.followed_commit(pipeline, execution, connection, holder)
             alias.check_may_move(pipeline, execution, model, holder, followed, asked=True)
-        yield f"'{ALIAS}' would move from {holder or 'nothing'} to {_short(model.md5)} in the registry."
+        moves = "move" if not approvals.are_needed(pipeline, execution) else "move, once a second person says yes,"
+        yield f"'{ALIAS}' would {moves} from {holder or 'nothing'} to {_short(model.md5)} in the registry."
     except alias.AliasBlockedError as error:
         yield f"'{ALIAS}' would stay where it is: {error_reason(error)}."
 

@@ -26,7 +26,8 @@ PREDICATE_TYPE = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "https://dvc.org/doc/command-reference/repro"
 # SLSA asks who is trusted to have built. Nobody need be: whoever doubts it runs the commit again
 BUILDER = "https://dvc.org/doc/command-reference/repro#anywhere"
-COMMIT, DECISION, REGISTRY = "commit", "decision", "registry"  # names among dependencies and byproducts
+# Names among dependencies and byproducts
+COMMIT, DECISION, APPROVAL, REGISTRY = "commit", "decision", "approval", "registry"
 PACKAGE = "pkg:"  # how the name of a package begins
 
 
@@ -121,6 +122,12 @@ def decision_at(pipeline: Pipeline, record_path: str, commit: str) -> dict[str, 
     }
     given = {key: value for key, value in facts.items() if value not in (None, {})}
     return {"name": DECISION, "digest": _digest_of_bytes(content), "annotations": given}
+
+
+def approval(asker: str, approver: str, asked_for: str, reason: str) -> dict[str, Any]:
+    """Who asked for the model in production, and the second person who said yes."""
+    facts = {"askedBy": asker, "askedFor": asked_for, "approvedBy": approver, "reason": reason}
+    return {"name": APPROVAL, "annotations": {key: value for key, value in facts.items() if value}}
 
 
 def _rule(pipeline: Pipeline, record_path: str, commit: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from dvc_wandb import content_alias
 from dvc_wandb.client.connection import RegistryConnection
 from dvc_wandb.client.versions import Version
 from dvc_wandb.errors import error_reason
-from dvc_wandb.production import alias, history, registry_state
+from dvc_wandb.production import alias, approvals, history, registry_state
 from dvc_wandb.production.alias import AliasBlockedError, RecordedModel
 from dvc_wandb.production.record import UnreadableRecordError
 from dvc_wandb.project import cache
@@ -149,7 +149,7 @@ def _compare_alias(
     holder = registry_state.find_version(connection, model.target)
     if holder and holder.md5 == model.md5:
         return
-    followed = registry_state.followed_commit(connection, execution) if holder else None
+    followed = approvals.followed_commit(pipeline, execution, connection, holder) if holder else None
     if holder and followed and followed.model_md5 == holder.md5 and history.went_on(pipeline.root, followed.commit):
         report.notes.append(
             f"{execution.meta['promotes']} names {model}; {holder} is {alias.ALIAS} by the later commit "
@@ -170,6 +170,10 @@ def _compare_alias(
             alias.check_may_move(pipeline, execution, model, holder, followed)
     except AliasBlockedError as error:
         command = error.command
+    if command in (alias.PROMOTE, compare.MIRROR_COMMAND) and known and approvals.are_needed(pipeline, execution):
+        request = approvals.open_request(connection, known)
+        if request and request.version == known.version:
+            command = f"{alias.APPROVE}, by somebody else than {request.asker}"
     wanted = f"{model.target} {model.md5} is in production, by the commit {model.source.commit[:10]}"
     there = f"{holder.md5 or 'a version that DVC does not know'}" if holder else "no version"
     report.drifts.append(

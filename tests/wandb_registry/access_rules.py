@@ -101,6 +101,14 @@ MUTATIONS = {
                                        "teamProjectRole: \"viewer\"}) { success }"),
     "updateProtectedAliases": (ADMIN, "updateProtectedAliases(input: {entityName: $orgentity, "
                                       "projectName: $registry_name, aliases: [\"gold\"]}) { project { id } }"),
+    "requestPromotion": (MEMBER, "requestPromotion(input: {entityName: $orgentity, projectName: $registry_name, "
+                                 "artifactCollectionName: \"linked\", version: \"v0\", alias: \"x\", reason: \"r\", "
+                                 "facts: \"{}\"}) { request { number } }"),
+    "decidePromotion": (MEMBER, "decidePromotion(input: {id: $promotion, decision: REJECT, reason: \"r\"}) "
+                                "{ request { state } }"),
+    "updateApprovalRule": (ADMIN, "updateApprovalRule(input: {entityName: $orgentity, projectName: $registry_name, "
+                                  "artifactCollectionName: \"linked\", alias: \"x\", required: true, "
+                                  "services: true}) { artifactCollection { id } }"),
     "createInvite": (ADMIN, "createInvite(input: {entityName: $team, username: \"matrixother\"}) { invite { id } }"),
     "deleteInvite": (ADMIN, "deleteInvite(input: {entityName: $team, id: $other}) { success }"),
     "createServiceAccount": (ADMIN, "createServiceAccount(input: {entityName: $team, description: $project}) "

@@ -51,7 +51,8 @@ ABSENT = {
     "sequence": encoded("ArtifactSequence", 10**9), "portfolio": encoded("ArtifactPortfolio", 10**9),
     "registry": encoded("Project", 10**9), "manifest": encoded("ArtifactManifest", 10**9),
     "sweep": encoded("Sweep", 10**9), "sweep_name": "absent-sweep", "agent": encoded("Agent", 10**9),
-    "file": encoded("RunFile", 10**9), "teamid": encoded("Entity", 10**9),
+    "file": encoded("RunFile", 10**9), "promotion": encoded("PromotionRequest", 10**9),
+    "teamid": encoded("Entity", 10**9),
 }  # fmt: skip
 
 
@@ -113,6 +114,11 @@ def thing(place: Place) -> dict[str, str]:
         'artifactPortfolioName: "linked"}) { artifactMembership { artifactCollection { __typename id } } }'
     )
     values["portfolio"] = linked["linkArtifact"]["artifactMembership"]["artifactCollection"]["id"]
+    asked = did(
+        "requestPromotion(input: {entityName: $orgentity, projectName: $registry_name, "
+        'artifactCollectionName: "linked", version: "v0", alias: "y", reason: "", facts: "{}"}) { request { id } }'
+    )
+    values["promotion"] = asked["requestPromotion"]["request"]["id"]
     pending = did(
         'createArtifact(input: {entityName: $team, projectName: $project, digest: $md5, artifactTypeName: "model", '
         'artifactCollectionName: "own"}) { artifact { id artifactSequence { id } } }'

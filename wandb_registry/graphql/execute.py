@@ -26,6 +26,7 @@ from wandb_registry.db.connection import Connection
 from wandb_registry.errors import BadInput, DatabaseAway, InternalError, NotSupported, RegistryError, from_system
 from wandb_registry.graphql import (
     accounts,
+    approvals,
     artifacts,
     collections,
     deprecated_fields,
@@ -55,6 +56,7 @@ MODULES = (
     collections,
     links,
     registries,
+    approvals,
     accounts,
     deprecated_fields,
 )

@@ -93,6 +93,8 @@ def _writable(db: Connection, viewer: Viewer, event: Row) -> Row:
 
 
 def _holder(db: Connection, event: Row) -> str | None:
+    if protected_aliases.rule(db, event["collection_id"], event["name"]):
+        raise NotFound("Two people decided this, so it takes two to decide otherwise.")
     if event["before"]:
         _version(db, event, event["before"])  # it could not be given back to a version that is gone
     held = memberships.find(db, event["collection_id"], event["name"])

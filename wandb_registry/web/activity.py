@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wandb_registry.model import access, activity_log, undo
-from wandb_registry.model.artifacts import artifacts, tags
+from wandb_registry.model.artifacts import artifacts, protected_aliases, tags
 from wandb_registry.model.runs import edits
 from wandb_registry.web import addresses
 from wandb_registry.web.formats import cut
@@ -14,6 +14,13 @@ from wandb_registry.web.views import PageRequest
 Row = dict[str, Any]
 ICONS = {"alias": "tag", "link": "link", "log": "dataset", "unlink": "down", "delete": "down"}
 LONGEST = 80  # characters of a text in a sentence
+REQUESTS = {
+    "ask": "asked for",
+    "approve": "approved",
+    "reject": "rejected",
+    "withdraw": "took back",
+    "replace": "replaced the request for",
+}
 REMOVALS = ("delete", "unlink", "delete collection")
 
 
@@ -91,6 +98,10 @@ def _sentence(event: Row) -> tuple[str, str, str]:
     if event["action"] in (tags.ADD, tags.DROP):
         where = f"{'to' if after else 'from'} {after or before}" if after or before else ""
         return ("added" if event["action"] == tags.ADD else "removed"), f"tag {name}", where
+    if event["action"] in REQUESTS:
+        return REQUESTS[event["action"]], f"{name} on {before}", f"({cut(after, LONGEST)})" if after else ""
+    if event["action"] == protected_aliases.APPROVALS:
+        return "let", name, f"move {after or 'by one person'}"
     if event["action"] == artifacts.DESCRIBE:
         return "described", name, f"as {cut(after, LONGEST)}" if after else "no more"
     if event["action"] == edits.EDIT:

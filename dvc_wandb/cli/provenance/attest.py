@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from dvc_wandb import content_alias
 from dvc_wandb.cli.get import registered_model_called
 from dvc_wandb.client.connection import RegistryConnection, connect, start_sdk
 from dvc_wandb.errors import DvcWandbError, RegistryUnavailableError, error_reason
-from dvc_wandb.production import history
+from dvc_wandb.production import approvals, history, registry_state
 from dvc_wandb.production.promoting_stage import PromotingStage, find_promoting_stage
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.settings import project_name, project_root
@@ -58,11 +59,12 @@ def run(arguments: argparse.Namespace) -> int:
                 "beside; `dvc-wandb mirror` logs it."
             )
     in_registry = attestations.describe_registry(connection, version) if connection and version else None
+    approval = _approval(pipeline, connection, decision, str(subject.out.md5)) if connection and decision else None
     stated = statement.make(
         subject.pipeline,
         subject.out,
         lambda content: statement.full_digest(subject.pipeline, content),
-        [decision, in_registry],
+        [decision, approval, in_registry],
     )
     files = {
         attestations.STATEMENT: bundle.seal(stated, key),
@@ -109,6 +111,19 @@ def find_subject(pipeline: Pipeline, target: str | None) -> tuple[Subject, dict[
     stage = find_promoting_stage(pipeline)
     md5 = _md5_in_production(stage, target)
     return subjects.of_model(pipeline, md5), statement.decision(pipeline, stage.record_path, md5)
+
+
+def _approval(
+    pipeline: Pipeline, connection: RegistryConnection, decision: dict[str, Any], md5: str
+) -> dict[str, Any] | None:
+    """Who asked for the model and who said yes, where that takes two."""
+    stage = find_promoting_stage(pipeline)
+    if not approvals.are_needed(pipeline, stage.execution(pipeline)):
+        return None
+    target = decision["annotations"]["registeredModel"]
+    version = registry_state.find_version(connection, target, content_alias.make(md5))
+    yes = approvals.last_approved(connection, version) if version else None
+    return statement.approval(yes.asker, yes.decider or "", yes.reason, yes.decision or "") if yes else None
 
 
 def _md5_in_production(stage: PromotingStage, name: str | None) -> str:

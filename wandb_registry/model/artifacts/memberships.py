@@ -183,12 +183,16 @@ def aliases_of_collection(db: Connection, collection_id: int) -> list[Row]:
     return db.all("select * from alias where collection_id = :collection order by name", collection=collection_id)
 
 
-def move_alias(db: Connection, viewer: Viewer, membership: Row, name: str) -> None:
-    """Puts the alias on this version, and so takes it from any other of the collection."""
+def move_alias(db: Connection, viewer: Viewer, membership: Row, name: str, approved: bool = False) -> None:
+    """Puts the alias on this version, and so takes it from any other of the collection.
+
+    Two people have decided so if it is `approved`.
+    """
     holder = db.one(BY_ALIAS, collection=membership["collection_id"], alias=names.alias(name))
     if holder and holder["id"] == membership["id"]:
         return
-    protected_aliases.check(db, viewer, membership["collection_id"], name)
+    check = protected_aliases.check_right if approved else protected_aliases.check
+    check(db, viewer, membership["collection_id"], name)
     db.execute(
         """
         insert into alias (collection_id, name, membership_id)

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 from wandb_registry.errors import BadInput
-from wandb_registry.model import access, projects
+from wandb_registry.model import access, projects, promotion_requests
 from wandb_registry.model.access import Role
-from wandb_registry.model.artifacts import artifacts, collections, links, memberships, tags
+from wandb_registry.model.artifacts import artifacts, collections, links, memberships, protected_aliases, tags
 from wandb_registry.web import addresses, lookups
 from wandb_registry.web.forms.undoing import UNDO, done, undone
 from wandb_registry.web.views import PageRequest, Redirect
@@ -47,13 +47,26 @@ def _unknown(request: PageRequest) -> BadInput:
 def _alias(request: PageRequest, place: Place) -> Redirect:
     project, collection, membership = place
     collections.writable(request.db, request.viewer, project["entity_name"], project["name"], collection["name"])
+    if request.form["do"] == "add-alias" and protected_aliases.rule(request.db, collection["id"], _name(request)):
+        return done(request, request.address, lambda: _ask_for_alias(request, membership))
     return done(request, request.address, lambda: _change_alias(request, membership))
+
+
+def _name(request: PageRequest) -> str:
+    return request.form.get("alias", "").strip()
+
+
+def _ask_for_alias(request: PageRequest, membership: Row) -> str:
+    """Asks for an alias that takes a second person's yes."""
+    alias = _name(request)
+    promotion_requests.ask(request.db, request.viewer, membership, alias, "")
+    return f"{alias} on {memberships.version(membership)} waits for a second person's yes."
 
 
 def _change_alias(request: PageRequest, membership: Row) -> str:
     """Moves or removes an alias, as the SDK would. Returns a sentence about what was done."""
     db, viewer = request.db, request.viewer
-    alias, version = request.form.get("alias", "").strip(), memberships.version(membership)
+    alias, version = _name(request), memberships.version(membership)
     if request.form["do"] == "drop-alias":
         memberships.drop_alias(db, viewer, membership, alias)
         return f"{alias} was taken from {version}."

@@ -19,6 +19,8 @@ from wandb_registry.web.forms import version_forms
 from wandb_registry.web.pager import beginning, paginate
 from wandb_registry.web.pages import version_comparison
 from wandb_registry.web.pages.version import version_page, version_rows
+from wandb_registry.web.promotion import forms as promotion_forms
+from wandb_registry.web.promotion import page as promotion_page
 from wandb_registry.web.views import Page, PageRequest, Redirect
 
 Row = dict[str, Any]
@@ -35,6 +37,8 @@ def show(request: PageRequest) -> Page | Redirect:
     project, collection = _find_model(request)
     if request.query.get("view") == "compare":
         return version_comparison.comparison_page(request, project, collection)
+    if request.query.get("view") == promotion_page.VIEW:
+        return promotion_page.request_page(request, project, collection)
     if request.query.get("version"):
         return version_page(request, project, collection, request.query["version"])
     return _model_page(request, project, collection)
@@ -45,6 +49,8 @@ def change(request: PageRequest) -> Redirect:
     if not request.query.get("selectionPath"):
         raise NotFound("This page has nothing to change.")
     project, collection = _find_model(request)
+    if request.query.get("view") == promotion_page.VIEW:
+        return promotion_forms.change(request, project, collection)
     version = request.query.get("version")
     if version is None:
         return version_forms.change_collection(request, project, collection)
@@ -147,7 +153,7 @@ def _model_page(request: PageRequest, project: Row, collection: Row) -> Page:
     may_change = access.project_role(db, request.viewer, project) >= access.Role.MEMBER
     events_shown = beginning(request, "activity", overview.event_count(db, collection["id"]), EVENTS)
     events = overview.events_of(db, collection["id"], events_shown.shown)
-    last_promotion = next((row for row in events if row["name"] == production.ALIAS), None)
+    last_promotion = next((row for row in events if row["action"] == "alias" and row["name"] == production.ALIAS), None)
     return Page(
         "model.html",
         {
@@ -166,6 +172,8 @@ def _model_page(request: PageRequest, project: Row, collection: Row) -> Page:
             "chart": version_chart(metrics[0], versions) if metrics else None,
             "activity": [activity_line(request, row, may_change) for row in events],
             "all_activity": events_shown,
+            "asks": promotion_page.open_lines(request, project, collection),
+            "approval_at": promotion_page.address_of(project, collection),
             "sides": production.production_sides(request, project, collection),
             "last_promotion": activity_line(request, last_promotion) if last_promotion else None,
             "tags": [tag["name"] for tag in tags.of_collection(db, collection["id"])],

@@ -14,6 +14,7 @@ from wandb_registry.web import addresses, lookups
 from wandb_registry.web.activity import activity_line
 from wandb_registry.web.pager import beginning, paginate
 from wandb_registry.web.pages import questions
+from wandb_registry.web.promotion import page as promotion_page
 from wandb_registry.web.usage import usage_snippets
 from wandb_registry.web.views import Page, PageRequest
 
@@ -74,6 +75,11 @@ def version_page(request: PageRequest, project: Row, collection: Row, alias: str
             "artifact": artifact,
             "membership": membership,
             "aliases": lookups.alias_names(request, membership["id"]),
+            "waiting": [
+                row
+                for row in promotion_page.open_lines(request, project, collection)
+                if row["membership_id"] == membership["id"]
+            ],
             "tags": [tag["name"] for tag in tags.of_artifact(db, artifact["id"])],
             "may_change": may_change,
             "asks": f"{here}{'&' if '?' in here else '?'}ask=",
