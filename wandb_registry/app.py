@@ -18,6 +18,7 @@ from wandb_registry.errors import BadInput
 from wandb_registry.graphql.execute import ExecutionResult, Executor, error_body
 from wandb_registry.http import activity_log, file_endpoints, file_stream, middleware, paths
 from wandb_registry.http.authentication import viewer_of_request
+from wandb_registry.http.own_address import OwnAddress
 from wandb_registry.http.request_bodies import json_body
 from wandb_registry.store import Store
 from wandb_registry.web import routes
@@ -39,11 +40,11 @@ class GraphQLResponse(JSONResponse):
 def create_app(
     store: Store,
     tracker: middleware.RequestTracker,
-    loopback: bool,
+    own: OwnAddress,
     lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]],
     ending: Callable[[], bool],
 ) -> Starlette:
-    """The registry of one store as an ASGI app. Bound to loopback, it answers to no other name.
+    """The registry of one store as an ASGI app.
 
     `ending` tells whether the server is about to end: then streams without an end of their own stop.
     """
@@ -89,7 +90,7 @@ def create_app(
             Route("/healthz", empty),
             *routes.routes(endpoints, LiveUpdates(store, ending)),
         ],
-        middleware=[Middleware(middleware.SecurityMiddleware, tracker=tracker, loopback=loopback)],
+        middleware=[Middleware(middleware.SecurityMiddleware, tracker=tracker, own=own)],
         exception_handlers={**middleware.EXCEPTION_HANDLERS, 404: endpoints.not_found},
         lifespan=lifespan,
     )

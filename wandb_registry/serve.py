@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import uvicorn
 
 from wandb_registry.app import create_app
 from wandb_registry.http.connections import connection_class
-from wandb_registry.http.middleware import LOOPBACK_NAMES, RequestTracker
+from wandb_registry.http.middleware import RequestTracker
+from wandb_registry.http.own_address import OwnAddress
 from wandb_registry.listener import Listener, holds_lock, start_lock
 from wandb_registry.model.accounts import users
 from wandb_registry.store import Store, open_store
@@ -20,8 +22,19 @@ STORE_CHECK = 2.0  # seconds, after which a server in the background looks wheth
 LARGEST_LOG = 2**20  # bytes, after which the log goes on in a new file, beside the last one
 
 
-def serve(folder: Path, listener: Listener, host: str, idle_exit: float | None, url: str | None = None) -> None:
-    """Serves until the process ends, which releases the listener's lock. With a `url`, prints where to look."""
+@dataclass(frozen=True)
+class Options:
+    """How a store is served. With a `url`, it says where to look; `idle_exit`: after so many seconds it ends."""
+
+    own: OwnAddress
+    trusted_proxies: tuple[str, ...] = ()  # their addresses and networks: X-Forwarded-* of nobody else counts
+    idle_exit: float | None = None
+    url: str | None = None
+
+
+def serve(folder: Path, listener: Listener, options: Options) -> None:
+    """Serves until the process ends, which releases the listener's lock."""
+    url, idle_exit = options.url, options.idle_exit
     store = open_store(folder)
     store.blobs.clear_incoming()
     _set_up_log(None if url else log_path(folder))
@@ -39,8 +52,8 @@ def serve(folder: Path, listener: Listener, host: str, idle_exit: float | None, 
             watcher.cancel()
         store.db.close()
 
-    connection, loopback = connection_class(), host in LOOPBACK_NAMES
-    app = create_app(store, tracker, loopback, lifespan, ending=lambda: server.should_exit)
+    connection = connection_class()
+    app = create_app(store, tracker, options.own, lifespan, ending=lambda: server.should_exit)
     server = uvicorn.Server(
         uvicorn.Config(
             app,
@@ -51,6 +64,8 @@ def serve(folder: Path, listener: Listener, host: str, idle_exit: float | None, 
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=bool(options.trusted_proxies),  # by default uvicorn believes each process of this machine
+            forwarded_allow_ips=list(options.trusted_proxies),
             timeout_graceful_shutdown=10,
         )
     )

@@ -1,15 +1,18 @@
 """The command line's parser, errors and exit status, and the commands `serve`, `stop` and `open-url`."""
 
 import argparse
+import ipaddress
 import os
 import socket
 import sqlite3
 import sys
 from pathlib import Path
+from urllib.parse import SplitResult
 
 from wandb_registry import daemon, listener
 from wandb_registry.cli import accounts, command, maintenance
 from wandb_registry.errors import RegistryError, from_system
+from wandb_registry.http import own_address
 from wandb_registry.store_folder import DaemonError, default_store, prepare
 
 IDLE_VARIABLE = "REGISTRY_IDLE_SECONDS"
@@ -48,6 +51,21 @@ def parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="serve the store in the foreground")
     serve.add_argument("--host", default="127.0.0.1", help="address to listen at (default: 127.0.0.1)")
     serve.add_argument("--port", type=_port, help="port (default: the one it had last, or a free one)")
+    serve.add_argument(
+        "--public-url",
+        type=_public_url,
+        metavar="URL",
+        help="the address that a proxy passes on to this server, such as https://wandb.example.com/wandb: "
+        "every address that is given out is below it",
+    )
+    serve.add_argument(
+        "--trusted-proxy",
+        type=_network,
+        action="append",
+        default=[],
+        metavar="ADDRESS",
+        help="an address or a network of proxies, whose X-Forwarded-For and -Proto are believed; may be repeated",
+    )
     serve.add_argument("--idle-exit", type=float, metavar="SECONDS", help="leave after so long without a request")
     serve.add_argument("--lock-fd", type=int, help=argparse.SUPPRESS)
     serve.add_argument("--socket-fd", type=int, help=argparse.SUPPRESS)
@@ -67,6 +85,20 @@ def _port(text: str) -> int:
     raise argparse.ArgumentTypeError(f"'{text}' is not a port: they go from 0 to 65535.")
 
 
+def _public_url(text: str) -> SplitResult:
+    try:
+        return own_address.public_url(text)
+    except RegistryError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _network(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is neither an address nor a network, as 10.0.0.0/8 is.") from None
+
+
 def _serve(store: Path, options: argparse.Namespace) -> None:
     prepare(store)
     started_by_a_stage = options.socket_fd is not None
@@ -81,9 +113,12 @@ def _serve(store: Path, options: argparse.Namespace) -> None:
     if idle is None and (started_by_a_stage or IDLE_VARIABLE in os.environ):
         idle = _idle_seconds()
 
-    from wandb_registry.serve import serve
+    from wandb_registry.serve import Options, serve
 
-    serve(store, listening, options.host, idle, url)
+    public = options.public_url
+    own = own_address.OwnAddress(options.host in own_address.LOOPBACK_NAMES, public)
+    shown = public.geturl() if public and url else url
+    serve(store, listening, Options(own, tuple(options.trusted_proxy), idle, shown))
 
 
 def _idle_seconds() -> float:
