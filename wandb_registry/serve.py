@@ -10,7 +10,9 @@ from pathlib import Path
 import uvicorn
 
 from wandb_registry.app import create_app
+from wandb_registry.http import request_log
 from wandb_registry.http.connections import connection_class
+from wandb_registry.http.metrics import Metrics
 from wandb_registry.http.middleware import RequestTracker
 from wandb_registry.http.own_address import OwnAddress
 from wandb_registry.listener import Listener, holds_lock, start_lock
@@ -30,6 +32,9 @@ class Options:
     trusted_proxies: tuple[str, ...] = ()  # their addresses and networks: X-Forwarded-* of nobody else counts
     idle_exit: float | None = None
     url: str | None = None
+    drain: int = 10  # seconds that open requests may take to end after SIGTERM
+    keeps_metrics: bool = False
+    logs_json: bool = False  # one line a request too
 
 
 def serve(folder: Path, listener: Listener, options: Options) -> None:
@@ -37,11 +42,13 @@ def serve(folder: Path, listener: Listener, options: Options) -> None:
     url, idle_exit = options.url, options.idle_exit
     store = open_store(folder)
     store.blobs.clear_incoming()
-    _set_up_log(None if url else log_path(folder))
+    _set_up_log(None if url else log_path(folder), options.logs_json)
     if url:
         token = first_login_token(store)
         print(f"Registry  {url}\nData      {folder}\nOpen      {url}/login?token={token}\n", flush=True)
     tracker = RequestTracker()
+    metrics = Metrics(store, lambda: tracker.in_flight) if options.keeps_metrics else None
+    watchers = [*([metrics.note] if metrics else []), *([request_log.note] if options.logs_json else [])]
 
     @asynccontextmanager
     async def lifespan(_app):
@@ -53,7 +60,7 @@ def serve(folder: Path, listener: Listener, options: Options) -> None:
         store.db.close()
 
     connection = connection_class()
-    app = create_app(store, tracker, options.own, lifespan, ending=lambda: server.should_exit)
+    app = create_app(store, tracker, options.own, metrics, watchers, lifespan, ending=lambda: server.should_exit)
     server = uvicorn.Server(
         uvicorn.Config(
             app,
@@ -66,16 +73,18 @@ def serve(folder: Path, listener: Listener, options: Options) -> None:
             server_header=False,
             proxy_headers=bool(options.trusted_proxies),  # by default uvicorn believes each process of this machine
             forwarded_allow_ips=list(options.trusted_proxies),
-            timeout_graceful_shutdown=10,
+            timeout_graceful_shutdown=options.drain,
         )
     )
     server.run(sockets=[listener.socket])
 
 
-def _set_up_log(path: Path | None) -> None:
+def _set_up_log(path: Path | None, as_json: bool) -> None:
     """Logs refusals and failures: to the terminal of a server in the foreground, else to a file of limited size."""
     handler = RotatingFileHandler(path, maxBytes=LARGEST_LOG, backupCount=1) if path else logging.StreamHandler()
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", handlers=[handler])
+    handler.setFormatter(request_log.JSONLines() if as_json else logging.Formatter("%(asctime)s %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    request_log.log.setLevel(logging.INFO if as_json else logging.WARNING)
 
 
 def first_login_token(store: Store) -> str:

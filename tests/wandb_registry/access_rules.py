@@ -127,6 +127,8 @@ ENDPOINTS = {
     "/sdk/otel/v1/metrics": "open",
     "/sdk/otel/v1/logs": "open",
     "/healthz": "open",
+    "/readyz": "open",
+    "/metrics": "key",
     "/": "session",
     "/static/{name:path}": "open",
     "/login": "open",

@@ -66,6 +66,13 @@ def parser() -> argparse.ArgumentParser:
         metavar="ADDRESS",
         help="an address or a network of proxies, whose X-Forwarded-For and -Proto are believed; may be repeated",
     )
+    serve.add_argument("--metrics", action="store_true", help="count requests, for Prometheus to read at /metrics")
+    serve.add_argument(
+        "--log-format", choices=("text", "json"), default="text", help="json: one line for each request and refusal"
+    )
+    serve.add_argument(
+        "--drain", type=int, default=10, metavar="SECONDS", help="what open requests may take to end after SIGTERM"
+    )
     serve.add_argument("--idle-exit", type=float, metavar="SECONDS", help="leave after so long without a request")
     serve.add_argument("--lock-fd", type=int, help=argparse.SUPPRESS)
     serve.add_argument("--socket-fd", type=int, help=argparse.SUPPRESS)
@@ -118,7 +125,9 @@ def _serve(store: Path, options: argparse.Namespace) -> None:
     public = options.public_url
     own = own_address.OwnAddress(options.host in own_address.LOOPBACK_NAMES, public)
     shown = public.geturl() if public and url else url
-    serve(store, listening, Options(own, tuple(options.trusted_proxy), idle, shown))
+    logs_json = options.log_format == "json"
+    proxies = tuple(options.trusted_proxy)
+    serve(store, listening, Options(own, proxies, idle, shown, options.drain, options.metrics, logs_json))
 
 
 def _idle_seconds() -> float:

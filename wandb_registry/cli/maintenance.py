@@ -11,6 +11,7 @@ from pathlib import Path
 from wandb_registry import maintenance
 from wandb_registry.cli import command
 from wandb_registry.errors import BadInput
+from wandb_registry.listener import refuse_other_machine
 from wandb_registry.model import access, activity_log
 from wandb_registry.model.accounts import users
 from wandb_registry.model.artifacts import protected_aliases
@@ -50,6 +51,7 @@ def _command(commands, name: str, text: str, run) -> argparse.ArgumentParser:
 
 
 def _in_store(folder: Path, options: argparse.Namespace, run) -> int:
+    refuse_other_machine(folder)
     store = open_store(folder)
     with closing(store.db):
         return run(store, options) or 0

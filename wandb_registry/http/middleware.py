@@ -4,6 +4,7 @@ import asyncio
 import logging
 import sqlite3
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from starlette.datastructures import Headers
@@ -14,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wandb_registry.errors import InternalError, NotFound, RegistryError, from_system
 from wandb_registry.http.own_address import OwnAddress
+from wandb_registry.http.request_log import AnsweredRequest
 
 log = logging.getLogger("wandb_registry")
 TIMEOUT = 120.0  # seconds that a client may take to send the next PROGRESS bytes, or to read the next chunk
@@ -46,8 +48,15 @@ class RequestTracker:
 class SecurityMiddleware:
     """Refuses requests that a foreign web page makes a browser send here. Limits the time of all others."""
 
-    def __init__(self, app: ASGIApp, tracker: RequestTracker, own: OwnAddress, timeout: float = TIMEOUT):
-        self.app, self.tracker, self.own, self.timeout = app, tracker, own, timeout
+    def __init__(
+        self,
+        app: ASGIApp,
+        tracker: RequestTracker,
+        own: OwnAddress,
+        watchers: Sequence[Callable[[AnsweredRequest], None]] = (),
+        timeout: float = TIMEOUT,
+    ):
+        self.app, self.tracker, self.own, self.watchers, self.timeout = app, tracker, own, watchers, timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -58,6 +67,8 @@ class SecurityMiddleware:
             headers = Headers(scope=scope)
             app = self._refusal(headers) or self._preflight(scope["method"], headers) or self.app
             self.own.apply(scope)
+            if self.watchers:
+                send = _watched(send, scope, self.watchers)
             send = _with_security_headers(_with_send_timeout(send, self.timeout))
             await app(scope, _with_receive_timeout(receive, self.timeout), send)
         finally:
@@ -117,6 +128,25 @@ def _with_send_timeout(send: Send, timeout: float) -> Send:
             raise ClientDisconnect from None
 
     return limited_send
+
+
+def _watched(send: Send, scope: Scope, watchers: Sequence[Callable[[AnsweredRequest], None]]) -> Send:
+    """Tells the watchers of the request once the last of its answer is out."""
+    began, status = time.monotonic(), 0
+
+    async def watched_send(message: Message) -> None:
+        nonlocal status
+        await send(message)
+        if message["type"] == "http.response.start":
+            status = message["status"]
+        elif message["type"] == "http.response.body" and not message.get("more_body", False):
+            path = scope["path"].removeprefix(scope.get("root_path", ""))
+            client = scope["client"][0] if scope.get("client") else None
+            request = AnsweredRequest(scope["method"], path, status, time.monotonic() - began, client)
+            for watch in watchers:
+                watch(request)
+
+    return watched_send
 
 
 def _with_security_headers(send: Send) -> Send:
