@@ -43,10 +43,10 @@ def create_app(
     store: Store,
     tracker: middleware.RequestTracker,
     own: OwnAddress,
-    metrics: Metrics | None,
-    watchers: Sequence[Callable[[AnsweredRequest], None]],
     lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]],
     ending: Callable[[], bool],
+    metrics: Metrics | None = None,
+    watchers: Sequence[Callable[[AnsweredRequest], None]] = (),
 ) -> Starlette:
     """The registry of one store as an ASGI app.
 

@@ -60,7 +60,7 @@ def serve(folder: Path, listener: Listener, options: Options) -> None:
         store.db.close()
 
     connection = connection_class()
-    app = create_app(store, tracker, options.own, metrics, watchers, lifespan, ending=lambda: server.should_exit)
+    app = create_app(store, tracker, options.own, lifespan, lambda: server.should_exit, metrics, watchers)
     server = uvicorn.Server(
         uvicorn.Config(
             app,

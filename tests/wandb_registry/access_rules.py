@@ -136,6 +136,7 @@ ENDPOINTS = {
     "/logout": "open",
     "/authorize": "session",
     "/settings": "session",
+    "/usage": "session",
     "/theme": "open",
     "/search": "session",
     "/live": "events",
