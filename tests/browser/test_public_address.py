@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.proxy import behind_nginx
@@ -24,6 +25,7 @@ run.finish()
 """
 
 
+@pytest.mark.slow
 def test_pages_below_a_path_work_as_at_the_root(browser: Browser, tmp_path: Path):
     with behind_nginx(tmp_path, "/team/wandb") as served:
         script = subprocess.Popen(

@@ -47,7 +47,7 @@ print(open(version.download(sys.argv[1]) + "/some folder/labels.csv").read().cou
 """
 
 
-@pytest.fixture(scope="module", params=[pytest.param("", marks=pytest.mark.soak), "/team/wandb"], ids=["root", "path"])
+@pytest.fixture(scope="module", params=[pytest.param("", marks=pytest.mark.slow), "/team/wandb"], ids=["root", "path"])
 def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A registry that the SDK has filled through nginx."""
     folder = tmp_path_factory.mktemp("served")
