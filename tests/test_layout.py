@@ -61,7 +61,7 @@ LAYERS = {
         {"storage"},
         {"db"},
         {"drawing"},
-        {"defaults", "errors", "machine"},
+        {"defaults", "errors", "file_system", "machine"},
     ],
 }
 MOST_FILES = 16

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -16,9 +16,12 @@ from starlette.routing import Route
 
 from wandb_registry.errors import BadInput
 from wandb_registry.graphql.execute import ExecutionResult, Executor, error_body
-from wandb_registry.http import activity_log, file_endpoints, file_stream, middleware, paths
+from wandb_registry.http import activity_log, file_endpoints, file_stream, health, middleware, paths
 from wandb_registry.http.authentication import viewer_of_request
+from wandb_registry.http.metrics import Metrics
+from wandb_registry.http.own_address import OwnAddress
 from wandb_registry.http.request_bodies import json_body
+from wandb_registry.http.request_log import AnsweredRequest
 from wandb_registry.store import Store
 from wandb_registry.web import routes
 from wandb_registry.web.endpoints import Endpoints
@@ -39,11 +42,13 @@ class GraphQLResponse(JSONResponse):
 def create_app(
     store: Store,
     tracker: middleware.RequestTracker,
-    loopback: bool,
+    own: OwnAddress,
     lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]],
     ending: Callable[[], bool],
+    metrics: Metrics | None = None,
+    watchers: Sequence[Callable[[AnsweredRequest], None]] = (),
 ) -> Starlette:
-    """The registry of one store as an ASGI app. Bound to loopback, it answers to no other name.
+    """The registry of one store as an ASGI app.
 
     `ending` tells whether the server is about to end: then streams without an end of their own stop.
     """
@@ -68,9 +73,6 @@ def create_app(
         as_success = result.status == BadInput.status and _shows_only_the_status(request)
         return GraphQLResponse(result.body, 200 if as_success else result.status)
 
-    async def empty(_request: Request) -> Response:
-        return JSONResponse({})
-
     async def drop_telemetry(request: Request) -> Response:
         """Takes the SDK's telemetry and keeps nothing. In protobuf's form of OpenTelemetry, an empty body is a yes."""
         async for _ in request.stream():
@@ -86,10 +88,10 @@ def create_app(
             *activity_log.routes(store),
             Route("/sdk/otel/v1/metrics", drop_telemetry, methods=["POST"]),
             Route("/sdk/otel/v1/logs", drop_telemetry, methods=["POST"]),
-            Route("/healthz", empty),
+            *health.routes(store, metrics),
             *routes.routes(endpoints, LiveUpdates(store, ending)),
         ],
-        middleware=[Middleware(middleware.SecurityMiddleware, tracker=tracker, loopback=loopback)],
+        middleware=[Middleware(middleware.SecurityMiddleware, tracker=tracker, own=own, watchers=watchers)],
         exception_handlers={**middleware.EXCEPTION_HANDLERS, 404: endpoints.not_found},
         lifespan=lifespan,
     )

@@ -114,7 +114,7 @@ def login_url(store: Path) -> str | None:
     )
     try:
         with _open(request, ANSWER_SECONDS) as answer:
-            return f"{server.url}/login?token={json.load(answer)['token']}"
+            return json.load(answer)["address"]  # the public one, where the server was told one
     except OSError as error:
         raise DaemonError(f"The registry at {server.url} gave no address to sign in with: {error}.") from None
 

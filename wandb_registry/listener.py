@@ -79,6 +79,16 @@ def is_served(store: Path) -> bool:
         os.close(lock)
 
 
+def refuse_other_machine(store: Path) -> None:
+    """Raises DaemonError if a server of another machine has the store: two kernels would write one database."""
+    info = read_server_info(store)
+    if info and info.machine.boot != Machine.here().boot and is_served(store):
+        raise DaemonError(
+            f"{store} is served at {info.url} by the machine {info.machine.host}, which shares this folder. "
+            "Run this command there: two machines that open one database damage it."
+        )
+
+
 def holds_lock(store: Path, lock: int) -> bool:
     """Whether the open lock is still that of the store: its folder may have been removed, or made anew."""
     try:

@@ -22,9 +22,14 @@ class Machine:
         """The machine of this process."""
         return cls(platform.node(), _namespace("pid"), _namespace("net"))
 
+    @property
+    def boot(self) -> str:
+        """The same for all containers of a machine, until it is started anew."""
+        return self.processes.partition("/")[0]
+
     def is_earlier_boot_of(self, other: "Machine") -> bool:
         """Whether this is the other one before it was started anew: nothing of it works any more."""
-        return self.host == other.host and self.processes.partition("/")[0] != other.processes.partition("/")[0]
+        return self.host == other.host and self.boot != other.boot
 
 
 def _namespace(kind: str) -> str:

@@ -3,14 +3,18 @@
 import asyncio
 import logging
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 import uvicorn
 
 from wandb_registry.app import create_app
+from wandb_registry.http import request_log
 from wandb_registry.http.connections import connection_class
-from wandb_registry.http.middleware import LOOPBACK_NAMES, RequestTracker
+from wandb_registry.http.metrics import Metrics
+from wandb_registry.http.middleware import RequestTracker
+from wandb_registry.http.own_address import OwnAddress
 from wandb_registry.listener import Listener, holds_lock, start_lock
 from wandb_registry.model.accounts import users
 from wandb_registry.store import Store, open_store
@@ -20,16 +24,32 @@ STORE_CHECK = 2.0  # seconds, after which a server in the background looks wheth
 LARGEST_LOG = 2**20  # bytes, after which the log goes on in a new file, beside the last one
 
 
-def serve(folder: Path, listener: Listener, host: str, idle_exit: float | None, url: str | None = None) -> None:
-    """Serves until the process ends, which releases the listener's lock. With a `url`, prints where to look."""
+@dataclass(frozen=True)
+class Options:
+    """How a store is served. With a `url`, it says where to look; `idle_exit`: after so many seconds it ends."""
+
+    own: OwnAddress
+    trusted_proxies: tuple[str, ...] = ()  # their addresses and networks: X-Forwarded-* of nobody else counts
+    idle_exit: float | None = None
+    url: str | None = None
+    drain: int = 10  # seconds that open requests may take to end after SIGTERM
+    keeps_metrics: bool = False
+    logs_json: bool = False  # one line a request too
+
+
+def serve(folder: Path, listener: Listener, options: Options) -> None:
+    """Serves until the process ends, which releases the listener's lock."""
+    url, idle_exit = options.url, options.idle_exit
     store = open_store(folder)
     if not is_shared(folder):
         store.blobs.clear_incoming()
-    _set_up_log(None if url else log_path(folder))
+    _set_up_log(None if url else log_path(folder), options.logs_json)
     if url:
         token = first_login_token(store)
         print(f"Registry  {url}\nData      {folder}\nOpen      {url}/login?token={token}\n", flush=True)
     tracker = RequestTracker()
+    metrics = Metrics(store, lambda: tracker.in_flight) if options.keeps_metrics else None
+    watchers = [*([metrics.note] if metrics else []), *([request_log.note] if options.logs_json else [])]
 
     @asynccontextmanager
     async def lifespan(_app):
@@ -40,8 +60,8 @@ def serve(folder: Path, listener: Listener, host: str, idle_exit: float | None, 
             watcher.cancel()
         store.db.close()
 
-    connection, loopback = connection_class(), host in LOOPBACK_NAMES
-    app = create_app(store, tracker, loopback, lifespan, ending=lambda: server.should_exit)
+    connection = connection_class()
+    app = create_app(store, tracker, options.own, lifespan, lambda: server.should_exit, metrics, watchers)
     server = uvicorn.Server(
         uvicorn.Config(
             app,
@@ -52,16 +72,20 @@ def serve(folder: Path, listener: Listener, host: str, idle_exit: float | None, 
             log_config=None,
             access_log=False,
             server_header=False,
-            timeout_graceful_shutdown=10,
+            proxy_headers=bool(options.trusted_proxies),  # by default uvicorn believes each process of this machine
+            forwarded_allow_ips=list(options.trusted_proxies),
+            timeout_graceful_shutdown=options.drain,
         )
     )
     server.run(sockets=[listener.socket])
 
 
-def _set_up_log(path: Path | None) -> None:
+def _set_up_log(path: Path | None, as_json: bool) -> None:
     """Logs refusals and failures: to the terminal of a server in the foreground, else to a file of limited size."""
     handler = RotatingFileHandler(path, maxBytes=LARGEST_LOG, backupCount=1) if path else logging.StreamHandler()
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", handlers=[handler])
+    handler.setFormatter(request_log.JSONLines() if as_json else logging.Formatter("%(asctime)s %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    request_log.log.setLevel(logging.INFO if as_json else logging.WARNING)
 
 
 def first_login_token(store: Store) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from wandb_registry import file_system
 from wandb_registry.storage.fsync import fsync
 
 API_KEY = "api-key"
@@ -31,7 +32,16 @@ def default_store() -> Path:
 
 
 def prepare(store: Path) -> None:
-    """Makes the store's folder, for this user only and ignored by git. Raises DaemonError if it can't be written."""
+    """Makes the store's folder, for this user only and ignored by git.
+
+    Raises DaemonError if it can't be written, or lies on a network's file system.
+    """
+    if kind := file_system.of_a_network(store):
+        raise DaemonError(
+            f"The registry's folder {store} lies on a network's file system ({kind}), where its database can't live: "
+            "SQLite's log is shared memory of one machine. Name a folder on a disk of this machine with REGISTRY_DIR; "
+            "for several machines run 'wandb-registry serve' on one; the others set WANDB_BASE_URL and WANDB_API_KEY."
+        )
     try:
         if not store.is_dir():
             store.mkdir(mode=0o700, parents=True, exist_ok=True)

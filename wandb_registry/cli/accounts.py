@@ -8,6 +8,7 @@ from typing import Any
 
 from wandb_registry.cli import command
 from wandb_registry.db.connection import Connection
+from wandb_registry.listener import refuse_other_machine
 from wandb_registry.model.access import Viewer
 from wandb_registry.model.accounts import teams, users
 from wandb_registry.store import keep_key, open_store
@@ -70,6 +71,7 @@ def _action(group, name: str, text: str, run) -> argparse.ArgumentParser:
 
 def _in_store(folder: Path, options: argparse.Namespace, run) -> None:
     """Runs an action in one transaction. Its output is printed after the commit, when the change is on disk."""
+    refuse_other_machine(folder)
     store = open_store(folder)
     output = io.StringIO()
     with closing(store.db), store.db.write() as db, redirect_stdout(output):

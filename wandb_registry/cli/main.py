@@ -1,15 +1,18 @@
 """The command line's parser, errors and exit status, and the commands `serve`, `stop` and `open-url`."""
 
 import argparse
+import ipaddress
 import os
 import socket
 import sqlite3
 import sys
 from pathlib import Path
+from urllib.parse import SplitResult
 
 from wandb_registry import daemon, listener
 from wandb_registry.cli import accounts, command, maintenance
 from wandb_registry.errors import RegistryError, from_system
+from wandb_registry.http import own_address
 from wandb_registry.store_folder import (
     DATABASE_VARIABLE,
     DaemonError,
@@ -61,6 +64,28 @@ def parser() -> argparse.ArgumentParser:
         help="keep records in this PostgreSQL: postgresql://USER@HOST/DATABASE "
         "(default: REGISTRY_DATABASE, or what the store was served with last, else a file)",
     )
+    serve.add_argument(
+        "--public-url",
+        type=_public_url,
+        metavar="URL",
+        help="the address that a proxy passes on to this server, such as https://wandb.example.com/wandb: "
+        "every address that is given out is below it",
+    )
+    serve.add_argument(
+        "--trusted-proxy",
+        type=_network,
+        action="append",
+        default=[],
+        metavar="ADDRESS",
+        help="an address or a network of proxies, whose X-Forwarded-For and -Proto are believed; may be repeated",
+    )
+    serve.add_argument("--metrics", action="store_true", help="count requests, for Prometheus to read at /metrics")
+    serve.add_argument(
+        "--log-format", choices=("text", "json"), default="text", help="json: one line for each request and refusal"
+    )
+    serve.add_argument(
+        "--drain", type=int, default=10, metavar="SECONDS", help="what open requests may take to end after SIGTERM"
+    )
     serve.add_argument("--idle-exit", type=float, metavar="SECONDS", help="leave after so long without a request")
     serve.add_argument("--lock-fd", type=int, help=argparse.SUPPRESS)
     serve.add_argument("--socket-fd", type=int, help=argparse.SUPPRESS)
@@ -78,6 +103,20 @@ def _port(text: str) -> int:
     if text.isascii() and text.isdecimal() and int(text) < 2**16:
         return int(text)
     raise argparse.ArgumentTypeError(f"'{text}' is not a port: they go from 0 to 65535.")
+
+
+def _public_url(text: str) -> SplitResult:
+    try:
+        return own_address.public_url(text)
+    except RegistryError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _network(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is neither an address nor a network, as 10.0.0.0/8 is.") from None
 
 
 def _serve(store: Path, options: argparse.Namespace) -> None:
@@ -98,9 +137,14 @@ def _serve(store: Path, options: argparse.Namespace) -> None:
     if idle is None and (started_by_a_stage or IDLE_VARIABLE in os.environ):
         idle = _idle_seconds()
 
-    from wandb_registry.serve import serve
+    from wandb_registry.serve import Options, serve
 
-    serve(store, listening, options.host, idle, url)
+    public = options.public_url
+    own = own_address.OwnAddress(options.host in own_address.LOOPBACK_NAMES, public)
+    shown = public.geturl() if public and url else url
+    logs_json = options.log_format == "json"
+    proxies = tuple(options.trusted_proxy)
+    serve(store, listening, Options(own, proxies, idle, shown, options.drain, options.metrics, logs_json))
 
 
 def _idle_seconds() -> float:

@@ -1,4 +1,4 @@
-"""The commands `log`, `check`, `gc`, `backup` and `protect`, which look after a store."""
+"""The commands `log`, `check`, `gc`, `backup`, `keep`, `usage` and `protect`, which look after a store."""
 
 import argparse
 import json
@@ -6,11 +6,13 @@ import math
 import re
 from contextlib import closing, suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from wandb_registry import maintenance
-from wandb_registry.cli import command
+from wandb_registry.cli import command, retention
 from wandb_registry.errors import BadInput
+from wandb_registry.listener import refuse_other_machine
 from wandb_registry.model import access, activity_log
 from wandb_registry.model.accounts import users
 from wandb_registry.model.artifacts import protected_aliases
@@ -21,7 +23,7 @@ EVENT_WORDS = {"log": "logged", "link": "linked", "unlink": "unlinked", "delete"
 
 
 def add_to(commands) -> None:
-    """Adds `log`, `check`, `gc`, `backup` and `protect` to the command line."""
+    """Adds the commands of this module, and `keep` and `usage`, to the command line."""
     log = _command(commands, "log", "print who did what to a collection, registry or team, and when", _log)
     what = log.add_mutually_exclusive_group(required=True)
     what.add_argument("name", nargs="?", help="its name, such as MNIST-dev, or its address: ENTITY/PROJECT/COLLECTION")
@@ -40,6 +42,7 @@ def add_to(commands) -> None:
         help="spare what is younger (default: 24); with 0, uploads that are under way have to be repeated",
     )
     _command(commands, "backup", "copy the store into a new folder", _backup).add_argument("folder", type=Path)
+    retention.add_to(partial(_command, commands))
     protect = _command(commands, "protect", "let only admins of a project or registry move these aliases", _protect)
     protect.add_argument("project", metavar="ENTITY/PROJECT")
     protect.add_argument("aliases", nargs="*", metavar="ALIAS", help="none: anybody who may link may move any alias")
@@ -50,6 +53,7 @@ def _command(commands, name: str, text: str, run) -> argparse.ArgumentParser:
 
 
 def _in_store(folder: Path, options: argparse.Namespace, run) -> int:
+    refuse_other_machine(folder)
     store = open_store(folder)
     with closing(store.db):
         return run(store, options) or 0

@@ -6,6 +6,7 @@ import secrets
 import sqlite3
 import time
 from contextlib import suppress
+from typing import Any
 
 from starlette.requests import Request
 
@@ -45,8 +46,15 @@ def viewer_of_session(request: Request, store: Store) -> Viewer | None:
 
 
 def cookie(request: Request) -> str:
-    """The name of the session's cookie. Browsers share cookies between the ports of a host, so it holds the port."""
-    return f"registry_session_{request.url.port or ''}"
+    """The name of the session's cookie. Browsers share cookies between a host's ports, and with the paths below one:
+    it holds both.
+    """
+    return f"registry_session_{request.url.port or ''}{request.scope.get('root_path', '').replace('/', '_')}"
+
+
+def cookie_reach(request: Request) -> dict[str, Any]:
+    """Where a browser sends a cookie: below the registry's own path, and over TLS alone where it is reached so."""
+    return {"path": f"{request.scope.get('root_path', '')}/", "secure": request.url.scheme == "https"}
 
 
 def session(store: Store, viewer: Viewer) -> str:

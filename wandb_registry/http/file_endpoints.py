@@ -116,7 +116,7 @@ class FileEndpoints:
     def _check_signature(self, request: Request) -> None:
         verb = "GET" if request.method == "HEAD" else request.method
         expires, signature = (request.query_params.get(name, "") for name in ("expires", "signature"))
-        if not self.store.signer.allows(verb, request.scope["path"], expires, signature):
+        if not self.store.signer.allows(verb, _path(request), expires, signature):
             raise Forbidden("This address was not given out by the registry, or its time is over.")
 
     def _check_key(self, request: Request) -> None:
@@ -180,6 +180,11 @@ class FileEndpoints:
                 change(db)
 
         await run_in_threadpool(transaction)
+
+
+def _path(request: Request) -> str:
+    """The address as it was signed: without the path of a public address."""
+    return request.scope["path"].removeprefix(request.scope.get("root_path", ""))
 
 
 def _check_length(request: Request, name: str, size: int) -> None:

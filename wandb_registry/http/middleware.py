@@ -4,8 +4,8 @@ import asyncio
 import logging
 import sqlite3
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from urllib.parse import SplitResult, urlsplit
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -13,12 +13,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from wandb_registry.errors import Forbidden, InternalError, NotFound, RegistryError, from_system
+from wandb_registry.errors import InternalError, NotFound, RegistryError, from_system
+from wandb_registry.http.own_address import OwnAddress
+from wandb_registry.http.request_log import AnsweredRequest
 
 log = logging.getLogger("wandb_registry")
 TIMEOUT = 120.0  # seconds that a client may take to send the next PROGRESS bytes, or to read the next chunk
 PROGRESS = 64 * 2**10  # half a KiB a second, less than the slowest network
-LOOPBACK_NAMES = {"127.0.0.1", "localhost", "::1"}
 SECURITY_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
@@ -47,8 +48,15 @@ class RequestTracker:
 class SecurityMiddleware:
     """Refuses requests that a foreign web page makes a browser send here. Limits the time of all others."""
 
-    def __init__(self, app: ASGIApp, tracker: RequestTracker, loopback: bool, timeout: float = TIMEOUT):
-        self.app, self.tracker, self.loopback, self.timeout = app, tracker, loopback, timeout
+    def __init__(
+        self,
+        app: ASGIApp,
+        tracker: RequestTracker,
+        own: OwnAddress,
+        watchers: Sequence[Callable[[AnsweredRequest], None]] = (),
+        timeout: float = TIMEOUT,
+    ):
+        self.app, self.tracker, self.own, self.watchers, self.timeout = app, tracker, own, watchers, timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -58,6 +66,9 @@ class SecurityMiddleware:
         try:
             headers = Headers(scope=scope)
             app = self._refusal(headers) or self._preflight(scope["method"], headers) or self.app
+            self.own.apply(scope)
+            if self.watchers:
+                send = _watched(send, scope, self.watchers)
             send = _with_security_headers(_with_send_timeout(send, self.timeout))
             await app(scope, _with_receive_timeout(receive, self.timeout), send)
         finally:
@@ -65,12 +76,10 @@ class SecurityMiddleware:
             self.tracker.last_end = time.monotonic()
 
     def _refusal(self, headers: Headers) -> Response | None:
-        host = headers.get("host", "")
-        if self.loopback and _split(f"//{host}").hostname not in LOOPBACK_NAMES:
-            return error_response(Forbidden(f"This registry answers at 127.0.0.1 and localhost only, not as '{host}'."))
-        origin = headers.get("origin")
-        if origin and _split(origin).netloc != host:
-            return error_response(Forbidden(f"Requests from pages of '{origin}' are refused."))
+        try:
+            self.own.check(headers.getlist("host"), headers.get("origin"))
+        except RegistryError as error:
+            return error_response(error)
         return None
 
     def _preflight(self, method: str, headers: Headers) -> Response | None:
@@ -79,14 +88,6 @@ class SecurityMiddleware:
             return None
         allowed = {"access-control-allow-origin": headers.get("origin", ""), "access-control-allow-methods": "GET, PUT"}
         return Response(status_code=204, headers=allowed)
-
-
-def _split(address: str) -> SplitResult:
-    """The parts of an address. They are empty if the text is no address."""
-    try:
-        return urlsplit(address)
-    except ValueError:
-        return urlsplit("")
 
 
 def _with_receive_timeout(receive: Receive, timeout: float) -> Receive:
@@ -127,6 +128,25 @@ def _with_send_timeout(send: Send, timeout: float) -> Send:
             raise ClientDisconnect from None
 
     return limited_send
+
+
+def _watched(send: Send, scope: Scope, watchers: Sequence[Callable[[AnsweredRequest], None]]) -> Send:
+    """Tells the watchers of the request once the last of its answer is out."""
+    began, status = time.monotonic(), 0
+
+    async def watched_send(message: Message) -> None:
+        nonlocal status
+        await send(message)
+        if message["type"] == "http.response.start":
+            status = message["status"]
+        elif message["type"] == "http.response.body" and not message.get("more_body", False):
+            path = scope["path"].removeprefix(scope.get("root_path", ""))
+            client = scope["client"][0] if scope.get("client") else None
+            request = AnsweredRequest(scope["method"], path, status, time.monotonic() - began, client)
+            for watch in watchers:
+                watch(request)
+
+    return watched_send
 
 
 def _with_security_headers(send: Send) -> Send:

@@ -64,6 +64,12 @@ class Blobs:
         for leftover in self.incoming.iterdir():
             leftover.unlink()
 
+    def check_reachable(self) -> None:
+        """Raises OSError where the disk doesn't give its folders."""
+        for folder in (self.folder, self.incoming):
+            with os.scandir(folder) as entries:
+                next(entries, None)
+
     def path(self, md5: str) -> Path:
         """Where the content lies, or would."""
         if not MD5.fullmatch(md5):

@@ -1,15 +1,27 @@
-"""The addresses of pages: those that the SDK prints, and the registry's own."""
+"""The addresses of pages: those that the SDK prints, and the registry's own, all below the path of the public one."""
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, urlencode
+
+from wandb_registry.http.own_address import base_path
 
 Row = dict[str, Any]
 MODEL_REGISTRY = "model-registry"
 
 
+def at(path: str) -> str:
+    """The address of a fixed page, such as /search."""
+    return base_path.get() + path
+
+
 def join(*parts: str) -> str:
     """A path of names, each quoted."""
+    return at(_path(parts))
+
+
+def _path(parts: Iterable[str]) -> str:
     return "".join(f"/{_quoted(part)}" for part in parts)
 
 
@@ -40,7 +52,7 @@ def registered(entity: str, project_name: str, name: str, number: str | None = N
     query = {"selectionPath": f"{entity}/{project_name}/{name}"}
     if number is not None:
         query |= {"view": "membership", "version": number}
-    return f"/registry/model?{urlencode(query)}"
+    return at(f"/registry/model?{urlencode(query)}")
 
 
 def page_of_collection(collection_row: Row, project_row: Row, type_name: str) -> str:
@@ -68,7 +80,7 @@ def comparison(collection_row: Row, project_row: Row, type_name: str, before: st
 
 def file(base: str, path: str) -> str:
     """A file beneath another address."""
-    return f"{base}{join(*path.split('/'))}"
+    return f"{base}{_path(path.split('/'))}"
 
 
 def with_query(path: str, query: dict[str, Any]) -> str:

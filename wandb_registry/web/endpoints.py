@@ -5,7 +5,7 @@ import logging
 import secrets
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import parse_qsl, quote, unquote, urlencode
+from urllib.parse import parse_qsl, quote, unquote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -14,11 +14,12 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response, Stream
 from wandb_registry.db.connection import Connection
 from wandb_registry.errors import Forbidden, InternalError, NotFound, RegistryError, from_system
 from wandb_registry.http import middleware
-from wandb_registry.http.authentication import form_token, is_own_form, viewer_of_session
+from wandb_registry.http.authentication import cookie_reach, form_token, is_own_form, viewer_of_session
 from wandb_registry.http.downloads import BlobDownloads, attachment
 from wandb_registry.http.request_bodies import whole_body
 from wandb_registry.model.access import Viewer
 from wandb_registry.store import Store
+from wandb_registry.web import addresses
 from wandb_registry.web.rendering import render
 from wandb_registry.web.views import (
     Data,
@@ -81,7 +82,7 @@ class Endpoints:
         if isinstance(answer, StoredFile | Framed):
             return answer
         if isinstance(answer, Redirect):
-            return _redirect(answer)
+            return _redirect(request, answer)
         if isinstance(answer, Export):
             text = (part.encode("utf-8", "replace") for part in answer.parts)  # JSON can hold half a character
             return StreamingResponse(text, media_type=answer.media_type, headers=attachment(answer.name))
@@ -99,7 +100,7 @@ class Endpoints:
         try:
             with self.store.db.write() as db:
                 answer = handler(self._page_request(request, db, viewer, form=form))
-            return _redirect(answer) if isinstance(answer, Redirect) else self._show(request, viewer, answer)
+            return _redirect(request, answer) if isinstance(answer, Redirect) else self._show(request, viewer, answer)
         except NotFound:
             raise
         except RegistryError as error:
@@ -128,7 +129,7 @@ class Endpoints:
         whole = text.encode("utf-8", "replace")  # half a character, which JSON can hold, would close the page
         response = HTMLResponse(whole, status, {"cache-control": "no-store", "vary": "cookie"})
         if MESSAGE_COOKIE in request.cookies:
-            response.delete_cookie(MESSAGE_COOKIE)
+            response.delete_cookie(MESSAGE_COOKIE, **cookie_reach(request))
         return response
 
     def error_page(self, request: Request, viewer: Viewer | None, error: Exception) -> Response:
@@ -158,8 +159,9 @@ async def read_form(request: Request) -> dict[str, str]:
 
 def _sign_in_first(request: Request) -> Response:
     """Redirects to the sign-in page, which leads back to this address."""
-    wanted = _address(request) if request.method == "GET" else "/"
-    return RedirectResponse("/login" if wanted == "/" else f"/login?{urlencode({'next': wanted})}", 303)
+    wanted = _address(request) if request.method == "GET" else ""
+    next = {} if wanted in ("", addresses.at("/")) else {"next": wanted}
+    return RedirectResponse(addresses.with_query(addresses.at("/login"), next), 303)
 
 
 def _data(request: Request, answer: Data) -> Response:
@@ -175,9 +177,10 @@ def _address(request: Request) -> str:
     return quote(request.scope["path"], safe="/:@!$&'()*+,;=~") + (f"?{query}" if query else "")
 
 
-def _redirect(answer: Redirect) -> Response:
+def _redirect(request: Request, answer: Redirect) -> Response:
     response = RedirectResponse(answer.address, 303)
     if answer.message:
         value = quote(f"{' '.join(map(str, answer.events))}|{answer.message[:600]}")
-        response.set_cookie(MESSAGE_COOKIE, value, max_age=30, httponly=True, samesite="strict")
+        reach = cookie_reach(request)
+        response.set_cookie(MESSAGE_COOKIE, value, max_age=30, httponly=True, samesite="strict", **reach)
     return response

@@ -48,7 +48,7 @@ def _environment():
 
 def asset(name: str) -> str:
     """The address of a static file. It changes with the file, so browsers may cache it forever."""
-    return f"/static/{name}?v={HASHES[name]}"
+    return addresses.at(f"/static/{name}?v={HASHES[name]}")
 
 
 @cache

@@ -10,7 +10,7 @@ from wandb_registry.web.live_updates import LiveUpdates
 from wandb_registry.web.pages import artifacts, home, lineage, models, run, run_comparison, runs, search
 from wandb_registry.web.pages.session import SessionEndpoints
 from wandb_registry.web.rendering import static_file
-from wandb_registry.web.settings import forms, keys
+from wandb_registry.web.settings import bytes_used, forms, keys
 from wandb_registry.web.settings import page as settings
 
 VERSION = "/{entity}/{project}/artifacts/{type}/{collection}/{version}"
@@ -28,6 +28,7 @@ def routes(endpoints: Endpoints, live: LiveUpdates) -> list[Route]:
         Route("/logout", session.logout, methods=["POST"]),
         Route("/authorize", page(keys.keys_page, keys.make_key), methods=METHODS),
         Route("/settings", page(settings.show, forms.change), methods=METHODS),
+        Route("/usage", page(bytes_used.show)),
         Route("/theme", session.theme, methods=["POST"]),
         Route("/search", page(search.search)),
         Route("/live", live.stream),

@@ -56,7 +56,7 @@ def _group(request: PageRequest, kind: str, text: str, ids: list[int], alone: bo
         "total": total,
         "hits": [HITS[kind](row) | {"found": _found(row, text)} for row in rows],
         "pager": pager if alone else None,
-        "all": addresses.with_query("/search", {"q": text, "kind": kind}),
+        "all": addresses.with_query(addresses.at("/search"), {"q": text, "kind": kind}),
     }
 
 

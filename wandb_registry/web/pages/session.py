@@ -10,6 +10,7 @@ from wandb_registry.errors import Forbidden, NotSignedIn
 from wandb_registry.http.authentication import (
     SESSION_SECONDS,
     cookie,
+    cookie_reach,
     is_own_form,
     session,
     sign_out,
@@ -18,6 +19,7 @@ from wandb_registry.http.authentication import (
 )
 from wandb_registry.model.access import Viewer
 from wandb_registry.model.accounts import users
+from wandb_registry.web import addresses
 from wandb_registry.web.endpoints import THEME_COOKIE, Endpoints, read_form
 
 YEAR = 365 * 24 * 3600
@@ -42,14 +44,15 @@ class SessionEndpoints:
         if viewer is None:
             return self._page(request, problem)
         answer = RedirectResponse(local_address(request.query_params.get("next")), 303)
-        value = session(self.store, viewer)
-        answer.set_cookie(cookie(request), value, max_age=SESSION_SECONDS, httponly=True, samesite="lax")
+        value, reach = session(self.store, viewer), cookie_reach(request)
+        answer.set_cookie(cookie(request), value, max_age=SESSION_SECONDS, httponly=True, samesite="lax", **reach)
         return answer
 
     async def login_token(self, request: Request) -> Response:
-        """Returns a one-time token for the account whose API key the request has."""
+        """Returns a one-time token for the account whose API key the request has, and the address that it opens."""
         viewer = await run_in_threadpool(viewer_of_request, request, self.store)
-        return JSONResponse({"token": await run_in_threadpool(self._new_token, viewer)})
+        token = await run_in_threadpool(self._new_token, viewer)
+        return JSONResponse({"token": token, "address": f"{request.base_url}login?token={token}"})
 
     async def logout(self, request: Request) -> Response:
         form = await read_form(request)
@@ -59,22 +62,21 @@ class SessionEndpoints:
                 request, viewer, Forbidden("This form was not made by this registry's pages.")
             )
         await run_in_threadpool(sign_out, request, self.store)
-        answer = RedirectResponse("/login", 303)
-        answer.delete_cookie(cookie(request))
+        answer = RedirectResponse(addresses.at("/login"), 303)
+        answer.delete_cookie(cookie(request), **cookie_reach(request), httponly=True, samesite="lax")
         return answer
 
     async def theme(self, request: Request) -> Response:
         """Sets the theme, light or dark, in a cookie of this browser."""
         form = await read_form(request)
         answer = RedirectResponse(local_address(form.get("next")), 303)
-        answer.set_cookie(
-            THEME_COOKIE, "dark" if form.get("theme") == "dark" else "light", max_age=YEAR, samesite="lax"
-        )
+        theme = "dark" if form.get("theme") == "dark" else "light"
+        answer.set_cookie(THEME_COOKIE, theme, max_age=YEAR, samesite="lax", **cookie_reach(request))
         return answer
 
     def _page(self, request: Request, problem: str | None = None) -> Response:
         shown = {
-            "host": request.url.netloc,
+            "host": f"{request.url.netloc}{addresses.at('')}",
             "folder": self.store.folder.name,
             "problem": problem,
             "next": local_address(request.query_params.get("next")),
@@ -98,7 +100,8 @@ class SessionEndpoints:
 
 
 def local_address(address: str | None) -> str:
-    """The address, if it is one of this registry; else '/', so that no link can redirect to another site."""
-    parts = urlsplit(address or "/")
-    inside = (address or "/").startswith("/") and not parts.scheme and not parts.netloc and "\\" not in (address or "")
-    return quote(address or "/", safe="/:@!$&'()*+,;=~?#%") if inside else "/"
+    """The address, if it is one of this registry; else its home page, so that no link can redirect to another site."""
+    home, wanted = addresses.at("/"), address or ""
+    parts = urlsplit(wanted)
+    inside = wanted.startswith(home) and not parts.scheme and not parts.netloc and "\\" not in wanted
+    return quote(wanted, safe="/:@!$&'()*+,;=~?#%") if inside else home

@@ -8,11 +8,10 @@ from wandb_registry.model.access import Role
 from wandb_registry.model.accounts import roster, teams, users
 from wandb_registry.model.artifacts import protected_aliases
 from wandb_registry.store import keep_key
+from wandb_registry.web import addresses
 from wandb_registry.web.forms.undoing import UNDO, done, undone
 from wandb_registry.web.settings import page
 from wandb_registry.web.views import Page, PageRequest, Redirect
-
-HERE = "/settings"
 
 
 def change(request: PageRequest) -> Redirect | Page:
@@ -21,6 +20,10 @@ def change(request: PageRequest) -> Redirect | Page:
     if action is None:
         raise BadInput(f"'{request.form.get('do', '')}' is nothing that this page can do.")
     return action(request)
+
+
+def _here(part: str = "") -> str:
+    return addresses.at(f"/settings{part}")
 
 
 # ---- users and keys ----
@@ -43,14 +46,14 @@ def _set_admin(request: PageRequest) -> Redirect:
         users.set_admin(request.db, request.viewer, user, admin)
         return f"{user['username']} is {'an admin' if admin else 'no admin'} of this registry."
 
-    return done(request, f"{HERE}#users", save)
+    return done(request, _here("#users"), save)
 
 
 def _remove_user(request: PageRequest) -> Redirect:
     name = request.form.get("of", "")
     _needs_keeper(request, name)
     users.remove_user(request.db, request.viewer, name)
-    return Redirect(HERE, f"The account {name} was removed.")
+    return Redirect(_here(), f"The account {name} was removed.")
 
 
 def _new_key(request: PageRequest) -> Page:
@@ -78,7 +81,7 @@ def _revoke_key(request: PageRequest) -> Redirect:
         _needs_keeper(request, owner["username"])
     users.end_key(request.db, request.viewer, key)
     keep_key(request.db, request.store.folder)
-    return Redirect(f"{HERE}#keys", f"The key {key['hint']}… of {owner['username']} stopped working.")
+    return Redirect(_here("#keys"), f"The key {key['hint']}… of {owner['username']} stopped working.")
 
 
 def _needs_keeper(request: PageRequest, name: str) -> None:
@@ -114,12 +117,12 @@ def _set_role(request: PageRequest) -> Redirect:
         teams.set_team_role(request.db, request.viewer, team, user, role or None)
         return f"{user['username']} {f'is {role} of' if role else 'left'} {team['name']}."
 
-    return done(request, f"{HERE}#teams", save)
+    return done(request, _here("#teams"), save)
 
 
 def _add_team(request: PageRequest) -> Redirect:
     team = teams.create_team(request.db, request.viewer, request.form.get("team", "").strip(), None)
-    return Redirect(f"{HERE}#teams", f"Team {team['name']} was made; {request.viewer.username} is its admin.")
+    return Redirect(_here("#teams"), f"Team {team['name']} was made; {request.viewer.username} is its admin.")
 
 
 def _add_machine(request: PageRequest) -> Page:
@@ -142,11 +145,11 @@ def _protect(request: PageRequest) -> Redirect:
         protected_aliases.replace(request.db, request.viewer, project, wanted)
         return f"{entity}/{name}: {', '.join(wanted) or 'no alias'} can be moved by admins alone."
 
-    return done(request, f"{HERE}#protected", save)
+    return done(request, _here("#protected"), save)
 
 
 def _undo(request: PageRequest) -> Redirect:
-    return Redirect(HERE, undone(request, lambda event: event["action"] in ("member", "protect", users.SET_ADMIN)))
+    return Redirect(_here(), undone(request, lambda event: event["action"] in ("member", "protect", users.SET_ADMIN)))
 
 
 ACTIONS: dict[str, Callable[[PageRequest], Redirect | Page]] = {

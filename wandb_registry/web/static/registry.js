@@ -37,7 +37,7 @@ function morph(now, next) {
 // Puts what the address answers into this page: the elements of these ids, and the sentence on what was done.
 async function swap(ids, address, options) {
   const answer = await fetch(address, options);
-  if (new URL(answer.url).pathname === "/login") location.assign(answer.url); // the session has ended meanwhile
+  if (new URL(answer.url).pathname === `${root.dataset.base}login`) location.assign(answer.url); // the session has ended meanwhile
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   for (const id of ids) {
     const now = document.getElementById(id);
@@ -102,7 +102,7 @@ document.addEventListener("submit", async (event) => {
     event.preventDefault();
     const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
     root.dataset.theme = dark ? "light" : "dark";
-    document.cookie = `registry_theme=${root.dataset.theme}; path=/; max-age=31536000; samesite=lax`;
+    document.cookie = `registry_theme=${root.dataset.theme}; path=${root.dataset.base}; max-age=31536000; samesite=lax${location.protocol === "https:" ? "; secure" : ""}`;
     say(`Theme: ${root.dataset.theme}`);
   } else if (form.dataset.swap) {
     event.preventDefault();
@@ -138,7 +138,7 @@ let more = false;
 
 function follow() {
   if (stream || document.hidden || !document.querySelector("[data-live]")) return;
-  stream = new EventSource("/live");
+  stream = new EventSource(`${root.dataset.base}live`);
   stream.onmessage = grow;
   stream.onerror = () => {
     if (stream?.readyState === EventSource.CLOSED) { leave(); setTimeout(follow, AGAIN_MS); }
