@@ -194,6 +194,7 @@ def serve(folder: Path) -> None:
     """The registry of `folder`, counting its requests."""
     from wandb_registry import listener, store_folder
     from wandb_registry import serve as server
+    from wandb_registry.http.own_address import OwnAddress
 
     counts: Counter[str] = Counter()
     create = server.create_app
@@ -219,7 +220,7 @@ def serve(folder: Path) -> None:
     store_folder.prepare(folder)
     listening = listener.listen(folder)
     listener.write_server_info(folder, "127.0.0.1", listening.port, os.getpid())
-    server.serve(folder, listening, "127.0.0.1", idle_exit=None)
+    server.serve(folder, listening, server.Options(OwnAddress(loopback=True)))
 
 
 def main() -> None:

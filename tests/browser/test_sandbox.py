@@ -5,11 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
 from .conftest import Site, Window
+
+HERE = Path(__file__).parent
 
 HOSTILE = """<!doctype html><link rel="stylesheet" href="THERE/css"><img src="THERE/img">
 <h1>uploaded</h1><pre id="told"></pre>
@@ -125,3 +128,50 @@ def test_the_frames_address_opened_by_itself_is_a_sandbox_too(logged: Site, wind
     assert "allow-same-origin" not in policy
     other = window.page.request.get(f"{window.url}/local/vision/artifacts/dataset/digits/v1/frame/kept.txt")
     assert other.status == 404
+
+
+@pytest.fixture(scope="module")
+def drawn(site: Site, elsewhere: tuple[str, list[str]]) -> Site:
+    site.script(str(HERE / "seed_drawings.py"), str(HERE / "figures/hostile.bokeh.json"), elsewhere[0])
+    return site
+
+
+@pytest.mark.parametrize(
+    ("key", "inside", "said"),
+    [
+        ("curve", ".main-svg .scatter", "Not drawn here: scattergeo."),
+        ("bokeh", ".bk-Figure", ""),
+        pytest.param("cloud", "canvas", "Boxes: car", marks=pytest.mark.slow),  # without a graphics card WebGL is slow
+        pytest.param("space", "canvas", "", marks=pytest.mark.slow),
+        pytest.param("mesh", "canvas", "", marks=pytest.mark.slow),
+        pytest.param("water", "canvas", "", marks=pytest.mark.slow),
+    ],
+)
+def test_a_library_draws_a_file_and_runs_nothing_of_it(
+    drawn: Site, window: Window, elsewhere: tuple[str, list[str]], key: str, inside: str, said: str
+):
+    page = window.open(f"/local/sandbox/runs/drawn/media?key={key}")
+    assert page.locator("iframe.sandbox").first.get_attribute("sandbox") == "allow-scripts"
+    frame = page.frame_locator("iframe.sandbox").first
+    expect(frame.locator("#drawing[data-drawn]")).to_be_visible()
+    expect(frame.locator(inside).first).to_be_visible()
+    expect(frame.locator("body")).to_contain_text(said)
+    assert frame.locator("body").get_attribute("data-ran") is None
+    assert elsewhere[1] == []
+    expect(page.get_by_role("link", name="Download")).to_be_visible()
+    window.faults.clear()  # what the policy refused of a hostile file is told on the console
+
+
+@pytest.mark.slow
+def test_each_file_of_a_key_has_a_frame_and_its_page_one_too(drawn: Site, window: Window):
+    page = window.open("/local/sandbox/runs/drawn/media?key=points")
+    expect(page.locator("iframe.sandbox")).to_have_count(2)
+    window.check_width()
+    address = page.get_by_role("link", name="Open points").first.get_attribute("href")
+    assert address
+    window.open(address)
+    expect(page.frame_locator("iframe.sandbox").locator("#drawing[data-drawn]")).to_be_visible()
+    policy = page.request.get(f"{window.url}{address.replace('/files/', '/frame/')}").headers["content-security-policy"]
+    assert "sandbox allow-scripts; default-src 'none'; script-src 'nonce-" in policy
+    assert "unsafe-eval" not in policy
+    assert "connect-src 'none'" in policy

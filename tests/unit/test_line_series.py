@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import math
+import threading
+from collections.abc import Callable
+from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wandb_registry.db.connection import Connection
 from wandb_registry.drawing.downsampling import mean_and_range, min_and_max
 from wandb_registry.model.runs.defined_metrics import DefinedMetrics, defined_axis
-from wandb_registry.model.runs.series import Columns
+from wandb_registry.model.runs.series import Columns, SeriesCache
 from wandb_registry.web.charts.line_series import _places, _values
 from wandb_registry.web.charts.metric_charts import best_value
 from wandb_registry.web.charts.run_colors import css_class
@@ -95,6 +99,46 @@ def test_columns_that_grow_leave_those_that_others_look_at():
     after = before.grown(iter(rows({"_step": 1, "v": 2.0}, first=1)))
     assert list(before.line("v", "step").ys) == [1.0]
     assert list(after.line("v", "step").ys) == [1.0, 2.0]
+
+
+class Histories:
+    """A database that has runs' histories, all of one length."""
+
+    def __init__(self, length: int, before: Callable[[], object] = lambda: None):
+        self.length, self.before = length, before
+
+    def execute(self, _query: str, given: dict) -> list[dict]:
+        self.before()
+        body = '{"_step": 1, "loss": 0.5}'
+        return [{"number": at, "body": body} for at in range(max(0, given["first"]), self.length)]
+
+
+def test_what_was_looked_at_last_is_kept_with_its_lines_counted():
+    cache, db = SeriesCache(most=450), cast(Connection, Histories(length=100))
+    first = cache.columns(db, {"id": 1})  # 200 numbers
+    assert cache.columns(db, {"id": 2}) is cache.columns(db, {"id": 2})
+    assert cache.columns(db, {"id": 1}) is first
+    third = cache.columns(db, {"id": 3})
+    assert cache.columns(db, {"id": 1}) is first, "it was looked at after the second"
+    assert cache.columns(db, {"id": 3}) is third
+    first.drawn["a line",] = "x" * 16 * 200  # as many bytes as 200 numbers
+    assert cache.columns(db, {"id": 1}) is first
+    assert cache.columns(db, {"id": 3}) is not third, "it was let go, and is read anew"
+
+
+def test_while_one_run_is_read_another_can_be_looked_at():
+    began, end = threading.Event(), threading.Event()
+    cache, quick, slow = SeriesCache(), Histories(3), Histories(3, lambda: (began.set(), end.wait(20)))
+    reader = threading.Thread(target=lambda: cache.columns(cast(Connection, slow), {"id": 1}))
+    reader.start()
+    assert began.wait(20)
+    other = threading.Thread(target=lambda: cache.columns(cast(Connection, quick), {"id": 2}))
+    other.start()
+    other.join(20)
+    waits = other.is_alive()
+    end.set()
+    reader.join(20)
+    assert not waits
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=50).map(sorted))

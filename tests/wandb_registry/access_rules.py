@@ -166,6 +166,7 @@ ENDPOINTS = {
     "/{entity}/{project}/executions": "session",
     "/{entity}/{project}/lineage": "session",
     "/{entity}/{project}/compare": "session",
+    "/{entity}/{project}/tables": "session",
     "/{entity}/{project}/series": "session",
     "/{entity}/{project}/values": "session",
     "/{entity}/{project}/runs/{run}": "session",

@@ -29,6 +29,7 @@ from starlette.types import Message
 from tests.working_tree import ROOT
 from wandb_registry import daemon
 from wandb_registry.http.middleware import RequestTracker, SecurityMiddleware
+from wandb_registry.http.own_address import OwnAddress
 from wandb_registry.store_folder import log_path
 
 from .by_hand import log
@@ -188,7 +189,7 @@ def test_a_body_that_stops_or_trickles_is_given_up_and_a_slow_one_is_not(piece: 
         pass
 
     scope = {"type": "http", "method": "POST", "path": "/", "headers": [(b"host", b"localhost")], "query_string": b""}
-    asyncio.run(SecurityMiddleware(app, tracker, loopback=True, timeout=0.25)(scope, coming, ignore))
+    asyncio.run(SecurityMiddleware(app, tracker, OwnAddress(loopback=True), timeout=0.25)(scope, coming, ignore))
     assert (seen, tracker.in_flight) == ([outcome], 0)
 
 
@@ -215,7 +216,7 @@ def test_a_client_that_reads_no_further_is_given_up():
 
     async def request() -> None:
         scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"host", b"localhost")]}
-        limited = SecurityMiddleware(app, tracker, loopback=True, timeout=0.05)
+        limited = SecurityMiddleware(app, tracker, OwnAddress(loopback=True), timeout=0.05)
         with pytest.raises(ClientDisconnect):
             await limited(scope | {"query_string": b"", "asgi": {"spec_version": "2.4"}}, waiting, unread)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import re
 from typing import Any
@@ -58,9 +59,9 @@ def table(registry: Registry, run: wandb.Run, key: str, query: str = "") -> str:
     return page(registry, f"/local/whole/runs/{run.id}/files/{quote(name)}{query}")
 
 
-def page(registry: Registry, address: str) -> str:
+def page(registry: Registry, address: str, status: int = 200) -> str:
     answer = registry.send("GET", address, headers=_session(registry))
-    assert answer.status == 200, answer.text
+    assert answer.status == status, answer.text
     return answer.text
 
 
@@ -116,6 +117,53 @@ def test_a_partitioned_table_is_one_table(registry: Registry, run: wandb.Run):
         other.log_artifact(parts).wait()
     text = page(registry, "/local/whole/artifacts/dataset/partitioned/v0/files/whole.partitioned-table.json")
     assert first_cells(text) == ["0", "1", "2"]
+
+
+def test_a_joined_table_is_one_table(registry: Registry, run: wandb.Run):
+    joined = wandb.Artifact("joined", "dataset")
+    left = wandb.Table(["id", "truth"], [[1, "cat"], [2, "dog"]])
+    right = wandb.Table(["id", "guess"], [[2.0, "cow"], [3.0, "fox"]])
+    joined.add(data_types.JoinedTable(left, right, "id"), "both")
+    with registry.run("whole") as more:
+        more.log_artifact(joined).wait()
+    text = page(registry, "/local/whole/artifacts/dataset/joined/v0/files/both.joined-table.json?view=csv")
+    _, *rows = list(csv.reader(io.StringIO(text)))
+    assert rows == [["1", "cat", "", ""], ["2", "dog", "2.0", "cow"], ["", "", "3.0", "fox"]]
+
+
+def test_tables_of_several_runs_stand_side_by_side(registry: Registry):
+    made: list[str] = []
+    for number in range(2):
+        with registry.run("whole", name=f"side-{number}") as one:
+            pictures = [wandb.Image(np.full((4, 4), at, np.uint8)) for at in range(3)]
+            ids = range(3) if number else (2, 1)
+            rows: list[Any] = [[at, f"said {number} {at}", pictures[at]] for at in ids]
+            one.log({"guesses": wandb.Table(["id", "said", "img"], rows)})
+            made.append(one.id)
+    runs = f"run={made[0]}&run={made[1]}"
+    compared = page(registry, f"/local/whole/compare?{runs}")
+    address = html.unescape(re.findall(r'href="([^"]*/tables[^"]*)"', compared)[0])
+    by_number = list(csv.reader(io.StringIO(page(registry, f"{address}&view=csv"))))
+    assert by_number[0][:2] == ["side-0: id", "side-0: said"]
+    assert [(row[1], row[4]) for row in by_number[1:]] == [
+        ("said 0 2", "said 1 0"),
+        ("said 0 1", "said 1 1"),
+        ("", "said 1 2"),
+    ]
+    by_id = list(csv.reader(io.StringIO(page(registry, f"{address}&by=id&view=csv"))))
+    assert [(row[1], row[4]) for row in by_id[1:]] == [
+        ("said 0 2", "said 1 2"),
+        ("said 0 1", "said 1 1"),
+        ("", "said 1 0"),
+    ]
+    text = page(registry, f"{address}&by=id")
+    assert '<option value="id" selected>' in text
+    pictures = re.findall(r'<img class="px" src="([^"]+)"', text)
+    assert len({address.partition("/raw/")[0] for address in pictures}) == 2, "each run's pictures are in its version"
+    for source in (pictures[0], pictures[-1]):
+        assert registry.send("GET", source, headers=_session(registry)).headers["content-type"] == "image/png"
+    assert "has no column &#39;nothing&#39;" in page(registry, f"{address}&by=nothing", status=400)
+    assert "nothing to join" in page(registry, f"/local/whole/tables?key=guesses&run={made[0]}", status=404)
 
 
 def test_dates_are_dates_and_sort_so(registry: Registry, run: wandb.Run):

@@ -2,7 +2,8 @@
 
 import hashlib
 import os
-from collections.abc import AsyncIterator
+import secrets
+from collections.abc import AsyncIterator, Callable
 from io import BufferedReader
 from pathlib import Path
 from urllib.parse import quote
@@ -38,6 +39,12 @@ SANDBOX = (
     "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval' blob: data:; style-src 'unsafe-inline' data:; "
     "img-src data: blob:; media-src data: blob:; font-src data:; connect-src 'none'; frame-src 'none'; "
     "worker-src 'none'; form-action 'none'; base-uri 'none'; frame-ancestors 'self'"
+)
+# A page of ours about an uploaded file: its scripts are those that have the nonce, and no text of the file
+DRAWING = (
+    "default-src 'none'; script-src 'nonce-{}'; style-src 'unsafe-inline'; img-src data: blob:; font-src data:; "
+    "connect-src 'none'; frame-src 'none'; worker-src 'none'; form-action 'none'; base-uri 'none'; "
+    "frame-ancestors 'self'"
 )
 NO_LOOKUPS = {"x-dns-prefetch-control": "off", "cache-control": "no-store"}  # names in links aren't looked up either
 IMMUTABLE = {"cache-control": "private, max-age=31536000, immutable"}  # the address names the content
@@ -80,9 +87,12 @@ class BlobDownloads:
             await run_in_threadpool(self._verify, file, md5, name)
         return FileResponse(path, media_type=media_type, headers=headers)
 
-    async def framed(self, md5: str, name: str, scripts: bool) -> Response:
+    async def framed(
+        self, md5: str, name: str, scripts: bool, page: Callable[[bytes, str], bytes] | None = None
+    ) -> Response:
         """Sends an uploaded page for a sandboxed frame, where it runs as a page of no origin and reaches no host.
 
+        `page` makes a page of ours from a content that is none, and a nonce.
         Raises NotFound, DamagedContent, and BadInput for a page that is too large to be held in memory.
         """
         try:
@@ -91,7 +101,11 @@ class BlobDownloads:
             raise NotFound(f"The content of '{name}' is not in the store.") from None
         if hashlib.md5(body, usedforsecurity=False).hexdigest() != md5:
             raise DamagedContent(name, md5)
-        policy = f"sandbox{' allow-scripts' if scripts else ''}; {SANDBOX}"
+        policy = SANDBOX
+        if page:
+            nonce = secrets.token_hex(16)
+            policy, body = DRAWING.format(nonce), await run_in_threadpool(page, body, nonce)
+        policy = f"sandbox{' allow-scripts' if scripts else ''}; {policy}"
         return Response(body, media_type="text/html", headers={"content-security-policy": policy, **NO_LOOKUPS})
 
     def _verify(self, file: BufferedReader, md5: str, name: str) -> None:
@@ -106,7 +120,7 @@ class BlobDownloads:
 
 def _read(path: Path) -> bytes:
     if path.stat().st_size > LARGEST_PAGE:
-        raise BadInput(f"A page of more than {LARGEST_PAGE // 2**20} MiB is not shown. Download it instead.")
+        raise BadInput(f"A file of more than {LARGEST_PAGE // 2**20} MiB is not shown. Download it instead.")
     return path.read_bytes()
 
 

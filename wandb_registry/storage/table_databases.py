@@ -13,7 +13,8 @@ import math
 import os
 import secrets
 import sqlite3
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -28,7 +29,7 @@ INDEXED = 100  # columns that get an index; the others sort without one
 MOST_TERMS = 100  # of an `or`: SQLite refuses an expression that is nested too deeply
 FEW = 12  # distinct values that are offered as filters
 SHORT = 100  # characters of a value that is offered as a filter; a column of longer ones gets no index
-VERSION = 6  # of the databases' schema
+VERSION = 7  # of the databases' schema
 EXPORTED = 1000  # rows of a CSV that are read at once
 EPOCH = datetime(1970, 1, 1)  # of UTC, as the SDK writes all dates
 SORTED = ("number", "text", "boolean", "date")  # kinds that pages sort by, and filter by if there are few values
@@ -50,6 +51,20 @@ class Column:
     shape: str
     counts: list[tuple[Any, int]]  # (value, rows) of each value, if they are short and at most FEW
     ranked: bool = False
+    side: int = 0  # which of the joined tables it is from
+
+
+@dataclass(frozen=True)
+class Side:
+    """A table that is joined: its content, its md5, what its columns are called by, and the column whose values join.
+
+    Without such a column rows are joined by their number.
+    """
+
+    content: Path
+    md5: str
+    label: str
+    key: str | None
 
 
 @dataclass(frozen=True)
@@ -64,6 +79,9 @@ class TableQuery:
     equal: tuple[tuple[int, str], ...] = ()
     contains: str = ""
     row: int | None = None
+
+
+Reader = Callable[[list[Path]], tuple[list[Column], list[list[Any]]]]  # of the columns and rows in files
 
 
 class Table:
@@ -146,26 +164,83 @@ def open_table(folder: Path, parts: list[tuple[Path, str]]) -> Table:
     `parts` has content and md5 of each of its files: one, or the increments in their order.
     Raises BadInput for a file that is no table, or one that is too large.
     """
-    joined = "".join(md5 for _, md5 in parts)
-    name = joined if len(parts) == 1 else hashlib.md5(joined.encode(), usedforsecurity=False).hexdigest()
+    md5s = "".join(md5 for _, md5 in parts)
+    name = md5s if len(parts) == 1 else _md5(md5s)
+    return _opened(folder, name, [content for content, _ in parts], _one_behind_the_other)
+
+
+def open_joined(folder: Path, sides: list[Side]) -> Table:
+    """Opens tables side by side: rows with the same key are one row. Makes the database first if there is none.
+
+    Raises BadInput for a file that is no table or lacks the column, and for tables that are too large.
+    """
+    name = _md5(json.dumps([(side.md5, side.label, side.key) for side in sides]))
+
+    def read(_contents: list[Path]) -> tuple[list[Column], list[list[Any]]]:
+        return joined([(side.label, side.key, *_read(side.content)) for side in sides])
+
+    return _opened(folder, name, [side.content for side in sides], read)
+
+
+def _opened(folder: Path, name: str, contents: list[Path], read: Reader) -> Table:
     path = folder / "tables" / f"{name}-{VERSION}.db"
     if not path.exists():
-        _make(path, [content for content, _ in parts])
+        _make(path, contents, read)
     return Table(path)
 
 
-def _make(path: Path, contents: list[Path]) -> None:
-    if sum(content.stat().st_size for content in contents) > LARGEST:
-        raise BadInput(f"The table has more than {LARGEST // 2**20} MiB of JSON. Download it to look at it.")
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def _one_behind_the_other(contents: list[Path]) -> tuple[list[Column], list[list[Any]]]:
     names, data, types = _read(contents[0])
     for content in contents[1:]:
         more_names, more, _ = _read(content)
         if more_names != names:
             raise BadInput("The parts of this table have different columns. Download them to look at them.")
         data += more
-    if len(names) > MOST_COLUMNS:
-        raise BadInput(f"The table has {len(names)} columns; up to {MOST_COLUMNS} are shown. Download it instead.")
-    columns = [_column(name, [row[at] for row in data], types) for at, name in enumerate(names)]
+    return [_column(name, [row[at] for row in data], types) for at, name in enumerate(names)], data
+
+
+def joined(
+    sides: list[tuple[str, str | None, list[str], list[list[Any]], Types]],
+) -> tuple[list[Column], list[list[Any]]]:
+    """The columns and rows of tables side by side, each a label, a key, names, rows and types.
+
+    Of several rows with one key the first goes with the first, the second with the second. A row without a partner
+    has empty cells beside it.
+    """
+    found: dict[tuple[str, int], list[Any]] = {}  # by key, and which row with this key it is
+    width = sum(len(names) for _, _, names, _, _ in sides)
+    columns: list[Column] = []
+    for number, (label, key, names, data, types) in enumerate(sides):
+        if key is not None and key not in names:
+            raise BadInput(f"The table of {label} has no column '{key}'. It has: {', '.join(names)}.")
+        at, first = names.index(key) if key is not None else None, len(columns)
+        seen: Counter[str] = Counter()
+        for place, row in enumerate(data):
+            value = str(place) if at is None else _as_key(row[at])
+            there = found.setdefault((value, seen[value]), [None] * width)
+            there[first : first + len(names)] = row
+            seen[value] += 1
+        for name_at, name in enumerate(names):
+            column = _column(name, [row[name_at] for row in data], types)
+            columns.append(replace(column, name=f"{label}: {name}", side=number))
+    return columns, list(found.values())
+
+
+def _as_key(value: Any) -> str:
+    """A cell as a text that is the same for equal values: 1 and 1.0 are one key."""
+    return json.dumps(int(value) if isinstance(value, float) and value.is_integer() else value)
+
+
+def _make(path: Path, contents: list[Path], read: Reader) -> None:
+    if sum(content.stat().st_size for content in contents) > LARGEST:
+        raise BadInput(f"The table has more than {LARGEST // 2**20} MiB of JSON. Download it to look at it.")
+    columns, data = read(contents)
+    if len(columns) > MOST_COLUMNS:
+        raise BadInput(f"The table has {len(columns)} columns; up to {MOST_COLUMNS} are shown. Download it instead.")
     path.parent.mkdir(exist_ok=True)
     _prune(path.parent)
     aside = path.with_suffix(f".{secrets.token_hex(6)}")

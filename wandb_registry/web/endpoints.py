@@ -56,7 +56,7 @@ class Endpoints:
             if isinstance(answer, StoredFile):
                 return await self.downloads.response(request, answer.md5, answer.name, inline=True)
             if isinstance(answer, Framed):
-                return await self.downloads.framed(answer.md5, answer.name, answer.scripts)
+                return await self.downloads.framed(answer.md5, answer.name, answer.scripts, answer.page)
             return answer
 
         return endpoint

@@ -53,6 +53,7 @@ def routes(endpoints: Endpoints, live: LiveUpdates) -> list[Route]:
         Route("/{entity}/{project}/executions", page(executions.executions_page)),
         Route("/{entity}/{project}/lineage", page(lineage.project_lineage)),
         Route("/{entity}/{project}/compare", page(run_comparison.comparison_page)),
+        Route("/{entity}/{project}/tables", page(run_comparison.tables_page)),
         Route("/{entity}/{project}/series", page(line_series.series)),
         Route("/{entity}/{project}/values", page(line_series.values_page)),
         Route("/{entity}/{project}/runs/{run}", page(run.run_page, run_forms.change), methods=METHODS),

@@ -66,11 +66,15 @@ class StoredFile:
 
 @dataclass(frozen=True)
 class Framed:
-    """An uploaded page in HTML, for a sandboxed frame: it reaches neither cookies nor any host. `scripts`: they run."""
+    """An uploaded page in HTML, for a sandboxed frame: it reaches neither cookies nor any host. `scripts`: they run.
+
+    `page` makes a page of ours from a content that is no page itself, and the nonce that its scripts have.
+    """
 
     md5: str
     name: str
     scripts: bool
+    page: Callable[[bytes, str], bytes] | None = None
 
 
 @dataclass(frozen=True)

@@ -39,9 +39,7 @@ select * from artifact where collection_id = :collection and distributed_id = :g
 """
 
 
-def create(
-    db: Connection, viewer: Viewer, given: dict[str, Any], is_undamaged: Callable[[str, int], bool]
-) -> Row:
+def create(db: Connection, viewer: Viewer, given: dict[str, Any], is_undamaged: Callable[[str, int], bool]) -> Row:
     """Announces a version. The same content again, in the same sequence, is the version that is there.
 
     Unless some of it is damaged: then the client, which has it, sends it again, and the commit finds that version.

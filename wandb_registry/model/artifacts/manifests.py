@@ -59,9 +59,7 @@ def receive(db: Connection, number: int, body: bytes) -> None:
 # ---- from manifest to entries ----
 
 
-def settle(
-    db: Connection, artifact: Row, holds: Callable[[list[tuple[str, int | None]]], Iterable[int | None]]
-) -> Row:
+def settle(db: Connection, artifact: Row, holds: Callable[[list[tuple[str, int | None]]], Iterable[int | None]]) -> Row:
     """Turns the manifests of a pending version into its entries, and answers its digest, size and file count.
 
     `holds` gives, for md5s with the version that each is from, the size of content that the version may have, or None.

@@ -73,7 +73,9 @@ def rule(db: Connection, collection_id: int, alias: str) -> Row | None:
 
 
 def rules_of(db: Connection, collection_id: int) -> list[Row]:
-    return db.all("select * from approval_rule where collection_id = :collection order by alias", collection=collection_id)
+    return db.all(
+        "select * from approval_rule where collection_id = :collection order by alias", collection=collection_id
+    )
 
 
 def require_approval(db: Connection, viewer: Viewer, collection_id: int, alias: str) -> None:

@@ -21,7 +21,8 @@ from wandb_registry.model.nested_keys import leaves
 
 Row = dict[str, Any]
 STEP, TIME = "step", "time"  # axes that every run has; any other one is a metric's name
-MOST_KEPT = 4_000_000  # numbers, about 12 bytes each
+BYTES = 16  # of a number: 8, and 8 for its row or its place
+MOST_KEPT = 4_000_000  # numbers
 HUGE = 1e300  # no measurement; JSON integers of this size may not fit a float
 NUMBERS = {int, float}
 AT_ONCE = 1000  # rows that are read together
@@ -78,7 +79,14 @@ class Columns:
 
     @property
     def size(self) -> int:
-        return sum(len(column.rows) for column in self.columns.values())
+        """How many numbers it holds, lines and texts of lines counted by their bytes."""
+        held = sum(len(column.rows) for column in self.columns.values())
+        own = [line for (metric, _), line in list(self.lines.items()) if not self._is_of_column(metric, line)]
+        return held + sum(len(line.xs) for line in own) + sum(map(len, list(self.drawn.values()))) // BYTES
+
+    def _is_of_column(self, metric: str, line: Line) -> bool:
+        """Whether a line's values are those of the column itself, and no copy."""
+        return metric in self.columns and line.ys is self.columns[metric].values
 
     @property
     def metrics(self) -> list[str]:
@@ -151,27 +159,52 @@ class Columns:
         return since
 
 
+class _Kept:
+    """A run's columns among those that are kept; `counted` is what they counted for when they were looked at last."""
+
+    def __init__(self) -> None:
+        self.columns, self.counted = Columns(), 0
+        self.reading = threading.Lock()
+
+
 class SeriesCache:
-    """The columns of the runs that were looked at last."""
+    """The columns of the runs that were looked at last. While one run is read, the others can be looked at."""
 
     def __init__(self, most: int = MOST_KEPT):
         self.most = most
-        self._kept: OrderedDict[tuple[int, str], Columns] = OrderedDict()
+        self._kept: OrderedDict[tuple[int, str], _Kept] = OrderedDict()
+        self._total = 0
         self._lock = threading.Lock()
 
     def columns(self, db: Connection, run: Row, stream: str = "history") -> Columns:
         """The columns of a run as of now."""
         key = run["id"], stream
         with self._lock:
-            kept = self._kept.pop(key, None) or Columns()
-            rows = _rows_from(db, *key, kept.next - 1)
-            if kept.next and next(rows, None) != {"number": kept.next - 1, "body": kept.last}:
-                kept, rows = Columns(), _rows_from(db, *key, 0)  # it was rewound, and another row is where the last was
-            self._kept[key] = kept = kept.grown(rows)
-            total = sum(columns.size for columns in self._kept.values())
-            while total > self.most and len(self._kept) > 1:  # the newest one stays, whatever its size
-                total -= self._kept.popitem(last=False)[1].size
-        return kept
+            kept = self._kept.setdefault(key, _Kept())
+            self._kept.move_to_end(key)
+        with kept.reading:
+            kept.columns = columns = _as_of_now(db, key, kept.columns)
+        self._count(key, kept)
+        return columns
+
+    def _count(self, key: tuple[int, str], kept: _Kept) -> None:
+        """Counts a run's columns anew, and lets go of those that were not looked at for longest."""
+        with self._lock:
+            if self._kept.get(key) is not kept:  # it was let go while it was read
+                return
+            size = kept.columns.size
+            self._total += size - kept.counted
+            kept.counted = size
+            while self._total > self.most and len(self._kept) > 1:  # the newest one stays, whatever its size
+                self._total -= self._kept.popitem(last=False)[1].counted
+
+
+def _as_of_now(db: Connection, key: tuple[int, str], columns: Columns) -> Columns:
+    """A run's columns with the rows that came since."""
+    rows = _rows_from(db, *key, columns.next - 1)
+    if columns.next and next(rows, None) != {"number": columns.next - 1, "body": columns.last}:
+        columns, rows = Columns(), _rows_from(db, *key, 0)  # it was rewound, and another row is where the last was
+    return columns.grown(rows)
 
 
 def _parsed(text: str) -> list[Row]:

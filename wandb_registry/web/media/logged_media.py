@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from wandb_registry.model.artifacts import artifacts
 from wandb_registry.model.nested_keys import within
 from wandb_registry.model.runs import history, run_files, runs
-from wandb_registry.web import addresses, lookups
+from wandb_registry.web import addresses
 from wandb_registry.web.charts import wandb_plots
-from wandb_registry.web.media import overlays
+from wandb_registry.web.media import logged_tables, overlays
+from wandb_registry.web.media.drawings import drawing_of
 from wandb_registry.web.media.steppers import steppers
 from wandb_registry.web.media.types import is_page, playable_type
 from wandb_registry.web.pager import Beginning, paginate
@@ -21,12 +21,10 @@ FILES_OF_STEP = 48  # on a page of one step
 STEPS = 12  # of one key on a page
 TINY = 240  # pixels of width
 PLAIN = ("number", "string", "list")  # what the history calls values that are no media
-LISTS = ("audio", "videos", "html")  # entries in which the SDK lists several files of a key
+LISTS = ("audio", "videos", "html", "objects")  # entries in which the SDK lists several files of a key
 # Entries with one value for each file, and what one file calls its own
 OF_EACH = {"captions": "caption", "all_masks": "masks", "all_boxes": "boxes"}
-NOT_DRAWN = {
-    "plotly": "A Plotly figure, which is shown as its JSON.",
-    "bokeh": "A Bokeh figure, which is shown as its JSON.",
+NOT_DRAWN = {  # by the entry's type, where the file's format is none that is drawn
     "object3D": "An object in three dimensions, which no page here can draw.",
     "molecule": "A molecule, which no page here can draw.",
 }
@@ -180,6 +178,8 @@ def _medium(request: PageRequest, run: Row, key: str, value: Row, item: Row, fil
         return medium | (plot or {"kind": "table", "page": _table_with_pictures(request, value) or medium["page"]})
     if is_page(name):
         return medium | {"kind": "page", "frame": addresses.file(f"{base}/frame", name)}
+    if drawing_of(name):
+        return medium | {"kind": "drawing", "frame": addresses.file(f"{base}/frame", name)}
     type_name = str(value["_type"]).removesuffix("-file")
     return medium | {"kind": "file", "description": NOT_DRAWN.get(type_name, "A file.")}
 
@@ -200,11 +200,8 @@ def _is_tiny(picture: Row) -> bool:
 
 def _table_with_pictures(request: PageRequest, value: Row) -> str | None:
     """The address of a logged table in its version. There it has pictures; the run's own file only says 'Image'."""
-    scheme, _, path = str(value.get("artifact_path") or "").partition("://")
-    name, _, file = path.partition("/")
-    artifact = artifacts.of_client_id(request.db, name) if scheme == "wandb-client-artifact" else None
-    version = lookups.visible_version(request, artifact)
-    return addresses.file(f"{version['address']}/files", file) if version else None
+    found = logged_tables.version_of(request, value)
+    return addresses.file(f"{found[0]['address']}/files", found[1]) if found else None
 
 
 def _overlay(request: PageRequest, run: Row, key: str, picture: Row, files: dict[str, Row]) -> Row | None:

@@ -22,6 +22,7 @@ EVENTS = 12
 SECTIONS = ("overview", "metadata", "usage", "files")  # of a version's page, which W&B has as pages
 PARTITIONED = ".partitioned-table.json"  # the SDK's ending of a file that names a folder of tables with equal columns
 LARGEST_PARTITIONED = 2**16  # bytes
+JOINED = ".joined-table.json"  # and of one that names two tables and the column that joins them
 INCREMENTAL = "wandb-run-incremental-table"  # the SDK's type of a table of which each log appends a part
 INCREMENT = re.compile(r"(\d+|None)-(\d+)\.(.+)", re.DOTALL)  # its part's number and time, and the table's name
 REFERENCE = re.compile(r"wandb-artifact://((?:[0-9a-f]{2})+)/(.+)")  # the SDK's reference to a file of another version
@@ -120,7 +121,7 @@ def raw_file(request: PageRequest) -> StoredFile | Redirect:
 
 
 def framed_file(request: PageRequest) -> Framed:
-    """A page in HTML among the version's files, for a sandboxed frame. Raises NotFound for any other file."""
+    """A file of the version as a page for a sandboxed frame. Raises NotFound for a file that is shown in none."""
     *_, file = _find_file(request)
     return files.framed(file["md5"], file["path"], request)
 
@@ -148,6 +149,11 @@ def file(request: PageRequest) -> Page | Redirect | Export:
             return tables.table_page(request, project, file, parts, base, steps, [])
         except BadInput as error:
             note = str(error)
+    if file["path"].endswith(JOINED) and (sides := _joined(request, file)):
+        try:
+            return tables.table_page(request, project, file, sides, base, steps, [])
+        except BadInput as error:
+            note = str(error)
     section = "models" if collection["kind"] == "PORTFOLIO" else "projects"
     raw, frame = (addresses.file(f"{base}/{way}", file["path"]) for way in ("raw", "frame"))
     return files.file_page(request, project, file, raw, steps, section, frame=frame, note=note)
@@ -173,6 +179,26 @@ def _partitions(request: PageRequest, file: Row) -> list[str]:
         return []
     rows = folder_listing.files(request.db, file["artifact_id"], folder, -1, 0)
     return [row["md5"] for row in rows if row["md5"] and row["path"].endswith(tables.SUFFIX)]
+
+
+def _joined(request: PageRequest, file: Row) -> list[tables.Side]:
+    """The tables of its version that a file of the SDK joins; none if it names others."""
+    if file["md5"] is None or file["size"] > LARGEST_PARTITIONED:
+        return []
+    try:
+        about = json.loads(request.store.blobs.path(file["md5"]).read_bytes())
+        keys = about["join_key"] if isinstance(about["join_key"], list) else [about["join_key"]] * 2
+        paths = [str(about["table1"]), str(about["table2"])]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return []
+    found = [folder_listing.entry(request.db, file["artifact_id"], path) for path in paths]
+    if not all(row and row["md5"] for row in found):
+        return []
+    return [
+        tables.side_of(request, row["md5"], tables.title(row["path"]), str(key))
+        for row, key in zip(found, keys, strict=False)
+        if row and row["md5"]
+    ]
 
 
 def _increments(request: PageRequest, file: Row) -> list[Row]:

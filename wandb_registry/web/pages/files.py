@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from wandb_registry.errors import NotFound
+from wandb_registry.web.media import drawings
 from wandb_registry.web.media.types import is_page, playable_type
 from wandb_registry.web.views import Framed, Page, PageRequest
 
@@ -44,9 +45,11 @@ def file_page(
 
 
 def framed(md5: str | None, name: str, request: PageRequest) -> Framed:
-    """An uploaded page for a sandboxed frame. Raises NotFound for a file that is none."""
+    """An uploaded page, or a file that a library draws, for a sandboxed frame. Raises NotFound for any other file."""
+    if md5 is not None and (drawing := drawings.drawing_of(name)):
+        return drawings.framed(md5, name, drawing)
     if md5 is None or not is_page(name):
-        raise NotFound(f"'{name}' is no page in HTML.")
+        raise NotFound(f"'{name}' is neither a page in HTML nor a file that is drawn here.")
     return Framed(md5, name.rpartition("/")[2], request.query.get("scripts") == "1")
 
 
@@ -66,6 +69,9 @@ def _preview(request: PageRequest, file: Row) -> Row:
             "why": "Its content is not in the store any more; 'wandb-registry check' tells more.",
         }
     cut = file["size"] > MOST_BYTES
+    if drawings.drawing_of(name):
+        text = None if b"\0" in head else head.decode("utf-8", errors="replace")
+        return {"kind": "drawing", "text": text, "cut": cut}
     if b"\0" in head:
         return {"kind": "none", "why": "This file is not a text. Download it to look at it."}
     text = head.decode("utf-8", errors="replace")

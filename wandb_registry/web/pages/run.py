@@ -105,7 +105,7 @@ def raw_file(request: PageRequest) -> StoredFile:
 
 
 def framed_file(request: PageRequest) -> Framed:
-    """A page in HTML among the run's files, for a sandboxed frame. Raises NotFound for any other file."""
+    """A file of the run as a page for a sandboxed frame. Raises NotFound for a file that is shown in none."""
     _, run = lookups.find_run(request)
     file = _find_file(request, run)
     return files.framed(file["md5"], file["name"], request)

@@ -3,11 +3,11 @@
 import json
 from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, TypeGuard
 
 from wandb_registry.errors import NotFound
 from wandb_registry.model.runs import run_files
-from wandb_registry.storage.table_databases import SORTED, Table, TableQuery, open_table
+from wandb_registry.storage.table_databases import SORTED, Side, Table, TableQuery, open_joined, open_table
 from wandb_registry.web import addresses, lookups
 from wandb_registry.web.pager import beginning, paginate
 from wandb_registry.web.views import Export, Page, PageRequest
@@ -38,25 +38,27 @@ def table_page(
     request: PageRequest,
     project: Row,
     file: Row,
-    parts: list[str],
+    parts: list[str] | list[Side],
     base: str,
     steps: list[tuple[str, str]],
     beside: list[str],
+    raws: list[str] | None = None,
 ) -> Page | Export:
     """The page of a table, or its rows as CSV. Raises NotFound.
 
-    `parts` are the md5s of its increments, or of its only file; `base` is the address of its version or run, `beside`
-    are the paths of the tables in its folder.
+    `parts` are the md5s of its increments, or of its only file, or the tables that it joins; `base` is the address of
+    its version or run, `beside` are the paths of the tables in its folder. `raws` has the addresses where the files of
+    each joined table are, if they aren't all below `base`.
     """
     if not parts:
         raise NotFound(f"There is no table '{file['path']}'.")
-    title, raw = _title(file["path"]), f"{base}/raw"
+    shown_title, raw = title(file["path"]), f"{base}/raw"
     grid = request.query.get("view") == "grid"
     tabs = beginning(request, "tabs", len(beside), TABS)
     with _opened(request, parts) as table:
         query = _table_query(request, table)
         if request.query.get("view") == "csv":
-            return Export(_csv(request, parts, query), f"{title}.csv", "text/csv")
+            return Export(_csv(request, parts, query), f"{shown_title}.csv", "text/csv")
         pager = paginate(request, table.count(query), PICTURES if grid else ROWS)
         rows = table.rows(query, pager.size, pager.offset)
         pictures = [at for at, column in enumerate(table.columns) if column.kind == "picture"]
@@ -67,22 +69,23 @@ def table_page(
         return Page(
             "table.html",
             {
-                "title": title,
+                "title": shown_title,
                 "project": project,
                 "steps": steps,
                 "tabs": [
-                    (_title(path), addresses.file(f"{base}/files", path), None, path == file["path"])
+                    (title(path), addresses.file(f"{base}/files", path), None, path == file["path"])
                     for path in _with_own(beside, tabs.shown, file["path"])
                 ],
                 "all_tabs": tabs,
-                "increments": len(parts),
+                "joined_by": _join_choices(table, parts) if raws and _are_sides(parts) else [],
+                "increments": 1 if _are_sides(parts) else len(parts),
                 "rows_in_all": table.count(TableQuery()),
                 "columns": [_head(request, at, table.columns[at], query) for at in window],
                 "of_columns": of_columns,
                 "rows": [
                     (
                         number,
-                        [_cell(table, at, cells[at], raw) for at in window],
+                        [_cell(table, at, cells[at], raws[table.columns[at].side] if raws else raw) for at in window],
                         _with(request, row=number),
                     )
                     for number, cells in rows
@@ -101,7 +104,7 @@ def table_page(
                 "kept": [(key, value) for key, value in request.query.multi_items() if key not in ("q", "page", "row")],
                 "clear": request.address.partition("?")[0],
                 "filtered": bool(query.equal or query.contains or query.row),
-                "download": addresses.file(raw, file["path"]),
+                "download": None if raws else addresses.file(raw, file["path"]),
                 "csv": _with(request, view="csv"),
             },
         )
@@ -112,15 +115,37 @@ def _with_own(paths: list[str], most: int, own: str) -> list[str]:
     return paths[:most] if own in paths[:most] else [*paths[: most - 1], own]
 
 
-def _title(path: str) -> str:
+def title(path: str) -> str:
+    """What a table is called where its path is too long."""
     return PurePosixPath(path).name.removesuffix(SUFFIX)
 
 
-def _opened(request: PageRequest, parts: list[str]) -> Table:
-    return open_table(request.store.folder, [(request.store.blobs.path(md5), md5) for md5 in parts])
+def side_of(request: PageRequest, md5: str, label: str, key: str | None) -> Side:
+    """A table to be joined by the values of a column, or by the numbers of rows if there is none."""
+    return Side(request.store.blobs.path(md5), md5, label, key)
 
 
-def _csv(request: PageRequest, parts: list[str], query: TableQuery) -> Iterator[str]:
+def _are_sides(parts: list[str] | list[Side]) -> TypeGuard[list[Side]]:
+    return isinstance(parts[0], Side)
+
+
+def _join_choices(table: Table, sides: list[Side]) -> list[tuple[str, str, bool]]:
+    """(value, label, chosen) of what may join the rows: their numbers, or a column that all tables have."""
+    names = [[] for _ in sides]
+    for column in table.columns:
+        names[column.side].append(column.name.removeprefix(f"{sides[column.side].label}: "))
+    common = [name for name in names[0] if all(name in others for others in names)]
+    return [("", "row number", not sides[0].key), *((name, name, name == sides[0].key) for name in common)]
+
+
+def _opened(request: PageRequest, parts: list[str] | list[Side]) -> Table:
+    if _are_sides(parts):
+        return open_joined(request.store.folder, parts)
+    md5s = [part for part in parts if isinstance(part, str)]
+    return open_table(request.store.folder, [(request.store.blobs.path(md5), md5) for md5 in md5s])
+
+
+def _csv(request: PageRequest, parts: list[str] | list[Side], query: TableQuery) -> Iterator[str]:
     with _opened(request, parts) as table:
         yield from table.csv(query)
 

@@ -1,0 +1,78 @@
+"""Logs what a library draws: figures that would like to run scripts, points and boxes, a mesh, a molecule.
+
+Run by test_sandbox.py with the figure of Bokeh and another host's address. Plotly and Bokeh aren't installed: their
+place is taken by a figure's JSON as they write it.
+"""
+
+# Written as people write it, without types:
+# pyright: reportAttributeAccessIssue=false
+
+import base64
+import json
+import sys
+import types
+from pathlib import Path
+
+import numpy as np
+import wandb
+from wandb.sdk.data_types.bokeh import Bokeh
+
+BOKEH, THERE = sys.argv[1:]
+RUN = "document.body.dataset.ran = 'yes'"
+WATER = (
+    "HETATM    1  O   HOH A   1       0.000   0.000   0.117  1.00  0.00           O\n"
+    "HETATM    2  H1  HOH A   1       0.000   0.757  -0.467  1.00  0.00           H\n"
+    "HETATM    3  H2  HOH A   1       0.000  -0.757  -0.467  1.00  0.00           H\nEND\n"
+)
+
+
+class Figure:
+    """A figure of Plotly's, as the SDK sees one."""
+
+    def __init__(self, *traces: dict):
+        self.traces = traces
+
+    def to_plotly_json(self) -> dict:
+        title = f'<script>{RUN}</script><img src=x onerror="{RUN}"><a href="javascript:{RUN}">Curve</a>'
+        image = {"source": f"{THERE}/plotly", "x": 0, "y": 1, "sizex": 1, "sizey": 1}
+        return {"data": list(self.traces), "layout": {"title": {"text": title}, "images": [image]}}
+
+
+Figure.__module__ = "plotly.graph_objs"
+
+
+def gltf() -> str:
+    """A triangle, whose corners are in the file itself."""
+    corners = base64.b64encode(np.array([0, 0, 0, 1, 0, 0, 0, 1, 0], dtype="float32").tobytes()).decode()
+    accessor = {"bufferView": 0, "componentType": 5126, "count": 3, "type": "VEC3", "min": [0, 0, 0], "max": [1, 1, 0]}
+    buffers = [{"byteLength": 36, "uri": f"data:application/octet-stream;base64,{corners}"}]
+    meshes = [{"primitives": [{"attributes": {"POSITION": 0}}]}]
+    scene = {"scene": 0, "scenes": [{"nodes": [0]}], "nodes": [{"mesh": 0}], "meshes": meshes, "accessors": [accessor]}
+    views = [{"buffer": 0, "byteLength": 36}]
+    return json.dumps({"asset": {"version": "2.0"}, **scene, "bufferViews": views, "buffers": buffers})
+
+
+def fill() -> None:
+    module = types.ModuleType("bokeh")
+    module.document = types.SimpleNamespace(Document=types.SimpleNamespace(from_json=lambda value: value))
+    sys.modules["bokeh"] = module
+    files = {"t.gltf": gltf(), "water.pdb": WATER, "own.bokeh.json": Path(BOKEH).read_text().replace("THERE", THERE)}
+    for name, text in files.items():
+        Path(name).write_text(text)
+    box = wandb.box3d(center=(0, 0, 0), size=(2, 3, 4), orientation=(1, 0.2, 0, 0.1), color=(255, 0, 0), label="car")
+    with wandb.init(project="sandbox", id="drawn") as run:
+        run.log(
+            {
+                "curve": Figure({"type": "scatter", "y": [1, None, 3]}, {"type": "scattergeo", "lon": [1], "lat": [1]}),
+                "space": wandb.Plotly(Figure({"type": "scatter3d", "x": [1, 2], "y": [1, 2], "z": [1, 2]})),
+                "bokeh": Bokeh("own.bokeh.json"),
+                "cloud": wandb.Object3D.from_point_cloud(points=[(4, 0, 0), (0, 4, 0), (0, 0, 4)], boxes=[box]),
+                "points": [wandb.Object3D(np.eye(4)), wandb.Object3D(np.eye(6) * 255)],
+                "mesh": wandb.Object3D("t.gltf"),
+                "water": wandb.Molecule("water.pdb", caption="H2O"),
+            }
+        )
+
+
+if __name__ == "__main__":
+    fill()
