@@ -60,7 +60,7 @@ def entity_of(db: Connection, artifact_id: int) -> int:
 def checker(
     db: Connection, viewer: Viewer, artifact_id: int, size_on_disk: Callable[[str], int | None]
 ) -> Callable[[list[Content]], Iterator[int | None]]:
-    """Answers the sizes of contents that this version may have: its entity's own, or those of a version one may read."""
+    """Answers the sizes of contents that this version may have: its entity's own, or of a version one may read."""
     entity_id = entity_of(db, artifact_id)
 
     def sizes_of(contents: list[Content]) -> Iterator[int | None]:
