@@ -43,6 +43,7 @@ def drag(page: Page, plot: Locator, begin: float, end: float) -> None:
     page.mouse.up()
 
 
+@pytest.mark.slow
 def test_each_metric_lies_over_the_axis_that_it_was_defined_with(defined: Site, window: Window):
     page = window.open(RUNS)
     expect(page.get_by_role("img", name="val/loss by epoch")).to_be_visible()
@@ -85,6 +86,7 @@ def test_a_drag_zooms_all_charts_of_the_axis_and_a_double_click_goes_back(define
     assert "x=" not in page.url
 
 
+@pytest.mark.slow
 def test_a_log_scale_says_what_has_no_place_on_it(defined: Site, window: Window):
     page = window.open(RUNS)
     figure = page.locator("figure", has=chart(page, "peak by step"))
@@ -98,6 +100,7 @@ def test_a_log_scale_says_what_has_no_place_on_it(defined: Site, window: Window)
     expect(log).to_have_attribute("aria-pressed", "true")
 
 
+@pytest.mark.slow
 def test_an_eye_hides_a_run_from_all_charts(defined: Site, window: Window):
     page = window.open(RUNS)
     peak = chart(page, "peak by step")
@@ -113,6 +116,7 @@ def test_an_eye_hides_a_run_from_all_charts(defined: Site, window: Window):
     expect(eye).to_have_attribute("aria-pressed", "true")
 
 
+@pytest.mark.slow
 def test_a_group_is_its_mean_and_range_and_folds(defined: Site, window: Window):
     page = window.open(f"{RUNS}?by=group")
     chart(page, "peak by step").locator(".u-over").hover(position={"x": 60, "y": 40})
@@ -149,6 +153,7 @@ def test_the_keyboard_alone_reads_zooms_and_opens_a_chart(defined: Site, window:
     expect(peak).to_be_focused()
 
 
+@pytest.mark.slow
 def test_a_chart_is_saved_as_a_picture_and_as_all_its_values(defined: Site, window: Window):
     page = window.open(RUNS)
     chart(page, "peak by step")
@@ -165,6 +170,7 @@ def test_a_chart_is_saved_as_a_picture_and_as_all_its_values(defined: Site, wind
     assert [row["peak"] for row in rows if row["id"] == "d1" and row["step"] == "434"] == ["9.0"]
 
 
+@pytest.mark.slow
 def test_without_scripts_eyes_and_folds_work_and_a_table_has_all_values(
     defined: Site, browser: Browser, signed_in: dict
 ):
@@ -183,6 +189,7 @@ def test_without_scripts_eyes_and_folds_work_and_a_table_has_all_values(
         context.close()
 
 
+@pytest.mark.slow
 def test_bars_and_scatter_plots_are_of_any_columns(defined: Site, window: Window):
     page = window.open(RUNS)
     page.locator("select[name=bars]").select_option("summary.epoch")

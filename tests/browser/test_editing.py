@@ -55,6 +55,7 @@ def plain(browser: Browser, signed_in: dict, edited: Site) -> Iterator[Window]:
     assert not made.faults, made.faults
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("address", PAGES.values(), ids=PAGES)
 def test_what_changes_things_is_accessible_and_narrow(edited: Site, window: Window, address: str):
     page = window.open(address)
@@ -97,12 +98,14 @@ def test_a_run_is_renamed_and_tagged_by_keyboard_and_that_is_undone(edited: Site
     assert told.strip() == "['baseline', 'kept']"
 
 
+@pytest.mark.slow
 def test_an_edit_by_the_api_is_in_the_log_too(edited: Site, window: Window):
     edited.script("-c", "import wandb; run = wandb.Api().run('edited/three'); run.notes = 'by api'; run.update()")
     page = window.open("/local/edited/runs/three")
     expect(page.locator("#activity")).to_contain_text("changed the notes from none to by api")
 
 
+@pytest.mark.slow
 def test_a_run_is_renamed_without_scripts(plain: Window):
     page = plain.open("/local/edited/runs/two")
     page.locator("summary", has_text="Edit").click()
@@ -122,6 +125,7 @@ def ask(page: Page, what: str) -> None:
     page.get_by_role("link", name=what).click()
 
 
+@pytest.mark.slow
 def test_a_run_is_moved_and_back_and_deleted(edited: Site, window: Window):
     page = window.open("/local/edited/runs/two")
     ask(page, "Move…")
@@ -143,6 +147,7 @@ def test_a_run_is_moved_and_back_and_deleted(edited: Site, window: Window):
     window.open(VERSION, status=404)
 
 
+@pytest.mark.slow
 def test_a_run_is_told_to_stop(edited: Site, window: Window, tmp_path: Path):
     kept = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
     settings = {"WANDB_BASE_URL": edited.url, "WANDB_API_KEY": edited.key, "WANDB_SILENT": "true"}
@@ -176,6 +181,7 @@ def test_a_run_is_told_to_stop(edited: Site, window: Window, tmp_path: Path):
         process.wait()
 
 
+@pytest.mark.slow
 def test_a_version_is_described_linked_tagged_and_that_is_undone(edited: Site, window: Window):
     page = window.open("/local/edited/artifacts/model/edited-net/v2")
     page.locator("summary", has_text="Description").click()
@@ -201,6 +207,7 @@ def test_a_version_is_described_linked_tagged_and_that_is_undone(edited: Site, w
     expect(page.locator("main")).to_contain_text("No version is linked to it now.")
 
 
+@pytest.mark.slow
 def test_deleting_a_version_says_what_breaks(edited: Site, window: Window):
     edited.script("-c", "import wandb; wandb.Api().artifact('edited/edited-net:v0').link('model-registry/Broken')")
     page = window.open("/local/edited/artifacts/model/edited-net/v0")

@@ -7,6 +7,8 @@ from playwright.sync_api import Locator, Page, expect
 
 from .conftest import Site, Window
 
+pytestmark = pytest.mark.slow
+
 SEED = """
 import wandb
 for at in range(4):

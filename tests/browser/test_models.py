@@ -59,6 +59,7 @@ def test_six_clicks_promote_a_version(window: Window, site: Site):
     expect(overview.locator(".chip", has_text="production")).to_be_visible()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("promoted_back")
 def test_the_keyboard_alone_promotes(window: Window):
     page = window.open("/registry/model")
@@ -105,6 +106,7 @@ def test_it_works_without_scripts(browser: Browser, site: Site, signed_in: dict)
     context.close()
 
 
+@pytest.mark.slow
 def test_a_refusal_stays_beside_the_field_with_what_was_typed(window: Window):
     window.expected.add(400)
     page = window.open(VERSION.format(0))
@@ -119,6 +121,7 @@ def test_a_refusal_stays_beside_the_field_with_what_was_typed(window: Window):
     window.check_access()
 
 
+@pytest.mark.slow
 def test_an_alias_and_a_tag_come_and_go(window: Window):
     page = window.open(VERSION.format(0))
     for kind in ("alias", "tag"):
@@ -131,6 +134,7 @@ def test_an_alias_and_a_tag_come_and_go(window: Window):
         expect(remove).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_a_registered_model_shows_its_versions_side_by_side(window: Window):
     page = window.open(MODEL)
     best = version_row(page, "v2")
@@ -142,6 +146,7 @@ def test_a_registered_model_shows_its_versions_side_by_side(window: Window):
     expect(page.locator("#activity")).to_contain_text("linked v2")
 
 
+@pytest.mark.slow
 def test_two_ticked_versions_are_compared(window: Window):
     page = window.open(MODEL)
     page.get_by_label("Select v2").check()
@@ -162,6 +167,7 @@ def test_two_ticked_versions_are_compared(window: Window):
     expect(page.get_by_role("heading", level=1)).to_have_text("v2 → v0")
 
 
+@pytest.mark.slow
 def test_the_address_of_a_version_that_is_not_there_says_what_is(window: Window):
     page = window.open(VERSION.format(9), status=404)
     expect(page.get_by_role("main")).to_contain_text("'MNIST-dev' has no version 'v9'. Its newest version is v2")

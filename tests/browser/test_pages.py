@@ -34,6 +34,7 @@ PAGES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("address", PAGES.values(), ids=PAGES)
 def test_a_page_is_accessible_narrow_and_has_one_heading(window: Window, address: str):
     page = window.open(address)
@@ -53,6 +54,7 @@ def test_an_address_that_means_nothing_is_answered_in_words(window: Window, addr
     window.check_access()
 
 
+@pytest.mark.slow
 def test_weight_stays_under_300_kb(window: Window):
     answers: list[Response] = []
     window.page.on("response", lambda answer: answers.append(answer))
@@ -84,6 +86,7 @@ def test_what_users_write_stays_text(window: Window, address: str):
     assert page.locator("main script, main img, main iframe, main object, main [onerror], main [onload]").count() == 0
 
 
+@pytest.mark.slow
 def test_a_typed_name_stays_text_when_it_is_refused(window: Window):
     window.expected.add(400)
     page = window.open(f"{MODEL}&view=membership&version=v0")
@@ -94,6 +97,7 @@ def test_a_typed_name_stays_text_when_it_is_refused(window: Window):
     assert page.locator("main img").count() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["page.html", "picture.svg", "not-a-picture.png"])
 def test_an_uploaded_file_is_shown_as_text_or_not_at_all(window: Window, name: str):
     base = "/local/hostile/artifacts/model/hostile/v0"
@@ -133,6 +137,7 @@ def test_a_download_gives_the_bytes(window: Window):
     assert started.value.path().read_text() == "k"
 
 
+@pytest.mark.slow
 def test_what_changed_between_versions_is_told_file_by_file(window: Window):
     page = window.open("/local/vision/artifacts/dataset/digits/v1")
     page.get_by_role("link", name="Compare with v0").click()
@@ -148,6 +153,7 @@ def test_what_changed_between_versions_is_told_file_by_file(window: Window):
     )
 
 
+@pytest.mark.slow
 def test_a_run_that_held_two_versions_against_each_other_is_shown_with_them(window: Window):
     page = window.open("/local/odd/artifacts/model/odd/compare?from=v0&to=v1")
     section = page.get_by_role("region", name="Held against each other")
@@ -158,6 +164,7 @@ def test_a_run_that_held_two_versions_against_each_other_is_shown_with_them(wind
     window.check_access()
 
 
+@pytest.mark.slow
 def test_the_lines_that_changed_in_a_text_are_shown(window: Window):
     page = window.open("/local/vision/artifacts/dataset/digits/compare?from=v0&to=v1")
     page.get_by_role("link", name="Lines of labels.csv that changed").click()
@@ -175,6 +182,7 @@ def test_usage_is_code_that_runs(window: Window):
     compile(code, "usage", "exec")
 
 
+@pytest.mark.slow
 def test_a_digest_is_copied(window: Window):
     window.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page = window.open("/local/vision/artifacts/dataset/digits/v1")
@@ -195,6 +203,7 @@ def test_the_search_goes_to_what_is_meant(window: Window):
     page.wait_for_url("**selectionPath**")
 
 
+@pytest.mark.slow
 def test_the_search_says_how_many_there_are_and_leads_to_all(window: Window):
     page = window.open("/search?q=a")
     runs = page.locator("section", has=page.get_by_role("heading", name="Runs"))
@@ -205,6 +214,7 @@ def test_the_search_says_how_many_there_are_and_leads_to_all(window: Window):
     expect(page.get_by_role("heading", level=1)).to_contain_text("net")
 
 
+@pytest.mark.slow
 def test_a_phone_has_the_search_too(window: Window):
     page = window.open("/")
     page.set_viewport_size({"width": 390, "height": 844})
@@ -214,6 +224,7 @@ def test_a_phone_has_the_search_too(window: Window):
     expect(page.get_by_role("group", name="Artifacts").get_by_role("link", name="digits")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_the_theme_is_chosen_and_kept(window: Window):
     page = window.open("/")
     page.get_by_role("button", name="Theme").click()

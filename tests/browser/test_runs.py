@@ -61,6 +61,7 @@ def names(page: Page) -> Locator:
     return page.locator("tbody th a")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("address", PAGES.values(), ids=PAGES)
 def test_a_page_is_accessible_narrow_and_holds_no_script(runs: Site, window: Window, address: str):
     page = window.open(address)
@@ -96,6 +97,7 @@ def test_runs_are_sorted_searched_and_filtered_by_what_they_measured(runs: Site,
     expect(page.get_by_role("alert")).to_contain_text("Runs have no column 'nonsense'.")
 
 
+@pytest.mark.slow
 def test_runs_stand_in_groups(runs: Site, window: Window):
     page = window.open("/local/looks/runs")
     page.get_by_label("Group by").select_option("group")
@@ -105,6 +107,7 @@ def test_runs_stand_in_groups(runs: Site, window: Window):
     window.check_access()
 
 
+@pytest.mark.slow
 def test_columns_are_chosen(runs: Site, window: Window):
     page = window.open("/local/looks/runs")
     page.locator("summary", has_text="Columns").click()
@@ -114,6 +117,7 @@ def test_columns_are_chosen(runs: Site, window: Window):
     assert "7" in page.get_by_role("row", name="fit-2").inner_text()
 
 
+@pytest.mark.slow
 def test_runs_are_compared_in_the_same_charts(runs: Site, window: Window):
     page = window.open("/local/looks/runs")
     for name in ("fit-0", "fit-2"):
@@ -154,6 +158,7 @@ def test_a_run_shows_what_it_measured_said_used_and_made(runs: Site, window: Win
     expect(page.locator(".log")).to_contain_text(f"said by 0 {EVIL}")
 
 
+@pytest.mark.slow
 def test_media_are_shown_played_or_named(runs: Site, window: Window):
     page = window.open(RUN)
     # lists of sounds and pages, masks and boxes were not shown at all
@@ -181,6 +186,7 @@ def test_every_metric_has_a_chart_that_tells_its_values(runs: Site, window: Wind
     expect(page.locator("figure.chart")).to_have_count(1)
 
 
+@pytest.mark.slow
 def test_the_console_has_the_colours_of_the_terminal_and_links_to_lines(runs: Site, window: Window):
     page = window.open(f"{RUN}/logs#L2")
     expect(page.locator(".log .c-red.c-bold")).to_have_text("red")
@@ -188,11 +194,13 @@ def test_the_console_has_the_colours_of_the_terminal_and_links_to_lines(runs: Si
     expect(page.locator("li:target")).to_contain_text("red and plain")
 
 
+@pytest.mark.slow
 def test_a_number_that_no_database_holds_is_no_fault(runs: Site, window: Window):
     page = window.open(f"/local/looks?key=summary.last&is=%3C&value={'9' * 30}")
     expect(names(page)).to_have_count(3)  # it was a fault of the server
 
 
+@pytest.mark.slow
 def test_plots_of_the_sdk_are_drawn_and_one_of_ones_own_is_a_table(runs: Site, window: Window):
     page = window.open("/local/looks/runs/run0/media")
 
@@ -213,6 +221,7 @@ def test_plots_of_the_sdk_are_drawn_and_one_of_ones_own_is_a_table(runs: Site, w
     expect(page.locator(".foot")).to_contain_text("Rows 1–8 of 8")
 
 
+@pytest.mark.slow
 def test_a_table_that_a_run_logged_opens_with_its_pictures(runs: Site, window: Window):
     page = window.open("/local/looks/runs/run0/media")
     page.get_by_role("link", name="Open table table", exact=True).click()
@@ -262,6 +271,7 @@ def test_the_lineage_is_clicked_through(runs: Site, window: Window):
         expect(page.locator(".graph").get_by_role("link", name=name)).to_be_visible()
 
 
+@pytest.mark.slow
 def test_a_training_that_goes_on_grows_without_reloading(runs: Site, window: Window, tmp_path: Path):
     kept = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
     settings = {"WANDB_BASE_URL": runs.url, "WANDB_API_KEY": runs.key, "WANDB_SILENT": "true", "PYTHONPATH": str(ROOT)}
@@ -329,6 +339,7 @@ def test_a_page_goes_on_when_its_server_came_back(browser: Browser, tmp_path: Pa
         daemon.stop(store)
 
 
+@pytest.mark.slow
 def test_a_slider_shows_any_step_of_a_key(runs: Site, window: Window):
     page = window.open(f"{RUN}/media")
     figure = page.locator("figure", has=page.get_by_label("Step of digit"))
@@ -343,6 +354,7 @@ def test_a_slider_shows_any_step_of_a_key(runs: Site, window: Window):
     expect(page.locator(".foot")).to_contain_text("Keys 1–")
 
 
+@pytest.mark.slow
 def test_the_console_is_searched_and_saved(runs: Site, window: Window):
     page = window.open(f"{RUN}/logs")
     page.get_by_label("Lines that contain").fill("AND PLAIN")
@@ -357,6 +369,7 @@ def test_the_console_is_searched_and_saved(runs: Site, window: Window):
     assert f"said by 0 {EVIL}\n" in saved.value.path().read_text()
 
 
+@pytest.mark.slow
 def test_what_is_alike_is_one_node_that_unfolds_and_hides(runs: Site, window: Window):
     def ask(query: str, **variables: object) -> dict:
         body = {"query": query, "variables": variables}

@@ -101,6 +101,7 @@ def test_a_hostile_page_reads_nothing_and_reaches_nobody(
     window.faults.clear()  # each refusal is told on the console
 
 
+@pytest.mark.slow
 def test_a_page_that_leaves_its_frame_gets_nowhere(logged: Site, window: Window, elsewhere: tuple[str, list[str]]):
     page = window.open("/local/sandbox/artifacts/report/pages/v0/files/leaving.html?scripts=1")
     expect(page.frame_locator("iframe.sandbox").get_by_role("heading", name="leaving")).to_have_count(0)
@@ -108,6 +109,7 @@ def test_a_page_that_leaves_its_frame_gets_nowhere(logged: Site, window: Window,
     window.faults.clear()
 
 
+@pytest.mark.slow
 def test_a_page_among_media_is_framed_without_scripts(logged: Site, window: Window, elsewhere: tuple[str, list[str]]):
     page = window.open("/local/sandbox/runs/hostile/media")
     frame = page.locator("iframe.sandbox")
@@ -119,6 +121,7 @@ def test_a_page_among_media_is_framed_without_scripts(logged: Site, window: Wind
     window.faults.clear()
 
 
+@pytest.mark.slow
 def test_the_frames_address_opened_by_itself_is_a_sandbox_too(logged: Site, window: Window):
     answer = window.page.request.get(
         f"{window.url}/local/sandbox/artifacts/report/pages/v0/frame/hostile.html?scripts=1"
@@ -136,6 +139,7 @@ def drawn(site: Site, elsewhere: tuple[str, list[str]]) -> Site:
     return site
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("key", "inside", "said"),
     [

@@ -10,6 +10,8 @@ from playwright.sync_api import expect
 from .conftest import Site, Window
 from .test_signin import sign_in
 
+pytestmark = pytest.mark.slow
+
 KEYS = {"lena": "lena".ljust(40, "k"), "jon": "jon".ljust(40, "k")}
 
 

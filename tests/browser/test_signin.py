@@ -43,6 +43,7 @@ def test_the_printed_address_signs_in_once(stranger: Window, site: Site):
     stranger.check_access()
 
 
+@pytest.mark.slow
 def test_who_comes_from_an_address_goes_on_to_it(stranger: Window, site: Site):
     page = stranger.open(VERSION)
     expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
@@ -52,6 +53,7 @@ def test_who_comes_from_an_address_goes_on_to_it(stranger: Window, site: Site):
     expect(page.get_by_role("heading", level=1)).to_have_text("MNIST-dev:v0")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "elsewhere", ["https://example.com/", "//example.com", "/\\example.com", "javascript:alert(1)"]
 )
@@ -62,6 +64,7 @@ def test_nobody_is_sent_elsewhere_from_here(stranger: Window, site: Site, elsewh
     assert page.url == f"{site.url}/"
 
 
+@pytest.mark.slow
 def test_whom_wandb_login_sends_here_gets_a_key(stranger: Window, accounts: dict[str, str], site: Site):
     """The address that `wandb login --host` prints for a new API key was not found."""
     page = stranger.open("/authorize?ref=models")
@@ -86,6 +89,7 @@ def test_a_wrong_key_is_refused(stranger: Window):
     expect(page.get_by_role("alert")).to_have_text("No account has this key. Keys have 40 characters or more.")
 
 
+@pytest.mark.slow
 def test_signing_out_ends_the_session(stranger: Window, accounts: dict[str, str]):
     page = stranger.open("/login")
     sign_in(stranger, accounts["mika"])
@@ -99,6 +103,7 @@ def test_signing_out_ends_the_session(stranger: Window, accounts: dict[str, str]
     expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
 
 
+@pytest.mark.slow
 def test_a_viewer_sees_everything_and_changes_nothing(stranger: Window, accounts: dict[str, str], site: Site):
     page = stranger.open("/login")
     sign_in(stranger, accounts["vera"])
@@ -112,6 +117,7 @@ def test_a_viewer_sees_everything_and_changes_nothing(stranger: Window, accounts
     assert "it takes the role member, and this account is a viewer." in refused.text()
 
 
+@pytest.mark.slow
 def test_a_protected_alias_is_refused_in_words(stranger: Window, accounts: dict[str, str], site: Site):
     site.command("protect", "local/model-registry", "staging")
     page = stranger.open("/login")
@@ -125,6 +131,7 @@ def test_a_protected_alias_is_refused_in_words(stranger: Window, accounts: dict[
     expect(page.get_by_label("New alias")).to_have_value("staging")
 
 
+@pytest.mark.slow
 def test_who_belongs_to_nothing_finds_nothing(stranger: Window, accounts: dict[str, str]):
     page = stranger.open("/login")
     sign_in(stranger, accounts["nobody"])
@@ -163,6 +170,7 @@ def test_a_form_of_another_site_is_refused(elsewhere: Window, site: Site):
     assert 'aria-label="Remove alias x"' not in page.request.get(site.url + VERSION).text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("token", ["", "0" * 64])
 def test_a_form_without_the_token_of_its_session_is_refused(window: Window, site: Site, token: str):
     form: Form = {"do": "add-alias", "alias": "x", "token": token}
@@ -173,6 +181,7 @@ def test_a_form_without_the_token_of_its_session_is_refused(window: Window, site
     assert signed_out.status == 403
 
 
+@pytest.mark.slow
 def test_nothing_may_run_but_the_scripts_of_the_registry(window: Window, site: Site):
     answer = window.page.request.get(site.url + VERSION)
     policy = answer.headers["content-security-policy"]

@@ -15,6 +15,8 @@ from tests.conftest import Clone, api_of
 from tests.dvc_wandb.conftest import project_in
 from wandb_registry import daemon
 
+pytestmark = pytest.mark.slow
+
 STAGES = """
 stages:
   letters: {cmd: "mkdir -p data/a && echo x > data/a/x && echo y > data/a/y", outs: [data/a]}
@@ -88,7 +90,6 @@ def test_the_edges_are_those_of_dvc_dag_in_the_lock_and_in_the_registry(
     assert [stage["stage"] for stage in shown["stages"]] == ["letters", "rates", "around"]
 
 
-@pytest.mark.slow
 def test_a_path_beside_the_project_is_the_same_at_commits_and_in_other_clones(project: Clone, tmp_path: Path):
     # The URL had the clone's folder in it, and at a commit `given` in the project was taken for it
     clone = Clone(tmp_path / "elsewhere", project.env)
@@ -106,7 +107,6 @@ def test_a_path_beside_the_project_is_the_same_at_commits_and_in_other_clones(pr
     given.write_text("d\n")
 
 
-@pytest.mark.slow
 def test_a_clone_without_outs_mirrors_a_folder_around_them_from_git_and_the_remote(
     project: Clone, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
@@ -129,7 +129,6 @@ def test_a_clone_without_outs_mirrors_a_folder_around_them_from_git_and_the_remo
         daemon.stop(clone.path / ".registry")
 
 
-@pytest.mark.slow
 def test_metrics_and_plots_at_the_top_of_dvc_yaml_reach_the_run(
     project: Clone, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
@@ -140,7 +139,6 @@ def test_metrics_and_plots_at_the_top_of_dvc_yaml_reach_the_run(
     assert "live/plots/metrics/loss.tsv loss ends at 1.5" in project.run("dvc-wandb", "report").text
 
 
-@pytest.mark.slow
 def test_a_type_that_changes_is_kept_or_given_to_the_collection(
     project: Clone, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
@@ -167,7 +165,6 @@ def test_a_type_that_changes_is_kept_or_given_to_the_collection(
     assert "mirroring" not in project.run("dvc-wandb", "mirror").text
 
 
-@pytest.mark.slow
 def test_an_import_whose_source_is_gone_keeps_no_other_from_being_fetched(tmp_path: Path):
     project = project_in(tmp_path / "imports")
     for name in ("near", "gone"):
@@ -200,7 +197,6 @@ def test_an_import_whose_source_is_gone_keeps_no_other_from_being_fetched(tmp_pa
         daemon.stop(project.path / ".registry")
 
 
-@pytest.mark.slow
 def test_the_projects_of_one_repository_are_told_apart_by_their_folders(tmp_path: Path):
     clone = project_in(tmp_path / "clone")
     clone.git("init", "--quiet")

@@ -167,6 +167,7 @@ def test_a_second_mirror_does_nothing_and_verify_agrees(foreign_project: Clone, 
     assert deep["downloaded"] == deep["files"] - 5  # references have no bytes here
 
 
+@pytest.mark.slow
 def test_any_folder_of_the_project_gives_the_same(foreign_project: Clone):
     below = Clone(foreign_project.path / "sub/below", foreign_project.env)
     assert "mirroring" not in below.run("dvc-wandb", "mirror").text
@@ -175,6 +176,7 @@ def test_any_folder_of_the_project_gives_the_same(foreign_project: Clone):
     assert below.run("dvc-wandb", "show").text == shown
 
 
+@pytest.mark.slow
 def test_metrics_and_plots_are_shown_in_every_format_and_mirrored_though_they_are_none(
     foreign_project: Clone, api: wandb.Api
 ):
@@ -196,6 +198,7 @@ def test_metrics_and_plots_are_shown_in_every_format_and_mirrored_though_they_ar
     assert "Both losses: sub/loss.tsv loss ends at 1, again loss ends at 8" in page  # the second file's alone was drawn
 
 
+@pytest.mark.slow
 def test_a_value_that_dvc_cannot_hold_is_one_sentence(foreign_project: Clone):
     # A date in params.yaml ended every command in a traceback of DVC's
     params = foreign_project.read("params.yaml")
@@ -230,6 +233,7 @@ def test_a_clone_is_mirrored_to_a_second_registry_from_the_cache_and_git(
         clone.run("wandb-registry", "stop", ok=False)
 
 
+@pytest.mark.slow
 def test_a_name_that_the_sdk_refuses_is_told_and_all_else_is_mirrored(tmp_path: Path):
     """`Invalid artifact path: 'a:b'.` was all that was said, and no output of the stage was mirrored."""
     project = project_in(tmp_path / "drives")
@@ -263,6 +267,7 @@ def test_a_name_that_the_sdk_refuses_is_told_and_all_else_is_mirrored(tmp_path: 
         project.run("wandb-registry", "stop", ok=False)
 
 
+@pytest.mark.slow
 def test_a_function_of_dvc_yaml_that_fails_is_named_and_pictures_beyond_the_first_are_told(tmp_path: Path):
     """`No module named 'nothing'`, of which nobody knew who had asked for it."""
     project = project_in(tmp_path / "drawn")
@@ -332,6 +337,7 @@ def test_an_md5_of_dvc_2_that_is_not_that_of_the_bytes_is_told(tmp_path: Path):
         project.run("wandb-registry", "stop", ok=False)
 
 
+@pytest.mark.slow
 def test_a_confusion_matrix_reaches_its_run_however_it_is_defined(tmp_path: Path):
     """Only one whose `y` names its file did."""
     project = project_in(tmp_path / "taken")

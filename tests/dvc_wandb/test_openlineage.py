@@ -15,6 +15,8 @@ from referencing import Registry, Resource
 from tests.conftest import Clone
 from tests.working_tree import ROOT
 
+pytestmark = pytest.mark.slow
+
 SCHEMAS = [json.loads(path.read_text()) for path in sorted((ROOT / "tests/openlineage").glob("*.json"))]
 REGISTRY: Registry[Any] = Registry().with_resources([(one["$id"], Resource.from_contents(one)) for one in SCHEMAS])
 
@@ -99,7 +101,6 @@ def test_what_one_stage_makes_is_what_the_next_reads(history: Clone, collector: 
     assert len(made["facets"]["version"]["datasetVersion"]) == 32
 
 
-@pytest.mark.slow
 def test_what_a_server_refuses_is_told_and_sent_later(history: Clone, collector: Collector):
     send = ("dvc-wandb", "openlineage", "--to", collector.url)
     collector.status = 400
@@ -111,7 +112,6 @@ def test_what_a_server_refuses_is_told_and_sent_later(history: Clone, collector:
     assert len(collector.events) == 6
 
 
-@pytest.mark.slow
 def test_what_is_no_address_is_told(history: Clone):
     assert (
         "'localhost' is no URL of a server"

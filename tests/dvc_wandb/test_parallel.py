@@ -22,6 +22,8 @@ from tests.dvc_wandb.conftest import project_in
 from tests.working_tree import take_interrupts
 from wandb_registry import daemon
 
+pytestmark = pytest.mark.slow
+
 
 def copy(project: Clone, path: Path) -> Clone:
     """The project as it is, in another folder."""
@@ -132,7 +134,6 @@ def at_work(project: Clone) -> list[str]:
     return found
 
 
-@pytest.mark.slow
 def test_a_stage_that_fails_ends_the_run_or_what_needs_it(waiting: Clone):
     (waiting.path / "go").touch()
     late = "  late: {cmd: cp next.txt late.txt, deps: [next.txt], outs: [late.txt]}\n"
@@ -150,7 +151,6 @@ def test_a_stage_that_fails_ends_the_run_or_what_needs_it(waiting: Clone):
     assert waiting.read("grown.txt") == "more\n"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
 def test_stages_end_with_their_launcher_and_the_next_call_goes_on(waiting: Clone, end: signal.Signals):
     """A killed stage's half-written output, to which the next run would have added, is as it was before."""
@@ -172,7 +172,6 @@ def test_stages_end_with_their_launcher_and_the_next_call_goes_on(waiting: Clone
     assert "up to date" in waiting.run("dvc", "status").text
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("left", ["zombie", "another process", "nothing"])
 def test_what_a_killed_dvc_left_of_its_lock_stops_nothing(waiting: Clone, left: str):
     """`dvc repro` said that an output is busy, or that JSON is corrupted, until somebody removed a file."""
@@ -190,7 +189,6 @@ def test_what_a_killed_dvc_left_of_its_lock_stops_nothing(waiting: Clone, left: 
         assert "1 ran" in waiting.run("dvc-wandb", "repro", "grown").text
 
 
-@pytest.mark.slow
 def test_a_lock_that_was_cut_off_is_mended(waiting: Clone):
     """DVC writes it in place, so a machine that stops may leave half of it."""
     for name in ("go", "mended"):
@@ -234,7 +232,6 @@ with tracked_run(sys.argv[1]) as run:
 """
 
 
-@pytest.mark.slow
 def test_each_stage_is_a_run_of_its_own_and_one_recorder_mirrors_all(tmp_path: Path):
     project = project_in(tmp_path / "tracked")
     project.git("init", "--quiet")

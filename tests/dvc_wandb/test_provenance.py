@@ -28,6 +28,8 @@ from tests.dvc_wandb.promoting import TARGET, Project
 from tests.working_tree import BIN, ROOT
 from wandb_registry import daemon
 
+pytestmark = pytest.mark.slow
+
 STAGES = f"""
 stages:
   clean:
@@ -329,7 +331,6 @@ def test_a_parameter_that_somebody_else_forged_is_told_by_the_key_and_with_that_
         shutil.rmtree(kept)
 
 
-@pytest.mark.slow
 def test_what_is_near_enough_is_told_in_words_and_only_with_a_tolerance(project: Project, given: Path):
     file, key = given / "weights.json.sigstore.json", project.path.parent / "key"
     project.ask("attest", "weights.json", "--key", f"{key}.pem", "-o", str(file))

@@ -94,12 +94,14 @@ def test_the_page_loads_nothing_and_closes_what_it_opens(pages: tuple[str, str])
     assert "prefers-color-scheme: dark" in pages[1]
 
 
+@pytest.mark.slow
 def test_an_unknown_base_is_refused(history: Clone):
     done = history.run(*REPORT, "--base", "nowhere", ok=False)
     assert done.code == 1
     assert "there is no revision 'nowhere' here" in done.text
 
 
+@pytest.mark.slow
 def test_a_pull_request_is_held_against_its_target(history: Clone):
     history.git("update-ref", "refs/remotes/origin/target", "HEAD~2")
     try:
@@ -109,12 +111,14 @@ def test_a_pull_request_is_held_against_its_target(history: Clone):
     assert "Held against origin/target (" in shown
 
 
+@pytest.mark.slow
 def test_a_merge_request_is_held_against_the_commit_that_it_started_from(history: Clone):
     base = history.git("rev-parse", "HEAD~2").strip()
     shown = history.run(*REPORT, env={"CI_MERGE_REQUEST_DIFF_BASE_SHA": base}).text
     assert f"Held against {base[:10]} ({base[:7]})" in shown
 
 
+@pytest.mark.slow
 def test_without_a_base_it_is_the_commit_before_or_head_where_something_changed(history: Clone):
     before = history.git("rev-parse", "--short=7", "HEAD~1").strip()
     head = history.git("rev-parse", "--short=7", "HEAD").strip()
@@ -126,6 +130,7 @@ def test_without_a_base_it_is_the_commit_before_or_head_where_something_changed(
         history.git("checkout", "--", "params.yaml")
 
 
+@pytest.mark.slow
 def test_a_confusion_matrix_a_picture_and_hostile_names_are_shown_as_they_are(tmp_path: Path):
     project = project_in(tmp_path / "<b>p|q")
     project.run("dvc", "init", "--quiet", "--no-scm")

@@ -31,12 +31,14 @@ def test_both_sides_names_stand_beside_each_other(foreign_project: Clone):
     assert "not there" not in shown
 
 
+@pytest.mark.slow
 def test_no_line_is_wider_than_the_terminal(foreign_project: Clone):
     for columns in (80, 50):
         shown = foreign_project.run(*SHOW, env={"COLUMNS": str(columns)}).text
         assert max(map(graph_text.width_of, shown.splitlines())) <= columns
 
 
+@pytest.mark.slow
 def test_without_a_registry_dvcs_names_are_shown_and_that_is_said_once(history: Clone):
     shown = history.run(*SHOW).text
     assert shown.count("DVC's names only: WANDB_MODE is disabled") == 1
@@ -54,12 +56,14 @@ def test_upstream_and_downstream_of_one_artifact(history: Clone):
     assert nodes(history, "raw.csv", "--upstream") == (set(), {"raw.csv"})
 
 
+@pytest.mark.slow
 def test_a_file_in_a_folder_out_stands_for_the_folder(foreign_project: Clone):
     stages, paths = nodes(foreign_project, "folder/one.csv", "--upstream")
     assert stages == {"folder"}
     assert {"folder", "code"} <= paths
 
 
+@pytest.mark.slow
 def test_a_path_is_found_from_a_subfolder_too(foreign_project: Clone):
     below = Clone(foreign_project.path / "sub", foreign_project.env)
     assert nodes(below, "prepared.csv", "--upstream")[0] >= {"sub/dvc.yaml:prepare", "fetch"}
@@ -73,6 +77,7 @@ def test_a_stage_that_neither_reads_nor_makes_anything_is_found(foreign_project:
     assert "check · run check-" in foreign_project.run(*SHOW, "check", "--upstream").text
 
 
+@pytest.mark.slow
 def test_an_unknown_path_is_refused_with_those_that_are_known(history: Clone):
     done = history.run(*SHOW, "modle.txt", ok=False)
     assert done.code == 1
@@ -80,6 +85,7 @@ def test_an_unknown_path_is_refused_with_those_that_are_known(history: Clone):
     assert "dvc-wandb show PATH" in history.run(*SHOW, "--upstream", ok=False).text
 
 
+@pytest.mark.slow
 def test_across_time_each_model_has_the_commit_of_its_data(history: Clone):
     states = history.json(*SHOW, "model.txt", "--commits", "--json")
     came_from = [{one["path"]: one["subject"] for one in state["contents"]} for state in states]
@@ -93,6 +99,7 @@ def test_across_time_each_model_has_the_commit_of_its_data(history: Clone):
     assert re.search(r"^  raw.csv  \w{8}\n      since \w{7} \d{4}-\d\d-\d\d First data$", shown, flags=re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_mermaid_has_every_node_and_edge_once_and_its_labels_are_safe(foreign_project: Clone):
     done = foreign_project.run(*SHOW, "--mermaid")
     head, *lines = done.text.splitlines()
@@ -106,6 +113,7 @@ def test_mermaid_has_every_node_and_edge_once_and_its_labels_are_safe(foreign_pr
         assert re.fullmatch(r"([\w /.\-:…]|#\d+;|<br>)+", label), label
 
 
+@pytest.mark.slow
 def test_svg_is_one_self_contained_accessible_picture(history: Clone):
     done = history.run(*SHOW, "--svg")
     text = done.text[done.text.index("<svg") :]
@@ -137,6 +145,7 @@ def test_the_drawing_is_the_same_every_time(history: Clone):
         assert history.run(*SHOW, *form).text == history.run(*SHOW, *form).text
 
 
+@pytest.mark.slow
 def test_a_project_in_which_nothing_ran_is_shown_as_empty(tmp_path: Path):
     project = project_in(tmp_path / "empty")
     project.run("dvc", "init", "--quiet", "--no-scm")

@@ -14,6 +14,8 @@ from tests.conftest import Clone, api_of
 from tests.dvc_wandb.conftest import project_in
 from wandb_registry import daemon
 
+pytestmark = pytest.mark.slow
+
 STAGES = """
 vars: [templates.yaml]
 stages:

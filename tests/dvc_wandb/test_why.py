@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.conftest import Clone
 
 WHY = ("dvc-wandb", "why")
@@ -32,6 +34,7 @@ def test_a_changed_parameter_is_named_with_both_values(history: Clone):
     assert "raw.csv" not in shown
 
 
+@pytest.mark.slow
 def test_what_has_changed_in_the_workspace_since_is_named_upstream_first(history: Clone):
     (history.path / "raw.csv").write_text("z\n")
     (history.path / "params.yaml").write_text("rate: 3.0\n")
@@ -44,6 +47,7 @@ def test_what_has_changed_in_the_workspace_since_is_named_upstream_first(history
     assert "`dvc repro` would bring it up to date" in since
 
 
+@pytest.mark.slow
 def test_what_ran_and_is_not_committed_counts_as_the_workspace(history: Clone):
     (history.path / "params.yaml").write_text("rate: 7.0\n")
     try:
@@ -56,15 +60,18 @@ def test_what_ran_and_is_not_committed_counts_as_the_workspace(history: Clone):
     assert "params.yaml rate: 2.0 → 7.0" in shown
 
 
+@pytest.mark.slow
 def test_a_source_is_made_by_no_stage(history: Clone):
     assert "raw.csv is made by no stage" in history.run(*WHY, "raw.csv").text
 
 
+@pytest.mark.slow
 def test_an_out_of_the_first_commit_ran_for_the_first_time(foreign_project: Clone):
     shown = foreign_project.run(*WHY, "models/eu.txt").text
     assert "All the shapes\n  for the first time" in shown
 
 
+@pytest.mark.slow
 def test_a_home_that_is_no_folder_ends_in_a_sentence(history: Clone):
     done = history.run(*WHY, "model.txt", env={"HOME": "/dev/null/home"}, ok=False)
     assert done.code == 1

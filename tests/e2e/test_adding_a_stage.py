@@ -15,6 +15,8 @@ from dvc_wandb import TrackedRun
 from tests.conftest import Clone
 from tests.working_tree import ROOT
 
+pytestmark = pytest.mark.slow
+
 PAGE = (ROOT / "docs/adding-a-stage.md").read_text()
 
 

@@ -20,6 +20,8 @@ from tests.hanging import Hanging
 from tests.working_tree import take_interrupts
 from wandb_registry import daemon
 
+pytestmark = pytest.mark.slow
+
 NOBODY = {"WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_API_KEY": "k" * 40}
 
 
@@ -98,7 +100,6 @@ def test_a_registry_that_never_answers_is_asked_once_and_not_by_each_stage(pipel
             call.close()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("answered", [5, *(pytest.param(n, marks=pytest.mark.soak) for n in (1, 3, 8, 20))])
 def test_a_registry_that_hangs_while_a_stage_is_mirrored_costs_seconds(pipeline: Clone, answered: int):
     """The stage waited for more than two minutes, as long as the SDK asked again."""
@@ -113,7 +114,6 @@ def test_a_registry_that_hangs_while_a_stage_is_mirrored_costs_seconds(pipeline:
     assert pipeline.git("status", "--porcelain") == ""
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "answered", "says"),
     [

@@ -107,6 +107,7 @@ def test_a_refused_repro_leaves_the_outputs_that_dvc_removes_before_it_runs_a_st
     assert bad.git("status", "--porcelain").split() == ["M", "params.yaml"]
 
 
+@pytest.mark.slow
 def test_a_wrong_parameter_costs_a_second_and_not_the_start_of_tensorflow(bad: Clone):
     bad.set(train__validation_split=0.9999)
     done = bad.run("python", "-X", "importtime", "-m", "stages.train", ok=False, env=OFF)
@@ -114,6 +115,7 @@ def test_a_wrong_parameter_costs_a_second_and_not_the_start_of_tensorflow(bad: C
     assert not re.search(r"\| +(tensorflow|sklearn)$", done.text, re.MULTILINE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["train", "seed", "evaluate"])
 def test_a_section_that_is_missing_ends_before_dvc_removes_anything(bad: Clone, name: str):
     """DVC removed the model, and only then saw that the parameters of `train` were not there."""
@@ -126,6 +128,7 @@ def test_a_section_that_is_missing_ends_before_dvc_removes_anything(bad: Clone, 
     assert "Could not find" in refused(bad, "train")
 
 
+@pytest.mark.slow
 def test_a_parameter_that_is_misspelled_is_named_and_the_outputs_come_back(bad: Clone):
     (bad.path / "params.yaml").write_text(bad.read("params.yaml").replace("  optimizer:", "  optimiser:"))
     before = outputs(bad)
@@ -159,6 +162,7 @@ def test_help_explains_a_stage_and_runs_nothing(bad: Clone, stage: str):
     assert not (bad.path / ".registry").exists()
 
 
+@pytest.mark.slow
 def test_params_yaml_that_is_gone_or_broken(bad: Clone):
     bad.set(registered_model="[a]")
     assert "Cannot interpolate data of type 'list'" in refused(bad, "train")
@@ -171,6 +175,7 @@ def test_params_yaml_that_is_gone_or_broken(bad: Clone):
 X, Y = np.zeros((60, 28, 28), "uint8"), np.arange(60) % 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arrays", "says"),
     [
@@ -188,6 +193,7 @@ def test_an_npz_that_does_not_hold_pictures(bad: Clone, arrays: dict[str, np.nda
     assert says in sentence
 
 
+@pytest.mark.slow
 def test_an_npz_that_is_missing_or_no_npz(bad: Clone):
     bad.set(data__source="none.npz")
     assert "there is no file none.npz" in refused(bad, "prepare")
@@ -198,6 +204,7 @@ def test_an_npz_that_is_missing_or_no_npz(bad: Clone):
     assert "none.npz can't be read" in refused(bad, "prepare")
 
 
+@pytest.mark.slow
 def test_more_training_digits_than_an_npz_has(bad: Clone):
     """It said that 0 were left for evaluation, and not which parameter was wrong."""
     np.savez(bad.path / "own.npz", x_train=X, y_train=Y)
@@ -205,6 +212,7 @@ def test_more_training_digits_than_an_npz_has(bad: Clone):
     assert "data.train_size is 60, but own.npz has 60 pictures, and evaluation needs some" in refused(bad, "prepare")
 
 
+@pytest.mark.slow
 def test_an_npz_of_ones_own_outside_of_the_project(bad: Clone, tmp_path: Path):
     rng, own = np.random.default_rng(1), str(tmp_path / "own.npz")
     np.savez(own, x_train=rng.random((100, 28, 28)), y_train=np.arange(100) % 10)
@@ -302,6 +310,7 @@ def test_a_file_of_the_dataset_that_is_broken(bad: Clone, name: str):
     assert outputs(bad) == before
 
 
+@pytest.mark.slow
 def test_a_dependency_that_is_missing(bad: Clone):
     (bad.path / "data/mnist").rename(bad.path / "data/kept")
     try:
@@ -314,11 +323,13 @@ def test_a_dependency_that_is_missing(bad: Clone):
         (bad.path / "data/kept").rename(bad.path / "data/mnist")
 
 
+@pytest.mark.slow
 def test_another_version_of_a_package_is_not_passed_off_as_the_locked_one(bad: Clone):
     (bad.path / "packages.yaml").write_text(bad.read("packages.yaml").replace("numpy: ", "numpy: 9"))
     assert "packages.yaml: numpy is 9" in refused(bad, "prepare")
 
 
+@pytest.mark.slow
 def test_a_disk_that_takes_no_more(bad: Clone):
     """A limit of 2 MB a file, which fails a write half-way as a full disk does."""
     limited = ("bash", "-c", 'ulimit -f 2000; exec "$@"', "-")
@@ -332,6 +343,7 @@ def test_a_disk_that_takes_no_more(bad: Clone):
     assert "up to date" in bad.run("dvc", "status").text
 
 
+@pytest.mark.slow
 def test_a_registry_folder_that_cannot_be_written_is_a_registry_that_is_away(bad: Clone):
     (bad.path / ".registry").write_text("a file where the folder should be")
     try:
@@ -350,6 +362,7 @@ def test_commands_outside_a_dvc_project(bad: Clone, tmp_path: Path):
     assert "Traceback" not in done.text
 
 
+@pytest.mark.slow
 def test_a_stage_that_does_not_exist(bad: Clone):
     done = bad.run("dvc-wandb", "mirror", "trian", ok=False, env=OFF)
     assert done.code == 1

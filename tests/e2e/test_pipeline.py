@@ -92,6 +92,7 @@ def test_tables_hold_the_arrays_that_training_reads_and_pictures_of_them(pipelin
     assert np.array_equal(picture, np.rint(x[0, :, :, 0] * 255))
 
 
+@pytest.mark.slow
 def test_the_bytes_of_the_digits_do_not_depend_on_pythons_release(pipeline: Clone):
     """numpy.savez wrote other headers with Python 3.11.2 than with 3.11.7, and so dvc.lock changed."""
     for split in ("train", "eval"):
@@ -155,6 +156,7 @@ def test_the_decision_is_one_sentence_with_its_numbers(pipeline: Clone):
     assert f"accuracy {decision['accuracy']:.6g} ≥ 0.9" in decision["decision"]
 
 
+@pytest.mark.slow
 def test_metrics_are_numbers_and_a_table_fits_the_screen(pipeline: Clone):
     (now,) = pipeline.json("dvc", "metrics", "show", "--json").values()
     shown = {name: value for file in now["data"].values() for name, value in file["data"].items()}
@@ -163,6 +165,7 @@ def test_metrics_are_numbers_and_a_table_fits_the_screen(pipeline: Clone):
     assert max(map(len, pipeline.run("dvc", "metrics", "show").text.splitlines())) <= 120
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_ci_job_run_here(pipeline: Clone):
     """Those that the other tests don't run already."""
     report = pipeline.run("make", "report", "--assume-old=.venv/installed").text

@@ -13,6 +13,8 @@ import pytest
 
 from tests.e2e.shop import BEST, BETTER, CLEARLY_WORSE, EQUAL, LUCKY, SLIGHTLY_WORSE, TARGET, TOO_BAD, Shop, open_shop
 
+pytestmark = pytest.mark.slow
+
 COMMIT_IT = "commit it, then `dvc-wandb promote` moves the alias 'production'"
 
 
@@ -71,7 +73,6 @@ def test_a_better_challenger_replaces_the_champion_on_both_sides(shop: Shop):
     assert {path: shop.read(path) for path in again} == again
 
 
-@pytest.mark.slow
 def test_marks_of_a_conflict_in_the_predictions_stop_nothing(shop: Shop):
     """The file stays from run to run, and DVC does not remove it. And `make promote` says once what is left to do."""
     kept = shop.read("reports/predictions.json")
@@ -85,7 +86,6 @@ def test_marks_of_a_conflict_in_the_predictions_stop_nothing(shop: Shop):
     assert {first, shop.model} <= json.loads(shop.read("reports/predictions.json"))["models"].keys()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("require", "wrong", "passes", "because"),
     [
@@ -125,7 +125,6 @@ def logged_table(run: Any, key: str) -> list[dict[str, Any]]:
     return [dict(zip(table.columns, row, strict=True)) for row in table.data]
 
 
-@pytest.mark.slow
 def test_the_decision_and_the_digits_on_which_the_two_disagree_are_shown(shop: Shop):
     shop.repro(LUCKY)
     run = last_run(shop)
