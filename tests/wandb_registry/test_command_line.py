@@ -69,6 +69,7 @@ def test_login_with_a_wrong_key_says_so(registry: Registry, run: Command, tmp_pa
     assert "No account of this registry has this API key" in said
 
 
+@pytest.mark.slow
 def test_verify_finds_all_that_one_machine_can_have(run: Command, signed_in: None):
     """It warns that loopback has no https, which fails no check."""
     said = run("wandb", "verify")
@@ -107,6 +108,7 @@ def test_an_offline_run_that_is_synced_twice_makes_nothing_twice(
     assert len(registry.api().runs("synced")) == 1
 
 
+@pytest.mark.slow
 def test_pull_and_restore_bring_back_files_config_and_code(run: Command, tmp_path: Path, signed_in: None):
     git = ("git", "-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "init.defaultBranch=main")
     (tmp_path / ".gitignore").write_text("wandb\n")

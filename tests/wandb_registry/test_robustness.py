@@ -286,9 +286,9 @@ def test_a_pattern_with_endless_ways_to_match_is_answered_at_once(registry: Regi
     assert '"totalCount":1' in found("^a+.*(x|!)$")
 
 
-@pytest.mark.parametrize("header", ["Host", "Origin"])
-def test_an_address_that_is_none_is_refused(registry: Registry, header: str):
-    assert registry.send("GET", "/healthz", headers={header: "http://[" if header == "Origin" else "["}).status == 403
+@pytest.mark.parametrize(("header", "value", "status"), [("Host", "[", 400), ("Origin", "http://[", 403)])
+def test_an_address_that_is_none_is_refused(registry: Registry, header: str, value: str, status: int):
+    assert registry.send("GET", "/healthz", headers={header: value}).status == status
 
 
 def test_keys_stay_out_of_the_log(registry: Registry):

@@ -83,6 +83,7 @@ def test_what_is_deleted_while_it_goes_on_stays_deleted(registry: Registry, whol
         assert rows(registry, "gone-run/live") == [(0, 3)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [(0, 1, 2, 3, 4), (4, 3, 2, 1, 0), (1, 3, 0, 2, 4, 0, 1, 2, 3)])
 def test_parts_that_logged_offline_give_the_same_run_in_any_order(registry: Registry, tmp_path: Path, order: tuple):
     """Of a run: two parts, one resumed, and a fork. Of another one: two executions without resume. A fork that was

@@ -25,7 +25,8 @@ def network_disk(tmp_path: Path) -> Iterator[Path]:
     behind, mounted = tmp_path / "behind", tmp_path / "mounted disk"
     behind.mkdir()
     mounted.mkdir()
-    subprocess.run(["bindfs", "-o", "subtype=sshfs", behind, mounted], check=True)
+    if subprocess.run(["bindfs", "-o", "subtype=sshfs", behind, mounted], check=False).returncode:
+        pytest.skip("this machine mounts no file system of FUSE")
     yield mounted
     subprocess.run(["umount", mounted], check=True)
 
