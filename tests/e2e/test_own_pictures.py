@@ -32,11 +32,13 @@ def pictures(n: int, shape: tuple[int, ...], classes: int) -> tuple[np.ndarray, 
 
 
 def npz(n: int, shape: tuple[int, ...], classes: int, names: np.ndarray | None = None) -> Callable[[Path], str]:
+    name = f"data/own-{n}.npz"  # of its own: by an undeclared dep's name DVC's run cache would know another test's
+
     def write(folder: Path) -> str:
         x, y = pictures(n, shape, classes)
         arrays = {"x_train": x, "y_train": y} | ({} if names is None else {"classes": names})
-        np.savez(folder / "data/own.npz", **arrays)  # pyright: ignore[reportArgumentType]
-        return "data/own.npz"
+        np.savez(folder / name, **arrays)  # pyright: ignore[reportArgumentType]
+        return name
 
     return write
 
