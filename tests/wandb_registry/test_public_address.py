@@ -117,7 +117,7 @@ def test_an_altered_address_of_an_upload_opens_nothing(served: Served):
     path, _, query = address.removeprefix(served.url).partition("?")
     prefix = urlsplit(served.url).path
     for other in (f"{prefix}{path[:-1]}0?{query}", f"{prefix}{path}?{query}0", f"{prefix}{prefix}/x{path}?{query}"):
-        assert _send(served.direct, "PUT", other, "text").status in (403, 404)
+        assert _send(served.direct, "PUT", other, "text").status in (403, 404, 405)
 
 
 HOSTILE = [
