@@ -80,7 +80,9 @@ def is_served(store: Path) -> bool:
 
 
 def refuse_other_machine(store: Path) -> None:
-    """Raises DaemonError if a server of another machine has the store: two kernels would write one database."""
+    """Raises DaemonError if a server of another machine has the store: two kernels would write one file of records."""
+    if is_shared(store):
+        return
     info = read_server_info(store)
     if info and info.machine.boot != Machine.here().boot and is_served(store):
         raise DaemonError(

@@ -34,9 +34,10 @@ def default_store() -> Path:
 def prepare(store: Path) -> None:
     """Makes the store's folder, for this user only and ignored by git.
 
-    Raises DaemonError if it can't be written, or lies on a network's file system.
+    Raises DaemonError if it can't be written, or lies on a network's file system while its records are in a file.
     """
-    if kind := file_system.of_a_network(store):
+    in_a_file = not os.environ.get(DATABASE_VARIABLE) and not is_shared(store)
+    if in_a_file and (kind := file_system.of_a_network(store)):
         raise DaemonError(
             f"The registry's folder {store} lies on a network's file system ({kind}), where its database can't live: "
             "SQLite's log is shared memory of one machine. Name a folder on a disk of this machine with REGISTRY_DIR; "

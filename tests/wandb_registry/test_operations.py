@@ -110,6 +110,13 @@ def test_the_log_is_one_json_object_a_line_without_secrets(watched: Watched):
     assert watched.key not in text
 
 
+@pytest.mark.parametrize("seconds", ["-5", "soon", "1e3"])
+def test_what_is_no_number_of_seconds_is_refused(tmp_path: Path, seconds: str):
+    done = command(tmp_path / "store", "serve", "--drain", seconds)
+    assert done.returncode == 2
+    assert f"'{seconds}' is no number of seconds" in done.stderr
+
+
 def test_an_upload_that_is_under_way_ends_before_the_server_does(tmp_path: Path):
     port, body = free_port(), os.urandom(4 * 2**20)
     store = tmp_path / "store"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from wandb_registry import daemon
+from wandb_registry import daemon, store_folder
 from wandb_registry.store_folder import DaemonError
 
 from .conftest import command
@@ -41,6 +42,24 @@ def test_a_store_on_a_networks_file_system_is_refused(network_disk: Path):
     with pytest.raises(DaemonError, match=r"\(fuse\.sshfs\)"):
         daemon.ensure(store)
     assert not store.exists()
+
+
+def test_a_store_whose_records_are_in_a_database_may_be_shared_by_machines(
+    network_disk: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Its folder holds contents alone: several hosts can only share it on a network's file system."""
+    store = network_disk / ".registry"
+    monkeypatch.setenv(store_folder.DATABASE_VARIABLE, "postgresql://nobody@127.0.0.1:9/none")
+    store_folder.prepare(store)
+    store_folder.keep_database_url(store, "postgresql://nobody@127.0.0.1:9/none")
+    monkeypatch.delenv(store_folder.DATABASE_VARIABLE)
+    store_folder.prepare(store)
+    other = {"host": "node-7", "processes": "another-boot/pid:[1]", "network": "another-boot/net:[1]"}
+    there = {"url": "http://node-7:8090", "port": 8090, "pid": 1, "machine": other}
+    (store / "server.json").write_text(json.dumps(there))
+    with (store / "server.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)  # as the server there has it
+        assert "can't be used" in command(store, "log", "--head").stderr  # it got as far as the database
 
 
 def test_no_command_opens_a_store_that_another_machine_serves(store: Path):

@@ -84,7 +84,7 @@ def parser() -> argparse.ArgumentParser:
         "--log-format", choices=("text", "json"), default="text", help="json: one line for each request and refusal"
     )
     serve.add_argument(
-        "--drain", type=int, default=10, metavar="SECONDS", help="what open requests may take to end after SIGTERM"
+        "--drain", type=_seconds, default=10, metavar="SECONDS", help="what open requests may take to end after SIGTERM"
     )
     serve.add_argument("--idle-exit", type=float, metavar="SECONDS", help="leave after so long without a request")
     serve.add_argument("--lock-fd", type=int, help=argparse.SUPPRESS)
@@ -105,6 +105,12 @@ def _port(text: str) -> int:
     raise argparse.ArgumentTypeError(f"'{text}' is not a port: they go from 0 to 65535.")
 
 
+def _seconds(text: str) -> int:
+    if text.isascii() and text.isdecimal() and int(text) <= 24 * 3600:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"'{text}' is no number of seconds, from 0 to a day.")
+
+
 def _public_url(text: str) -> SplitResult:
     try:
         return own_address.public_url(text)
@@ -120,9 +126,9 @@ def _network(text: str) -> str:
 
 
 def _serve(store: Path, options: argparse.Namespace) -> None:
-    prepare(store)
     if options.database:
         os.environ[DATABASE_VARIABLE] = options.database
+    prepare(store)
     if url := database_url(store):
         keep_database_url(store, url)
     started_by_a_stage = options.socket_fd is not None
