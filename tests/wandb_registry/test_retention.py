@@ -48,6 +48,16 @@ def keep(registry: Registry, *options: str) -> dict:
     return json.loads(done.stdout)
 
 
+def test_a_file_that_names_nothing_lets_nothing_go(own: Registry, tmp_path: Path):
+    """It is the wrong one: all that was mirrored went, as if no lock held it."""
+    (tmp_path / "locks.txt").write_text("")
+    for needed, why in ((tmp_path / "locks.txt", "holds no md5"), (tmp_path / "gone", "No such file")):
+        done = own.command("keep", "local/retained", "--last", "2", "--needed-by", str(needed), "--delete")
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+        assert why in done.stderr
+    assert keep(own, "--last", "2")["going"] == ["model:v5", "model:v4"]
+
+
 def test_what_is_named_anywhere_stays(own: Registry, tmp_path: Path):
     told = keep(own, "--last", "2")
     assert told["going"] == ["model:v5", "model:v4"]

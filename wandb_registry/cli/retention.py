@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from wandb_registry.errors import BadInput
 from wandb_registry.model import access, retention
 from wandb_registry.model.access import Role
 from wandb_registry.model.accounts import users
@@ -49,9 +50,7 @@ def _days(text: str) -> int:
 
 
 def _keep(store: Store, options: argparse.Namespace) -> None:
-    needed = None
-    if options.needed_by:
-        needed = {md5 for file in options.needed_by for md5 in MD5.findall(file.read_text(errors="replace"))}
+    needed = {md5 for file in options.needed_by for md5 in _md5s(file)} if options.needed_by else None
     entity, _, name = options.project.partition("/")
     with store.db.write() if options.delete else store.db.read() as db:
         project = access.project(db, users.OPERATOR, entity, name, Role.ADMIN)
@@ -59,6 +58,14 @@ def _keep(store: Store, options: argparse.Namespace) -> None:
         if options.delete:
             retention.remove(db, plan)
     _tell(plan, options)
+
+
+def _md5s(file: Path) -> list[str]:
+    """The md5s in a file. Raises BadInput where it has none: it is the wrong file, and all it was to spare would go."""
+    found = MD5.findall(file.read_text(errors="replace"))
+    if not found:
+        raise BadInput(f"{file} holds no md5, so it is neither a dvc.lock nor a record. Nothing was deleted.")
+    return found
 
 
 def _tell(plan: retention.Plan, options: argparse.Namespace) -> None:
@@ -71,11 +78,15 @@ def _tell(plan: retention.Plan, options: argparse.Namespace) -> None:
         print(f"{_name(version)}  {version['created_at']}  {_size(version['size'])}")
     reasons = Counter(re.sub(r"\b(named|held by a lock as) .*", r"\1", reason) for _, reason in staying)
     kept = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
-    print(f"{len(staying)} versions stay{f': {kept}' if kept else ''}.")
+    print(f"{_versions(len(staying))} stay{f': {kept}' if kept else ''}.")
     done = "were deleted" if options.delete else "would be deleted with --delete"
     print(
-        f"{len(plan.going)} versions {done}; {_size(plan.bytes)} are of no other, and free after 'wandb-registry gc'."
+        f"{_versions(len(plan.going))} {done}; {_size(plan.bytes)} are of no other, and free after 'wandb-registry gc'."
     )
+
+
+def _versions(count: int) -> str:
+    return f"{count} version{'s' if count != 1 else ''}"
 
 
 def _name(version: dict[str, Any]) -> str:
