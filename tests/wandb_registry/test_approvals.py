@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import wandb
+from PIL import Image
 
 from tests.working_tree import ROOT
 from wandb_registry import daemon
@@ -311,6 +313,21 @@ def test_a_click_becomes_a_request_that_the_page_lets_another_person_decide(team
     assert team.production() == "v1"
     assert "ana approved <strong>production on v1</strong> (asked by bo: it holds)" in team.registry.page(model)
     assert "Undo" not in team.registry.page(model).partition("approved")[0]
+
+
+def test_what_the_request_does_not_show_is_counted(team: Team, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for number in range(10):
+        Image.new("L", (1, 1), number).save(tmp_path / f"{number}.png")
+    monkeypatch.setenv("WANDB_BASE_URL", team.registry.url)
+    monkeypatch.setenv("WANDB_API_KEY", team.registry.key)
+    with team.registry.run("evidence") as run:
+        record = wandb.Artifact("record", "record")
+        record.add_dir(str(tmp_path))
+        run.log_artifact(record).wait()
+    team.ask(team.jon, record="local/evidence/record:v0")
+    page = team.registry.page(f"/registry/model?selectionPath=local%2Fmodel-registry%2F{team.model}&view=request")
+    assert page.count("<figure") == 8
+    assert "2 more of what it made and logged" in page
 
 
 def test_the_request_shows_what_the_decision_rests_on(team: Team):

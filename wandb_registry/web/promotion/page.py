@@ -30,6 +30,7 @@ class Evidence:
     run: Row | None
     pictures: list[tuple[str, str]]  # (path, address)
     logged: list[Row]
+    more: int = 0  # files and logged media beyond those
 
 
 def request_page(request: PageRequest, project: Row, collection: Row) -> Page:
@@ -128,14 +129,17 @@ def _evidence(request: PageRequest, record: Any) -> Evidence:
     if run is None:
         return nothing
     logged = last_media(request, run, dict(leaves(runs.loads(run["summary"]))))
-    return Evidence(run, _pictures(request, run), media_of_run(request, run, logged[:MOST_FILES]))
+    pictures, more = _pictures(request, run)
+    more += len(pictures[MOST_FILES:]) + len(logged[MOST_FILES:])
+    return Evidence(run, pictures[:MOST_FILES], media_of_run(request, run, logged[:MOST_FILES]), more)
 
 
-def _pictures(request: PageRequest, run: Row) -> list[tuple[str, str]]:
-    """The pictures among the files that a run made."""
-    found = []
+def _pictures(request: PageRequest, run: Row) -> tuple[list[tuple[str, str]], int]:
+    """The pictures among the first files of each version that a run made, and how many files were not looked at."""
+    found, more = [], 0
     for version in lookups.visible_versions(request, lineage.outputs(request.db, run["id"])):
+        more += max(0, version["file_count"] - MOST_FILES)
         for entry in manifests.entry_page(request.db, version["id"], None, MOST_FILES, 0):
-            if entry["md5"] and playable_type(entry["path"]) == "picture" and len(found) < MOST_FILES:
+            if entry["md5"] and playable_type(entry["path"]) == "picture":
                 found.append((entry["path"], addresses.file(f"{version['address']}/raw", entry["path"])))
-    return found
+    return found, more
