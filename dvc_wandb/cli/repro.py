@@ -26,7 +26,11 @@ def add_parser(commands: Any) -> None:
         help="where: on this machine, or each as a SLURM job (default: here)",
     )
     parser.add_argument(
-        "--retries", type=int, default=2, metavar="N", help="times a stage runs again whose node is lost (default: 2)"
+        "--retries",
+        type=_retries,
+        default=2,
+        metavar="N",
+        help="times a stage runs again whose node is lost (default: 2)",
     )
     parser.add_argument("-P", "--all-pipelines", action="store_true", help="the stages of every dvc.yaml")
     parser.add_argument("-k", "--keep-going", action="store_true", help="after a failure run what doesn't need it")
@@ -53,3 +57,9 @@ def _count(text: str) -> int:
     if text.isdecimal() and int(text) > 0:
         return int(text)
     raise argparse.ArgumentTypeError(f"'{text}' is no number of stages: 1 or more are expected.")
+
+
+def _retries(text: str) -> int:
+    if text.isascii() and text.isdecimal():
+        return int(text)
+    raise argparse.ArgumentTypeError(f"'{text}' is no number of times, 0 or more.")

@@ -85,7 +85,7 @@ class RegistryClient:
             raise self._not_a_server() from None
         except RequestException as error:
             raise RegistryUnavailableError(
-                f"the registry at {self.url} doesn't answer ({one_line(_root_cause(error))})"
+                f"the registry at {self.url} doesn't answer ({one_line(root_cause(error))})"
             ) from None
 
     def _not_a_server(self) -> RegistryUnavailableError:
@@ -135,8 +135,8 @@ def _netrc_key(url: str) -> str | None:
     return None
 
 
-def _root_cause(error: BaseException) -> BaseException:
+def root_cause(error: BaseException) -> BaseException:
     """The operating system's error inside those of requests and urllib3, such as [Errno 111] Connection refused."""
     wrapped = (error.__cause__, getattr(error, "reason", None), *error.args)
     inner = next((one for one in wrapped if isinstance(one, BaseException)), None)
-    return _root_cause(inner) if inner else error
+    return root_cause(inner) if inner else error

@@ -123,7 +123,8 @@ def summary(progress: Progress, seconds: float) -> list[str]:
         )
         if names
     ]
-    lines = [f"{len(progress.finished)} stages in {seconds:.1f} s: {', '.join(parts) or 'nothing to do'}"]
+    count = len(progress.finished)
+    lines = [f"{count} stage{'s' if count != 1 else ''} in {seconds:.1f} s: {', '.join(parts) or 'nothing to do'}"]
     if progress.failed:
         lines.append(f"failed: {', '.join(progress.failed)}")
     if progress.not_run:

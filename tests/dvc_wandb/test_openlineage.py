@@ -112,6 +112,11 @@ def test_what_a_server_refuses_is_told_and_sent_later(history: Clone, collector:
     assert len(collector.events) == 6
 
 
+def test_a_server_that_is_away_is_told_without_what_the_library_says_of_it(history: Clone):
+    told = history.run("dvc-wandb", "openlineage", "--to", "http://127.0.0.1:9", "--again", ok=False).text
+    assert "http://127.0.0.1:9 didn't take the events of clean: [Errno 111] Connection refused. Of 3" in told
+
+
 def test_what_is_no_address_is_told(history: Clone):
     assert (
         "'localhost' is no URL of a server"

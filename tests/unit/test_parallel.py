@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator
 
 import pytest
 
+from dvc_wandb.cli import repro
 from dvc_wandb.parallel import scheduler
 from dvc_wandb.parallel.plan import Plan, PlannedStage
 from dvc_wandb.parallel.scheduler import Ended, Output, Progress
@@ -107,3 +109,13 @@ def test_what_is_new_is_put_into_the_order_of_the_plan(present: str, before: str
 @pytest.mark.parametrize("text", ["", "schema: '2.0'\n", "stages:\n  a:\n    cmd: 'x", "- 1", "stages:"])
 def test_a_lock_that_was_cut_off_has_no_entries(text: str):
     assert lock_entries(text) == {}
+
+
+@pytest.mark.parametrize("words", [("--retries", "-1"), ("--retries", "many"), ("--jobs", "0")])
+def test_what_is_no_number_of_times_or_stages_is_refused(words: tuple[str, str], capsys: pytest.CaptureFixture[str]):
+    """A stage was tried again for ever: -1 counts down without an end."""
+    parser = argparse.ArgumentParser()
+    repro.add_parser(parser.add_subparsers())
+    with pytest.raises(SystemExit):
+        parser.parse_args(["repro", *words])
+    assert f"'{words[1]}' is no number of" in capsys.readouterr().err

@@ -108,6 +108,9 @@ def find_subject(pipeline: Pipeline, target: str | None) -> tuple[Subject, dict[
         except DvcWandbError:  # nothing here is ever in production
             return subject, None
         return subject, statement.decision(pipeline, stage.record_path, str(subject.out.md5))
+    if not pipeline.stages_with_meta("promotes"):
+        what = f"'{target}' is no out in dvc.lock" if target else "name an out"
+        raise DvcWandbError(f"{what}: no stage here promotes, so no registered model is in production.")
     stage = find_promoting_stage(pipeline)
     md5 = _md5_in_production(stage, target)
     return subjects.of_model(pipeline, md5), statement.decision(pipeline, stage.record_path, md5)

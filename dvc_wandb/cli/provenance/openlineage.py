@@ -10,7 +10,8 @@ from typing import Any
 
 import requests
 
-from dvc_wandb.errors import DvcWandbError, error_reason
+from dvc_wandb.client.http_client import root_cause
+from dvc_wandb.errors import DvcWandbError, one_line
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.settings import project_name, project_root, tmp_folder
 
@@ -52,8 +53,8 @@ def run(arguments: argparse.Namespace) -> int:
                 transport.emit(event)
         except (requests.RequestException, OSError) as error:
             raise DvcWandbError(
-                f"{arguments.to} didn't take the events of {execution.stage}: {error_reason(error)}. Of {len(waiting)} "
-                f"executions {count} were sent; run it again to send the rest."
+                f"{arguments.to} didn't take the events of {execution.stage}: {one_line(root_cause(error))}. "
+                f"Of {len(waiting)} executions {count} were sent; run it again to send the rest."
             ) from None
         keys = [*keys, execution.key]
         file.write_text(json.dumps(sent | {arguments.to: keys}))
@@ -76,6 +77,7 @@ def _transport(url: str) -> Any:
 def _read(file: Path) -> dict[str, list[str]]:
     """What was sent; nothing where that isn't known any more, as in a file that was cut off."""
     try:
-        return json.loads(file.read_text())
+        found = json.loads(file.read_text())
     except (FileNotFoundError, ValueError):
         return {}
+    return found if isinstance(found, dict) else {}
