@@ -17,7 +17,8 @@ from tests.cluster.slurm import Slurm
 from tests.conftest import Clone, eventually
 from tests.dvc_wandb import kinds
 from tests.dvc_wandb.conftest import project_in
-from tests.dvc_wandb.test_parallel import STAGE, TRACKED, at_work, copy, differences
+from tests.dvc_wandb.kinds import at_work, copy, differences
+from tests.dvc_wandb.test_parallel import STAGE, TRACKED
 from wandb_registry import daemon
 
 pytestmark = [
@@ -45,9 +46,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory, cluster: Slurm) -> Clone:
 @pytest.fixture(scope="module")
 def serial(fresh: Clone) -> Clone:
     """The same after `dvc repro`."""
-    done = copy(fresh, fresh.path.with_name("serial"))
-    done.run("dvc", "repro", "--all-pipelines")
-    return done
+    return kinds.ran_serially(fresh)
 
 
 def test_every_kind_of_stage_gives_the_bytes_of_a_serial_run(fresh: Clone, serial: Clone, tmp_path: Path):

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
+
+import psutil
 
 from tests.conftest import Clone
 from tests.dvc_wandb.conftest import project_in
@@ -115,3 +118,35 @@ def contents(project: Clone) -> dict[str, tuple[bytes, bool]]:
             found[where] = (path.read_bytes(), os.access(path, os.X_OK))
     runs = ".dvc/cache/runs"  # their names have a random part
     return {name: content for name, content in found.items() if not name.startswith(runs)}
+
+
+def copy(project: Clone, path: Path) -> Clone:
+    """The project as it is, in another folder."""
+    subprocess.run(["cp", "--archive", project.path, path], check=True)
+    return Clone(path, project.env)
+
+
+def ran_serially(project: Clone) -> Clone:
+    """A copy of the project in which `dvc repro` has run all stages."""
+    done = copy(project, project.path.with_name("serial"))
+    done.run("dvc", "repro", "--all-pipelines")
+    return done
+
+
+def differences(one: Clone, other: Clone) -> list[str]:
+    """The files in which two workspaces and their caches differ, and whether git tells them apart."""
+    left, right = contents(one), contents(other)
+    names = [name for name in sorted({*left, *right}) if left.get(name) != right.get(name)]
+    return names + ["git status"] * (one.git("status", "--porcelain") != other.git("status", "--porcelain"))
+
+
+def at_work(project: Clone) -> list[str]:
+    """The processes in the project's folder."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.cwd() == str(project.path) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(" ".join(process.cmdline()))
+        except psutil.Error:
+            continue
+    return found

@@ -19,23 +19,11 @@ from dvc_wandb.parallel.serial_order import lock_entries
 from tests.conftest import Clone, eventually
 from tests.dvc_wandb import kinds
 from tests.dvc_wandb.conftest import project_in
+from tests.dvc_wandb.kinds import at_work, copy, differences
 from tests.working_tree import take_interrupts
 from wandb_registry import daemon
 
 pytestmark = pytest.mark.slow
-
-
-def copy(project: Clone, path: Path) -> Clone:
-    """The project as it is, in another folder."""
-    subprocess.run(["cp", "--archive", project.path, path], check=True)
-    return Clone(path, project.env)
-
-
-def differences(one: Clone, other: Clone) -> list[str]:
-    """The files in which two workspaces and their caches differ, and whether git tells them apart."""
-    left, right = kinds.contents(one), kinds.contents(other)
-    names = [name for name in sorted({*left, *right}) if left.get(name) != right.get(name)]
-    return names + ["git status"] * (one.git("status", "--porcelain") != other.git("status", "--porcelain"))
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +35,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Clone:
 @pytest.fixture(scope="module")
 def serial(fresh: Clone) -> Clone:
     """The same after `dvc repro`."""
-    done = copy(fresh, fresh.path.with_name("serial"))
-    done.run("dvc", "repro", "--all-pipelines")
-    return done
+    return kinds.ran_serially(fresh)
 
 
 def test_every_kind_of_stage_gives_the_bytes_of_a_serial_run(fresh: Clone, serial: Clone, tmp_path: Path):
@@ -120,18 +106,6 @@ def start(project: Clone) -> subprocess.Popen[str]:
     )
     assert eventually(lambda: {"begun", "grown.txt"} <= set(os.listdir(project.path))), launcher.communicate()
     return launcher
-
-
-def at_work(project: Clone) -> list[str]:
-    """The processes in the project's folder."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.cwd() == str(project.path) and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(" ".join(process.cmdline()))
-        except psutil.Error:
-            continue
-    return found
 
 
 def test_a_stage_that_fails_ends_the_run_or_what_needs_it(waiting: Clone):

@@ -22,6 +22,7 @@ import psutil
 import pytest
 
 from tests.other_machine import beside
+from tests.proxy import serving
 from tests.working_tree import ROOT
 from wandb_registry import daemon, listener
 from wandb_registry.store_folder import prepare
@@ -247,23 +248,12 @@ def test_a_second_server_on_one_store_is_refused_in_one_sentence(store: Path):
 
 
 def test_serve_in_the_foreground_says_where_to_look(store: Path):
-    process = subprocess.Popen(
-        [sys.executable, "-m", "wandb_registry", "serve"],
-        cwd=ROOT,
-        env=os.environ | {"REGISTRY_DIR": str(store)},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout
-        said = [process.stdout.readline().split() for _ in range(3)]
+    with serving(store) as (_, lines):
         server = daemon.find(store)
         assert server
-        assert said[:2] == [["Registry", server.url], ["Data", str(store)]]
-        assert said[2][1].startswith(f"{server.url}/login?token=")
-    finally:
-        process.terminate()
-        process.wait(timeout=60)
+        (registry, data, opened) = (line.split() for line in lines)
+        assert (registry, data) == (["Registry", server.url], ["Data", str(store)])
+        assert opened[1].startswith(f"{server.url}/login?token=")
 
 
 def test_the_server_starts_fast_and_small(store: Path):
