@@ -116,7 +116,8 @@ def test_an_altered_address_of_an_upload_opens_nothing(served: Served):
     address = _upload_address(served.direct, served.key)
     path, _, query = address.removeprefix(served.url).partition("?")
     prefix = urlsplit(served.url).path
-    for other in (f"{prefix}{path[:-1]}0?{query}", f"{prefix}{path}?{query}0", f"{prefix}{prefix}/x{path}?{query}"):
+    other_file = path[:-1] + ("1" if path.endswith("0") else "0")
+    for other in (f"{prefix}{other_file}?{query}", f"{prefix}{path}?{query}0", f"{prefix}{prefix}/x{path}?{query}"):
         assert _send(served.direct, "PUT", other, "text").status in (403, 404, 405)
 
 
