@@ -315,14 +315,16 @@ def test_a_click_becomes_a_request_that_the_page_lets_another_person_decide(team
     assert "Undo" not in team.registry.page(model).partition("approved")[0]
 
 
-def test_what_the_request_does_not_show_is_counted(team: Team, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_what_the_request_does_not_show_is_counted(team: Team, tmp_path: Path):
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
     for number in range(10):
-        Image.new("L", (1, 1), number).save(tmp_path / f"{number}.png")
-    monkeypatch.setenv("WANDB_BASE_URL", team.registry.url)
-    monkeypatch.setenv("WANDB_API_KEY", team.registry.key)
-    with team.registry.run("evidence") as run:
+        Image.new("L", (1, 1), number).save(pictures / f"{number}.png")
+    # The SDK reads WANDB_BASE_URL once a process: another registry's tests may have set it
+    settings = wandb.Settings(base_url=team.registry.url, api_key=team.registry.key, root_dir=str(tmp_path))
+    with team.registry.run("evidence", settings=settings) as run:
         record = wandb.Artifact("record", "record")
-        record.add_dir(str(tmp_path))
+        record.add_dir(str(pictures))
         run.log_artifact(record).wait()
     team.ask(team.jon, record="local/evidence/record:v0")
     page = team.registry.page(f"/registry/model?selectionPath=local%2Fmodel-registry%2F{team.model}&view=request")
