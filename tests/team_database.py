@@ -58,10 +58,11 @@ class PostgreSQL:
         self._run("pg_ctl", "-w", "-m", how, "stop")
 
     def _run(self, name: str, *arguments: str) -> None:
-        as_user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
+        as_user = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.getuid() == 0 else {}
         program = _program(name) or name
         done = subprocess.run(
-            [*as_user, program, "-D", f"{self.folder}/data", *arguments],
+            [program, "-D", f"{self.folder}/data", *arguments],
+            **as_user,
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
