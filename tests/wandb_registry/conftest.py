@@ -178,21 +178,33 @@ embedded = pytest.mark.skipif(TEST_DATABASE in os.environ, reason="is about the 
 
 @pytest.fixture(scope="package")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    """One server for all tests that don't harm it; the SDK's settings point to it."""
-    wandb.teardown()  # it keeps a process's first login
+    """One server for all tests that don't harm it; the SDK is signed in there."""
     folder = tmp_path_factory.mktemp("registry")
     server = daemon.ensure(folder / "store")
+    made = Registry(server.url, server.entity, server.api_key, folder / "store")
+    with signed_in(made, folder):
+        yield made
+    daemon.stop(folder / "store")
+
+
+@contextmanager
+def signed_in(account: Account, folder: Path) -> Iterator[None]:
+    """Signs the SDK of this process in as `account`; it leaves its files in `folder`.
+
+    It keeps a process's first login, whatever the environment or a run's settings say later: hence the teardowns.
+    """
+    wandb.teardown()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("WANDB_BASE_URL", server.url)
-        patch.setenv("WANDB_API_KEY", server.api_key)
+        patch.setenv("WANDB_BASE_URL", account.url)
+        patch.setenv("WANDB_API_KEY", account.key)
         patch.setenv("WANDB_SILENT", "true")
         patch.setenv("WANDB_ERROR_REPORTING", "false")
         for name in ("WANDB_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR", "WANDB_ARTIFACT_DIR", "WANDB_CONFIG_DIR"):
             (folder / name).mkdir()
             patch.setenv(name, str(folder / name))
         patch.chdir(folder)
-        yield Registry(server.url, server.entity, server.api_key, folder / "store")
-    daemon.stop(folder / "store")
+        yield
+    wandb.teardown()
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from tests.working_tree import ROOT
 from wandb_registry import daemon
 
 from .by_hand import data, log
-from .conftest import Account, Registry, _cookies
+from .conftest import Account, Registry, _cookies, signed_in
 
 REQUEST = """mutation Ask($name: String!, $version: String!, $reason: String!, $facts: JSONString!) {
   requestPromotion(input: {entityName: "local", projectName: "model-registry", artifactCollectionName: $name,
@@ -320,9 +320,7 @@ def test_what_the_request_does_not_show_is_counted(team: Team, tmp_path: Path):
     pictures.mkdir()
     for number in range(10):
         Image.new("L", (1, 1), number).save(pictures / f"{number}.png")
-    # The SDK reads WANDB_BASE_URL once a process: another registry's tests may have set it
-    settings = wandb.Settings(base_url=team.registry.url, api_key=team.registry.key, root_dir=str(tmp_path))
-    with team.registry.run("evidence", settings=settings) as run:
+    with signed_in(team.registry, tmp_path), team.registry.run("evidence") as run:
         record = wandb.Artifact("record", "record")
         record.add_dir(str(pictures))
         run.log_artifact(record).wait()
