@@ -6,12 +6,14 @@ import base64
 import html
 import json
 import os
+import random
+import socket
 import subprocess
 import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from http.cookiejar import CookieJar
@@ -26,6 +28,7 @@ from tests.team_database import TEST_DATABASE
 from tests.working_tree import ROOT
 from wandb_registry import daemon, store_folder
 from wandb_registry.db.connection import Connection
+from wandb_registry.listener import write_server_info
 from wandb_registry.store import open_database
 from wandb_registry.store_folder import keep_database_url
 
@@ -210,5 +213,22 @@ def signed_in(account: Account, folder: Path) -> Iterator[None]:
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Path]:
     """A store of the test's own; its server is stopped afterwards."""
-    yield tmp_path / "store"
-    daemon.stop(tmp_path / "store")
+    with own_store(tmp_path / "store") as folder:
+        yield folder
+
+
+@contextmanager
+def own_store(folder: Path) -> Iterator[Path]:
+    """A store whose server had a port that no other test's server takes while this one is down."""
+    prepare(folder)
+    write_server_info(folder, "127.0.0.1", _free_port(), os.getpid())
+    yield folder
+    daemon.stop(folder)
+
+
+def _free_port() -> int:
+    """Among those that the kernel gives to nobody by itself."""
+    for port in random.sample(range(10_000, 32_000), 100):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError("there is no free port")

@@ -25,7 +25,7 @@ from tests.working_tree import ROOT
 from wandb_registry import daemon
 
 from .by_hand import data, log
-from .conftest import Account, Registry, _cookies, signed_in
+from .conftest import Account, Registry, _cookies, own_store, signed_in
 
 REQUEST = """mutation Ask($name: String!, $version: String!, $reason: String!, $facts: JSONString!) {
   requestPromotion(input: {entityName: "local", projectName: "model-registry", artifactCollectionName: $name,
@@ -105,17 +105,16 @@ def wait_for(store: Path, pid: int) -> None:
 
 @pytest.fixture(scope="module")
 def people(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
-    store = tmp_path_factory.mktemp("approvals") / "store"
-    server = daemon.ensure(store)
-    registry = Registry(server.url, server.entity, server.api_key, store)
-    jon, ana, bo = (registry.user(name) for name in ("jon", "ana", "bo"))
-    for name in ("jon", "ana", "bo"):
-        registry.command("team", "add-member", "local", name, "--role", "member")
-    key = "robot".ljust(40, "x")
-    made = registry.command("user", "add", "robot", "--service", "local", "--api-key", key)
-    assert made.returncode == 0, made.stderr
-    yield Team(registry, jon, ana, bo, Account(server.url, "robot", key))
-    daemon.stop(store)
+    with own_store(tmp_path_factory.mktemp("approvals") / "store") as store:
+        server = daemon.ensure(store)
+        registry = Registry(server.url, server.entity, server.api_key, store)
+        jon, ana, bo = (registry.user(name) for name in ("jon", "ana", "bo"))
+        for name in ("jon", "ana", "bo"):
+            registry.command("team", "add-member", "local", name, "--role", "member")
+        key = "robot".ljust(40, "x")
+        made = registry.command("user", "add", "robot", "--service", "local", "--api-key", key)
+        assert made.returncode == 0, made.stderr
+        yield Team(registry, jon, ana, bo, Account(server.url, "robot", key))
 
 
 @pytest.fixture

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import platform
-import random
 import shutil
 import signal
 import socket
@@ -15,7 +13,6 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -24,7 +21,7 @@ import pytest
 from tests.other_machine import beside
 from tests.proxy import serving
 from tests.working_tree import ROOT
-from wandb_registry import daemon, listener
+from wandb_registry import daemon
 from wandb_registry.store_folder import prepare
 
 from .conftest import command, embedded
@@ -32,24 +29,6 @@ from .conftest import command, embedded
 ENSURE = (
     "import sys; from pathlib import Path; from wandb_registry import daemon; print(daemon.ensure(Path(sys.argv[1])))"
 )
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Path]:
-    """A store whose server had a port that no other test's server looks for, when those go up and down beside it."""
-    folder = tmp_path / "store"
-    prepare(folder)
-    listener.write_server_info(folder, "127.0.0.1", _free_port(), os.getpid())
-    yield folder
-    daemon.stop(folder)
-
-
-def _free_port() -> int:
-    """Among those that the kernel gives to nobody by itself."""
-    for port in random.sample(range(10_000, 32_000), 100):
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
-    raise AssertionError("there is no free port")
 
 
 def answers(server: daemon.Server) -> bool:
