@@ -218,6 +218,7 @@ def test_serve_refuses_a_busy_port_in_one_sentence(store: Path):
     assert done.stderr.count("\n") == 1
 
 
+@embedded
 def test_a_second_server_on_one_store_is_refused_in_one_sentence(store: Path):
     server = daemon.ensure(store)
     done = command(store, "serve")

@@ -179,13 +179,6 @@ def test_eight_writers_to_one_collection_get_exactly_their_versions(store: Path)
     prove(registry, writers)
 
 
-def test_a_store_is_served_once(store: Path):
-    daemon.ensure(store)
-    second = command(store, "serve")
-    assert second.returncode == 1
-    assert second.stderr.startswith(f"wandb-registry: {store} is already served at http://127.0.0.1:")
-
-
 SDK_WRITER = """
 import hashlib, json, os, random, sys, uuid, wandb
 

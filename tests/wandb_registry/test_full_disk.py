@@ -13,7 +13,7 @@ import pytest
 from wandb_registry import daemon
 
 from .by_hand import data, log
-from .conftest import Registry, command
+from .conftest import Registry, command, embedded
 from .test_uploads import Upload
 
 STATE = "query State($id: ID!) { artifact(id: $id) { state } }"
@@ -34,6 +34,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(disk)], check=True)
 
 
+@embedded
 @pytest.mark.parametrize("size", [20_000, 1_500_000])
 def test_a_full_disk_loses_nothing_that_was_acknowledged(small_disk: Path, size: int):
     ballast = small_disk / "ballast"

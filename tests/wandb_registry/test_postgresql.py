@@ -30,7 +30,7 @@ from wandb_registry.store import open_database
 from wandb_registry.store_folder import keep_database_url
 
 from .by_hand import data, log
-from .conftest import Account, Registry, command
+from .conftest import Account, Registry, command, embedded
 
 pytest.importorskip("psycopg")
 pytestmark = pytest.mark.skipif(not team_database.is_installed(), reason="needs PostgreSQL: apt-get install postgresql")
@@ -265,6 +265,7 @@ def test_a_database_that_can_not_be_used_is_told_in_a_sentence(postgresql: Postg
     assert "secret" not in said(store, url.replace(str(postgresql.port), "1"))
 
 
+@embedded
 @pytest.mark.slow
 def test_a_store_with_its_records_in_a_file_takes_no_database(postgresql: PostgreSQL, store: Path):
     with served(store):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import urllib.error
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ from wandb_registry import daemon
 from wandb_registry.web import formats
 
 from . import by_hand
-from .conftest import Registry, command
+from .conftest import Registry, command, records
 
 KILO = 1024
 LINK = """
@@ -103,7 +102,7 @@ def test_bytes_of_all_are_shown_to_admins_alone(own: Registry):
 
 
 def test_what_went_is_gone_and_gc_frees_its_bytes(own: Registry):
-    with sqlite3.connect(own.store / "registry.db") as db:
+    with records(own.store) as db:
         db.execute("update artifact set created_at = '2020-01-01T00:00:00Z' where version_index = 5")
     assert keep(own, "--last", "1", "--older-than", "90d", "--delete")["going"] == ["model:v5"]
     left = own.ask(

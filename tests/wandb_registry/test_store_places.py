@@ -15,7 +15,7 @@ import pytest
 from wandb_registry import daemon, store_folder
 from wandb_registry.store_folder import DaemonError
 
-from .conftest import command
+from .conftest import command, embedded
 
 
 @pytest.fixture
@@ -32,6 +32,7 @@ def network_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", mounted], check=True)
 
 
+@embedded
 def test_a_store_on_a_networks_file_system_is_refused(network_disk: Path):
     store = network_disk / "project/.registry"
     done = command(store, "serve")
@@ -62,6 +63,7 @@ def test_a_store_whose_records_are_in_a_database_may_be_shared_by_machines(
         assert "can't be used" in command(store, "log", "--head").stderr  # it got as far as the database
 
 
+@embedded
 def test_no_command_opens_a_store_that_another_machine_serves(store: Path):
     """Locks go over some file systems, shared memory over none."""
     server = daemon.ensure(store)
