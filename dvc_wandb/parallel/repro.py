@@ -39,11 +39,11 @@ def repro(root: Path, request: Request) -> bool:
     """Run what changed; whether all of it succeeded. Raises DvcWandbError if it can't begin."""
     began = time.monotonic()
     with only_launcher(root):
+        if not left_jobs.at_work(root):
+            remove_stale_rwlock(root)
+            serial_order.mend_locks(root)  # first of all: DVC can't read a project whose lock was cut off
         planned = plan.make(root, request.targets, request.all_pipelines)
         engine = _engine(planned, request)
-        if not engine.at_work:
-            remove_stale_rwlock(root)
-            serial_order.mend_locks(root)
         kept_outs.restore(root, engine.at_work)
         order = SerialOrder(planned)
         shown = (QuietConsole if request.quiet else Console)(planned, lambda: _mirror_messages(root))

@@ -77,16 +77,17 @@ class SerialOrder:
 def mend_locks(root: Path) -> None:
     """Write a dvc.lock again that a killed DVC left half-written, as it was when that run began.
 
-    DVC writes it in place. It only ever adds entries, so one that lacks any was cut off. What came since is in DVC's
-    run cache, or is made again.
+    DVC empties it and writes it in place. It only ever adds entries, so one that lacks any, or has none at all, was cut
+    off. What came since is in DVC's run cache, or is made again.
     """
     for name, before in (_before(root) or {}).items():
         path = Path(name)
-        if (
-            path.name == "dvc.lock"
-            and path.exists()
-            and not lock_entries(before).keys() <= lock_entries(_text(path)).keys()
-        ):
+        if path.name != "dvc.lock" or not path.exists():
+            continue
+        entries = lock_entries(_text(path))
+        if not before and not entries:
+            path.unlink()
+        elif not lock_entries(before).keys() <= entries.keys():
             path.write_text(before)
 
 

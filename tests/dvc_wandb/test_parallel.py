@@ -184,6 +184,21 @@ def test_a_lock_that_was_cut_off_is_mended(waiting: Clone):
     assert waiting.read("dvc.lock") == whole
 
 
+def test_a_first_lock_that_was_cut_off_is_mended(waiting: Clone):
+    """DVC could not read the project, so nothing was planned, and nothing mended."""
+    launcher = subprocess.Popen(["dvc-wandb", "repro"], cwd=waiting.path, env=waiting.env, stdout=subprocess.DEVNULL)
+    assert eventually((waiting.path / "begun").exists)
+    launcher.kill()
+    launcher.wait()
+    assert eventually(lambda: not at_work(waiting))
+    (waiting.path / "dvc.lock").write_text("")
+    for name in ("go", "mended"):
+        (waiting.path / name).touch()
+    assert waiting.run("dvc", "status", ok=False).code != 0
+    waiting.run("dvc-wandb", "repro")
+    assert "up to date" in waiting.run("dvc", "status").text
+
+
 TRACKED = """
 stages:
   each:
