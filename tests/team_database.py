@@ -74,13 +74,15 @@ class PostgreSQL:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[PostgreSQL]:
-    server = PostgreSQL(folder)
-    server.start()
-    try:
-        yield server
-    finally:
-        server.stop("immediate")
+def running() -> Iterator[PostgreSQL]:
+    """A server for the block. Its folder is none of pytest's: each session of pytest closes theirs to other users."""
+    with tempfile.TemporaryDirectory() as temporary:
+        server = PostgreSQL(Path(temporary) / "postgresql")
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop("immediate")
 
 
 def new_schema(url: str) -> str:
@@ -105,5 +107,5 @@ def _free_port() -> int:
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as temporary, running(Path(temporary) / "postgresql") as started:
+    with running() as started:
         sys.exit(subprocess.call(sys.argv[1:], env=os.environ | {TEST_DATABASE: started.url}))
