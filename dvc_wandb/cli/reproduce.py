@@ -69,7 +69,8 @@ def run(arguments: argparse.Namespace) -> int:
         missing = reproduce.bring_added_or_imported(pipeline, root)
         for path, why in missing.items():
             print(f"dvc-wandb: {path} can't be had: {why}.", file=sys.stderr, flush=True)
-        ran = reproduce.run(root, packages, folder / "cache", log)
+        stages = reproduce.unaffected(reproduce.runnable(pipeline), missing)
+        ran = reproduce.run(root, stages, packages, folder / "cache", log)
         for result in reproduce.compare(pipeline, root, ran, allowed):
             results.append(result)
             if not arguments.json:

@@ -49,6 +49,7 @@ class DvcProject:
         self.outs = {self.path(out): out for stage in self.stages.values() for out in stage.outs}
         self.entries = {**{self.path(dep): dep for dep in self.deps()}, **self.outs}
         self._locks: dict[str, dict[str, Any]] = {}
+        self._sources_that_answer: dict[str, bool] = {}
 
     @property
     def commit(self) -> str | None:
@@ -169,6 +170,13 @@ class DvcProject:
         out = self.outs.get(path) or self.folder_out(path)
         return out is None or not executes(out.stage)
 
+    def can_be_imported(self, stage: Any) -> bool:
+        """Whether the source of an import gives bytes: those of the lock for `dvc import`, else those it has now."""
+        address = self.address(stage)
+        if address not in self._sources_that_answer:
+            self._sources_that_answer[address] = stage.is_import and _gives_bytes(stage.deps[0])
+        return self._sources_that_answer[address]
+
     def is_locked(self, stage: Any) -> bool:
         """Whether dvc.lock has the stage with all of its outputs; a .dvc file is its own lock."""
         if any(lock_hash(out) is None for out in stage.outs):
@@ -201,6 +209,18 @@ class DvcProject:
 def executes(stage: Any) -> bool:
     """Whether `stage` has a command or is an import; else it is a file added with `dvc add`."""
     return bool(stage.cmd or stage.deps)
+
+
+def _gives_bytes(source: Any) -> bool:
+    """Whether a file of an import's source can be read."""
+    try:
+        path = source.fs_path
+        first = next(iter(source.fs.find(path))) if source.fs.isdir(path) else path
+        with source.fs.open(first, "rb") as file:
+            file.read(1)
+    except Exception:  # of DVC, git, or the client of the source
+        return False
+    return True
 
 
 def lock_hash(entry: Any) -> str | None:

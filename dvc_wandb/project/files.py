@@ -38,6 +38,7 @@ class FileLocator:
         self._listings: dict[Content, dict[str, str]] = {}
         self._located: dict[Content, dict[str, Path]] = {}
         self._paths: dict[Content, Path | None] = {}
+        self._nowhere: dict[Content, bool] = {}
 
     def listing(self, content: Content) -> dict[str, str] | None:
         """The md5 of each file of `content` by name; None if this machine lacks a folder's list of files."""
@@ -113,7 +114,15 @@ class FileLocator:
         return CorruptedContentError(name, path, md5, remedy)
 
     def is_nowhere(self, content: Content) -> bool:
-        """Whether neither this machine nor DVC's remote has the bytes. The source of an import is not asked."""
+        """Whether neither this machine nor DVC's remote has the bytes, nor the source that DVC would fetch them from.
+
+        It fetches from repositories and from buckets that keep versions: elsewhere the bytes may have changed.
+        """
+        if content not in self._nowhere:
+            self._nowhere[content] = self._can_not_be_found(content)
+        return self._nowhere[content]
+
+    def _can_not_be_found(self, content: Content) -> bool:
         if content.kind == "reference" or self._outs_in(content):
             return False
         if self._workspace_path(content) or self._files_in_cache(content):
@@ -122,7 +131,10 @@ class FileLocator:
         if not keeper.use_cache:
             return self._files_in_git(content) is None
         remote = keeper.remote or self._repo.config["core"].get("remote")
-        return not keeper.stage.is_import and not (remote and self._is_in_remote(keeper, content, remote))
+        if remote and self._is_in_remote(keeper, content, remote):
+            return False
+        is_fetched = keeper.stage.is_repo_import or keeper.stage.is_versioned_import
+        return not (is_fetched and self._dvc.can_be_imported(keeper.stage))
 
     def _is_in_remote(self, entry: Any, content: Content, remote: str) -> bool:
         """Whether a remote has `content`; assumed where it can't be asked."""

@@ -169,9 +169,18 @@ class Pipeline:
         for content in contents:
             self._files.snapshot(content)
 
-    def remedy_if_nowhere(self, content: Content) -> str:
-        """What would bring bytes that neither this machine nor DVC's remote has; "" where one of them has."""
-        return remedies.for_missing_bytes(self.dvc, content.path) if self._files.is_nowhere(content) else ""
+    def remedies_if_nowhere(self, content: Content) -> list[str]:
+        """What would bring bytes that neither this machine nor DVC's remote has, in order; [] where one of them has.
+
+        A stage makes them again from its sources, so these come first.
+        """
+        if not self._files.is_nowhere(content):
+            return []
+        maker = self.maker(content)
+        upstream = [self.dvc.stages[name] for name in sorted(self.dvc.upstream_of((maker,)))] if maker else []
+        sources = [self._content(out, in_workspace=False) for one in upstream if not one.cmd for out in one.outs]
+        missing = (one for one in dict.fromkeys([*sources, content]) if self._files.is_nowhere(one))
+        return [remedies.for_missing_bytes(self.dvc, one.path) for one in missing]
 
     def mismatch_error(self, content: Content, name: str, path: Path, md5: str) -> DvcWandbError:
         """The error for a file of `content` whose bytes don't have the md5 of dvc.lock."""

@@ -15,9 +15,10 @@ def for_missing_file(dvc: DvcProject, path: str, cache_is_damaged: bool = False)
     if out is not None and out.use_cache and is_cached(out) and not cache_is_damaged:
         return f"`dvc checkout {_out_name(dvc, out)}` brings it back."
     if out is not None and executes(out.stage) and out.stage.cmd:
-        return f"`dvc repro {shlex.quote(dvc.address(out.stage))}` makes it."
+        return f"`{_repro(dvc, dvc.address(out.stage))}` makes it."
     if out is not None and out.use_cache:
-        return f"`dvc pull {_out_name(dvc, out)}` fetches it, where a DVC remote or the source of an import has it."
+        updated = f", or `{_update(dvc, out)}`, where its source has it" if out.stage.is_import else ""
+        return f"`dvc pull {_out_name(dvc, out)}` fetches it, where a DVC remote has it{updated}."
     if is_in_git(dvc, path):
         return f"`git checkout HEAD -- {name}` brings it back."
     return "Neither git nor DVC keeps it: put it back."
@@ -28,23 +29,34 @@ def for_missing_bytes(dvc: DvcProject, path: str) -> str:
     out, name = _out_of(dvc, path), shlex.quote(path)
     if dvc.rev and (out is None or not out.use_cache):
         return "It was never committed."
+    if dvc.rev and out.stage.is_repo_import:
+        return "Its source alone can bring it back: DVC pushes nothing that `dvc import` brought."
     if dvc.rev:
         return "`dvc push --all-commits` by whoever has it brings it into DVC's remote."
-    stages = " ".join(shlex.quote(stage) for stage in _readers(dvc, path))
+    readers = _readers(dvc, path)
     if out is None:
+        repro = _repro(dvc, *readers)
         if dvc.exists(path):
-            return f"`dvc repro {stages}` takes the file as it is now."
+            return f"`{repro}` takes the file as it is now."
         if is_in_git(dvc, path):
-            return f"`git checkout HEAD -- {name} && dvc repro {stages}` takes the one that git has."
-        return f"Put it back, or another one and run `dvc repro {stages}`."
-    if not executes(out.stage):
-        pulled = f"`dvc push` by whoever has it, then `dvc pull {_out_name(dvc, out)}`, brings it back"
-        taken = f"dvc commit --force {shlex.quote(dvc.address(out.stage))}"
-        taken += f" && dvc repro {stages}" if stages else ""
-        return f"{pulled}; `{taken}` takes what is there now." if dvc.exists(path) else f"{pulled}."
-    if not out.stage.cmd:
-        return f"`dvc update {shlex.quote(dvc.address(out.stage))}` imports it anew, where its source is to be had."
-    return f"`dvc repro {shlex.quote(dvc.address(out.stage))}` makes it again."
+            return f"`git checkout HEAD -- {name} && {repro}` takes the one that git has."
+        return f"Put it back, or another one and run `{repro}`."
+    if out.stage.cmd:
+        return f"`{_repro(dvc, dvc.address(out.stage))}` makes it again."
+    then = f" && {_repro(dvc, *readers, but=out.stage)}" if readers else ""
+    if dvc.can_be_imported(out.stage):
+        return f"`{_update(dvc, out)}{then}` imports it anew."
+    address = shlex.quote(dvc.address(out.stage))
+    taken = f"dvc remove {address} && dvc add {_out_name(dvc, out)}" if out.stage.is_import else None
+    return _from_others(dvc, out, f"{taken or f'dvc commit --force {address}'}{then}")
+
+
+def _from_others(dvc: DvcProject, out: Any, taken: str) -> str:
+    """What brings back bytes that only somebody else may have; `taken` makes do with what is there now."""
+    sentence = f"`dvc push` by whoever has it, then `dvc pull {_out_name(dvc, out)}`, brings it back"
+    if out.stage.is_repo_import:
+        sentence = f"Its source is gone. Put back {_out_name(dvc, out)} as whoever imported it has it"
+    return f"{sentence}; `{taken}` takes what is there now." if dvc.exists(dvc.path(out)) else f"{sentence}."
 
 
 def is_in_git(dvc: DvcProject, path: str) -> bool:
@@ -55,6 +67,17 @@ def is_in_git(dvc: DvcProject, path: str) -> bool:
 def _out_of(dvc: DvcProject, path: str) -> Any:
     """The output that `path` is, or is in."""
     return dvc.outs.get(path) or dvc.folder_out(path)
+
+
+def _repro(dvc: DvcProject, *stages: str, but: Any = None) -> str:
+    """The command that runs stages: `dvc repro` alone wants all sources upstream in the workspace, `but` one."""
+    upstream = [dvc.stages[name] for name in dvc.upstream_of(stages)] if stages else []
+    lacks = any(not out.exists for stage in upstream if not stage.cmd and stage is not but for out in stage.outs)
+    return f"dvc repro{' --pull' if lacks else ''} {' '.join(map(shlex.quote, stages))}".rstrip()
+
+
+def _update(dvc: DvcProject, out: Any) -> str:
+    return f"dvc update {shlex.quote(dvc.address(out.stage))}"
 
 
 def _out_name(dvc: DvcProject, out: Any) -> str:

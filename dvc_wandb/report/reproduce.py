@@ -10,7 +10,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -81,11 +81,15 @@ def bring_added_or_imported(pipeline: Pipeline, root: Path) -> dict[str, str]:
     return missing
 
 
-def run(root: Path, environment: Environment, cache: Path, log: Path, *targets: str) -> set[str]:
-    """Run the stages of the clone at `root` in an `environment` with an empty `cache`, all or up to `targets`.
+def run(root: Path, executions: list[Execution], environment: Environment, cache: Path, log: Path) -> set[str]:
+    """Run the stages of `executions` in the clone at `root`, in an `environment` with an empty `cache`.
 
-    What they print goes to `log`. Returns the stages that came to their end. DVC itself is always the one that is here.
+    What they print goes to `log`. Returns the stages that came to their end, on what those upstream of them made. DVC
+    itself is always the one that is here. It is given each stage by name: forced to run all, it would ask the sources
+    of imports.
     """
+    if not executions:
+        return set()
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("DVC_", "WANDB_", "REGISTRY_", "GIT_"))}
     folders = dict.fromkeys(str(python.parent) for python in (environment.python, Path(sys.executable)))
     path = os.pathsep.join([*folders, os.environ.get("PATH", "")])
@@ -95,9 +99,10 @@ def run(root: Path, environment: Environment, cache: Path, log: Path, *targets: 
     subprocess.run(
         [*dvc, "config", "--local", "cache.dir", str(cache)], cwd=root, env=env, capture_output=True, check=True
     )
-    ran = set()
+    ran: set[str] = set()
     with log.open("w") as log_lines:
-        command = [*dvc, "repro", "--force", "--keep-going", *(targets or ("--all-pipelines",))]
+        stages = [one.stage for one in executions]
+        command = [*dvc, "repro", "--force", "--keep-going", "--single-item", *stages]
         process = subprocess.Popen(
             command,
             cwd=root,
@@ -113,16 +118,28 @@ def run(root: Path, environment: Environment, cache: Path, log: Path, *targets: 
             if line.startswith("Running stage '"):
                 ran.add(line.split("'")[1])
                 print(line.rstrip(":\n"), file=sys.stderr, flush=True)
-            elif failed := re.search(r"failed to reproduce '(.+?)'", line):
-                ran.discard(failed[1])
+            elif "failed to reproduce" in line:
+                ran -= set(re.findall(r"'(.+?)'", line))
         process.wait()
-    return ran
+    lost = {out.path for one in executions if one.stage not in ran for out in one.outs}
+    return ran & {one.stage for one in unaffected(executions, lost)}  # DVC runs others too, on what git has
+
+
+def unaffected(executions: list[Execution], lost: Iterable[str]) -> list[Execution]:
+    """Those of `executions`, given upstream first, that need nothing of the paths that are `lost`."""
+    gone, kept = set(lost), []
+    for execution in executions:
+        if gone.isdisjoint(one.versioned.path for one in execution.reads):
+            kept.append(execution)
+        else:
+            gone |= {out.path for out in execution.outs}
+    return kept
 
 
 def compare(pipeline: Pipeline, root: Path, ran: set[str], tolerance: Tolerance = EXACT) -> Iterator[StageComparison]:
     """Each stage of `pipeline` against what the clone at `root` made of it, upstream first."""
     reproduced = Pipeline(root)
-    for execution in _runnable(pipeline):
+    for execution in runnable(pipeline):
         made = reproduced.workspace_execution(execution.stage)
         reason = "" if execution.stage in ran else "it did not run to its end"
         outs = [_compare_out(pipeline, reproduced, out, made.out(out.path), tolerance) for out in execution.outs]
@@ -152,9 +169,9 @@ def _compare_out(
     return OutComparison(committed.path, committed.md5, made.md5, files, within)
 
 
-def _runnable(pipeline: Pipeline) -> list[Execution]:
-    """What `dvc repro` runs: imports stay as they are until somebody updates them."""
-    return [one for one in pipeline.locked() if not one.stage.endswith(".dvc")]
+def runnable(pipeline: Pipeline, *targets: str) -> list[Execution]:
+    """What has a command, all or up to `targets`: imports stay as they are until somebody updates them."""
+    return [one for one in pipeline.locked(*targets) if not one.stage.endswith(".dvc")]
 
 
 def _added_or_imported(pipeline: Pipeline) -> list[Content]:

@@ -160,8 +160,8 @@ def _file_differences(
 
 def _command(pipeline: Pipeline, contents: Iterable[Content]) -> str:
     """The command that mirrors `contents`, after what brings back the bytes that are nowhere."""
-    remedies = (pipeline.remedy_if_nowhere(content) for content in contents)
-    missing = [remedy.rstrip(".") for remedy in dict.fromkeys(remedies) if remedy]
+    remedies = (remedy for content in contents for remedy in pipeline.remedies_if_nowhere(content))
+    missing = [remedy.rstrip(".") for remedy in dict.fromkeys(remedies)]
     return f"{'; '.join(missing)}; then {MIRROR_COMMAND}" if missing else MIRROR_COMMAND
 
 
@@ -172,8 +172,8 @@ def _run_drifts(
     lock_side = f"{execution.stage}, execution {execution.key}"
     runs = registry.runs(execution)
     if not runs:
-        missing = [out for out in execution.outs if read_manifests and registry.version_of(out) is None]
-        mend = _command(pipeline, missing)
+        contents = [*(one.versioned for one in execution.reads if one.md5), *execution.outs] if read_manifests else []
+        mend = _command(pipeline, [one for one in contents if registry.version_of(one) is None])
         return [Drift("no run", execution.stage, lock_side, f"no run has the tag {execution.tag}", mend)]
     drifts = []
     if all(missing_by_run := [_missing_edges(registry, execution, run) for run in runs]):

@@ -145,9 +145,11 @@ def _run_again(stated: Statement, allowed: Tolerance, as_installed: bool) -> tup
     try:
         root = reproduce.clone(pipeline, folder)
         packages = Environment() if as_installed else environment.make(root, folder / "environment")
-        for path, why in reproduce.bring_added_or_imported(pipeline, root).items():
+        missing = reproduce.bring_added_or_imported(pipeline, root)
+        for path, why in missing.items():
             print(f"dvc-wandb: {path} can't be had: {why}.", file=sys.stderr, flush=True)
-        ran = reproduce.run(root, packages, folder / "cache", folder / "log", stage)
+        stages = reproduce.unaffected(reproduce.runnable(pipeline, stage), missing)
+        ran = reproduce.run(root, stages, packages, folder / "cache", folder / "log")
         near = _near_outs(pipeline, root, ran, allowed)
         differences = list(_differences(stated, root, ran, near))
     finally:
