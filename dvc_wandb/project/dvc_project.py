@@ -177,6 +177,30 @@ class DvcProject:
             self._sources_that_answer[address] = stage.is_import and _gives_bytes(stage.deps[0])
         return self._sources_that_answer[address]
 
+    def remote_of(self, out: Any) -> str | None:
+        """The name of the remote that keeps an output; None where none is set up."""
+        return out.remote or self.repo.config["core"].get("remote")
+
+    def keeps_versions(self, remote: str) -> bool:
+        """Whether a remote keeps files under their own names and finds them by version."""
+        data_remote = self.repo.cloud.get_remote(remote)
+        return data_remote.fs.version_aware or data_remote.worktree
+
+    def can_be_pulled(self, out: Any, md5: str) -> bool:
+        """Whether `dvc pull` finds the bytes: in the remote, which is assumed where it can't be asked, or at a source.
+
+        It asks the sources that are repositories and buckets with versions: elsewhere the bytes may have changed.
+        """
+        is_fetched = out.stage.is_repo_import or out.stage.is_versioned_import
+        if is_fetched and self.can_be_imported(out.stage):
+            return True
+        remote = self.remote_of(out)
+        try:
+            odb = self.repo.cloud.get_remote_odb(remote, hash_name=out.hash_name) if remote else None
+            return bool(remote and odb and (self.keeps_versions(remote) or odb.exists(md5)))
+        except Exception:  # of DVC, or of the remote's client
+            return True
+
     def is_locked(self, stage: Any) -> bool:
         """Whether dvc.lock has the stage with all of its outputs; a .dvc file is its own lock."""
         if any(lock_hash(out) is None for out in stage.outs):

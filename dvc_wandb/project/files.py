@@ -114,10 +114,7 @@ class FileLocator:
         return CorruptedContentError(name, path, md5, remedy)
 
     def is_nowhere(self, content: Content) -> bool:
-        """Whether neither this machine nor DVC's remote has the bytes, nor the source that DVC would fetch them from.
-
-        It fetches from repositories and from buckets that keep versions: elsewhere the bytes may have changed.
-        """
+        """Whether neither this machine nor DVC's remote has the bytes, nor a source that DVC would fetch them from."""
         if content not in self._nowhere:
             self._nowhere[content] = self._can_not_be_found(content)
         return self._nowhere[content]
@@ -130,19 +127,7 @@ class FileLocator:
         keeper = self._keeper(content)
         if not keeper.use_cache:
             return self._files_in_git(content) is None
-        remote = keeper.remote or self._repo.config["core"].get("remote")
-        if remote and self._is_in_remote(keeper, content, remote):
-            return False
-        is_fetched = keeper.stage.is_repo_import or keeper.stage.is_versioned_import
-        return not (is_fetched and self._dvc.can_be_imported(keeper.stage))
-
-    def _is_in_remote(self, entry: Any, content: Content, remote: str) -> bool:
-        """Whether a remote has `content`; assumed where it can't be asked."""
-        try:
-            odb = self._repo.cloud.get_remote_odb(remote, hash_name=entry.hash_name)
-            return self._is_versioned(remote) or odb.exists(content.md5)
-        except Exception:  # of DVC, or of the remote's client
-            return True
+        return not self._dvc.can_be_pulled(keeper, str(content.md5))
 
     def _object_path(self, content: Content, md5: str) -> Path:
         """The path of a file of `content` in DVC's cache, whether it exists or not."""
@@ -231,12 +216,12 @@ class FileLocator:
     def _pull(self, content: Content) -> str:
         """Pull `content` from DVC's remote, an import else from its source. Returns why something may be missing."""
         entry = self._keeper(content)
-        remote = entry.remote or self._repo.config["core"].get("remote")
+        remote = self._dvc.remote_of(entry)
         if not remote and not entry.stage.is_import:
             return "no DVC remote is set up"
         reason, is_versioned = NOT_IN_REMOTE, False
         try:
-            is_versioned = bool(remote) and self._is_versioned(remote)
+            is_versioned = bool(remote) and self._dvc.keeps_versions(remote)
             if remote and not is_versioned:
                 self._pull_objects(entry, content, remote)
         except Exception as error:  # of DVC, or of the remote's client
@@ -255,11 +240,6 @@ class FileLocator:
         self._repo.cloud.pull([HashInfo(entry.hash_name, content.md5)], remote=remote)
         files = (self.listing(content) or {}).values() if content.is_folder else ()
         self._repo.cloud.pull([HashInfo(entry.hash_name, md5) for md5 in files], remote=remote)
-
-    def _is_versioned(self, remote: str) -> bool:
-        """Whether a remote keeps files under their own names and finds them by version."""
-        data_remote = self._repo.cloud.get_remote(remote)
-        return data_remote.fs.version_aware or data_remote.worktree
 
     def _fetch(self, entry: Any) -> None:
         """Fetch an entry from where DVC knows it to be, as far as that answers."""

@@ -43,7 +43,7 @@ def for_missing_bytes(dvc: DvcProject, path: str) -> str:
         return f"Put it back, or another one and run `{repro}`."
     if out.stage.cmd:
         return f"`{_repro(dvc, dvc.address(out.stage))}` makes it again."
-    then = f" && {_repro(dvc, *readers, but=out.stage)}" if readers else ""
+    then = f" && {_repro(dvc, *readers)}" if readers else ""
     if dvc.can_be_imported(out.stage):
         return f"`{_update(dvc, out)}{then}` imports it anew."
     address = shlex.quote(dvc.address(out.stage))
@@ -69,11 +69,15 @@ def _out_of(dvc: DvcProject, path: str) -> Any:
     return dvc.outs.get(path) or dvc.folder_out(path)
 
 
-def _repro(dvc: DvcProject, *stages: str, but: Any = None) -> str:
-    """The command that runs stages: `dvc repro` alone wants all sources upstream in the workspace, `but` one."""
-    upstream = [dvc.stages[name] for name in dvc.upstream_of(stages)] if stages else []
-    lacks = any(not out.exists for stage in upstream if not stage.cmd and stage is not but for out in stage.outs)
-    return f"dvc repro{' --pull' if lacks else ''} {' '.join(map(shlex.quote, stages))}".rstrip()
+def _repro(dvc: DvcProject, *stages: str) -> str:
+    """The command that runs stages: first brings the sources upstream that `dvc repro` would miss, as far as it can."""
+    upstream = [dvc.stages[name] for name in sorted(dvc.upstream_of(stages))] if stages else []
+    missing = [out for stage in upstream if not stage.cmd for out in stage.outs if not out.exists]
+    cached = [out for out in missing if is_cached(out)]
+    pulled = [out for out in missing if out not in cached and dvc.can_be_pulled(out, str(out.hash_info.value))]
+    brought = [("checkout", cached), ("pull", pulled)]
+    commands = [f"dvc {word} {' '.join(_out_name(dvc, out) for out in outs)}" for word, outs in brought if outs]
+    return " && ".join([*commands, f"dvc repro {' '.join(map(shlex.quote, stages))}".rstrip()])
 
 
 def _update(dvc: DvcProject, out: Any) -> str:

@@ -165,38 +165,6 @@ def test_a_type_that_changes_is_kept_or_given_to_the_collection(
     assert "mirroring" not in project.run("dvc-wandb", "mirror").text
 
 
-def test_an_import_whose_source_is_gone_keeps_no_other_from_being_fetched(tmp_path: Path):
-    project = project_in(tmp_path / "imports")
-    for name in ("near", "gone"):
-        source = Clone(tmp_path / name, project.env)
-        source.path.mkdir()
-        source.git("init", "--quiet", "--initial-branch=main")
-        source.run("dvc", "init", "--quiet")
-        (source.path / "file").write_text(f"{name}\n")
-        source.git("add", "--all")
-        source.git("commit", "--quiet", "--message", "one")
-    (tmp_path / "url.txt").write_text("url\n")
-    project.git("init", "--quiet", "--initial-branch=main")
-    project.run("dvc", "init", "--quiet")
-    project.run("dvc", "remote", "add", "--default", "remote", str(tmp_path / "remote"))
-    for name in ("near", "gone"):
-        project.run("dvc", "import", "--quiet", str(tmp_path / name), "file", "--out", name)
-    project.run("dvc", "import-url", "--quiet", str(tmp_path / "url.txt"))
-    project.run("dvc", "push", "--quiet")
-    shutil.rmtree(tmp_path / "gone")
-    (tmp_path / "url.txt").unlink()
-    for path in ("near", "gone", "url.txt"):
-        (project.path / path).unlink()
-    shutil.rmtree(project.path / ".dvc/cache")
-    try:
-        done = project.run("dvc-wandb", "mirror", ok=False)
-        assert done.text.count("was not mirrored") == 1
-        assert "gone.dvc was not mirrored" in done.text
-        assert f"DVC can't fetch it from file ({tmp_path / 'gone'}) either" in done.text
-    finally:
-        daemon.stop(project.path / ".registry")
-
-
 def test_the_projects_of_one_repository_are_told_apart_by_their_folders(tmp_path: Path):
     clone = project_in(tmp_path / "clone")
     clone.git("init", "--quiet")
