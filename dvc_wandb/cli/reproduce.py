@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dvc_wandb.errors import ProjectError
-from dvc_wandb.project import git
+from dvc_wandb.project import git, remedies
 from dvc_wandb.project.packages import environment
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.settings import project_root
@@ -50,9 +50,9 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     workspace = Pipeline(project_root())
     if workspace.commit is None:
-        raise ProjectError(
-            "a commit is what can be reproduced, and this project has none. Run `git init`, then commit."
-        )
+        command = remedies.for_no_commits(workspace.dvc)
+        begin = f"Run `{command}`, then commit" if command else "Commit it"
+        raise ProjectError(f"a commit is what can be reproduced, and this project has none. {begin}.")
     allowed = tolerance.parse(arguments.tolerance) if arguments.tolerance else EXACT
     pipeline = workspace.at(workspace.commit)
     if not arguments.json:

@@ -12,7 +12,7 @@ from typing import Any
 
 from dvc_wandb.client.connection import connect
 from dvc_wandb.errors import ProjectError, RegistryUnavailableError, error_reason
-from dvc_wandb.project import lock_history
+from dvc_wandb.project import lock_history, remedies
 from dvc_wandb.project.lock import Content
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.settings import project_name, project_root
@@ -54,7 +54,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.path is not None:
         graph = _connected(graph, arguments, pipeline.root)
     if not graph.contents and not graph.executions:
-        print("dvc-wandb: dvc.lock has nothing to draw yet; `dvc repro` fills it.", file=sys.stderr)
+        command = remedies.for_stages_that_never_ran(pipeline.dvc)
+        print(f"dvc-wandb: dvc.lock has nothing to draw yet; `{command}` fills it.", file=sys.stderr)
     registry = registry_names(pipeline, graph)
     if arguments.json:
         print(json.dumps(graph_text.facts(graph, registry), indent=2))
@@ -88,7 +89,7 @@ def find_nodes(graph: Graph, name: str, root: Path) -> list[Key]:
         return found
     known = sorted({key[0] for key in graph.contents})
     few = ", ".join(known[:12]) + (f" and {len(known) - 12} more" if len(known) > 12 else "")
-    raise ProjectError(f"dvc.lock has nothing called '{name}'. It has: {few or 'nothing; run `dvc repro`'}.")
+    raise ProjectError(f"dvc.lock has nothing called '{name}'. It has: {few or 'nothing yet'}.")
 
 
 def registry_names(pipeline: Pipeline, graph: Graph) -> graph_text.RegistryNames:

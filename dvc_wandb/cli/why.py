@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from dataclasses import asdict
 from typing import Any
 
 from dvc_wandb.cli.show import find_nodes
+from dvc_wandb.project import remedies
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.settings import project_root
 from dvc_wandb.report import why
@@ -35,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps({path: _facts(one) if one else None for path, one in explanations.items()}, indent=2))
     else:
-        print("\n\n".join(_describe(path, one) for path, one in explanations.items()))
+        print("\n\n".join(_describe(pipeline, path, one) for path, one in explanations.items()))
     return 0
 
 
@@ -50,15 +52,17 @@ def _facts(explanation: why.Explanation) -> dict[str, Any]:
     }
 
 
-def _describe(path: str, explanation: why.Explanation | None) -> str:
+def _describe(pipeline: Pipeline, path: str, explanation: why.Explanation | None) -> str:
     if explanation is None:
-        return f"{path} is made by no stage; `dvc-wandb show {path} --commits` says since when it is as it is."
+        command = f"dvc-wandb show {shlex.quote(path)} --commits"
+        return f"{path} is made by no stage; `{command}` says since when it is as it is."
     lines = [f"{path}: {explanation.stage} last ran for {explanation.commit}"]
     if not explanation.commit.is_boundary:
         lines.append(f"  after {explanation.before}" if explanation.before else "  for the first time")
     lines += _lines(explanation.then)
     if explanation.now:
-        lines += ["since then, in the workspace", *_lines(explanation.now), "`dvc repro` would bring it up to date."]
+        command = f"dvc repro {remedies.stage_from_here(pipeline.dvc, explanation.stage)}"
+        lines += ["since then, in the workspace", *_lines(explanation.now), f"`{command}` would bring it up to date."]
     else:
         lines.append("since then: nothing has changed")
     return "\n".join(lines)

@@ -21,6 +21,11 @@ from dvc_wandb.project import dvc_errors
 from dvc_wandb.project.artifact_names import Section
 from dvc_wandb.project.git import merges, partial_clone
 
+HINTS = {  # for what DVC says
+    "Could not find": " Templates in dvc.yaml take their values from params.yaml.",
+    "is not a git repository": " `git init` makes it one; with `dvc config core.no_scm true` DVC does without.",
+}
+
 
 class DvcProject:
     """A project in the workspace at `root`, or at the commit `rev`: its data are where the project has them `now`.
@@ -42,7 +47,7 @@ class DvcProject:
             self._graph = self.repo.index.graph
         except (DvcException, TypeError) as error:  # DVC raises TypeError for some values in templates
             reason = dvc_errors.reason(error)
-            hint = " Templates in dvc.yaml take their values from params.yaml." if "Could not find" in reason else ""
+            hint = next((hint for words, hint in HINTS.items() if words in reason), "")
             where = f" at the commit {rev[:10]}" if rev else ""
             merge = "" if rev else merges.how_to_settle(root)
             raise ProjectError(f"DVC can't read this project{where}: {reason}.{hint}{merge}") from None

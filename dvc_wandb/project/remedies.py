@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+from pathlib import Path
 from typing import Any
 
 from dvc_wandb.project import git
@@ -11,7 +13,7 @@ from dvc_wandb.project.dvc_project import DvcProject, executes, is_cached
 
 def for_missing_file(dvc: DvcProject, path: str, cache_is_damaged: bool = False) -> str:
     """A sentence for a file or folder that is gone from the workspace, or whose object in DVC's cache is damaged."""
-    out, name = _out_of(dvc, path), shlex.quote(path)
+    out, name = _out_of(dvc, path), _from_here(dvc, path)
     if out is not None and out.use_cache and is_cached(out) and not cache_is_damaged:
         return f"`dvc checkout {_out_name(dvc, out)}` brings it back."
     if out is not None and executes(out.stage) and out.stage.cmd:
@@ -26,7 +28,7 @@ def for_missing_file(dvc: DvcProject, path: str, cache_is_damaged: bool = False)
 
 def for_missing_bytes(dvc: DvcProject, path: str) -> str:
     """A sentence for what dvc.lock names and neither the workspace nor git, DVC's cache or its remote has."""
-    out, name = _out_of(dvc, path), shlex.quote(path)
+    out, name = _out_of(dvc, path), _from_here(dvc, path)
     if dvc.rev and (out is None or not out.use_cache):
         return "It was never committed."
     if dvc.rev and out.stage.is_repo_import:
@@ -46,7 +48,7 @@ def for_missing_bytes(dvc: DvcProject, path: str) -> str:
     then = f" && {_repro(dvc, *readers)}" if readers else ""
     if dvc.can_be_imported(out.stage):
         return f"`{_update(dvc, out)}{then}` imports it anew."
-    address = shlex.quote(dvc.address(out.stage))
+    address = stage_from_here(dvc, dvc.address(out.stage))
     taken = f"dvc remove {address} && dvc add {_out_name(dvc, out)}" if out.stage.is_import else None
     return _from_others(dvc, out, f"{taken or f'dvc commit --force {address}'}{then}")
 
@@ -57,6 +59,30 @@ def _from_others(dvc: DvcProject, out: Any, taken: str) -> str:
     if out.stage.is_repo_import:
         sentence = f"Its source is gone. Put back {_out_name(dvc, out)} as whoever imported it has it"
     return f"{sentence}; `{taken}` takes what is there now." if dvc.exists(dvc.path(out)) else f"{sentence}."
+
+
+def stage_from_here(dvc: DvcProject, address: str) -> str:
+    """A stage's address as it is typed in the current folder."""
+    file, separator, name = address.rpartition(":")
+    if not separator and not address.endswith(".dvc"):
+        file = "dvc.yaml" if dvc.root.resolve() in Path.cwd().parents else ""
+    elif not separator:
+        return _from_here(dvc, address)
+    return f"{_from_here(dvc, file)}:{shlex.quote(name)}" if file else shlex.quote(name)
+
+
+def for_stages_that_never_ran(dvc: DvcProject) -> str:
+    """The command that runs all stages: `dvc repro` alone runs those of the dvc.yaml in the current folder."""
+    files = {os.path.dirname(dvc.address(stage).rpartition(":")[0]) for stage in dvc.stages.values() if stage.cmd}
+    is_at_root = dvc.root.resolve() not in Path.cwd().parents
+    return "dvc repro" if is_at_root and files <= {""} else "dvc repro --all-pipelines"
+
+
+def for_no_commits(dvc: DvcProject) -> str:
+    """The command that gives the project a repository, with which DVC works if it was told that there is none."""
+    begun = git.output_or_none(dvc.root, "rev-parse", "--git-dir") is not None
+    told = "dvc config core.no_scm false" if dvc.repo.config["core"].get("no_scm") else ""
+    return " && ".join(filter(None, ["" if begun else "git init", told]))
 
 
 def is_in_git(dvc: DvcProject, path: str) -> bool:
@@ -77,15 +103,21 @@ def _repro(dvc: DvcProject, *stages: str) -> str:
     pulled = [out for out in missing if out not in cached and dvc.can_be_pulled(out, str(out.hash_info.value))]
     brought = [("checkout", cached), ("pull", pulled)]
     commands = [f"dvc {word} {' '.join(_out_name(dvc, out) for out in outs)}" for word, outs in brought if outs]
-    return " && ".join([*commands, f"dvc repro {' '.join(map(shlex.quote, stages))}".rstrip()])
+    return " && ".join([*commands, f"dvc repro {' '.join(stage_from_here(dvc, one) for one in stages)}".rstrip()])
 
 
 def _update(dvc: DvcProject, out: Any) -> str:
-    return f"dvc update {shlex.quote(dvc.address(out.stage))}"
+    return f"dvc update {stage_from_here(dvc, dvc.address(out.stage))}"
 
 
 def _out_name(dvc: DvcProject, out: Any) -> str:
-    return shlex.quote(dvc.path(out))
+    return _from_here(dvc, dvc.path(out))
+
+
+def _from_here(dvc: DvcProject, path: str) -> str:
+    """A path of the project as it is typed in the current folder, which may be one of the project's."""
+    here, root = Path.cwd(), dvc.root.resolve()
+    return shlex.quote(os.path.relpath(root / path) if root in here.parents else path)
 
 
 def _readers(dvc: DvcProject, path: str) -> list[str]:

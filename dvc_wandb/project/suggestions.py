@@ -9,7 +9,7 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from dvc_wandb.project import git
+from dvc_wandb.project import git, remedies
 from dvc_wandb.project.lock import Execution
 from dvc_wandb.project.packages import package_locks, packages_file
 from dvc_wandb.project.pipeline import Pipeline
@@ -46,11 +46,12 @@ def for_project(pipeline: Pipeline) -> Iterator[Suggestion]:
             yield Suggestion(
                 ".gitignore", not_ignored, "the embedded registry's data are no part of the project", False
             )
-    else:
-        yield Suggestion("", ["git init"], "without commits, runs have none and `--all-commits` nothing to walk")
+    if command := remedies.for_no_commits(pipeline.dvc):
+        yield Suggestion("", [command], "without commits, runs have none and `--all-commits` nothing to walk")
     locked = pipeline.locked()
     if not locked:
-        yield Suggestion("", ["dvc repro"], "dvc.lock names nothing that could be mirrored yet", optional=False)
+        command = remedies.for_stages_that_never_ran(pipeline.dvc)
+        yield Suggestion("", [command], "dvc.lock names nothing that could be mirrored yet", optional=False)
     undeclared = pipeline.undeclared_deps(dict.fromkeys(pipeline.stages, ()))
     for file, lines in undeclared_deps.dvc_yaml_lines(undeclared).items():
         yield Suggestion(file, lines, "stages read these, and DVC doesn't run them again when one changes", False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,7 @@ from dvc_wandb.errors import error_reason
 from dvc_wandb.production import alias, approvals, history, registry_state
 from dvc_wandb.production.alias import AliasBlockedError, RecordedModel
 from dvc_wandb.production.record import UnreadableRecordError
-from dvc_wandb.project import cache
+from dvc_wandb.project import cache, remedies
 from dvc_wandb.project.files import md5_of
 from dvc_wandb.project.git import revisions
 from dvc_wandb.project.lock import Content, Execution
@@ -53,7 +52,7 @@ def compare_all(
 ) -> VerifyReport:
     """Compare all of `executions` and the `added` files with the registry."""
     report = VerifyReport(stages=len(executions), never_run=pipeline.never_run())
-    report.notes += _never_run_notes(report.never_run)
+    report.notes += _never_run_notes(pipeline, report.never_run)
     contents = _contents(executions, added)
     compare.load(registry, executions, contents)
     registry.load_files(version for content in contents if (version := registry.version_of(content)))
@@ -77,14 +76,15 @@ def compare_all(
     return report
 
 
-def _never_run_notes(names: list[str]) -> list[str]:
+def _never_run_notes(pipeline: Pipeline, names: list[str]) -> list[str]:
     """What has no bytes yet, and what brings them: `dvc repro` leaves an import that was not downloaded as it is."""
     stages, imports = [], []
     for name in names:
         (imports if name.endswith(".dvc") else stages).append(name)
-    notes = [f"dvc.lock has nothing of {compare.first_few(stages)}; `dvc repro` fills it."] if stages else []
+    command = remedies.for_stages_that_never_ran(pipeline.dvc)
+    notes = [f"dvc.lock has nothing of {compare.first_few(stages)}; `{command}` fills it."] if stages else []
     if imports:
-        command = f"dvc update {shlex.join(imports)}"
+        command = f"dvc update {' '.join(remedies.stage_from_here(pipeline.dvc, name) for name in imports)}"
         notes.append(f"{compare.first_few(imports)} was not downloaded; `{command}` does it.")
     return notes
 

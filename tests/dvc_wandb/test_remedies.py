@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from dvc_wandb.project.pipeline import Pipeline
 from tests.conftest import Clone
 from tests.dvc_wandb import foreign
 from tests.dvc_wandb.conftest import project_in
+from wandb_registry import daemon
 
 pytestmark = pytest.mark.slow
 
@@ -74,7 +76,9 @@ def remove(path: Path) -> None:
         ("fetched.csv", "dvc checkout fetched.csv", True),
         ("added.bin", "dvc pull added.bin", False),
         ("imported.csv", "dvc pull imported.csv", False),
+        ("imported.csv", "dvc update imported.csv.dvc", False),
         ("fetched.csv", "dvc pull fetched.csv", False),
+        ("fetched.csv", "dvc update fetched.csv.dvc", False),
         ("made", "dvc repro make", False),
     ],
 )
@@ -84,9 +88,29 @@ def test_a_file_that_is_gone_is_brought_back_by_what_is_said(kept: Clone, path: 
     if not cache:
         shutil.rmtree(kept.path / ".dvc/cache")
     said = remedies.for_missing_file(Pipeline(kept.path).dvc, path)
-    assert re.findall(r"`(.+?)`", said) == [command]
+    assert command in re.findall(r"`(.+?)`", said)
+    assert len(re.findall(r"`(.+?)`", said)) == (2 if " or " in said else 1)
     kept.run("sh", "-c", command)
     assert (kept.path / path).exists()
+    assert kept.git("status", "--porcelain") == ""
+
+
+@pytest.mark.parametrize("cache", [True, False])
+@pytest.mark.parametrize("gone", [("made", "added.bin"), ("seen.txt",), ("code.py",), ("added.bin",)])
+def test_what_is_said_in_a_folder_of_the_project_works_there(
+    kept: Clone, monkeypatch: pytest.MonkeyPatch, gone: tuple[str, ...], cache: bool
+):
+    """The paths were those from the project's root. `dvc repro` alone doesn't bring what it reads and nobody makes."""
+    folder = Clone(kept.path / "in git", kept.env)
+    monkeypatch.chdir(folder.path)
+    for path in gone:
+        remove(kept.path / path)
+    if not cache:
+        shutil.rmtree(kept.path / ".dvc/cache")
+    (command,) = re.findall(r"`(.+?)`", remedies.for_missing_file(Pipeline(kept.path).dvc, gone[0]))
+    folder.run("sh", "-c", command)
+    assert (kept.path / gone[0]).exists()
+    kept.run("dvc", "pull", "--quiet")
     assert kept.git("status", "--porcelain") == ""
 
 
@@ -100,10 +124,11 @@ def test_what_nobody_keeps_is_said_to_be_nobodys(kept: Clone):
         ("code.py", "`git checkout HEAD -- code.py && dvc repro make` takes the one that git has."),
         ("in git", "`git checkout HEAD -- 'in git' && dvc repro make` takes the one that git has."),
         ("ignored.txt", "Put it back, or another one and run `dvc repro make`."),
-        ("imported.csv", "`dvc update imported.csv.dvc` imports it anew, where its source is to be had."),
+        ("imported.csv", "`dvc update imported.csv.dvc` imports it anew."),
     ],
 )
-def test_bytes_that_are_nowhere_and_not_here_either(kept: Clone, path: str, said: str):
+def test_bytes_that_are_nowhere_and_not_here_either(kept: Clone, monkeypatch: pytest.MonkeyPatch, path: str, said: str):
+    monkeypatch.chdir(kept.path)  # DVC takes the relative address of a repository from there
     target, aside = kept.path / path, kept.path.parent / "aside"
     target.rename(aside)
     assert remedies.for_missing_bytes(Pipeline(kept.path).dvc, path) == said
@@ -129,8 +154,11 @@ def test_bytes_that_are_nowhere_and_not_here_either(kept: Clone, path: str, said
         ("fetched.csv", "dvc update fetched.csv.dvc"),
     ],
 )
-def test_bytes_that_are_nowhere_are_replaced_by_what_is_said(kept: Clone, path: str, command: str):
+def test_bytes_that_are_nowhere_are_replaced_by_what_is_said(
+    kept: Clone, monkeypatch: pytest.MonkeyPatch, path: str, command: str
+):
     """After it, dvc.lock names bytes that there are."""
+    monkeypatch.chdir(kept.path)
     target = kept.path / path
     target = next(target.iterdir()) if target.is_dir() else target
     target.unlink()
@@ -142,6 +170,116 @@ def test_bytes_that_are_nowhere_are_replaced_by_what_is_said(kept: Clone, path: 
     contents = [one for execution in pipeline.locked() for one in (*execution.deps, *execution.outs)]
     (named,) = {one.md5: one for one in [*contents, *pipeline.added()] if one.path == path}.values()
     assert pipeline.files(named)
+
+
+@pytest.fixture
+def begun(tmp_path: Path) -> Iterator[Clone]:
+    """A project in which no stage has run, one of them in a folder."""
+    project = project_in(tmp_path / "project")
+    project.git("init", "--quiet", "--initial-branch=main")
+    project.run("dvc", "init", "--quiet")
+    (project.path / "sub").mkdir()
+    (project.path / "data.txt").write_text("1\n")
+    (project.path / "dvc.yaml").write_text(
+        "stages: {one: {cmd: cp data.txt one.txt, deps: [data.txt], outs: [one.txt]}}"
+    )
+    (project.path / "sub/dvc.yaml").write_text(
+        "stages: {two: {cmd: cp ../one.txt two.txt, deps: [../one.txt], outs: [two.txt]}}"
+    )
+    yield project
+    daemon.stop(project.path / ".registry")
+
+
+def test_stages_that_never_ran_run_by_what_is_said(begun: Clone):
+    """`dvc repro` was said, which runs the stages of one dvc.yaml."""
+    (begun.path / "far").mkdir()
+    (begun.path / "far/file").write_text("1\n")
+    begun.run("dvc", "import-url", "--quiet", "--no-download", str(begun.path / "far/file"), "sub/imported.txt")
+    for words in (("show",), ("verify",), ("init",)):
+        assert "dvc repro --all-pipelines" in begun.run("dvc-wandb", *words, ok=False).text
+    noted = begun.run("dvc-wandb", "verify", ok=False).text
+    commands = [re.findall(r"`(.+?)`", line)[0] for line in noted.splitlines() if line.startswith("note: ")]
+    assert commands == ["dvc repro --all-pipelines", "dvc update sub/imported.txt.dvc"]
+    for command in commands:
+        begun.run("sh", "-c", command)
+    begun.run("dvc-wandb", "mirror")
+    verified = begun.run("dvc-wandb", "verify").text
+    assert "3 stages, 6 edges" in verified
+    assert "note: " not in verified
+
+
+def test_why_names_the_command_that_brings_an_out_up_to_date(begun: Clone):
+    begun.run("dvc", "repro", "--quiet", "--all-pipelines")
+    begun.git("add", "--all")
+    begun.git("commit", "--quiet", "--message", "one")
+    (begun.path / "data.txt").write_text("2\n")
+    in_sub = Clone(begun.path / "sub", begun.env)
+    for place, path in ((begun, "sub/two.txt"), (in_sub, "two.txt")):
+        (command,) = re.findall(r"`(.+?)` would bring", place.run("dvc-wandb", "why", path).text)
+        place.run("sh", "-c", command)
+        assert "since then: nothing has changed" in place.run("dvc-wandb", "why", path).text
+        begun.git("checkout", "--quiet", "dvc.lock", "sub/dvc.lock")
+    (command,) = re.findall(r"`(.+?)`", begun.run("dvc-wandb", "why", "data.txt").text)
+    assert "data.txt" in begun.run("sh", "-c", command).text
+
+
+def test_a_project_without_commits_gets_some_by_what_is_said(tmp_path: Path):
+    """`git init` was said to whom DVC was told to do without git, and changed nothing."""
+    project = project_in(tmp_path / "project")
+    project.run("dvc", "init", "--quiet", "--no-scm")
+    (project.path / "dvc.yaml").write_text("stages: {one: {cmd: echo 1 > one, outs: [one]}}")
+    (project.path / ".gitignore").write_text("/one\n")
+    project.run("dvc", "repro", "--quiet")
+    (command,) = re.findall(r"`(.+?)`", project.run("dvc-wandb", "reproduce", ok=False).text)
+    assert command in project.run("dvc-wandb", "init").text
+    project.run("sh", "-c", command)
+    assert "Commit it" in project.run("dvc-wandb", "reproduce", ok=False).text
+    project.git("add", "--all")
+    project.git("commit", "--quiet", "--message", "one")
+    assert "all equal to the byte" in project.run("dvc-wandb", "reproduce").text
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_project_whose_repository_is_gone_is_read_after_what_is_said(begun: Clone, which: int):
+    begun.run("dvc", "repro", "--quiet", "--all-pipelines")
+    shutil.rmtree(begun.path / ".git")
+    said = re.findall(r"`(.+?)`", begun.run("dvc-wandb", "mirror", ok=False).text)
+    assert len(said) == 2
+    begun.run("sh", "-c", said[which])
+    begun.run("dvc-wandb", "mirror")
+
+
+def test_production_without_a_remote_is_pushed_after_what_is_said(history: Clone, tmp_path: Path):
+    refused = history.run("dvc-wandb", "push", ok=False)
+    (command,) = re.findall(r"`(.+?)`", refused.text)
+    history.run("sh", "-c", command.replace("NAME", "near").replace("URL", str(tmp_path / "remote")))
+    try:
+        assert "pushed " in history.run("dvc-wandb", "push").text
+    finally:
+        history.git("checkout", "--quiet", ".dvc/config")
+
+
+def test_a_first_decision_is_made_by_what_is_said(tmp_path: Path):
+    project = project_in(tmp_path / "project")
+    project.git("init", "--quiet")
+    project.run("dvc", "init", "--quiet")
+    record = '{"registered_model": "model-registry/m", "model_md5": "b026324c6904b2a9cb4b88d6d61c81d1"}'
+    (project.path / "judge.sh").write_text(f"cat > best.json <<'END'\n{record}\nEND\n")
+    (project.path / "dvc.yaml").write_text("""
+stages:
+  model: {cmd: echo 1 > model, outs: [model]}
+  judge:
+    cmd: sh judge.sh
+    deps: [model]
+    outs: [best.json: {cache: false, persist: true}]
+    meta: {wandb: {promotes: best.json, links: {model: model-registry/m}}}
+""")
+    refused = project.run("dvc-wandb", "promote", "--version", "v0", "--reason", "good", ok=False)
+    assert "there is no best.json yet" in refused.text
+    (command,) = re.findall(r"`(.+?)`", refused.text)
+    project.run("sh", "-c", command)
+    project.run("dvc-wandb", "get", "m", "--output", "got")
+    assert project.read("got") == "1\n"
 
 
 @pytest.mark.parametrize(
