@@ -67,9 +67,8 @@ class FileLocator:
     def _read_listing(self, content: Content) -> dict[str, str] | None:
         if not content.is_folder:
             return {Path(content.path).name: str(content.md5)}
-        listing_file = self._object_path(content, str(content.md5))
-        if listing_file.exists():
-            return {file["relpath"]: file["md5"] for file in json.loads(listing_file.read_text())}
+        if listing := _listing_in(self._object_path(content, str(content.md5)), str(content.md5)):
+            return listing
         entry = self._entries.get(content.path)
         if entry is None:
             return None
@@ -263,6 +262,17 @@ def copy_to(root: Path, content: Content, files: dict[str, Path]) -> None:
         target = root / content.path / name if content.is_folder else root / content.path
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
+
+
+def _listing_in(path: Path, md5: str) -> dict[str, str] | None:
+    """The files of a folder by the object of DVC's cache at `path`; None if there is none, or it has other bytes."""
+    try:
+        listed = path.read_bytes()
+        listing = {file["relpath"]: file["md5"] for file in json.loads(listed)}
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    is_whole = f"{hashlib.md5(listed).hexdigest()}.dir" == md5 or folder_md5(listing) == md5
+    return listing if is_whole else None
 
 
 def _folders(name: str) -> Iterator[str]:

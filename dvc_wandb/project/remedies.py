@@ -61,6 +61,18 @@ def _from_others(dvc: DvcProject, out: Any, taken: str) -> str:
     return f"{sentence}; `{taken}` takes what is there now." if dvc.exists(dvc.path(out)) else f"{sentence}."
 
 
+def for_removed_object(dvc: DvcProject, name: str, md5: str, is_in_workspace: bool) -> str:
+    """The command that puts the object of DVC's cache with the bytes of `name` back; "" where DVC can't."""
+    out = _out_of(dvc, name)
+    if out is None or not out.use_cache:
+        return ""
+    if is_in_workspace:
+        return f"dvc commit {_out_name(dvc, out)}"
+    if dvc.can_be_pulled(out, md5):
+        return f"dvc pull {_out_name(dvc, out)}"
+    return _repro(dvc, dvc.address(out.stage)) if out.stage.cmd else ""
+
+
 def stage_from_here(dvc: DvcProject, address: str) -> str:
     """A stage's address as it is typed in the current folder."""
     file, separator, name = address.rpartition(":")

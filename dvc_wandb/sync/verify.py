@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from dvc_wandb.production import alias, approvals, history, registry_state
 from dvc_wandb.production.alias import AliasBlockedError, RecordedModel
 from dvc_wandb.production.record import UnreadableRecordError
 from dvc_wandb.project import cache, remedies
+from dvc_wandb.project.dvc_project import workspace_md5
 from dvc_wandb.project.files import md5_of
 from dvc_wandb.project.git import revisions
 from dvc_wandb.project.lock import Content, Execution
@@ -236,7 +238,7 @@ def _verify_deep(
     """Download and hash every file of `versions`, and hash every object of DVC's cache."""
     for version, content in versions.items():
         report.drifts += _damaged_files(registry, version, content, report)
-    names: dict[str, list[str]] = {}
+    names: dict[str, list[str]] = {}  # of what has the object's bytes
     for content in versions.values():
         for name, md5 in _object_names(pipeline, content):
             names.setdefault(md5, []).append(name)
@@ -246,7 +248,8 @@ def _verify_deep(
             md5 = (folder.name + path.name).removesuffix(".dir")
             actual = md5_of(path)
             if actual != md5:
-                report.drifts.append(_corrupted_object(path, md5, actual, names.get(folder.name + path.name, [])))
+                named = names.get(folder.name + path.name, [])
+                report.drifts.append(_corrupted_object(pipeline, path, md5, actual, named))
 
 
 def _damaged_files(
@@ -266,14 +269,25 @@ def _damaged_files(
             )
 
 
-def _corrupted_object(path: Path, md5: str, actual: str, names: list[str]) -> Drift:
+def _corrupted_object(pipeline: Pipeline, path: Path, md5: str, actual: str, names: list[str]) -> Drift:
+    oid = path.parent.name + path.name
+    commands = [remedies.for_removed_object(pipeline.dvc, name, oid, _is_there(pipeline, name, oid)) for name in names]
+    put_back = next((command for command in commands if command), "")
     return Drift(
         "corrupted DVC cache",
         ", ".join(names) or str(path),
         f"{path} should have the md5 {md5}, it has {actual}",
         "not asked",
-        f"rm -f {path}, then `dvc pull`, `dvc commit` of an unchanged workspace, or `dvc repro`",
+        f"rm -f {shlex.quote(str(path))}{put_back and f' && {put_back}'}",
     )
+
+
+def _is_there(pipeline: Pipeline, name: str, md5: str) -> bool:
+    """Whether the workspace has the bytes of `md5` at `name`."""
+    file = pipeline.root / name
+    if file.is_dir():
+        return workspace_md5(pipeline.dvc.outs[name]) == md5
+    return file.is_file() and md5_of(file) == md5
 
 
 def _object_names(pipeline: Pipeline, content: Content) -> Iterator[tuple[str, str]]:

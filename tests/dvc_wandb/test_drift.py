@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 import shutil
@@ -247,6 +248,43 @@ def test_a_corrupted_object_of_dvcs_cache_is_found_by_deep(small: Clone):
     named = drifts(small, "--deep")
     assert list(named) == ["corrupted DVC cache: data/a.txt, model.txt, receipt.txt"]
     assert str(path) in next(iter(named.values()))["mend"]
+
+
+@pytest.mark.parametrize("of_list", [False, True], ids=["a file", "the list of a folder"])
+@pytest.mark.parametrize("then", ["dvc commit data", "dvc pull data", "dvc repro make"])
+def test_a_corrupted_object_is_mended_by_what_is_said(small: Clone, tmp_path: Path, then: str, of_list: bool):
+    """`dvc pull` was said without a remote, and `dvc commit` without a workspace."""
+    if "pull" in then:
+        small.run("dvc", "remote", "add", "--quiet", "--default", "remote", str(tmp_path / "remote"))
+        small.run("dvc", "push", "--quiet")
+    name = md5(small, "make") if of_list else hashlib.md5((small.path / "data/b.txt").read_bytes()).hexdigest()
+    path = small.path / ".dvc/cache/files/md5" / name[:2] / name[2:]
+    if "commit" not in then:
+        shutil.rmtree(small.path / "data")
+    path.unlink()
+    path.write_text("{rotten")
+    path.chmod(0o444)
+    (drift,) = drifts(small, "--deep").values()
+    assert drift["mend"] == f"rm -f {path} && {then}"
+    small.run("sh", "-c", drift["mend"])
+    assert drifts(small, "--deep") == {}
+
+
+def test_a_list_of_files_with_other_bytes_is_not_believed(small: Clone, tmp_path: Path):
+    """A version without one of the files was mirrored, and verified."""
+    name = md5(small, "make")
+    path = small.path / ".dvc/cache/files/md5" / name[:2] / name[2:]
+    path.chmod(0o644)
+    path.write_text(json.dumps(json.loads(path.read_text())[:1]))
+    path.chmod(0o444)
+    empty = {"REGISTRY_DIR": str(tmp_path / "empty")}
+    try:
+        assert "data:v0" in small.run(*MIRROR, env=empty).text  # from the workspace
+        assert "3 stages, 8 edges, 7 files" in small.run("dvc-wandb", "verify", env=empty).text
+        (small.path / "data/b.txt").unlink()
+        assert "3 stages, 8 edges, 7 files" in small.run("dvc-wandb", "verify", env=empty).text
+    finally:
+        daemon.stop(tmp_path / "empty")
 
 
 def test_a_corrupted_object_is_never_mirrored(small: Clone, tmp_path: Path):
