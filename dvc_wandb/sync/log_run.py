@@ -76,9 +76,9 @@ def use_inputs(run: wandb.Run, execution: Execution, skip: Iterable[str] = ()) -
 
 @dataclass(frozen=True)
 class Logged:
-    """What became of the outputs: an error for each that isn't logged, a sentence for each limit of a run."""
+    """What became of the outputs: an error for all that isn't logged, a sentence for each limit of a run."""
 
-    errors: list[NotLoggedError]
+    errors: list[DvcWandbError]
     limits: list[str]
 
 
@@ -87,9 +87,10 @@ def log_outputs(run: wandb.Run, pipeline: Pipeline, execution: Execution, whole:
 
     Returns when the registry has them.
     """
-    errors = log_contents(run, pipeline, execution.outs, execution.meta.get("views"))
-    link(run, execution)
-    return Logged(errors, log_values(run, pipeline, execution, whole))
+    refused = log_contents(run, pipeline, execution.outs, execution.meta.get("views"))
+    not_linked = link(run, execution)
+    values = log_values(run, pipeline, execution, whole)
+    return Logged([*refused, *not_linked, *values.errors], values.limits)
 
 
 def log_new_history(run: wandb.Run, pipeline: Pipeline, execution: Execution) -> None:
@@ -101,11 +102,20 @@ def log_new_history(run: wandb.Run, pipeline: Pipeline, execution: Execution) ->
             run.log({column: value for column, value in row.items() if column in new or column in media.AXES})
 
 
-def log_values(run: wandb.Run, pipeline: Pipeline, execution: Execution, whole: Execution | None = None) -> list[str]:
-    """Log the metrics and media that the run lacks, and its config; a sentence for each thing that a run can't show."""
+def log_values(run: wandb.Run, pipeline: Pipeline, execution: Execution, whole: Execution | None = None) -> Logged:
+    """Log the metrics and media that the run lacks, and its config."""
+    errors: list[DvcWandbError] = []
     limits: list[str] = []
-    values = media.summary(pipeline, execution)
-    values |= media.pictures(pipeline, execution, limits) | media.tables(pipeline, execution, limits)
+    values: dict[str, Any] = {}
+    for read in (
+        partial(media.summary, pipeline, execution),
+        partial(media.pictures, pipeline, execution, limits),
+        partial(media.tables, pipeline, execution, limits),
+    ):
+        try:
+            values |= read()
+        except DvcWandbError as error:  # of a function of the project's, say; the others are logged
+            errors.append(error)
     logged = dict(run.summary)  # by an interrupted mirror
     values = {name: value for name, value in values.items() if name not in logged}
     if values:
@@ -114,17 +124,27 @@ def log_values(run: wandb.Run, pipeline: Pipeline, execution: Execution, whole: 
     shown = values_at_top(pipeline, execution)
     facts["dvc"] |= {key: found for key, found in (("limits", limits), ("shown", shown)) if found}
     run.config.update(facts, allow_val_change=True)
-    return limits
+    return Logged(errors, limits)
 
 
-def link(run: wandb.Run, execution: Execution) -> None:
-    """Link dependencies to the registered models in `meta.wandb.links`."""
+def link(run: wandb.Run, execution: Execution) -> list[DvcWandbError]:
+    """Link dependencies to the registered models in `meta.wandb.links`; an error for each that isn't linked."""
+    errors: list[DvcWandbError] = []
     for path, target in (execution.meta.get("links") or {}).items():
         dep = next((dep for dep in execution.deps if dep.path == path), None)
         if dep is None:
-            raise DvcWandbError(f"dvc.yaml: stage '{execution.stage}' links {path}, which is not among its deps.")
-        version = run.use_artifact(f"{dep.artifact}:{dep.alias}")
-        run.link_artifact(version, target, aliases=[dep.alias])
+            errors.append(
+                DvcWandbError(f"dvc.yaml: stage '{execution.stage}' links {path}, which is not among its deps.")
+            )
+            continue
+        try:
+            version = run.use_artifact(f"{dep.artifact}:{dep.alias}")
+            run.link_artifact(version, target, aliases=[dep.alias])
+        except RegistryUnavailableError:
+            raise
+        except Exception as error:  # of this link
+            errors.append(DvcWandbError(f"{path} is not linked to {target}: {error_reason(error)}"))
+    return errors
 
 
 def mark_complete(run: wandb.Run, execution: Execution) -> None:

@@ -26,7 +26,6 @@ from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.settings import tmp_folder
 from dvc_wandb.sync import compare, log_run, media
 from dvc_wandb.sync.locks import exclusive
-from dvc_wandb.sync.log_run import NotLoggedError
 from dvc_wandb.sync.mirrored_project import MirroredProject
 
 if TYPE_CHECKING:
@@ -225,8 +224,8 @@ def _create_run(
     execution: Execution,
     available: Execution,
     experiment: str | None,
-) -> list[NotLoggedError]:
-    """Create a run for `execution` with the `available` part of it; an error for each out that is refused."""
+) -> list[DvcWandbError]:
+    """Create a run for `execution` with the `available` part of it; an error for all that is refused."""
     used_ids = {one.id for one in registry.runs_with_same_inputs(execution)}
     name = f"{_slug(execution.stage)[:90]}-{execution.key}"
     run_id = next(one for one in (name, *(f"{name}-{n}" for n in range(2, 100))) if one not in used_ids)
@@ -251,8 +250,8 @@ def _complete_run(
     execution: Execution,
     available: Execution,
     existing: ExecutionRun,
-) -> list[NotLoggedError]:
-    """Add to a run what it lacks of the `available` part of `execution`; an error for each out that is refused."""
+) -> list[DvcWandbError]:
+    """Add to a run what it lacks of the `available` part of `execution`; an error for all that is refused."""
     drifted = [
         out
         for out in available.outs
@@ -264,11 +263,11 @@ def _complete_run(
     used_paths = [path for path, version in versions.items() if version and version.id in existing.inputs]
     with _run(pipeline, connection, existing.id) as run:
         log_run.use_inputs(run, available, skip=used_paths)
-        refused = log_run.log_contents(run, pipeline, drifted, available.meta.get("views"))
-        log_run.link(run, available)
+        refused: list[DvcWandbError] = [*log_run.log_contents(run, pipeline, drifted, available.meta.get("views"))]
+        refused += log_run.link(run, available)
         if compare.values_not_shown(pipeline, execution, existing):
             log_run.log_new_history(run, pipeline, available)
-            log_run.log_values(run, pipeline, available, execution)
+            refused += log_run.log_values(run, pipeline, available, execution).errors
     return refused
 
 
