@@ -44,7 +44,19 @@ PROJECTS = (
     "18kimn/asmr",
     "1BaEdeV/wildlife-identification-kamchatka",
     "iterative/demo-bank-customer-churn",
-    "iterative/magnetic-tiles-defect",
+    "0GMEL/Kickstarter-Success-Prediction-MLOps-Pipeline",
+    "PIReTship/bookdata-tools",
+    "CCRI-POPROX/poprox-recommender",
+    "lenskit/lk-demo-experiment",
+    "mdekstrand/tors-distribution-eval",
+    "BlueBrain/atlas-annotation",
+    "dfsnow/opentimes",
+    "danao-tiangong/DVC-pipeline-for-phoneme-ASR-robustness-to-noise",
+    "open-innovations/bus-trackomatic",
+    "open-innovations/constituencies",
+    "itcarroll/re-nobm-pcc",
+    "mitchellhenke/lodes",
+    "insper-classroom/Ames-Mlflow-and-DVC-Pipeline",
 )
 
 
@@ -75,7 +87,7 @@ def _compare(name: str, source: str, folder: Path) -> Iterator[tuple[str, tuple[
     clone, env = folder / "clone", {**working_tree.environment(folder), "PYTHONPATH": str(ROOT)}
     os.environ.update(env)
     if reason := _run(folder, "git", "clone", "--quiet", source, str(clone)):
-        print(f"{name}: {reason}", flush=True)
+        print(f"{name}: {reason.splitlines()[0]}", flush=True)  # a snapshot may lack large files: the rest is there
     for found in sorted(clone.rglob(".dvc")):
         root = found.parent
         if found.is_dir() and "site-packages" not in found.parts:

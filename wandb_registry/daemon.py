@@ -57,7 +57,11 @@ def ensure(store: Path, wait: bool = True) -> Server:
                 if wait:
                     _wait_for_answer(store, server)
     except OSError as error:
-        todo = " Free some space on its disk." if error.errno == errno.ENOSPC else ""
+        todo = {
+            errno.ENOSPC: " Free some space on its disk.",
+            errno.EACCES: " Make it writable, or choose another with REGISTRY_DIR.",
+            errno.EROFS: " Choose another with REGISTRY_DIR.",
+        }.get(error.errno or 0, "")
         raise DaemonError(f"The registry of {store} can't be started: {error.strerror or error}.{todo}") from None
     return server
 

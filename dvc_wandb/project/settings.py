@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
 import re
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +34,22 @@ def _how_to_begin(here: Path) -> str:
 
 
 def tmp_folder(root: Path) -> Path:
-    """The folder for files that processes share; an experiment uses that of its repository."""
+    """The folder for files that processes share; an experiment uses that of its repository.
+
+    For a project that one may only read it is one of the user's own, outside of it. Raises ProjectError.
+    """
     folder = Path(os.environ.get("DVC_ROOT") or root) / ".dvc" / "tmp"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.access(folder, os.W_OK):
+            return folder
+    own = Path(tempfile.gettempdir()) / f"dvc-wandb-{os.getuid()}"
+    inside = own / hashlib.md5(str(folder.absolute()).encode()).hexdigest()
+    own.mkdir(mode=0o700, exist_ok=True)
+    if own.stat().st_uid != os.getuid():
+        raise ProjectError(f"{folder} can't be written, and {own} is another user's: name a folder with TMPDIR.")
+    inside.mkdir(exist_ok=True)
+    return inside
 
 
 def setting(root: Path, key: str) -> Any:

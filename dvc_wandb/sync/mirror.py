@@ -284,16 +284,11 @@ def _run(
 ) -> Iterator[wandb.Run]:
     """Open a run, beside the one that a stage may have open. Resumes an interrupted one.
 
-    Without a `commit` it keeps the one it has. Raises RegistryUnavailableError.
+    Without a `commit` it keeps the one it has.
     """
     settings = {**RUN_SETTINGS, **({"git_commit": commit} if commit else {})}
     open_run_file = _open_run_file(pipeline, connection)
-    try:
-        open_run_file.write_text(run_id)
-    except PermissionError:  # a checkout that one may only read
-        raise RegistryUnavailableError(
-            f"{open_run_file.parent} can't be written, and a mirror notes there which run it has open"
-        ) from None
+    open_run_file.write_text(run_id)
     run = open_run(connection, settings, id=run_id, resume="allow", reinit="create_new", **arguments)
     try:
         yield run

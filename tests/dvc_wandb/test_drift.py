@@ -335,14 +335,24 @@ def test_a_checkout_that_may_only_be_read_says_so_once(small: Clone, tmp_path: P
     for path in writable:
         path.chmod(path.stat().st_mode & ~0o222)
     may_only_read = () if os.geteuid() else ("setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override")
-    elsewhere = {"REGISTRY_DIR": str(tmp_path / "registry")}
+    elsewhere = {"REGISTRY_DIR": str(tmp_path / "registry"), "TMPDIR": str(tmp_path)}
     try:
-        done = small.run(*MIRROR, ok=False, under=may_only_read, env=elsewhere)
+        refused = {
+            command: small.run("dvc-wandb", command, ok=False, under=may_only_read)
+            for command in ("mirror", "verify", "repro")
+        }
         shown = small.run("dvc-wandb", "show", under=may_only_read)
+        # As it says
+        assert "choose another with REGISTRY_DIR" in refused["mirror"].text
+        mirrored = small.run(*MIRROR, under=may_only_read, env=elsewhere)
+        verified = small.run("dvc-wandb", "verify", under=may_only_read, env=elsewhere)
     finally:
         for path in writable:
             path.chmod(path.stat().st_mode | 0o200)
         daemon.stop(tmp_path / "registry")
-    assert done.code == 1
-    assert done.text.count("not mirrored") == done.text.count(".dvc/tmp can't be written") == 1, done.text
+    for done in refused.values():
+        assert done.code == 1
+        assert done.text.count("can't ") == done.text.count("dvc-wandb: ") == 1, done.text
+    assert "model:v0" in mirrored.text
+    assert "agree" in verified.text
     assert "model.txt" in shown.text

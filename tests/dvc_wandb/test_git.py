@@ -150,3 +150,7 @@ def test_a_shallow_clone_does_not_take_its_first_commit_for_the_beginning(histor
     assert "for the first time" not in asked.text
     facts = json.loads(shallow.run("dvc-wandb", "why", "clean.csv", "--json", stderr=None).text)["clean.csv"]
     assert (facts["or_earlier"], facts["then"]) == (True, [])
+    shallow.git("fetch", "--quiet", "--unshallow")  # as it was said
+    shown = shallow.run("dvc-wandb", "show", "--commits", "clean.csv").text
+    assert "First data\n" in shown
+    assert "shallow" not in shown

@@ -44,7 +44,7 @@ def test_what_has_changed_in_the_workspace_since_is_named_upstream_first(history
         history.git("checkout", "--", "raw.csv", "params.yaml")
     since = shown[shown.index("since then, in the workspace") :]
     assert since.index("raw.csv: ") < since.index("params.yaml rate: 2.0 → 3.0")
-    assert "`dvc repro` would bring it up to date" in since
+    assert "`dvc repro fit` would bring it up to date" in since
 
 
 @pytest.mark.slow
