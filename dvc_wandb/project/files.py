@@ -21,7 +21,7 @@ from dvc_wandb import temporary_folders
 from dvc_wandb.errors import CorruptedContentError, DvcWandbError, LegacyMd5Error, MissingContentError, one_line
 from dvc_wandb.project import remedies
 from dvc_wandb.project.dvc_project import DvcProject, workspace_md5
-from dvc_wandb.project.git import blobs, revisions
+from dvc_wandb.project.git import blobs, revisions, submodules
 from dvc_wandb.project.lock import Content
 
 NOT_IN_REMOTE = "DVC's remote lacks it"
@@ -187,6 +187,9 @@ class FileLocator:
             return found
 
         files = blobs.find(self._dvc.root, content.path, self._dvc.commit, has_md5)
+        inner = None if files else submodules.find(self._dvc.root, content.path)
+        if inner and inner.is_checked_out:
+            files = blobs.find(inner.root / inner.folder, inner.path, "HEAD", has_md5)
         return files and {name: files[name] for name in self._listings[content]}
 
     def _is_ignored(self, content: Content, name: str) -> bool:

@@ -9,11 +9,12 @@ from typing import Any
 
 from dvc_wandb.project import git
 from dvc_wandb.project.dvc_project import DvcProject, executes, is_cached
+from dvc_wandb.project.git import submodules
 
 
 def for_missing_file(dvc: DvcProject, path: str, cache_is_damaged: bool = False) -> str:
     """A sentence for a file or folder that is gone from the workspace, or whose object in DVC's cache is damaged."""
-    out, name = _out_of(dvc, path), _from_here(dvc, path)
+    out = _out_of(dvc, path)
     if out is not None and out.use_cache and is_cached(out) and not cache_is_damaged:
         return f"`dvc checkout {_out_name(dvc, out)}` brings it back."
     if out is not None and executes(out.stage) and out.stage.cmd:
@@ -21,16 +22,17 @@ def for_missing_file(dvc: DvcProject, path: str, cache_is_damaged: bool = False)
     if out is not None and out.use_cache:
         updated = f", or `{_update(dvc, out)}`, where its source has it" if out.stage.is_import else ""
         return f"`dvc pull {_out_name(dvc, out)}` fetches it, where a DVC remote has it{updated}."
-    if is_in_git(dvc, path):
-        return f"`git checkout HEAD -- {name}` brings it back."
+    if checkout := _git_checkout(dvc, path):
+        return f"`{checkout}` brings it back."
     return "Neither git nor DVC keeps it: put it back."
 
 
 def for_missing_bytes(dvc: DvcProject, path: str) -> str:
     """A sentence for what dvc.lock names and neither the workspace nor git, DVC's cache or its remote has."""
-    out, name = _out_of(dvc, path), _from_here(dvc, path)
+    out = _out_of(dvc, path)
     if dvc.rev and (out is None or not out.use_cache):
-        return "It was never committed."
+        inner = submodules.find(dvc.root, path)
+        return f"The submodule {inner.folder} lacks it here." if inner else "It was never committed."
     if dvc.rev and out.stage.is_repo_import:
         return "Its source alone can bring it back: DVC pushes nothing that `dvc import` brought."
     if dvc.rev:
@@ -40,8 +42,8 @@ def for_missing_bytes(dvc: DvcProject, path: str) -> str:
         repro = _repro(dvc, *readers)
         if dvc.exists(path):
             return f"`{repro}` takes the file as it is now."
-        if is_in_git(dvc, path):
-            return f"`git checkout HEAD -- {name} && {repro}` takes the one that git has."
+        if checkout := _git_checkout(dvc, path):
+            return f"`{checkout} && {repro}` takes the one that git has."
         return f"Put it back, or another one and run `{repro}`."
     if out.stage.cmd:
         return f"`{_repro(dvc, dvc.address(out.stage))}` makes it again."
@@ -100,6 +102,21 @@ def for_no_commits(dvc: DvcProject) -> str:
 def is_in_git(dvc: DvcProject, path: str) -> bool:
     """Whether the last commit has a file or folder."""
     return git.output_or_none(dvc.root, "cat-file", "-e", f"HEAD:./{path}") is not None
+
+
+def _git_checkout(dvc: DvcProject, path: str) -> str | None:
+    """The command that takes a file or folder from the last commit, its own or a submodule's; None if it has none."""
+    if is_in_git(dvc, path):
+        return f"git checkout HEAD -- {_from_here(dvc, path)}"
+    inner = submodules.find(dvc.root, path)
+    if inner is None:
+        return None
+    folder = _from_here(dvc, inner.folder)
+    if not inner.is_checked_out:
+        return f"git submodule update --init {folder}"
+    if git.output_or_none(dvc.root / inner.folder, "cat-file", "-e", f"HEAD:./{inner.path}") is None:
+        return None
+    return f"git -C {folder} checkout HEAD -- {shlex.quote(inner.path)}"
 
 
 def _out_of(dvc: DvcProject, path: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -154,3 +155,37 @@ def test_a_shallow_clone_does_not_take_its_first_commit_for_the_beginning(histor
     shown = shallow.run("dvc-wandb", "show", "--commits", "clean.csv").text
     assert "First data\n" in shown
     assert "shallow" not in shown
+
+
+def test_files_of_a_submodule_are_found_in_it_and_checked_out_by_what_is_said(tmp_path: Path):
+    """`It was never committed`, and `Put it back`, were said of what the submodule's commits have."""
+    inner, project = project_in(tmp_path / "inner"), project_in(tmp_path / "outer")
+    inner.git("init", "--quiet")
+    (inner.path / "lib.txt").write_text("one\n")
+    inner.git("add", "--all")
+    inner.git("commit", "--quiet", "--message", "one")
+    project.env |= {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "protocol.file.allow", "GIT_CONFIG_VALUE_0": "always"}
+    project.git("init", "--quiet", "--initial-branch=main")
+    project.run("dvc", "init", "--quiet")
+    project.git("submodule", "--quiet", "add", "../inner", "vendor")
+    stages = "stages: {make: {cmd: cat vendor/lib.txt > made, deps: [vendor/lib.txt], outs: [made: {cache: false}]}}"
+    (project.path / "dvc.yaml").write_text(stages)
+    commit(project, "one")
+    (inner.path / "lib.txt").write_text("two\n")
+    inner.git("commit", "--quiet", "--all", "--message", "two")
+    project.git("submodule", "--quiet", "update", "--remote")
+    commit(project, "two")
+    clone = Clone(tmp_path / "clone", project.env)
+    project.git("clone", "--quiet", str(project.path), str(clone.path))
+    clone.git("config", "remote.origin.url", str(project.path))
+    try:
+        said = clone.run("dvc-wandb", "mirror", ok=False).text
+        (command,) = set(re.findall(r"`(.+?)`", said))
+        assert command == "git submodule update --init vendor && dvc repro make"
+        clone.git("config", "submodule.vendor.url", str(inner.path))
+        clone.run("sh", "-c", command)
+        assert "not mirrored" not in clone.run("dvc-wandb", "mirror", "--all-commits").text
+        assert VERIFIED in clone.run("dvc-wandb", "verify").text
+        assert clone.git("status", "--porcelain") == ""
+    finally:
+        daemon.stop(clone.path / ".registry")
