@@ -4,37 +4,42 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib
 import os
 import sys
 
 from dvc_wandb import interrupts
-from dvc_wandb.cli import (
-    approve,
-    get,
-    history,
-    init,
-    mirror,
-    promote,
-    push,
-    report,
-    repro,
-    reproduce,
-    show,
-    verify,
-    why,
-)
-from dvc_wandb.cli.provenance import attest, card, check, lock, openlineage
 from dvc_wandb.errors import DvcWandbError, ProjectError, RegistryUnavailableError, error_reason, is_sdk_error
 from dvc_wandb.project.settings import project_root
 from dvc_wandb.recorder import client
 
-COMMANDS = (init, repro, mirror, verify, show, why, report, reproduce, promote, approve, push, get, history)
-COMMANDS += (attest, check, card, openlineage, lock)
+# The commands of each module beneath this folder, in the order of --help. Only the module of the one that is typed is
+# imported: all of them take longer than some commands do
+COMMANDS = {
+    "init": ["init"],
+    "repro": ["repro"],
+    "mirror": ["mirror"],
+    "verify": ["verify"],
+    "show": ["show"],
+    "why": ["why"],
+    "report": ["report"],
+    "reproduce": ["reproduce"],
+    "promote": ["promote", "rollback"],
+    "approve": ["approve", "reject", "withdraw"],
+    "push": ["push"],
+    "get": ["get"],
+    "history": ["history"],
+    "provenance.attest": ["attest"],
+    "provenance.check": ["check"],
+    "provenance.card": ["card"],
+    "provenance.openlineage": ["openlineage"],
+    "provenance.lock": ["lock"],
+}
 
 
 def run() -> int:
     """Run the command of `sys.argv`; its exit status. Raises KeyboardInterrupt."""
-    return _run(_parser().parse_args())
+    return _run(_parser(*sys.argv[1:2]).parse_args())
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -67,13 +72,15 @@ def _run(arguments: argparse.Namespace) -> int:
     return 1
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(command: str = "") -> argparse.ArgumentParser:
+    """The parser of one command, or of all where `command` is none of them."""
     parser = argparse.ArgumentParser(
         prog="dvc-wandb",
         description="Keeps dvc.lock and the W&B registry one. The registry is the embedded one, or that of "
         "WANDB_BASE_URL and WANDB_API_KEY where one of them is set.",
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in COMMANDS:
-        command.add_parser(commands)
+    modules = [module for module, names in COMMANDS.items() if command in names] or COMMANDS
+    for module in modules:
+        importlib.import_module(f"dvc_wandb.cli.{module}").add_parser(commands)
     return parser

@@ -44,7 +44,7 @@ def make(
     stage = pipeline.maker(out)
     if stage is None:
         raise DvcWandbError(f"no stage makes {out.path}, so there is nothing to say of how it was made.")
-    executions = pipeline.locked(stage)
+    executions, locks = pipeline.locked(stage), _package_locks(pipeline)
     return {
         "_type": STATEMENT_TYPE,
         "subject": [_descriptor(out, digest_of(out))],
@@ -58,8 +58,8 @@ def make(
                 },
                 "resolvedDependencies": [
                     _commit(pipeline),
-                    *_package_locks(pipeline, executions),
-                    *_packages(pipeline),
+                    *_lock_files(locks, executions),
+                    *_packages(locks),
                     *_materials(executions, digest_of),
                 ],
             },
@@ -134,7 +134,8 @@ def _rule(pipeline: Pipeline, record_path: str, commit: str) -> dict[str, Any]:
     """The parameters that the deciding stage was given, by dvc.lock."""
     import yaml
 
-    lock = yaml.safe_load(git.file_at(pipeline.root, commit, "dvc.lock") or b"") or {}
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # which is slower by an order of magnitude
+    lock = yaml.load(git.file_at(pipeline.root, commit, "dvc.lock") or b"", loader) or {}
     for stage in (lock.get("stages") or {}).values():
         if any(out["path"] == record_path for out in stage.get("outs", [])):
             return stage.get("params") or {}
@@ -216,17 +217,23 @@ def _commit(pipeline: Pipeline) -> dict[str, Any]:
     return {"name": COMMIT, **place, "digest": {"gitCommit": str(pipeline.rev or pipeline.commit)}}
 
 
-def _package_locks(pipeline: Pipeline, executions: list[Execution]) -> list[dict[str, Any]]:
-    """The files that lock the packages, as the commit has them, where no stage names them itself."""
-    names = set(package_locks.READERS) - {dep.path for one in executions for dep in one.reads}
-    found = ((name, _committed(pipeline, name)) for name in sorted(names))
-    return [{"name": name, "digest": _digest_of_bytes(content)} for name, content in found if content is not None]
+def _package_locks(pipeline: Pipeline) -> dict[str, bytes]:
+    """The files that lock the packages, as the commit has them, the most exact kind first."""
+    rev = str(pipeline.rev or "HEAD")
+    listed = (git.output_or_none(pipeline.root, "ls-tree", "--name-only", rev, "./") or "").splitlines()
+    found = {name: git.file_at(pipeline.root, rev, name) for name in package_locks.READERS if name in listed}
+    return {name: content for name, content in found.items() if content is not None}
 
 
-def _packages(pipeline: Pipeline) -> list[dict[str, Any]]:
+def _lock_files(locks: dict[str, bytes], executions: list[Execution]) -> list[dict[str, Any]]:
+    """The files themselves, where no stage names them."""
+    named = {dep.path for one in executions for dep in one.reads}
+    return [{"name": name, "digest": _digest_of_bytes(locks[name])} for name in sorted(locks.keys() - named)]
+
+
+def _packages(locks: dict[str, bytes]) -> list[dict[str, Any]]:
     """The packages of the lock file that counts, each with the hashes that it has of the package's files."""
-    texts = ((name, _committed(pipeline, name)) for name in package_locks.READERS)
-    lock, content = next(((name, content) for name, content in texts if content is not None), ("", b""))
+    lock, content = next(iter(locks.items()), ("", b""))
     found: dict[str, set[str]] = {}
     for pin in package_locks.parse(lock, content.decode(errors="replace")) if lock else []:
         found.setdefault(pin.url, set()).update(pin.hashes)
@@ -235,10 +242,6 @@ def _packages(pipeline: Pipeline) -> list[dict[str, Any]]:
         for url, hashes in sorted(found.items())
         if hashes
     ]
-
-
-def _committed(pipeline: Pipeline, name: str) -> bytes | None:
-    return git.file_at(pipeline.root, str(pipeline.rev or "HEAD"), name)
 
 
 def _materials(executions: list[Execution], digest_of: Callable[[Content], Digest]) -> list[dict[str, Any]]:
