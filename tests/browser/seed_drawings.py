@@ -52,7 +52,42 @@ def gltf() -> str:
     return json.dumps({"asset": {"version": "2.0"}, **scene, "bufferViews": views, "buffers": buffers})
 
 
+def specify_charts() -> None:
+    """Charts in Vega-Lite and Vega, with what would like to run or to load in them."""
+    lite = "https://vega.github.io/schema/vega-lite/v6.json"
+    x, y = ({"field": f"${{field:{role}}}", "type": "quantitative"} for role in "xy")
+    wish = {"field": "${field:y}", "type": "quantitative", "axis": {"labelExpr": f"(function(){{{RUN}}})()"}}
+    height = {"data": "table", "field": "v"}
+    vega = {
+        "$schema": "https://vega.github.io/schema/vega/v6.json",
+        "width": 200, "height": 100,
+        "title": "${string:title}",
+        "data": [
+            {"name": "wandb", "transform": [{"type": "formula", "as": "v", "expr": "datum['${field:y}'] * 2"}]},
+            {"name": "table", "source": "wandb"},
+            {"name": "elsewhere", "url": f"{THERE}/vega"},
+        ],
+        "scales": [{"name": "up", "range": "height", "domain": height}],
+        "marks": [
+            {"type": "symbol", "from": {"data": "table"},
+             "encode": {"enter": {"y": {"scale": "up", "field": "v"}, "x": {"value": 50}, "fill": {"value": "teal"}}}},
+            {"type": "image", "encode": {"enter": {"url": {"value": f"{THERE}/picture"}}}},
+        ],
+    }  # fmt: skip
+    charts = {
+        "bars": {"$schema": lite, "data": {"name": "wandb"}, "mark": "bar", "encoding": {"x": x, "y": y}},
+        "scripted": {"$schema": lite, "mark": "bar", "encoding": {"x": x, "y": wish}},
+        "dots": vega,
+    }
+    for name, spec in charts.items():
+        made = wandb.Api().create_custom_chart("local", name, name, "vega2", "private", spec)
+        assert made == f"local/{name}", made
+
+
 def fill() -> None:
+    specify_charts()
+    table = wandb.Table(columns=["by.step", "it's"], data=[[1, 2.5], [2, float("nan")], [3, 4]])
+    fields = {"x": "by.step", "y": "it's"}
     module = types.ModuleType("bokeh")
     module.document = types.SimpleNamespace(Document=types.SimpleNamespace(from_json=lambda value: value))
     sys.modules["bokeh"] = module
@@ -70,6 +105,11 @@ def fill() -> None:
                 "points": [wandb.Object3D(np.eye(4)), wandb.Object3D(np.eye(6) * 255)],
                 "mesh": wandb.Object3D("t.gltf"),
                 "water": wandb.Molecule("water.pdb", caption="H2O"),
+                "own bars": wandb.plot_table("local/bars", table, fields, {"title": "Bars of my own"}),
+                "own dots": wandb.plot_table("local/dots", table, fields, {"title": "Dots"}, split_table=True),
+                "own script": wandb.plot_table("local/scripted", table, fields),
+                "own lack": wandb.plot_table("local/bars", table, {"x": "by.step"}),
+                "not there": wandb.plot_table("someone/else", table, fields),
             }
         )
 

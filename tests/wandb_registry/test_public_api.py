@@ -224,7 +224,6 @@ def test_a_team_tells_its_members_and_an_unknown_one_has_none(registry: Registry
         (lambda api: api.create_run_queue("q", "local-container", entity="local"), "CreateDefaultResourceConfig"),
         (lambda api: list(api.automations(entity="local")), "Automations"),
         (lambda api: list(api.integrations(entity="local")), "IntegrationsByEntity"),
-        (lambda api: api.create_custom_chart("local", "c", "C", "vega2", "private", {}), "createCustomChart"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

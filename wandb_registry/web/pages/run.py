@@ -12,7 +12,7 @@ from wandb_registry.model.runs import history, run_files, runs
 from wandb_registry.web import addresses, alerts, console, lookups
 from wandb_registry.web.activity import run_lines
 from wandb_registry.web.charts.metric_charts import metric_charts, toggled
-from wandb_registry.web.media import overlays
+from wandb_registry.web.media import custom_charts, overlays
 from wandb_registry.web.media.logged_media import (
     is_media,
     last_media,
@@ -108,6 +108,8 @@ def framed_file(request: PageRequest) -> Framed:
     """A file of the run as a page for a sandboxed frame. Raises NotFound for a file that is shown in none."""
     _, run = lookups.find_run(request)
     file = _find_file(request, run)
+    if key := request.query.get("plot"):
+        return custom_charts.framed(request, run, file, key)
     return files.framed(file["md5"], file["name"], request)
 
 
