@@ -148,6 +148,7 @@ def drawn(site: Site, elsewhere: tuple[str, list[str]]) -> Site:
         pytest.param("cloud", "canvas", "Boxes: car", marks=pytest.mark.slow),  # without a graphics card WebGL is slow
         pytest.param("space", "canvas", "", marks=pytest.mark.slow),
         pytest.param("mesh", "canvas", "", marks=pytest.mark.slow),
+        pytest.param("scene", "canvas", "Drawn without its textures.", marks=pytest.mark.slow),
         pytest.param("water", "canvas", "", marks=pytest.mark.slow),
         ("own bars_table", ".mark-rect path", ""),
         ("Custom Chart Tables/own dots_table", ".mark-symbol path", "Not loaded: "),

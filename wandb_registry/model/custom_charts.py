@@ -1,7 +1,7 @@
 """Charts that a user specified in Vega or Vega-Lite. A run's config names one as `entity/name`.
 
-Members of an entity make and replace its charts. A private chart is seen by whoever belongs to the entity, a public one by
-every account.
+Members of an entity make and replace its charts. A private chart is seen by whoever belongs to the entity, a public one
+by every account.
 """
 
 import json
@@ -42,8 +42,8 @@ def save(db: Connection, viewer: Viewer, entity_name: str, chart: Row) -> str:
     name = chart["name"]
     if not name or len(name) > LONGEST_NAME or "/" in name or not name.isprintable():
         raise BadInput(
-            f"A chart's name has 1 to {LONGEST_NAME} printable characters and no '/', since runs name it as entity/name; "
-            f"this one is '{name[:LONGEST_NAME]}'."
+            f"A chart's name has 1 to {LONGEST_NAME} printable characters and no '/', since runs name it as "
+            f"entity/name; this one is '{name[:LONGEST_NAME]}'."
         )
     if chart["type"] not in TYPES:
         raise BadInput(f"A chart of the type '{chart['type']}' can't be drawn. The type is 'vega2'.")
@@ -54,7 +54,7 @@ def save(db: Connection, viewer: Viewer, entity_name: str, chart: Row) -> str:
     before = find(db, viewer, path)
     values = {key: chart[key] for key in ("name", "display_name", "access")}
     db.execute(PUT, {**values, "entity": entity["id"], "spec": spec, "user": viewer.user_id})
-    activity_log.record(db, viewer, SAVE, entity["name"], name, before and before["access"], chart["access"])
+    activity_log.record(db, viewer, SAVE, entity["name"], name, before["access"] if before else None, chart["access"])
     return path
 
 

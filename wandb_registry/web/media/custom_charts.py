@@ -21,7 +21,7 @@ NO_CHART = (
 
 
 def of_table(request: PageRequest, run: Row, key: str, frame: str) -> Row | None:
-    """The frame in which a table is drawn by a chart that somebody specified, or why it isn't; None for any other table.
+    """The frame in which a chart that somebody specified draws a table, or why none does; None for any other table.
 
     `frame` is the address of frames of the table's file.
     """

@@ -13,7 +13,7 @@ from functools import partial
 from wandb_registry.web.rendering import STATIC, render
 from wandb_registry.web.views import Framed
 
-OBJECTS = (".pts.json", ".obj", ".gltf", ".glb", ".stl")
+OBJECTS = (".pts.json", ".obj", ".gltf", ".glb", ".stl", ".babylon")
 MOLECULES = (".pdb", ".pqr", ".mmcif", ".mcif", ".cif", ".sdf", ".sd", ".gro", ".mol2", ".mmtf")
 ENDINGS = {"plotly": (".plotly.json",), "bokeh": (".bokeh.json",), "object": OBJECTS, "molecule": MOLECULES}
 SPACE = {"scatter3d", "surface", "mesh3d", "cone", "streamtube", "isosurface", "volume"}  # Plotly's, by type of trace

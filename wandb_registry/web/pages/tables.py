@@ -48,7 +48,8 @@ def table_page(
 
     `parts` are the md5s of its increments, or of its only file, or the tables that it joins; `base` is the address of
     its version or run, `beside` are the paths of the tables in its folder. `raws` has the addresses where the files of
-    each joined table are, if they aren't all below `base`.
+    each joined table are, if they aren't all below `base`. A `file` without md5 is stored nowhere: it is joined on this
+    page, by what the page offers.
     """
     if not parts:
         raise NotFound(f"There is no table '{file['path']}'.")
@@ -77,7 +78,7 @@ def table_page(
                     for path in _with_own(beside, tabs.shown, file["path"])
                 ],
                 "all_tabs": tabs,
-                "joined_by": _join_choices(table, parts) if raws and _are_sides(parts) else [],
+                "joined_by": _join_choices(table, parts) if "md5" not in file and _are_sides(parts) else [],
                 "increments": 1 if _are_sides(parts) else len(parts),
                 "rows_in_all": table.count(TableQuery()),
                 "columns": [_head(request, at, table.columns[at], query) for at in window],
@@ -104,7 +105,7 @@ def table_page(
                 "kept": [(key, value) for key, value in request.query.multi_items() if key not in ("q", "page", "row")],
                 "clear": request.address.partition("?")[0],
                 "filtered": bool(query.equal or query.contains or query.row),
-                "download": None if raws else addresses.file(raw, file["path"]),
+                "download": addresses.file(raw, file["path"]) if "md5" in file else None,
                 "csv": _with(request, view="csv"),
             },
         )

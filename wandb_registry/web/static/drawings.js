@@ -153,7 +153,38 @@
     window.createImageBitmap = undefined; // so that textures are loaded as pictures, and not fetched
   }
 
+  // The meshes of a scene in Babylon's format, whose axes are left-handed; its lights, cameras and textures are left out.
+  function babylon() {
+    const { meshes = [], materials = [], geometries = {} } = json();
+    const of = (list, id) => (list ?? []).find((one) => one.id === id);
+    const root = new THREE.Scene();
+    root.scale.z = -1;
+    const made = new Map(meshes.map((mesh) => [mesh.id, babylonMesh(mesh, mesh.positions ? mesh : of(geometries.vertexData, mesh.geometryId), of(materials, mesh.materialId))]));
+    for (const { id, parentId } of meshes) (made.get(parentId) ?? root).add(made.get(id));
+    const textured = materials.some((one) => one.diffuseTexture || one.albedoTexture);
+    if (textured) say("Drawn without its textures.", "note");
+    return root;
+  }
+
+  function babylonMesh(mesh, shape, material) {
+    const geometry = new THREE.BufferGeometry();
+    if (shape?.positions) geometry.setAttribute("position", new THREE.Float32BufferAttribute(shape.positions, 3));
+    if (shape?.indices) geometry.setIndex(shape.indices);
+    if (shape?.normals) geometry.setAttribute("normal", new THREE.Float32BufferAttribute(shape.normals, 3));
+    else if (shape?.positions) geometry.computeVertexNormals();
+    const channels = material?.diffuse ?? material?.albedo;
+    const color = channels ? `rgb(${channels.map((value) => Math.round(value * 255)).join(", ")})` : COLORS[0];
+    const made = new THREE.Mesh(geometry, new THREE.MeshStandardMaterial({ color, roughness: 0.7, side: 2 }));
+    made.position.fromArray(mesh.position ?? [0, 0, 0]);
+    made.scale.fromArray(mesh.scaling ?? [1, 1, 1]);
+    if (mesh.rotationQuaternion) made.quaternion.fromArray(mesh.rotationQuaternion);
+    else made.rotation.set(...(mesh.rotation ?? [0, 0, 0]), "YXZ");
+    made.visible = mesh.isVisible !== false;
+    return made;
+  }
+
   async function loaded() {
+    if (ending === "babylon") return babylon();
     if (ending === "obj") return new THREE.OBJLoader().parse(text());
     if (ending === "stl") return new THREE.Mesh(new THREE.STLLoader().parse(bytes.buffer), new THREE.MeshStandardMaterial({ color: COLORS[0], roughness: 0.7 }));
     keepBuffers();
