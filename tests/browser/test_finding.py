@@ -15,7 +15,7 @@ import wandb
 for at in range(4):
     config = {"lr": 0.1 / 10**at, "arch": "mlp" if at % 2 else "cnn"}
     tags = ["baseline"] if at < 3 else ["broken"]
-    named = {"id": f"t{at}", "name": f"train-{at}"}
+    named = {"id": f"t{at}", "name": f"trial-{at}"}
     with wandb.init(project="found", job_type="train", config=config, tags=tags, **named) as run:
         run.log({"loss": 1.0 - at / 10})
         model = wandb.Artifact("found-net", "model")
@@ -72,11 +72,11 @@ def test_several_conditions_over_any_column_hold_at_once(found: Site, window: Wi
     add(page, "config.lr", "<", "0.05")
     add(page, "user", "is not", "nobody")
     expect(page.locator(".chip.cond")).to_have_count(3)
-    expect(names(page)).to_have_text(["train-1", "train-2"])
+    expect(names(page)).to_have_text(["trial-1", "trial-2"])
     page.get_by_role("link", name="Remove condition config.lr").click()
-    expect(names(page)).to_have_text(["train-0", "train-1", "train-2"])
+    expect(names(page)).to_have_text(["trial-0", "trial-1", "trial-2"])
     add(page, "config.arch", "is", "mlp, rnn")
-    expect(names(page)).to_have_text(["train-1"])
+    expect(names(page)).to_have_text(["trial-1"])
     page.get_by_role("link", name="Clear all").click()
     expect(names(page)).to_have_count(8)
 
