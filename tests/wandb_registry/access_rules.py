@@ -177,6 +177,7 @@ ENDPOINTS = {
     "/{entity}/{project}/runs/{run}/files/{path:path}": "session",
     "/{entity}/{project}/runs/{run}/raw/{path:path}": "session",
     "/{entity}/{project}/runs/{run}/frame/{path:path}": "session",
+    "/{entity}/{project}/sweeps": "session",
     "/{entity}/{project}/sweeps/{sweep}": "session",
     "/{entity}/{project}/{tab}": "session",
     "/{entity}": "session",
