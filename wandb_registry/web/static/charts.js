@@ -169,7 +169,9 @@
       this.tell();
       this.drawn = lines.map((line) => ({ ...line, values: page.smooth ? smoothed(line.ys, page.smooth) : line.ys }));
       if (!lines.length) {
-        const words = this.data.length ? "Nothing is drawn: all its runs are hidden." : `No value by ${this.axis}.`;
+        const drawable = this.data.some((line) => line.xs.length);
+        const beyond = "None of its values can be drawn: they are NaN, infinite, or beyond 1e300.";
+        const words = drawable ? "Nothing is drawn: all its runs are hidden." : this.data.length ? beyond : `No value by ${this.axis}.`;
         this.box.append(Object.assign(document.createElement("p"), { className: "none muted small", textContent: words }));
         return;
       }

@@ -60,7 +60,7 @@ def ranges(request: PageRequest, columns: list[Column]) -> list[Range]:
         except ValueError:
             continue
         if name in by_name and all(map(math.isfinite, ends)):
-            found.append(Range(by_name[name], *ends))
+            found.append(Range(by_name[name], ends[0], ends[1]))
     for text in request.query.getlist("only"):
         name, _, value = text.partition("=")
         if name in by_name:

@@ -145,7 +145,7 @@ def _is_log(space: SearchSpace, path: tuple[str, ...]) -> bool:
 
 def _rank(result: Column | None, row: int, better: int) -> tuple[bool, float]:
     """Runs with a result come first, the best before the others."""
-    value = result.values[row] if result else None
+    value: Any = result.values[row] if result else None
     return (False, -better * value) if charts.is_finite(value) else (True, 0)
 
 
