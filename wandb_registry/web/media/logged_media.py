@@ -70,6 +70,23 @@ def media_of_run(
     return media + [_histogram(key, value) for key, value in logged if value["_type"] == "histogram"]
 
 
+def in_panels(media: list[Row]) -> list[Row]:
+    """The media; plain pictures of one key stand together: the first has the `others`, and the place of the last."""
+    panels: list[Row] = []
+    for one in media:
+        last = panels[-1] if panels else None
+        if last and _is_plain(one) and _is_plain(last) and one["key"] == last["key"]:
+            last["others"].append(one)
+            last["place"] = one["place"]
+        else:
+            panels.append(one | {"others": []})
+    return panels
+
+
+def _is_plain(one: Row) -> bool:
+    return one["kind"] == "picture" and not one["overlay"]
+
+
 def page_of_media(request: PageRequest, run: Row, logged: Logged) -> Row:
     """The media of a page of keys."""
     pager, counts = paginate(request, len(logged), KEYS), media_counts(run)
@@ -80,7 +97,7 @@ def page_of_media(request: PageRequest, run: Row, logged: Logged) -> Row:
         first = next((medium for medium in media if medium["key"] == key), None)
         if first:
             first |= {"stepper": stepper}
-    return {"media": media, "pager": pager}
+    return {"media": in_panels(media), "pager": pager}
 
 
 def media_of_step(request: PageRequest, run: Row, key: str, number: str) -> Row:
@@ -203,7 +220,7 @@ def _table(request: PageRequest, run: Row, key: str, value: Row, file: Row, medi
     if plot is None:
         page = _table_with_pictures(request, value) or medium["page"]
         frame = addresses.file(f"{run['address']}/frame", file["name"])
-        plot = {"kind": "table", "page": page, "note": ""}
+        plot = {"kind": "table", "page": page, "note": "", "content": logged_tables.place_of_value(request, run, value)}
         plot |= custom_charts.of_table(request, run, key, frame) or {}
     return plot
 
