@@ -53,7 +53,9 @@ def shots(project: str, runs: dict[str, str]) -> list[Shot]:
         Shot("lineage", f"{artifacts}/model/mnist_model/v1/lineage"),
         Shot("lineage-dark", f"{artifacts}/model/mnist_model/v1/lineage", dark=True),
         Shot("lineage-project", f"{project}/lineage"),
-        Shot("runs", project),
+        Shot("workspace", project),
+        Shot("workspace-dark", project, dark=True),
+        Shot("workspace-phone", project, phone=True),
         Shot("run-train", runs["train"]),
         Shot("run-evaluate", runs["evaluate"]),
     ]

@@ -34,6 +34,10 @@ class NotSignedIn(RegistryError):
     code = "NOT_SIGNED_IN"
 
 
+class KeyEnded(NotSignedIn):
+    """The key of an account, which worked until a day that is over."""
+
+
 class Forbidden(RegistryError):
     """The account may see the thing but not do this to it."""
 

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from .conftest import Site, Window
+from .test_signin import sign_in
 
 pytestmark = pytest.mark.slow
 
@@ -14,7 +15,7 @@ import wandb
 for at in range(4):
     config = {"lr": 0.1 / 10**at, "arch": "mlp" if at % 2 else "cnn"}
     tags = ["baseline"] if at < 3 else ["broken"]
-    named = {"id": f"t{at}", "name": f"train-{at}"}
+    named = {"id": f"t{at}", "name": f"trial-{at}"}
     with wandb.init(project="found", job_type="train", config=config, tags=tags, **named) as run:
         run.log({"loss": 1.0 - at / 10})
         model = wandb.Artifact("found-net", "model")
@@ -71,11 +72,11 @@ def test_several_conditions_over_any_column_hold_at_once(found: Site, window: Wi
     add(page, "config.lr", "<", "0.05")
     add(page, "user", "is not", "nobody")
     expect(page.locator(".chip.cond")).to_have_count(3)
-    expect(names(page)).to_have_text(["train-1", "train-2"])
+    expect(names(page)).to_have_text(["trial-1", "trial-2"])
     page.get_by_role("link", name="Remove condition config.lr").click()
-    expect(names(page)).to_have_text(["train-0", "train-1", "train-2"])
+    expect(names(page)).to_have_text(["trial-0", "trial-1", "trial-2"])
     add(page, "config.arch", "is", "mlp, rnn")
-    expect(names(page)).to_have_text(["train-1"])
+    expect(names(page)).to_have_text(["trial-1"])
     page.get_by_role("link", name="Clear all").click()
     expect(names(page)).to_have_count(8)
 
@@ -100,6 +101,37 @@ def test_a_view_is_saved_shared_and_opens_the_project(found: Site, window: Windo
     window.open("/local/found")
     expect(names(page)).to_have_count(8)
     window.open(f"{RUNS}?view=Good+ones", status=404)
+
+
+def test_a_view_of_ones_own_is_seen_by_nobody_else(found: Site, window: Window, stranger: Window):
+    page = window.open(WHERE)
+    page.locator("summary", has_text="View: all runs").click()
+    page.get_by_label("Save this view as").fill("Just mine")
+    page.get_by_label("for me alone").check()
+    page.get_by_role("button", name="Save view").click()
+    expect(page.locator("#toast")).to_contain_text("View Just mine saved for you alone.")
+    window.open(f"{RUNS}?own=Just+mine")
+    expect(page.locator("#views summary")).to_have_text("View: Just mine")
+    expect(page.locator(".chip.cond")).to_have_count(3)
+    page.locator("#views summary").click()
+    window.check_access()
+    # A colleague has none of that name, and one who may only read keeps views too
+    found.command("user", "add", "reader", "--api-key", "reader".ljust(40, "k"))
+    found.command("team", "add-member", "local", "reader", "--role", "viewer")
+    other = stranger.open("/login")
+    sign_in(stranger, "reader".ljust(40, "k"))
+    stranger.open(f"{RUNS}?own=Just+mine", status=404)
+    stranger.open(WHERE)
+    other.locator("summary", has_text="View: all runs").click()
+    expect(other.get_by_role("link", name="Just mine")).to_have_count(0)
+    expect(other.get_by_label("the project opens with it")).to_have_count(0)
+    other.get_by_label("Save this view as").fill("To read")
+    other.get_by_role("button", name="Save view").click()
+    expect(other.locator("#views summary")).to_have_text("View: To read")
+    page.get_by_role("button", name="Remove view").click()
+    expect(page.locator("#toast")).to_contain_text("View Just mine removed.")
+    expect(page.locator(".chip.cond")).to_have_count(3)  # what it showed can be saved again
+    window.open(f"{RUNS}?own=Just+mine", status=404)
 
 
 def test_on_a_phone_conditions_are_behind_a_button(found: Site, window: Window):

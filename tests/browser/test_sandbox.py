@@ -148,7 +148,10 @@ def drawn(site: Site, elsewhere: tuple[str, list[str]]) -> Site:
         pytest.param("cloud", "canvas", "Boxes: car", marks=pytest.mark.slow),  # without a graphics card WebGL is slow
         pytest.param("space", "canvas", "", marks=pytest.mark.slow),
         pytest.param("mesh", "canvas", "", marks=pytest.mark.slow),
+        pytest.param("scene", "canvas", "Drawn without its textures.", marks=pytest.mark.slow),
         pytest.param("water", "canvas", "", marks=pytest.mark.slow),
+        ("own bars_table", ".mark-rect path", ""),
+        ("Custom Chart Tables/own dots_table", ".mark-symbol path", "Not loaded: "),
     ],
 )
 def test_a_library_draws_a_file_and_runs_nothing_of_it(
@@ -164,6 +167,30 @@ def test_a_library_draws_a_file_and_runs_nothing_of_it(
     assert elsewhere[1] == []
     expect(page.get_by_role("link", name="Download")).to_be_visible()
     window.faults.clear()  # what the policy refused of a hostile file is told on the console
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("own script_table", "This file can't be drawn: "),
+        ("own lack_table", "can't be drawn: its chart asks for the field 'y', and the plot has no column for it."),
+    ],
+)
+def test_a_chart_that_cannot_be_drawn_says_why(drawn: Site, window: Window, key: str, said: str):
+    page = window.open(f"/local/sandbox/runs/drawn/media?key={key}")
+    frame = page.frame_locator("iframe.sandbox").first
+    expect(frame.locator("body")).to_contain_text(said)
+    assert frame.locator("body").get_attribute("data-ran") is None
+    window.faults.clear()
+
+
+@pytest.mark.slow
+def test_a_chart_that_is_not_here_is_named_and_its_table_shown(drawn: Site, window: Window):
+    page = window.open("/local/sandbox/runs/drawn/media?key=not there_table")
+    expect(page.get_by_text("drawn by the custom chart 'someone/else', which is not in this registry")).to_be_visible()
+    expect(page.get_by_role("link", name="Open table")).to_be_visible()
+    window.check_access()
 
 
 @pytest.mark.slow

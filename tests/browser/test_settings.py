@@ -60,6 +60,22 @@ def test_an_admin_makes_and_ends_accounts_and_keys(people: Site, window: Window)
     expect(page.locator("#users tr", has_text="tomas")).to_have_count(0)
 
 
+def test_a_key_may_have_a_last_day(people: Site, window: Window):
+    page = window.open("/settings")
+    page.locator("summary", has_text="New key").click()
+    page.locator("#new-key").get_by_label("Label").fill("for the fair")
+    page.locator("#new-key").get_by_label("Works until").fill("2026-01-31")
+    window.expected.add(400)
+    page.locator("#new-key").get_by_role("button", name="Make").click()
+    expect(page.locator("#new-key").get_by_role("alert")).to_contain_text("that day is over")
+    expect(page.locator("#new-key").get_by_label("Label")).to_have_value("for the fair")
+    page.locator("#new-key").get_by_label("Works until").fill("2126-01-31")
+    page.locator("#new-key").get_by_role("button", name="Make").click()
+    expect(page.locator("#keys tr", has_text="for the fair")).to_contain_text("2126-01-31")
+    window.check_access()
+    window.check_width()
+
+
 def test_an_admin_of_a_team_keeps_its_roles_and_machines_and_nothing_else(people: Site, stranger: Window):
     page = stranger.open("/login")
     sign_in(stranger, KEYS["lena"])

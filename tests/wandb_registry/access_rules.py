@@ -6,7 +6,7 @@ STRANGER, VIEWER, MEMBER, ADMIN, OPERATOR = "stranger", "viewer", "member", "adm
 ROLES = (STRANGER, VIEWER, MEMBER, ADMIN, OPERATOR)
 
 # What every account may ask about itself; the answer depends on nothing else.
-OWN_ACCOUNT = {"viewer", "serverInfo", "generateApiKey", "deleteApiKey", "updateUser", "users", "createCustomChart"}
+OWN_ACCOUNT = {"viewer", "serverInfo", "generateApiKey", "deleteApiKey", "updateUser", "users"}
 
 # Query fields: a stranger sees what is seen of a thing that doesn't exist; a viewer sees more.
 QUERIES = {
@@ -113,6 +113,8 @@ MUTATIONS = {
     "deleteInvite": (ADMIN, "deleteInvite(input: {entityName: $team, id: $other}) { success }"),
     "createServiceAccount": (ADMIN, "createServiceAccount(input: {entityName: $team, description: $project}) "
                                     "{ user { id } }"),
+    "createCustomChart": (MEMBER, "createCustomChart(input: {entity: $team, name: \"c\", displayName: \"C\", "
+                                  "type: \"vega2\", access: \"PRIVATE\", spec: \"{}\"}) { chart { id } }"),
     # These ask what the account is, not what it may do to a thing.
     "createTeam": (ADMIN, "createTeam(input: {teamName: $new}) { entity { id } }"),
     "createUser": (OPERATOR, "createUser(input: {email: $new}) { user { id } }"),
@@ -175,6 +177,7 @@ ENDPOINTS = {
     "/{entity}/{project}/runs/{run}/files/{path:path}": "session",
     "/{entity}/{project}/runs/{run}/raw/{path:path}": "session",
     "/{entity}/{project}/runs/{run}/frame/{path:path}": "session",
+    "/{entity}/{project}/sweeps": "session",
     "/{entity}/{project}/sweeps/{sweep}": "session",
     "/{entity}/{project}/{tab}": "session",
     "/{entity}": "session",

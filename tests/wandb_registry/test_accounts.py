@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from wandb.errors import AuthenticationError
 
 from wandb_registry import daemon
 
-from .conftest import Account, Registry, command
+from .conftest import Account, Registry, command, records
 
 
 def test_a_new_users_key_is_printed_once_and_works(registry: Registry, tmp_path: Path):
@@ -54,9 +55,9 @@ def test_a_team_shares_what_its_members_log(registry: Registry):
 
 
 def test_a_viewer_of_an_organization_sees_its_registries_and_changes_nothing(registry: Registry):
-    boss, guest = registry.user("boss"), registry.user("guest")
+    boss, guest = registry.user("boss"), registry.user("tempguest")
     registry.command("org", "add", "firm", "--admin", "boss")
-    registry.command("org", "add-member", "firm", "guest", "--role", "viewer")
+    registry.command("org", "add-member", "firm", "tempguest", "--role", "viewer")
     make = """
     mutation Make($description: String) { upsertModel(input: {entityName: "firm_registry",
       name: "wandb-registry-models", description: $description}) { inserted } }
@@ -122,6 +123,30 @@ def test_a_key_that_was_taken_back_stops_working_and_the_others_go_on(registry: 
     assert first.ask("{ viewer { id } }").status == 401
     assert registry.send("GET", "/", **home).status == 303, "nor does what it had signed in"
     assert second.ask("{ viewer { id } }").status == 200
+
+
+def test_a_key_works_until_its_last_day_and_then_says_so(registry: Registry):
+    registry.user("tempguest")
+    today = datetime.now(UTC).date()
+    made = registry.command("user", "key", "tempguest", "--until", today.isoformat()).stdout
+    ends = Account(registry.url, "tempguest", made.removeprefix("API key of tempguest, shown only now: ").strip())
+    assert ends.api().viewer.username == "tempguest", "it works on its last day"
+    assert f"(until {today})" in registry.command("user", "list").stdout
+    with records(registry.store) as db:
+        db.execute("update api_key set last_day = :day where hint = :hint", {"day": "2026-01-31", "hint": ends.key[:4]})
+    sentence = f"The API key {ends.key[:4]}… of 'tempguest' worked until 2026-01-31."
+    refused = ends.ask("{ viewer { id } }")
+    assert refused.status == 401
+    assert sentence in refused.text
+    page = registry.send("POST", "/login", f"key={ends.key}".encode(), signed_in=False)
+    assert (page.status, sentence.partition("'")[0] in page.text) == (403, True)
+    assert "(ended 2026-01-31)" in registry.command("user", "list").stdout
+    # What the sentence names
+    again = registry.command("user", "key", "tempguest").stdout.rpartition(" ")[2].strip()
+    assert Account(registry.url, "tempguest", again).ask("{ viewer { id } }").status == 200
+    for day, why in (("2026-01-31", "that day is over"), ("soon", "is not a day")):
+        refusal = registry.command("user", "key", "tempguest", "--until", day)
+        assert (refusal.returncode, why in refusal.stderr) == (1, True), refusal.stderr
 
 
 def test_who_runs_the_registry_can_take_back_the_key_that_it_runs_by(store: Path):

@@ -131,6 +131,27 @@ def test_a_joined_table_is_one_table(registry: Registry, run: wandb.Run):
     assert rows == [["1", "cat", "", ""], ["2", "dog", "2.0", "cow"], ["", "", "3.0", "fox"]]
 
 
+def test_a_joined_table_may_have_a_side_in_another_version(registry: Registry, run: wandb.Run):
+    """Its page showed the JSON that names the sides."""
+    first, second = wandb.Artifact("labels", "dataset"), wandb.Artifact("joined-apart", "dataset")
+    picture = wandb.Image(np.zeros((4, 4), np.uint8))
+    first.add(wandb.Table(["id", "truth", "img"], [[1, "cat", picture], [2, "dog", picture]]), "labels")
+    with registry.run("whole") as one:
+        one.log_artifact(first).wait()
+    with registry.run("whole") as two:
+        labels = two.use_artifact("labels:v0").get("labels")
+        second.add(data_types.JoinedTable(labels, wandb.Table(["id", "guess"], [[1, "cow"]]), "id"), "both")
+        two.log_artifact(second).wait()
+    base = "/local/whole/artifacts/dataset/joined-apart/v0/files/both.joined-table.json"
+    _, *rows = list(csv.reader(io.StringIO(page(registry, f"{base}?view=csv"))))
+    assert [(row[1], row[-1]) for row in rows] == [("cat", "cow"), ("dog", "")]
+    shown = page(registry, base)
+    source = re.search(r'src="([^"]*labels/v0/raw/[^"]+)"', shown)
+    assert source, "the picture is asked for where it lies"
+    assert registry.send("GET", source[1], headers=_session(registry)).status == 200
+    assert "Joined by" not in shown
+
+
 def test_tables_of_several_runs_stand_side_by_side(registry: Registry):
     made: list[str] = []
     for number in range(2):

@@ -30,6 +30,7 @@ def add_to(commands) -> None:
     key = _action(user, "key", "make another API key, or take one back", _user_key)
     key.add_argument("name")
     key.add_argument("--revoke", metavar="START", help="the first 4 characters of the key to end, or all of it")
+    key.add_argument("--until", metavar="DAY", help="its last day, in UTC, as 2027-03-31 (default: it has no end)")
 
     org = _group(commands, "org", "organizations, which own teams and registries")
     add = _action(org, "add", "make an organization", _org_add)
@@ -103,7 +104,7 @@ def _user_key(db: Connection, _viewer: Viewer, options: argparse.Namespace) -> N
         print(f"The key of {options.name} that begins with {hint} stopped working.")
         return
     key = users.new_key()
-    users.add_key(db, user["id"], key)
+    users.add_key(db, user["id"], key, last_day=options.until)
     print(f"API key of {options.name}, shown only now: {key}")
 
 
@@ -115,11 +116,18 @@ def _user_list(db: Connection, _viewer: Viewer, _options: argparse.Namespace) ->
                 user["username"],
                 user["default_entity"],
                 "yes" if user["admin"] else "",
-                ", ".join(key["hint"] for key in users.keys_of(db, user["id"])),
+                ", ".join(_named(key) for key in users.keys_of(db, user["id"])),
             ]
             for user in users.users(db)
         ],
     )
+
+
+def _named(key: dict[str, Any]) -> str:
+    """A key by its first characters, and its last day if it has one."""
+    if key["last_day"] is None:
+        return key["hint"]
+    return f"{key['hint']} ({'ended' if users.has_ended(key) else 'until'} {key['last_day']})"
 
 
 def _org_add(db: Connection, viewer: Viewer, options: argparse.Namespace) -> None:

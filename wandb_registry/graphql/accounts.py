@@ -1,8 +1,8 @@
-"""Accounts: their keys, their default entity, and new ones."""
+"""Accounts: their keys, their default entity, new ones, and the charts that they specify."""
 
 from wandb_registry.errors import BadInput, NotFound
 from wandb_registry.graphql.engine.binding import Fields
-from wandb_registry.model import access, ids, names
+from wandb_registry.model import access, custom_charts, ids, names
 from wandb_registry.model.access import Role
 from wandb_registry.model.accounts import teams, users
 from wandb_registry.store import keep_key
@@ -58,3 +58,9 @@ def create_service_account(_, info, input):
     team = teams.needs_admin(db, info.context.viewer, input["entity_name"])
     name = f"{team['name']}-{names.slug(input['description'], 'service')}"
     return {"user": teams.add_service_account(db, info.context.viewer, name, None, team["name"])}
+
+
+@mutation.field("createCustomChart")
+def create_custom_chart(_, info, input):
+    """Makes a chart, or replaces the one of its name. The SDK takes its id for the name that runs give it."""
+    return {"chart": {"id": custom_charts.save(info.context.db, info.context.viewer, input["entity"], input)}}

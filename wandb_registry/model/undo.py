@@ -15,6 +15,7 @@ from wandb_registry.model.access import Role, Viewer
 from wandb_registry.model.accounts import roster, teams, users
 from wandb_registry.model.artifacts import artifacts, collections, links, memberships, protected_aliases, tags
 from wandb_registry.model.runs import edits, runs
+from wandb_registry.model.sweeps import sweeps
 
 Row = dict[str, Any]
 
@@ -222,7 +223,22 @@ def _protection_back(db: Connection, viewer: Viewer, event: Row) -> None:
     protected_aliases.replace(db, viewer, project, before.split(", ") if before else [])
 
 
+# ---- sweeps ----
+
+
+def _sweep(db: Connection, event: Row) -> Row:
+    sweep = sweeps.find(db, _of_project(db, event), event["name"])
+    if sweep is None or event["after"] == sweeps.CANCELED:
+        raise NotFound("The sweep is not there any more, or its runs were killed.")
+    return sweep
+
+
+def _sweep_back(db: Connection, viewer: Viewer, event: Row) -> None:
+    sweeps.upsert(db, viewer, _sweep(db, event)["id"], {"state": event["before"]})
+
+
 REVERSALS = {
+    sweeps.SET_STATE: Reversal(lambda db, event: _sweep(db, event)["state"], _sweep_back),
     edits.EDIT: Reversal(_field, _edit_back),
     edits.MOVE: Reversal(_place, _move_back),
     "alias": Reversal(_holder, _alias_back),

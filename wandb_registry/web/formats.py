@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urlencode
 
 DIGITS, MOST_DIGITS = 4, 17  # of a metric: those that are read, and those that a float has
 UNITS = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
@@ -118,7 +119,13 @@ def cut(text: str, characters: int) -> str:
     return text if len(text) <= characters else f"{text[: characters - 1]}…"
 
 
+def query(pairs: list[tuple[str, str]]) -> str:
+    """Pairs as the query of an address."""
+    return urlencode(pairs)
+
+
 FILTERS = {
+    "query": query,
     "cut": cut,
     "when": when,
     "duration": duration,

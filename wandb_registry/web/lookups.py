@@ -92,12 +92,13 @@ def _full_name(project: Row) -> str:
 
 COUNTS = """
 select (select count(*) from run where project_id = :project) as runs,
+       (select count(*) from sweep where project_id = :project) as sweeps,
        (select count(*) from collection where project_id = :project) as artifacts
 """
 
 
 def project_counts(request: PageRequest, project: Row) -> dict[str, int]:
-    """How many runs and collections of artifacts a project has."""
+    """How many runs, sweeps and collections of artifacts a project has."""
     return request.db.row(COUNTS, project=project["id"])
 
 

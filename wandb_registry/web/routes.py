@@ -12,6 +12,8 @@ from wandb_registry.web.pages.session import SessionEndpoints
 from wandb_registry.web.rendering import static_file
 from wandb_registry.web.settings import bytes_used, forms, keys
 from wandb_registry.web.settings import page as settings
+from wandb_registry.web.sweeps import forms as sweep_forms
+from wandb_registry.web.sweeps import page as sweep_page
 
 VERSION = "/{entity}/{project}/artifacts/{type}/{collection}/{version}"
 METHODS = ["GET", "POST"]
@@ -62,7 +64,8 @@ def routes(endpoints: Endpoints, live: LiveUpdates) -> list[Route]:
         Route("/{entity}/{project}/runs/{run}/files/{path:path}", page(run.file)),
         Route("/{entity}/{project}/runs/{run}/raw/{path:path}", page(run.raw_file)),
         Route("/{entity}/{project}/runs/{run}/frame/{path:path}", page(run.framed_file)),
-        Route("/{entity}/{project}/sweeps/{sweep}", page(runs.runs_of_sweep)),
+        Route("/{entity}/{project}/sweeps", page(sweep_page.list_page)),
+        Route("/{entity}/{project}/sweeps/{sweep}", page(sweep_page.page, sweep_forms.change), methods=METHODS),
         Route("/{entity}/{project}/{tab}", page(runs.runs_page)),  # such as W&B's workspace
         Route("/{entity}", page(home.home)),
     ]

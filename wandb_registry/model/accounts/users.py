@@ -4,10 +4,11 @@ import hashlib
 import hmac
 import secrets
 import time
+from datetime import UTC, date, datetime
 from typing import Any
 
 from wandb_registry.db.connection import Connection
-from wandb_registry.errors import BadInput, Conflict, NotFound, NotSignedIn
+from wandb_registry.errors import BadInput, Conflict, KeyEnded, NotFound, NotSignedIn
 from wandb_registry.model import activity_log, names
 from wandb_registry.model.access import Viewer
 
@@ -27,7 +28,7 @@ update api_key set used_at = strftime('%Y-%m-%dT%H:%M:%SZ'), used_from = :host w
 """
 
 ACCOUNT_OF_KEY = """
-select account.*, api_key.hash
+select account.*, api_key.hash, api_key.hint, api_key.last_day
   from api_key
   join account on account.id = api_key.user_id
  where api_key.hash = :hash and account.deleted_at is null
@@ -54,11 +55,25 @@ REMOVE_USER = (
 
 
 def sign_in(db: Connection, key: str) -> Viewer:
-    """The account of an API key. Raises NotSignedIn if there is none."""
+    """The account of an API key. Raises NotSignedIn if there is none, KeyEnded if its last day is over."""
     account = _of_key(db, key)
     if account is None:
         raise NotSignedIn("No account of this registry has this API key. Check WANDB_API_KEY and WANDB_BASE_URL.")
+    if has_ended(account):
+        raise KeyEnded(
+            f"The API key {account['hint']}… of '{account['username']}' worked until {account['last_day']}. "
+            f"Make a new one in the settings, or ask an admin: 'wandb-registry user key {account['username']}'."
+        )
     return as_viewer(account)
+
+
+def has_ended(key: Row) -> bool:
+    """Whether the last day of a key is over, in UTC."""
+    return key["last_day"] is not None and key["last_day"] < _today()
+
+
+def _today() -> str:
+    return datetime.now(UTC).date().isoformat()
 
 
 def is_key(db: Connection, key: str) -> bool:
@@ -86,8 +101,11 @@ def new_key() -> str:
     return secrets.token_hex(20)
 
 
-def add_key(db: Connection, user_id: int, key: str, description: str | None = None) -> Row:
-    """Adds an API key, of which only the hash is stored. Raises BadInput if malformed, Conflict if taken."""
+def add_key(db: Connection, user_id: int, key: str, description: str | None = None, last_day: str | None = None) -> Row:
+    """Adds an API key, of which only the hash is stored. Raises BadInput if malformed, Conflict if taken.
+
+    `last_day`, as 2027-03-31, is the last one on which it works, in UTC.
+    """
     if len(key) < SHORTEST_KEY or not key.isascii() or not key.isprintable() or " " in key:
         raise BadInput(
             f"An API key has at least {SHORTEST_KEY} printable characters and no space; this one has {len(key)}."
@@ -96,15 +114,26 @@ def add_key(db: Connection, user_id: int, key: str, description: str | None = No
         raise Conflict("This API key is in use already.")
     return db.row(
         """
-        insert into api_key (user_id, hash, hint, description)
-        values (:user, :hash, :hint, :description)
+        insert into api_key (user_id, hash, hint, description, last_day)
+        values (:user, :hash, :hint, :description, :last_day)
         returning *
         """,
         user=user_id,
         hash=_hash(key),
         hint=key[:HINT],
         description=description,
+        last_day=_day_to_come(last_day) if last_day else None,
     )
+
+
+def _day_to_come(text: str) -> str:
+    try:
+        day = date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise BadInput(f"'{text}' is not a day. Write it as {_today()}.") from None
+    if day < _today():
+        raise BadInput(f"A key can't work until {day}: that day is over. Leave the day out for a key without an end.")
+    return day
 
 
 def revoke_key(db: Connection, user: Row, start: str) -> str:

@@ -10,13 +10,16 @@ from typing import Any
 
 from wandb_registry.db.connection import Connection
 from wandb_registry.errors import BadInput, NotFound
-from wandb_registry.model import access, projects
+from wandb_registry.model import access, activity_log, projects
 from wandb_registry.model.access import Role, Viewer
+from wandb_registry.model.accounts import members
 from wandb_registry.model.sweeps import search_space
 from wandb_registry.model.sweeps.search_space import SearchSpace
 
 Row = dict[str, Any]
-STATES = ("RUNNING", "PAUSED", "FINISHED", "CANCELED")
+SET_STATE = "sweep"
+CANCELED = "CANCELED"
+STATES = ("RUNNING", "PAUSED", "FINISHED", CANCELED)
 SILENT_SECONDS = 60  # after which an agent counts as finished; it sends a heartbeat every few seconds
 
 UPDATE = """
@@ -43,6 +46,9 @@ def upsert(db: Connection, viewer: Viewer, number: int | None, given: dict[str, 
         sweep = _insert(db, viewer, given, space)
     else:
         raise BadInput("A new sweep needs a configuration.")
+    if state is not None and state != sweep["state"]:
+        path = members.path(projects.by_id(db, sweep["project_id"]))
+        activity_log.record(db, viewer, SET_STATE, path, sweep["name"], sweep["state"], state)
     values = {key: given.get(key) for key in ("config", "description", "display_name", "state")}
     return db.row(UPDATE, id=sweep["id"], **values)
 
@@ -178,7 +184,7 @@ def heartbeat(db: Connection, viewer: Viewer, number: int, busy: bool) -> tuple[
     if agent is None:
         raise _not_found(viewer)
     sweep = by_id(db, viewer, agent["sweep_id"], Role.MEMBER)
-    if sweep["state"] == "CANCELED":
+    if sweep["state"] == CANCELED:
         return agent, [{"type": "exit"}]
     if busy or sweep["state"] == "PAUSED":
         return agent, []

@@ -115,6 +115,8 @@ def _bands(
             facts |= {"points": len(xs), "last": means[-1], "least": min(least), "greatest": max(greatest)}
             lists = f'"y":{_values(means)},"low":{_values(least)},"high":{_values(greatest)}'
             bands.append(f"{{{json.dumps(facts)[1:-1]},{_places(xs)},{lists}}}")
+        elif facts["undrawable"]:  # so that a chart tells of them
+            bands.append(f'{{{json.dumps(facts)[1:-1]},{_places([])},"y":[]}}')
     return bands
 
 

@@ -1,9 +1,10 @@
 """What `wandb.plot` has logged: a table of values and, in the run's config, the kind of plot and its columns.
 
-The script of a page draws the SDK's own plots with Vega. Small confusion matrices are tables, and so are custom plots.
+The script of a page draws the SDK's own plots with Vega. Small confusion matrices are tables.
 """
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 from wandb_registry.drawing.bar_chart import histogram_bars
@@ -27,26 +28,42 @@ TABLES = ("{}_table", "Custom Chart Tables/{}_table")  # keys under which the ta
 HISTOGRAM_FRAME = Frame(width=100, height=42, left=0, right=100, top=1, bottom=41)
 
 
-def plot_of_table(request: PageRequest, run: Row, key: str, file: Row, rows: str) -> Row | None:
-    """What draws a table that belongs to a plot; None for any other table. `rows` is the address of its content."""
-    if file["size"] <= LARGEST_MATRIX and (matrix := _matrix_of(request, file)):
-        return {"kind": "matrix", **matrix}
+@dataclass(frozen=True)
+class Panel:
+    """What a run's config says of a plot: its name, what draws it, and its columns and texts by their roles."""
+
+    name: str
+    chart: str
+    fields: Row
+    strings: Row
+
+    @property
+    def title(self) -> str:
+        return str(self.strings.get("title") or self.name)
+
+
+def panel_of(run: Row, key: str) -> Panel | None:
+    """The plot that the table under this key belongs to."""
     try:
-        config = runs.loads(run["config"])
-        for name, plot in config["_wandb"]["value"]["visualize"].items():
-            panel = plot["panel_config"]
-            if key in [form.format(name) for form in TABLES] and panel["panelDefId"] in PLOTS:
-                strings = panel.get("stringSettings") or {}
-                drawn = {
-                    "plot": panel["panelDefId"],
-                    "fields": panel["fieldSettings"],
-                    "strings": strings,
-                    "rows": rows,
-                }
-                return {"kind": "plot", "key": str(strings.get("title") or key), "plot": json.dumps(drawn)}
-    except (KeyError, TypeError, AttributeError):
+        for name, plot in runs.loads(run["config"])["_wandb"]["value"]["visualize"].items():
+            if key in [form.format(name) for form in TABLES]:
+                settings = plot["panel_config"]
+                fields, strings = settings.get("fieldSettings") or {}, settings.get("stringSettings") or {}
+                return Panel(name, str(settings["panelDefId"]), dict(fields), dict(strings))
+    except (KeyError, TypeError, ValueError, AttributeError):
         pass
     return None
+
+
+def plot_of_table(request: PageRequest, run: Row, key: str, file: Row, rows: str) -> Row | None:
+    """What draws a table that belongs to one of the SDK's plots; else None. `rows` is the address of its content."""
+    if file["size"] <= LARGEST_MATRIX and (matrix := _matrix_of(request, file)):
+        return {"kind": "matrix", **matrix}
+    panel = panel_of(run, key)
+    if panel is None or panel.chart not in PLOTS:
+        return None
+    drawn = {"plot": panel.chart, "fields": panel.fields, "strings": panel.strings, "rows": rows}
+    return {"kind": "plot", "key": panel.title, "plot": json.dumps(drawn)}
 
 
 def _matrix_of(request: PageRequest, file: Row) -> Row | None:

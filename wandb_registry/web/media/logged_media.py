@@ -6,7 +6,7 @@ from wandb_registry.model.nested_keys import within
 from wandb_registry.model.runs import history, run_files, runs
 from wandb_registry.web import addresses
 from wandb_registry.web.charts import wandb_plots
-from wandb_registry.web.media import logged_tables, overlays
+from wandb_registry.web.media import custom_charts, logged_tables, overlays
 from wandb_registry.web.media.drawings import drawing_of
 from wandb_registry.web.media.steppers import steppers
 from wandb_registry.web.media.types import is_page, playable_type
@@ -70,6 +70,23 @@ def media_of_run(
     return media + [_histogram(key, value) for key, value in logged if value["_type"] == "histogram"]
 
 
+def in_panels(media: list[Row]) -> list[Row]:
+    """The media; plain pictures of one key stand together: the first has the `others`, and the place of the last."""
+    panels: list[Row] = []
+    for one in media:
+        last = panels[-1] if panels else None
+        if last and _is_plain(one) and _is_plain(last) and one["key"] == last["key"]:
+            last["others"].append(one)
+            last["place"] = one["place"]
+        else:
+            panels.append(one | {"others": []})
+    return panels
+
+
+def _is_plain(one: Row) -> bool:
+    return one["kind"] == "picture" and not one["overlay"]
+
+
 def page_of_media(request: PageRequest, run: Row, logged: Logged) -> Row:
     """The media of a page of keys."""
     pager, counts = paginate(request, len(logged), KEYS), media_counts(run)
@@ -80,7 +97,7 @@ def page_of_media(request: PageRequest, run: Row, logged: Logged) -> Row:
         first = next((medium for medium in media if medium["key"] == key), None)
         if first:
             first |= {"stepper": stepper}
-    return {"media": media, "pager": pager}
+    return {"media": in_panels(media), "pager": pager}
 
 
 def media_of_step(request: PageRequest, run: Row, key: str, number: str) -> Row:
@@ -174,8 +191,7 @@ def _medium(request: PageRequest, run: Row, key: str, value: Row, item: Row, fil
     if kind:
         return medium | {"kind": kind}
     if name.endswith(".table.json"):
-        plot = wandb_plots.plot_of_table(request, run, key, file, medium["raw"])
-        return medium | (plot or {"kind": "table", "page": _table_with_pictures(request, value) or medium["page"]})
+        return medium | _table(request, run, key, value, file, medium)
     if is_page(name):
         return medium | {"kind": "page", "frame": addresses.file(f"{base}/frame", name)}
     if drawing_of(name):
@@ -196,6 +212,17 @@ def _is_tiny(picture: Row) -> bool:
     """Whether a picture is so small that a page shows its pixels instead of smoothing them."""
     width = picture.get("width")
     return isinstance(width, int) and width <= TINY
+
+
+def _table(request: PageRequest, run: Row, key: str, value: Row, file: Row, medium: Row) -> Row:
+    """What shows a table: the plot that it belongs to, or its page."""
+    plot = wandb_plots.plot_of_table(request, run, key, file, medium["raw"])
+    if plot is None:
+        page = _table_with_pictures(request, value) or medium["page"]
+        frame = addresses.file(f"{run['address']}/frame", file["name"])
+        plot = {"kind": "table", "page": page, "note": "", "content": logged_tables.place_of_value(request, run, value)}
+        plot |= custom_charts.of_table(request, run, key, frame) or {}
+    return plot
 
 
 def _table_with_pictures(request: PageRequest, value: Row) -> str | None:

@@ -30,8 +30,11 @@ def keys(run: Row) -> list[str]:
 def place_of(request: PageRequest, run: Row, key: str) -> Place | None:
     """Where the run's last table of a key is; None if there is none, or its file was not uploaded."""
     value = _summary(run).get(key)
-    if not _is_table(value):
-        return None
+    return place_of_value(request, run, value) if _is_table(value) else None
+
+
+def place_of_value(request: PageRequest, run: Row, value: Row) -> Place | None:
+    """Where a logged table is; None if its file was not uploaded."""
     if found := version_of(request, value):
         version, path = found
         file = folder_listing.entry(request.db, version["id"], path)

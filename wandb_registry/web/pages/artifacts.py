@@ -149,9 +149,10 @@ def file(request: PageRequest) -> Page | Redirect | Export:
             return tables.table_page(request, project, file, parts, base, steps, [])
         except BadInput as error:
             note = str(error)
-    if file["path"].endswith(JOINED) and (sides := _joined(request, file)):
+    if file["path"].endswith(JOINED) and (sides := _joined(request, file, base)):
         try:
-            return tables.table_page(request, project, file, sides, base, steps, [])
+            joined, raws = [side for side, _ in sides], [raw for _, raw in sides]
+            return tables.table_page(request, project, file, joined, base, steps, [], raws)
         except BadInput as error:
             note = str(error)
     section = "models" if collection["kind"] == "PORTFOLIO" else "projects"
@@ -161,12 +162,27 @@ def file(request: PageRequest) -> Page | Redirect | Export:
 
 def _follow_reference(request: PageRequest, file: Row, way: str) -> Redirect | None:
     """Redirects to the file of another version that an entry refers to. The SDK refers so to tables of a run."""
+    referred = _referred(request, file)
+    return Redirect(addresses.file(f"{referred[0]['address']}/{way}", referred[1])) if referred else None
+
+
+def _referred(request: PageRequest, file: Row) -> tuple[Row, str] | None:
+    """The version that an entry refers to, if the viewer may see it, and the path there."""
     reference = REFERENCE.fullmatch(file["ref"] or "") if file["md5"] is None else None
     if reference is None:
         return None
     artifact = access.find_artifact(request.db, request.viewer, ids.from_hex(reference[1], "Artifact"))
     version = lookups.visible_version(request, artifact)
-    return Redirect(addresses.file(f"{version['address']}/{way}", reference[2])) if version else None
+    return (version, reference[2]) if version else None
+
+
+def _content(request: PageRequest, file: Row, base: str) -> tuple[Row, str] | None:
+    """An entry that has a content, and the address of its version: the file's own, or those that it refers to."""
+    if file["md5"]:
+        return file, base
+    version, path = _referred(request, file) or (None, "")
+    found = folder_listing.entry(request.db, version["id"], path) if version else None
+    return (found, version["address"]) if version and found and found["md5"] else None
 
 
 def _partitions(request: PageRequest, file: Row) -> list[str]:
@@ -181,8 +197,8 @@ def _partitions(request: PageRequest, file: Row) -> list[str]:
     return [row["md5"] for row in rows if row["md5"] and row["path"].endswith(tables.SUFFIX)]
 
 
-def _joined(request: PageRequest, file: Row) -> list[tables.Side]:
-    """The tables of its version that a file of the SDK joins; none if it names others."""
+def _joined(request: PageRequest, file: Row, base: str) -> list[tuple[tables.Side, str]]:
+    """The tables that a file of the SDK joins, each with the address of its version's files; none if one lacks."""
     if file["md5"] is None or file["size"] > LARGEST_PARTITIONED:
         return []
     try:
@@ -191,14 +207,14 @@ def _joined(request: PageRequest, file: Row) -> list[tables.Side]:
         paths = [str(about["table1"]), str(about["table2"])]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return []
-    found = [folder_listing.entry(request.db, file["artifact_id"], path) for path in paths]
-    if not all(row and row["md5"] for row in found):
-        return []
-    return [
-        tables.side_of(request, row["md5"], tables.title(row["path"]), str(key))
-        for row, key in zip(found, keys, strict=False)
-        if row and row["md5"]
-    ]
+    sides = []
+    for path, key in zip(paths, keys, strict=False):
+        row = folder_listing.entry(request.db, file["artifact_id"], path)
+        content = _content(request, row, base) if row else None
+        if content is None:
+            return []
+        sides.append((tables.side_of(request, content[0]["md5"], tables.title(path), str(key)), f"{content[1]}/raw"))
+    return sides
 
 
 def _increments(request: PageRequest, file: Row) -> list[Row]:

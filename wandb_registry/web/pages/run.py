@@ -12,8 +12,9 @@ from wandb_registry.model.runs import history, run_files, runs
 from wandb_registry.web import addresses, alerts, console, lookups
 from wandb_registry.web.activity import run_lines
 from wandb_registry.web.charts.metric_charts import metric_charts, toggled
-from wandb_registry.web.media import overlays
+from wandb_registry.web.media import custom_charts, overlays
 from wandb_registry.web.media.logged_media import (
+    in_panels,
     is_media,
     last_media,
     media_by_step,
@@ -31,6 +32,7 @@ Row = dict[str, Any]
 LINES = 500  # console lines on a page: the last ones, unless the address asks for others
 FILES = 100  # on a page
 FIRST_CHARTS = 6  # on the overview
+LARGEST_INLINE = 2**18  # bytes of a table whose first rows stand among media
 FIRST_MEDIA = 24  # keys of media, there
 TABS = {
     "overview": "Overview", "charts": "Charts", "media": "Media", "logs": "Console", "system": "System",
@@ -108,6 +110,8 @@ def framed_file(request: PageRequest) -> Framed:
     """A file of the run as a page for a sandboxed frame. Raises NotFound for a file that is shown in none."""
     _, run = lookups.find_run(request)
     file = _find_file(request, run)
+    if key := request.query.get("plot"):
+        return custom_charts.framed(request, run, file, key)
     return files.framed(file["md5"], file["name"], request)
 
 
@@ -142,7 +146,7 @@ def _overview(request: PageRequest, run: Row) -> Row:
         "config": dict(sorted(leaves(config))),
         "in_dvc": dict(leaves({"dvc": in_dvc})) if in_dvc else {},
         "summary": {key: summary[key] for key in sorted(summary) if not is_media(summary[key])},
-        "media": media_of_run(request, run, logged[:FIRST_MEDIA]),
+        "media": in_panels(media_of_run(request, run, logged[:FIRST_MEDIA])),
         "first_media": FIRST_MEDIA,
         "media_keys": len(logged),
         "mask_colors": overlays.mask_colors(),
@@ -169,8 +173,15 @@ def _media(request: PageRequest, run: Row) -> Row:
     if key:
         return shown | {"media": [], "of_key": media_by_step(request, run, key)}
     kept = [(name, value) for name, value in request.query.multi_items() if name != "together"]
-    shown |= {"kept": kept, "together": bool(request.query.get("together"))}
-    return shown | page_of_media(request, run, last_media(request, run, _summary(run)))
+    part = request.query.get("part", "").strip()
+    logged = last_media(request, run, _summary(run))
+    found = [(key, value) for key, value in logged if part.casefold() in key.casefold()]
+    shown |= {"kept": kept, "together": bool(request.query.get("together")), "part": part, "media_keys": len(logged)}
+    page = page_of_media(request, run, found)
+    for one in page["media"]:
+        if one["kind"] == "table" and one["content"] and one["size"] <= LARGEST_INLINE:
+            one["beginning"] = tables.beginning_of(request, one["content"].md5, one["content"].raw)
+    return shown | page
 
 
 def _logs(request: PageRequest, run: Row) -> Row:

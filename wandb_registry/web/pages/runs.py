@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from wandb_registry.errors import BadInput, NotFound
+from wandb_registry.errors import BadInput
 from wandb_registry.model.nested_keys import leaves
 from wandb_registry.model.runs import runs, version_metrics
 from wandb_registry.model.search import run_search
-from wandb_registry.model.sweeps import sweeps
 from wandb_registry.web import addresses, alerts, formats, lookups
 from wandb_registry.web.charts import column_plots, run_colors
 from wandb_registry.web.charts.metric_charts import best_value, metric_charts, toggled
@@ -160,16 +159,6 @@ def _is_measured(key: str, shown: list[Row]) -> bool:
 def _rank(key: str) -> tuple:
     """A sort key for columns: results before parameters, the usual metrics before others, DVC's md5s last."""
     return key.startswith("config.dvc."), key.startswith("config."), version_metrics.rank(key.partition(".")[2]), key
-
-
-def runs_of_sweep(request: PageRequest) -> Redirect:
-    """Redirects the SDK's link to a sweep to the table of its runs. Raises NotFound."""
-    project = lookups.find_project(request)
-    name = request.path["sweep"]
-    if sweeps.find(request.db, project, name) is None:
-        raise NotFound(f"'{project['name']}' has no sweep '{name}'.")
-    table = addresses.join(project["entity_name"], project["name"], "runs")
-    return Redirect(addresses.with_query(table, {"sweep": name}))
 
 
 def facts_of_run(row: Row) -> dict[str, Any]:

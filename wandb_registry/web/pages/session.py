@@ -6,7 +6,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from wandb_registry.errors import Forbidden, NotSignedIn
+from wandb_registry.errors import Forbidden, KeyEnded, NotSignedIn
 from wandb_registry.http.authentication import (
     SESSION_SECONDS,
     cookie,
@@ -39,8 +39,8 @@ class SessionEndpoints:
             viewer = await run_in_threadpool(self._viewer_of_token, request.query_params["token"])
             problem = "This address was used already, or is too old. 'wandb-registry open-url' prints a new one."
         else:
-            viewer = await run_in_threadpool(self._viewer_of_key, (await read_form(request)).get("key", ""))
-            problem = "No account has this key. Keys have 40 characters or more."
+            key = (await read_form(request)).get("key", "")
+            viewer, problem = await run_in_threadpool(self._viewer_of_key, key)
         if viewer is None:
             return self._page(request, problem)
         answer = RedirectResponse(local_address(request.query_params.get("next")), 303)
@@ -87,12 +87,15 @@ class SessionEndpoints:
         with self.store.db.write() as db:
             return users.use_login_token(db, token)
 
-    def _viewer_of_key(self, key: str) -> Viewer | None:
+    def _viewer_of_key(self, key: str) -> tuple[Viewer | None, str]:
+        """The account of the key, or why there is none."""
         try:
             with self.store.db.read() as db:
-                return users.sign_in(db, key.strip())
+                return users.sign_in(db, key.strip()), ""
+        except KeyEnded as error:
+            return None, str(error)
         except NotSignedIn:
-            return None
+            return None, "No account has this key. Keys have 40 characters or more."
 
     def _new_token(self, viewer: Viewer) -> str:
         with self.store.db.write() as db:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any, TypeGuard
 
-from wandb_registry.errors import NotFound
+from wandb_registry.errors import BadInput, NotFound
 from wandb_registry.model.runs import run_files
 from wandb_registry.storage.table_databases import SORTED, Side, Table, TableQuery, open_joined, open_table
 from wandb_registry.web import addresses, lookups
@@ -16,6 +16,7 @@ Row = dict[str, Any]
 ROWS = 50  # on a page
 COLUMNS = 50  # on a page
 PICTURES = 200  # on a page of the grid
+FIRST_ROWS, FIRST_COLUMNS = 6, 8  # of a table that stands in another page
 SHOWN = 500  # characters of a cell; the page of its row has all of them
 TABS = 20  # links to tables in the same folder, before somebody asks for all
 SUFFIX = ".table.json"
@@ -48,7 +49,8 @@ def table_page(
 
     `parts` are the md5s of its increments, or of its only file, or the tables that it joins; `base` is the address of
     its version or run, `beside` are the paths of the tables in its folder. `raws` has the addresses where the files of
-    each joined table are, if they aren't all below `base`.
+    each joined table are, if they aren't all below `base`. A `file` without md5 is stored nowhere: it is joined on this
+    page, by what the page offers.
     """
     if not parts:
         raise NotFound(f"There is no table '{file['path']}'.")
@@ -77,7 +79,7 @@ def table_page(
                     for path in _with_own(beside, tabs.shown, file["path"])
                 ],
                 "all_tabs": tabs,
-                "joined_by": _join_choices(table, parts) if raws and _are_sides(parts) else [],
+                "joined_by": _join_choices(table, parts) if "md5" not in file and _are_sides(parts) else [],
                 "increments": 1 if _are_sides(parts) else len(parts),
                 "rows_in_all": table.count(TableQuery()),
                 "columns": [_head(request, at, table.columns[at], query) for at in window],
@@ -104,10 +106,31 @@ def table_page(
                 "kept": [(key, value) for key, value in request.query.multi_items() if key not in ("q", "page", "row")],
                 "clear": request.address.partition("?")[0],
                 "filtered": bool(query.equal or query.contains or query.row),
-                "download": None if raws else addresses.file(raw, file["path"]),
+                "download": addresses.file(raw, file["path"]) if "md5" in file else None,
                 "csv": _with(request, view="csv"),
             },
         )
+
+
+def beginning_of(request: PageRequest, md5: str, raw: str) -> Row | None:
+    """The first rows and columns of a table, to stand in another page; None for a file that is no table.
+
+    `raw` is the address below which the files are that its cells name.
+    """
+    try:
+        with open_table(request.store.folder, [(request.store.blobs.path(md5), md5)]) as table:
+            shown = range(min(FIRST_COLUMNS, len(table.columns)))
+            return {
+                "columns": [table.columns[at] for at in shown],
+                "rows": [
+                    [_cell(table, at, cells[at], raw) for at in shown]
+                    for _, cells in table.rows(TableQuery(), FIRST_ROWS, 0)
+                ],
+                "rows_in_all": table.count(TableQuery()),
+                "columns_in_all": len(table.columns),
+            }
+    except (BadInput, FileNotFoundError):
+        return None
 
 
 def _with_own(paths: list[str], most: int, own: str) -> list[str]:

@@ -62,12 +62,13 @@ def _new_key(request: PageRequest) -> Page:
     if name != request.viewer.username:
         _needs_keeper(request, name)
     label = request.form.get("label", "").strip()[: names.LONGEST]
-    return _make_key(request, users.user_named(request.db, name)["id"], name, label or None)
+    last_day = request.form.get("until", "").strip()
+    return _make_key(request, users.user_named(request.db, name)["id"], name, label or None, last_day or None)
 
 
-def _make_key(request: PageRequest, user_id: int, name: str, label: str | None) -> Page:
+def _make_key(request: PageRequest, user_id: int, name: str, label: str | None, last_day: str | None = None) -> Page:
     key = users.new_key()
-    users.add_key(request.db, user_id, key, label)
+    users.add_key(request.db, user_id, key, label, last_day)
     return page.page(request, {"key": key, "username": name})
 
 

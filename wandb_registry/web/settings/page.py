@@ -43,7 +43,7 @@ def page(request: PageRequest, made: Row | None = None) -> Page:
             "teams": teams,
             "kept_teams": sorted(kept),
             "machines": machines,
-            "keys": roster.keys(db, sorted(owners)),
+            "keys": [key | {"ended": users.has_ended(key)} for key in roster.keys(db, sorted(owners))],
             "unused_days": UNUSED_DAYS,
             "protected": _protected(request),
             "roles": ROLES,

@@ -169,7 +169,9 @@
       this.tell();
       this.drawn = lines.map((line) => ({ ...line, values: page.smooth ? smoothed(line.ys, page.smooth) : line.ys }));
       if (!lines.length) {
-        const words = this.data.length ? "Nothing is drawn: all its runs are hidden." : `No value by ${this.axis}.`;
+        const drawable = this.data.some((line) => line.xs.length);
+        const beyond = "None of its values can be drawn.";
+        const words = drawable ? "Nothing is drawn: all its runs are hidden." : this.data.length ? beyond : `No value by ${this.axis}.`;
         this.box.append(Object.assign(document.createElement("p"), { className: "none muted small", textContent: words }));
         return;
       }
@@ -258,7 +260,7 @@
     tell() {
       const left = this.shown.reduce((sum, line) => sum + (line.undrawable ?? 0), 0) + (this.data ?? []).filter((line) => !line.xs.length).reduce((sum, line) => sum + line.undrawable, 0);
       const low = this.log ? this.shown.reduce((sum, line) => sum + line.ys.filter((value) => value <= 0).length, 0) : 0;
-      const said = [left && `${left.toLocaleString("en")} ${left === 1 ? "value" : "values"} not drawn: NaN or infinite.`, low && "Values of zero and less have no place on a log scale."].filter(Boolean).join(" ");
+      const said = [left && `${left.toLocaleString("en")} ${left === 1 ? "value" : "values"} not drawn: NaN, infinite, or beyond 1e300.`, low && "Values of zero and less have no place on a log scale."].filter(Boolean).join(" ");
       this.box.nextElementSibling.textContent = said;
     }
 

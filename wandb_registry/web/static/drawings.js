@@ -48,6 +48,52 @@
     viewer.render();
   }
 
+  // ---- charts that a user specified in Vega or Vega-Lite ----
+
+  // A specification in which the columns and texts of this plot stand where it names them: ${field:x}, ${string:title}.
+  function filled(spec, fields, strings) {
+    const path = (name) => name.replace(/([.[\]\\'"])/g, "\\$1"); // a dot in a column's name is no path
+    const column = (role) => {
+      if (!(role in fields)) throw new Error(`its chart asks for the field '${role}', and the plot has no column for it`);
+      return String(fields[role]);
+    };
+    const value = (text) => {
+      const whole = /^\$\{field:([^}]*)\}$/.exec(text);
+      if (whole) return path(column(whole[1]));
+      return text.replace(/\$\{(field|string):([^}]*)\}/g, (_, kind, role) => (
+        kind === "string" ? String(strings[role] ?? "") : column(role).replace(/(['"\\])/g, "\\$1")));
+    };
+    const walk = (one) => {
+      if (typeof one === "string") return value(one);
+      if (Array.isArray(one)) return one.map(walk);
+      return one && typeof one === "object" ? Object.fromEntries(Object.entries(one).map(([key, inner]) => [key, walk(inner)])) : one;
+    };
+    return walk(spec);
+  }
+
+  const TABLE = "wandb"; // what a specification calls the logged table
+
+  function compiled(spec, values) {
+    if (/\/schema\/vega\//.test(spec.$schema ?? "")) {
+      const data = (spec.data ?? []).map((one) => (one.name === TABLE ? { ...one, values, url: undefined } : one));
+      return { ...spec, data };
+    }
+    const single = spec.mark || spec.layer;
+    const size = single && spec.width === undefined ? { width: "container", height: spec.height ?? "container", autosize: { type: "fit", contains: "padding" } } : {};
+    return vegaLite.compile({ data: { name: TABLE }, ...size, ...spec, datasets: { ...spec.datasets, [TABLE]: values } }).spec;
+  }
+
+  async function chart() {
+    const { spec, fields, strings } = JSON.parse(box.dataset.about);
+    const table = json();
+    const names = table.columns.map(String);
+    const values = table.data.map((row) => Object.fromEntries(row.map((value, at) => [names[at], value])));
+    const refuse = (address) => { say(`Not loaded: ${address}. A chart loads nothing.`, "note"); return Promise.reject(new Error("A chart loads nothing.")); };
+    const loader = { ...vega.loader(), load: refuse, sanitize: refuse };
+    const drawn = vega.parse(compiled(filled(spec, fields, strings), values), null, { ast: true });
+    await new vega.View(drawn, { renderer: "svg", container: box, expr: vega.expressionInterpreter, loader, logLevel: vega.Error }).runAsync();
+  }
+
   // ---- objects in three dimensions ----
 
   const COLORS = ["#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#3ca951", "#ff8ab7", "#a463f2", "#97bbf5", "#9c6b4e", "#9498a0", "#e4572e", "#2e86ab", "#57a773", "#8963ba"];
@@ -107,7 +153,38 @@
     window.createImageBitmap = undefined; // so that textures are loaded as pictures, and not fetched
   }
 
+  // The meshes of a scene in Babylon's format, whose axes are left-handed; its lights, cameras and textures are left out.
+  function babylon() {
+    const { meshes = [], materials = [], geometries = {} } = json();
+    const of = (list, id) => (list ?? []).find((one) => one.id === id);
+    const root = new THREE.Scene();
+    root.scale.z = -1;
+    const made = new Map(meshes.map((mesh) => [mesh.id, babylonMesh(mesh, mesh.positions ? mesh : of(geometries.vertexData, mesh.geometryId), of(materials, mesh.materialId))]));
+    for (const { id, parentId } of meshes) (made.get(parentId) ?? root).add(made.get(id));
+    const textured = materials.some((one) => one.diffuseTexture || one.albedoTexture);
+    if (textured) say("Drawn without its textures.", "note");
+    return root;
+  }
+
+  function babylonMesh(mesh, shape, material) {
+    const geometry = new THREE.BufferGeometry();
+    if (shape?.positions) geometry.setAttribute("position", new THREE.Float32BufferAttribute(shape.positions, 3));
+    if (shape?.indices) geometry.setIndex(shape.indices);
+    if (shape?.normals) geometry.setAttribute("normal", new THREE.Float32BufferAttribute(shape.normals, 3));
+    else if (shape?.positions) geometry.computeVertexNormals();
+    const channels = material?.diffuse ?? material?.albedo;
+    const color = channels ? `rgb(${channels.map((value) => Math.round(value * 255)).join(", ")})` : COLORS[0];
+    const made = new THREE.Mesh(geometry, new THREE.MeshStandardMaterial({ color, roughness: 0.7, side: 2 }));
+    made.position.fromArray(mesh.position ?? [0, 0, 0]);
+    made.scale.fromArray(mesh.scaling ?? [1, 1, 1]);
+    if (mesh.rotationQuaternion) made.quaternion.fromArray(mesh.rotationQuaternion);
+    else made.rotation.set(...(mesh.rotation ?? [0, 0, 0]), "YXZ");
+    made.visible = mesh.isVisible !== false;
+    return made;
+  }
+
   async function loaded() {
+    if (ending === "babylon") return babylon();
     if (ending === "obj") return new THREE.OBJLoader().parse(text());
     if (ending === "stl") return new THREE.Mesh(new THREE.STLLoader().parse(bytes.buffer), new THREE.MeshStandardMaterial({ color: COLORS[0], roughness: 0.7 }));
     keepBuffers();
@@ -144,7 +221,7 @@
     fit();
   }
 
-  const DRAWN = { plotly, bokeh, molecule, object };
+  const DRAWN = { plotly, bokeh, molecule, object, chart };
 
   (async () => {
     try {
