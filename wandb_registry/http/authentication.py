@@ -57,9 +57,9 @@ def cookie_reach(request: Request) -> dict[str, Any]:
     return {"path": f"{request.scope.get('root_path', '')}/", "secure": request.url.scheme == "https"}
 
 
-def session(store: Store, viewer: Viewer) -> str:
+def session(store: Store, viewer: Viewer, seconds: int = SESSION_SECONDS) -> str:
     """The cookie's value for a new session of this account."""
-    return store.signer.seal(SESSION, f"{viewer.user_id}-{time.time_ns()}-{secrets.token_hex(8)}", SESSION_SECONDS)
+    return store.signer.seal(SESSION, f"{viewer.user_id}-{time.time_ns()}-{secrets.token_hex(8)}", seconds)
 
 
 def sign_out(request: Request, store: Store) -> None:
