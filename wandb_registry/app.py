@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from wandb_registry.errors import BadInput
 from wandb_registry.graphql.execute import ExecutionResult, Executor, error_body
-from wandb_registry.http import activity_log, file_endpoints, file_stream, health, middleware, paths
+from wandb_registry.http import activity_log, file_endpoints, file_stream, health, identity_tokens, middleware, paths
 from wandb_registry.http.authentication import viewer_of_request
 from wandb_registry.http.metrics import Metrics
 from wandb_registry.http.own_address import OwnAddress
@@ -88,6 +88,7 @@ def create_app(
             *file_stream.routes(store),
             *file_endpoints.routes(store),
             *activity_log.routes(store),
+            *identity_tokens.routes(store, openid),
             Route("/sdk/otel/v1/metrics", drop_telemetry, methods=["POST"]),
             Route("/sdk/otel/v1/logs", drop_telemetry, methods=["POST"]),
             *health.routes(store, metrics),

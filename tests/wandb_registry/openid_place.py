@@ -60,11 +60,12 @@ def make_team(store: Path) -> None:
 
 
 @contextmanager
-def served(folder: Path, port: int, issuer: str, text: str = FILE) -> Iterator[Place]:
-    """A registry with the team 'vision' whose people sign in at this issuer."""
+def served(folder: Path, port: int, issuer: str, text: str = FILE, machines: tuple[str, ...] = ()) -> Iterator[Place]:
+    """A registry with the team 'vision', these service accounts, and whom this issuer signs in."""
     store, file = folder / "store", folder / "openid.toml"
-    if not store.exists():
-        make_team(store)
+    make_team(store)
+    for name in machines:
+        command(store, "user", "add", name, "--service", "vision")
     file.write_text(text.format(issuer=issuer))
     with serving(store, "--port", str(port), "--openid", str(file)):
         yield Place(f"http://127.0.0.1:{port}", store)

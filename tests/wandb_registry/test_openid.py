@@ -125,6 +125,7 @@ def test_a_name_that_is_taken_is_nobody_elses_until_an_admin_says_so(provider: t
     assert who(place.url, browser) == "taken"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "told"),
     [("nobody", "There is no user 'nobody'"), ("robot", "'robot' is a service account"), ("", "runs this registry")],
@@ -176,6 +177,7 @@ def test_signing_out_here_says_that_one_may_be_signed_in_there(provider: tuple[I
     assert who(place.url, browser) is None
 
 
+@pytest.mark.slow
 def test_behind_nginx_below_a_path_and_without_a_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """PKCE alone proves the client; all cookies stay below the path, over TLS."""
     monkeypatch.delenv("REGISTRY_OPENID_SECRET", raising=False)

@@ -1,6 +1,7 @@
 """Checks tokens that an issuer signed: JSON Web Tokens, by RFC 7519 and RFC 8725, read by Authlib's joserfc."""
 
 import json
+import math
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,9 +34,9 @@ def read(token: str, issuer: Issuer, kinds: tuple[str, ...] = ("JWT",)) -> jwt.T
     header, _ = _unverified(token)
     algorithm, kid = header.get("alg"), header.get("kid")
     if algorithm not in ALGORITHMS:
-        raise IdentityRefused(f"The token is signed by the algorithm '{_cut(algorithm)}', which isn't taken.")
+        raise IdentityRefused(f"The token is signed by the algorithm '{shown(algorithm)}', which isn't taken.")
     if str(header.get("typ", kinds[0])).lower() not in [kind.lower() for kind in kinds]:
-        raise IdentityRefused(f"The token is of another kind, '{_cut(header['typ'])}'.")
+        raise IdentityRefused(f"The token is of another kind, '{shown(header['typ'])}'.")
     try:
         found = jwt.decode(token, issuer.keys(kid if isinstance(kid, str) else None), algorithms=ALGORITHMS)
     except BadSignatureError:
@@ -43,7 +44,7 @@ def read(token: str, issuer: Issuer, kinds: tuple[str, ...] = ("JWT",)) -> jwt.T
     except (InvalidKeyIdError, ValueError):
         raise IdentityRefused(f"The token is signed by a key that {issuer.url} doesn't publish.") from None
     except (JoseError, TypeError) as error:
-        raise IdentityRefused(f"The token can't be checked: {_cut(error)}.") from None
+        raise IdentityRefused(f"The token can't be checked: {shown(error)}.") from None
     _check_claims(found.claims, issuer)
     return found
 
@@ -63,6 +64,11 @@ def audiences(claims: dict[str, Any]) -> list[str]:
     return [value for value in values if isinstance(value, str)]
 
 
+def shown(text: Any) -> str:
+    """What a token says, as a sentence quotes it: printable, and not too long."""
+    return "".join(character for character in str(text)[:80] if character.isprintable())
+
+
 def _unverified(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """The header and the claims that a token has, whoever wrote them."""
     try:
@@ -79,7 +85,8 @@ def _unverified(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _check_claims(claims: dict[str, Any], issuer: Issuer) -> None:
     """Issuer, subject and times. A number of seconds is one: `true` or a text is none."""
-    if any(name in claims and type(claims[name]) not in (int, float) for name in TIMES):
+    times = [claims[name] for name in TIMES if name in claims]
+    if not all(type(one) in (int, float) and math.isfinite(one) for one in times):
         raise IdentityRefused("The token's times are not numbers of seconds.")
     needed = JWTClaimsRegistry(
         leeway=LEEWAY,
@@ -103,11 +110,7 @@ def _sentence(claim: str, claims: dict[str, Any], issuer: Issuer) -> str:
     if claim not in claims:
         return f"The token has no '{claim}'."
     if claim == "iss":
-        return f"The token is of the issuer '{_cut(claims['iss'])}', not of {issuer.url}."
+        return f"The token is of the issuer '{shown(claims['iss'])}', not of {issuer.url}."
     if claim in ("nbf", "iat"):
         return "The token isn't valid yet. Is the clock of this machine right?"
     return f"The token's '{claim}' is not valid."
-
-
-def _cut(text: Any) -> str:
-    return "".join(character for character in str(text)[:80] if character.isprintable())

@@ -6,7 +6,7 @@ from typing import Any
 
 from wandb_registry.db.connection import Connection
 from wandb_registry.errors import BadInput, Conflict, IdentityRefused
-from wandb_registry.model import names
+from wandb_registry.model import activity_log, names
 from wandb_registry.model.access import Viewer
 from wandb_registry.model.accounts import roster, teams, users
 from wandb_registry.openid.people import Person
@@ -14,7 +14,13 @@ from wandb_registry.openid.settings import EVERYBODY, ROLES, Access, Settings
 
 Row = dict[str, Any]
 PROVIDER = Viewer(0, "sign-in provider", "", True)  # who changes accounts, in the activity log
+MACHINE_SIGN_IN = "sign in"
 
+MACHINE_SIGN_INS = """
+select subject as name, at, after as who
+  from event
+ where id in (select max(id) from event where action = :action group by subject)
+"""
 ROW = """
 select identity.*, account.username, account.deleted_at
   from identity
@@ -58,6 +64,16 @@ def service_account(db: Connection, name: str) -> Row:
             "'wandb-registry user add NAME --service TEAM' makes one."
         )
     return user
+
+
+def note_machine(db: Connection, account: Row, who: str) -> None:
+    """Records in the activity log that a machine was signed in, and who it is at its issuer."""
+    activity_log.record(db, users.as_viewer(account), MACHINE_SIGN_IN, account["username"], None, None, who)
+
+
+def machine_sign_ins(db: Connection) -> dict[str, Row]:
+    """Of each service account that an identity token signed in: `at`, when it did last, and `who` it was."""
+    return {row["name"]: row for row in db.all(MACHINE_SIGN_INS, action=MACHINE_SIGN_IN)}
 
 
 def granted(settings: Settings, person: Person) -> list[Access]:

@@ -17,6 +17,7 @@ from wandb_registry.http.authentication import (
     viewer_of_request,
     viewer_of_session,
 )
+from wandb_registry.model import access
 from wandb_registry.model.access import Viewer
 from wandb_registry.model.accounts import users
 from wandb_registry.web import addresses
@@ -57,6 +58,7 @@ class SessionEndpoints:
     async def login_token(self, request: Request) -> Response:
         """Returns a one-time token for the account whose API key the request has, and the address that it opens."""
         viewer = await run_in_threadpool(viewer_of_request, request, self.store)
+        access.needs_lasting(viewer)
         token = await run_in_threadpool(self._new_token, viewer)
         return JSONResponse({"token": token, "address": f"{request.base_url}login?token={token}"})
 
