@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import requests
 
+from tests.dvc_wandb import small
 from tests.forging_issuer import Issuer, forging_issuer
 from tests.proxy import free_port
 from tests.working_tree import ROOT
@@ -239,3 +240,19 @@ def test_a_registry_without_machines_takes_no_token(registry: Any):
     answer = requests.post(f"{registry.url}/oidc/token", form, timeout=60)
     assert answer.status_code == 400
     assert answer.json()["error_description"] == "This registry takes no identity tokens: set WANDB_API_KEY instead."
+
+
+@pytest.mark.slow
+def test_a_project_is_mirrored_and_verified_by_an_identity_token(machines: tuple[Issuer, Place], tmp_path: Path):
+    """`dvc-wandb` refused the variable and wanted a key."""
+    issuer, place = machines
+    project = small.make(tmp_path / "project")
+    own = environment(place, tmp_path, job(issuer))
+    signed_in = {name: own[name] for name in own if name.startswith("WANDB_")} | {"WANDB_MODE": "online"}
+    project.run("dvc-wandb", "mirror", env=signed_in)
+    assert "dvc.lock and the registry agree" in project.run("dvc-wandb", "verify", env=signed_in).text
+    (tmp_path / "token").write_text(job(issuer, repository="evil/fork"))
+    (tmp_path / "credentials.json").unlink()
+    told = project.run("dvc-wandb", "verify", ok=False, env=signed_in).text
+    assert "No service account is for the token of" in told
+    assert "Traceback" not in told
