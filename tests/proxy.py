@@ -97,11 +97,11 @@ def serving(store: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str],
 
 
 @contextmanager
-def behind_nginx(folder: Path, path: str = "", *options: str) -> Iterator[Served]:
-    """A new registry behind nginx, at the root of an address or below a path."""
+def behind_nginx(folder: Path, path: str = "", *options: str, outer: int | None = None) -> Iterator[Served]:
+    """A registry behind nginx, at the root of an address or below a path; `outer` is the port of that address."""
     if not Path(NGINX).exists():
         pytest.skip(LACKING)
-    inner, outer = free_port(), free_port(HOST)
+    inner, outer = free_port(), outer or free_port(HOST)
     url = f"https://{HOST}:{outer}{path}"
     certificate = _certificate(folder)
     known = ("--port", str(inner), "--public-url", url, "--trusted-proxy", "127.0.0.1")

@@ -29,7 +29,7 @@ OF_WANDB = "tests/system_tests"  # a folder of W&B's own repository
 ADDED = {"stages.explain", "stages/explain.py"}  # what docs/adding-a-stage.md adds
 COMMANDS = ("dvc-wandb", "wandb-registry")
 # Variables that our code sets or passes on to the SDK; a user sets none of them for our sake
-INTERNAL = {"WANDB_IDENTITY_TOKEN_FILE", "WANDB_RESUME", "WANDB_RUN_ID", "WANDB_SILENT"}
+INTERNAL = {"WANDB_RESUME", "WANDB_RUN_ID", "WANDB_SILENT"}
 VARIABLES = set(re.findall(r'"((?:REGISTRY|WANDB)_[A-Z_]+)"', "\n".join(SOURCES.values()))) - INTERNAL
 
 

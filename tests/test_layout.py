@@ -60,7 +60,7 @@ LAYERS = {
         {"store_folder"},
         {"storage"},
         {"db"},
-        {"drawing"},
+        {"drawing", "openid"},
         {"defaults", "errors", "file_system", "machine"},
     ],
 }

@@ -16,12 +16,13 @@ from starlette.routing import Route
 
 from wandb_registry.errors import BadInput
 from wandb_registry.graphql.execute import ExecutionResult, Executor, error_body
-from wandb_registry.http import activity_log, file_endpoints, file_stream, health, middleware, paths
+from wandb_registry.http import activity_log, file_endpoints, file_stream, health, identity_tokens, middleware, paths
 from wandb_registry.http.authentication import viewer_of_request
 from wandb_registry.http.metrics import Metrics
 from wandb_registry.http.own_address import OwnAddress
 from wandb_registry.http.request_bodies import json_body
 from wandb_registry.http.request_log import AnsweredRequest
+from wandb_registry.openid.settings import Settings
 from wandb_registry.store import Store
 from wandb_registry.web import routes
 from wandb_registry.web.endpoints import Endpoints
@@ -47,6 +48,7 @@ def create_app(
     ending: Callable[[], bool],
     metrics: Metrics | None = None,
     watchers: Sequence[Callable[[AnsweredRequest], None]] = (),
+    openid: Settings | None = None,
 ) -> Starlette:
     """The registry of one store as an ASGI app.
 
@@ -86,10 +88,11 @@ def create_app(
             *file_stream.routes(store),
             *file_endpoints.routes(store),
             *activity_log.routes(store),
+            *identity_tokens.routes(store, openid),
             Route("/sdk/otel/v1/metrics", drop_telemetry, methods=["POST"]),
             Route("/sdk/otel/v1/logs", drop_telemetry, methods=["POST"]),
             *health.routes(store, metrics),
-            *routes.routes(endpoints, LiveUpdates(store, ending)),
+            *routes.routes(endpoints, LiveUpdates(store, ending), openid),
         ],
         middleware=[Middleware(middleware.SecurityMiddleware, tracker=tracker, own=own, watchers=watchers)],
         exception_handlers={**middleware.EXCEPTION_HANDLERS, 404: endpoints.not_found},

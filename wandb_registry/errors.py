@@ -45,6 +45,13 @@ class Forbidden(RegistryError):
     code = "FORBIDDEN"
 
 
+class IdentityRefused(RegistryError):
+    """A provider of identities, or a token of one, doesn't prove who somebody is."""
+
+    status = 403
+    code = "IDENTITY_REFUSED"
+
+
 class NotFound(RegistryError):
     """It isn't there, or the account may not know that it is: the sentence is the same for both."""
 
@@ -100,6 +107,16 @@ class DatabaseAway(RegistryError):
 
     def __init__(self, address: str, reason: str):
         super().__init__(f"The registry's database {address} can't be used: {reason}.")
+
+
+class ProviderAway(RegistryError):
+    """A provider of identities can't be asked. 503 because it may answer a moment later."""
+
+    status = 503
+    code = "PROVIDER_AWAY"
+
+    def __init__(self, host: str, reason: str):
+        super().__init__(f"{host} can't be asked who signs in: {reason}.")
 
 
 class InternalError(RegistryError):

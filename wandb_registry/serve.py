@@ -16,7 +16,8 @@ from wandb_registry.http.metrics import Metrics
 from wandb_registry.http.middleware import RequestTracker
 from wandb_registry.http.own_address import OwnAddress
 from wandb_registry.listener import Listener, holds_lock, start_lock
-from wandb_registry.model.accounts import users
+from wandb_registry.model.accounts import identities, users
+from wandb_registry.openid.settings import Settings
 from wandb_registry.store import Store, open_store
 from wandb_registry.store_folder import api_key, is_shared, log_path
 
@@ -35,12 +36,16 @@ class Options:
     drain: int = 10  # seconds that open requests may take to end after SIGTERM
     keeps_metrics: bool = False
     logs_json: bool = False  # one line a request too
+    openid: Settings | None = None  # who else signs in
 
 
 def serve(folder: Path, listener: Listener, options: Options) -> None:
     """Serves until the process ends, which releases the listener's lock."""
     url, idle_exit = options.url, options.idle_exit
     store = open_store(folder)
+    if options.openid:
+        with store.db.read() as db:
+            identities.check(db, options.openid)
     if not is_shared(folder):
         store.blobs.clear_incoming()
     _set_up_log(None if url else log_path(folder), options.logs_json)
@@ -61,7 +66,9 @@ def serve(folder: Path, listener: Listener, options: Options) -> None:
         store.db.close()
 
     connection = connection_class()
-    app = create_app(store, tracker, options.own, lifespan, lambda: server.should_exit, metrics, watchers)
+    app = create_app(
+        store, tracker, options.own, lifespan, lambda: server.should_exit, metrics, watchers, options.openid
+    )
     server = uvicorn.Server(
         uvicorn.Config(
             app,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from dvc_wandb.client import identity_token
 from dvc_wandb.errors import RegistryHTTPError, RegistryUnavailableError, one_line
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ class RegistryClient:
         from requests.adapters import HTTPAdapter
 
         self.url = url
-        self._authorization = authorization_header(url)
+        self._identity = identity_token.of_environment(url)
+        self._authorization = {} if self._identity else authorization_header(url)
         self._session = requests.Session()
         self._session.auth = lambda request: request  # else requests replaces our header by one from ~/.netrc
         self._session.mount("http", HTTPAdapter(pool_maxsize=MAX_CONNECTIONS))
@@ -62,7 +64,8 @@ class RegistryClient:
             yield from response.iter_content(2**20)
 
     def _request(self, method: str, url: str, timeout: float, **arguments: Any) -> requests.Response:
-        response = self._session.request(method, url, headers=self._authorization, timeout=timeout, **arguments)
+        headers = self._identity.header(self._session) if self._identity else self._authorization
+        response = self._session.request(method, url, headers=headers, timeout=timeout, **arguments)
         self._check_status(response)
         return response
 
@@ -112,8 +115,6 @@ def _json(response: requests.Response) -> Any:
 
 def authorization_header(url: str) -> dict[str, str]:
     """The Authorization header for `url`. Raises RegistryUnavailableError if there is no API key."""
-    if os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
-        raise RegistryUnavailableError("WANDB_IDENTITY_TOKEN_FILE is not supported here; set WANDB_API_KEY")
     key = os.environ.get("WANDB_API_KEY") or _netrc_key(url)
     if not key:
         raise RegistryUnavailableError(

@@ -134,6 +134,7 @@ ENDPOINTS = {
     "/storage/wandb_artifacts/{md5}/{name}": "address",
     "/artifactsV2/{region}/{entity}/{project}/{collection}/{artifact}/{birth}/{md5}/{name}": "key",
     "/activity/{entity}/{project}/{collection}": "key",
+    "/oidc/token": "open",
     "/sdk/otel/v1/metrics": "open",
     "/sdk/otel/v1/logs": "open",
     "/healthz": "open",

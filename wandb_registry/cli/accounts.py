@@ -10,7 +10,7 @@ from wandb_registry.cli import command
 from wandb_registry.db.connection import Connection
 from wandb_registry.listener import refuse_other_machine
 from wandb_registry.model.access import Viewer
-from wandb_registry.model.accounts import teams, users
+from wandb_registry.model.accounts import identities, teams, users
 from wandb_registry.store import keep_key, open_store
 
 ROLES = ("admin", "member", "viewer")
@@ -31,6 +31,10 @@ def add_to(commands) -> None:
     key.add_argument("name")
     key.add_argument("--revoke", metavar="START", help="the first 4 characters of the key to end, or all of it")
     key.add_argument("--until", metavar="DAY", help="its last day, in UTC, as 2027-03-31 (default: it has no end)")
+    link = _action(user, "link", "let somebody sign in at a provider as this account", _user_link)
+    link.add_argument("name")
+    link.add_argument("--issuer", required=True, metavar="URL", help="the provider, as 'serve --openid' names it")
+    link.add_argument("--subject", required=True, help="who it is there: the claim 'sub'")
 
     org = _group(commands, "org", "organizations, which own teams and registries")
     add = _action(org, "add", "make an organization", _org_add)
@@ -106,6 +110,11 @@ def _user_key(db: Connection, _viewer: Viewer, options: argparse.Namespace) -> N
     key = users.new_key()
     users.add_key(db, user["id"], key, last_day=options.until)
     print(f"API key of {options.name}, shown only now: {key}")
+
+
+def _user_link(db: Connection, _viewer: Viewer, options: argparse.Namespace) -> None:
+    identities.link(db, options.name, options.issuer, options.subject)
+    print(f"{options.name} signs in at {options.issuer}.")
 
 
 def _user_list(db: Connection, _viewer: Viewer, _options: argparse.Namespace) -> None:

@@ -7,6 +7,7 @@ import socket
 import sqlite3
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import SplitResult
 
 from wandb_registry import daemon, listener
@@ -21,6 +22,9 @@ from wandb_registry.store_folder import (
     keep_database_url,
     prepare,
 )
+
+if TYPE_CHECKING:
+    from wandb_registry.openid.settings import Settings
 
 IDLE_VARIABLE = "REGISTRY_IDLE_SECONDS"
 IDLE_SECONDS = 900  # after which a server that a stage started exits; one in the foreground stays
@@ -79,6 +83,12 @@ def parser() -> argparse.ArgumentParser:
         metavar="ADDRESS",
         help="an address or a network of proxies, whose X-Forwarded-For and -Proto are believed; may be repeated",
     )
+    serve.add_argument(
+        "--openid",
+        type=Path,
+        metavar="FILE",
+        help="let people sign in by OpenID Connect, and CI by identity tokens, as this file says; see docs/team.md",
+    )
     serve.add_argument("--metrics", action="store_true", help="count requests, for Prometheus to read at /metrics")
     serve.add_argument(
         "--log-format", choices=("text", "json"), default="text", help="json: one line for each request and refusal"
@@ -126,6 +136,7 @@ def _network(text: str) -> str:
 
 
 def _serve(store: Path, options: argparse.Namespace) -> None:
+    openid = _openid(options.openid) if options.openid else None
     if options.database:
         os.environ[DATABASE_VARIABLE] = options.database
     prepare(store)
@@ -150,7 +161,18 @@ def _serve(store: Path, options: argparse.Namespace) -> None:
     shown = public.geturl() if public and url else url
     logs_json = options.log_format == "json"
     proxies = tuple(options.trusted_proxy)
-    serve(store, listening, Options(own, proxies, idle, shown, options.drain, options.metrics, logs_json))
+    serve(store, listening, Options(own, proxies, idle, shown, options.drain, options.metrics, logs_json, openid))
+
+
+def _openid(file: Path) -> "Settings":
+    try:
+        from wandb_registry.openid import provider, settings  # here alone: the packages take half a second to load
+    except ImportError:
+        raise RegistryError(
+            "Signing in by OpenID Connect needs one more package: pip install 'dvc-wandb[team]'."
+        ) from None
+    assert provider
+    return settings.read(file)
 
 
 def _idle_seconds() -> float:

@@ -14,6 +14,7 @@ FIELDS = (mutation,)
 @mutation.field("generateApiKey")
 def generate_key(_, info, input):
     """Makes an API key for the viewer. Only this response shows the whole key."""
+    access.needs_lasting(info.context.viewer)
     key = users.new_key()
     made = users.add_key(info.context.db, info.context.viewer.user_id, key, input.get("description"))
     return {"api_key": made | {"shown_once": key}}

@@ -1,4 +1,4 @@
-"""Finds the account that sends a request, by the API key that the SDK sends or by a browser's session."""
+"""Finds the account that sends a request: by the SDK's API key or access token, or by a browser's session."""
 
 import base64
 import hmac
@@ -6,6 +6,7 @@ import secrets
 import sqlite3
 import time
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from starlette.requests import Request
@@ -16,6 +17,7 @@ from wandb_registry.model.accounts import users
 from wandb_registry.store import Store
 
 SESSION = "SESSION-2"  # with the version of the cookie's format: older cookies are refused
+ACCESS = "ACCESS-1"  # likewise, of access tokens
 SESSION_SECONDS = 30 * 24 * 3600
 
 
@@ -26,6 +28,9 @@ def viewer_of_request(request: Request, store: Store) -> Viewer:
         raise NotSignedIn(
             "This registry wants an API key. Set WANDB_API_KEY, or run 'wandb login --host' with its address."
         )
+    opened = store.signer.open(ACCESS, key)
+    if opened:
+        return _viewer_of_access_token(opened, store)
     with store.db.read() as db:
         viewer, is_news = users.sign_in(db, key), users.is_use_news(db, key)
     if is_news:
@@ -33,6 +38,20 @@ def viewer_of_request(request: Request, store: Store) -> Viewer:
         with suppress(*full), store.db.write() as db:  # a full disk refuses nobody
             users.note_use(db, key, request.client.host if request.client else None)
     return viewer
+
+
+def access_token(store: Store, viewer: Viewer, seconds: int) -> str:
+    """What signs requests of this account for so many seconds, where a key would."""
+    return store.signer.seal(ACCESS, f"{viewer.user_id}-{time.time_ns()}-{secrets.token_hex(8)}", seconds)
+
+
+def _viewer_of_access_token(opened: str, store: Store) -> Viewer:
+    user, since, _ = opened.split("-")
+    with store.db.read() as db:
+        viewer = users.viewer_since(db, int(user), int(since))
+    if viewer is None:
+        raise NotSignedIn("The account of this access token has ended, or a key of it was revoked since.")
+    return replace(viewer, short_lived=True)
 
 
 def viewer_of_session(request: Request, store: Store) -> Viewer | None:
@@ -57,9 +76,9 @@ def cookie_reach(request: Request) -> dict[str, Any]:
     return {"path": f"{request.scope.get('root_path', '')}/", "secure": request.url.scheme == "https"}
 
 
-def session(store: Store, viewer: Viewer) -> str:
+def session(store: Store, viewer: Viewer, seconds: int = SESSION_SECONDS) -> str:
     """The cookie's value for a new session of this account."""
-    return store.signer.seal(SESSION, f"{viewer.user_id}-{time.time_ns()}-{secrets.token_hex(8)}", SESSION_SECONDS)
+    return store.signer.seal(SESSION, f"{viewer.user_id}-{time.time_ns()}-{secrets.token_hex(8)}", seconds)
 
 
 def sign_out(request: Request, store: Store) -> None:

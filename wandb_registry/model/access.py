@@ -37,6 +37,7 @@ class Viewer:
     username: str
     default_entity: str
     admin: bool
+    short_lived: bool = False  # signed in by a token that ends soon: it makes nothing that signs in later
 
 
 ENTITY_ROLE = """
@@ -81,6 +82,14 @@ def project_role(db: Connection, viewer: Viewer, project: Row) -> Role:
         inherited = Role.NONE
     own = (ROLES[row["role"]] for row in db.all(PROJECT_ROLES, project=project["id"], user=viewer.user_id))
     return max(inherited, *own, Role.NONE)
+
+
+def needs_lasting(viewer: Viewer) -> None:
+    """Raises Forbidden for a request by a short-lived token."""
+    if viewer.short_lived:
+        raise Forbidden(
+            f"'{viewer.username}' is signed in by a short-lived token, which makes nothing that outlives it."
+        )
 
 
 def needs_registry_admin(viewer: Viewer) -> None:

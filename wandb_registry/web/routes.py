@@ -2,16 +2,17 @@
 
 from starlette.routing import Route
 
+from wandb_registry.openid.settings import Settings
 from wandb_registry.web.charts import line_series
 from wandb_registry.web.endpoints import Endpoints
 from wandb_registry.web.finding import executions, saved_views
 from wandb_registry.web.forms import run_forms
 from wandb_registry.web.live_updates import LiveUpdates
 from wandb_registry.web.pages import artifacts, home, lineage, models, run, run_comparison, runs, search
-from wandb_registry.web.pages.session import SessionEndpoints
 from wandb_registry.web.rendering import static_file
 from wandb_registry.web.settings import bytes_used, forms, keys
 from wandb_registry.web.settings import page as settings
+from wandb_registry.web.signing_in.session import SessionEndpoints
 from wandb_registry.web.sweeps import forms as sweep_forms
 from wandb_registry.web.sweeps import page as sweep_page
 
@@ -19,14 +20,16 @@ VERSION = "/{entity}/{project}/artifacts/{type}/{collection}/{version}"
 METHODS = ["GET", "POST"]
 
 
-def routes(endpoints: Endpoints, live: LiveUpdates) -> list[Route]:
-    session = SessionEndpoints(endpoints)
+def routes(endpoints: Endpoints, live: LiveUpdates, openid: Settings | None) -> list[Route]:
+    provider = openid.provider if openid else None
+    session = SessionEndpoints(endpoints, provider.shown_name if provider else None)
     page = endpoints.page
     return [
         Route("/", page(home.home)),
         Route("/static/{name:path}", static_file),
         Route("/login", session.login, methods=METHODS),
         Route("/login/token", session.login_token, methods=["POST"]),
+        *(_openid(session, openid) if openid and provider else []),
         Route("/logout", session.logout, methods=["POST"]),
         Route("/authorize", page(keys.keys_page, keys.make_key), methods=METHODS),
         Route("/settings", page(settings.show, forms.change), methods=METHODS),
@@ -68,4 +71,16 @@ def routes(endpoints: Endpoints, live: LiveUpdates) -> list[Route]:
         Route("/{entity}/{project}/sweeps/{sweep}", page(sweep_page.page, sweep_forms.change), methods=METHODS),
         Route("/{entity}/{project}/{tab}", page(runs.runs_page)),  # such as W&B's workspace
         Route("/{entity}", page(home.home)),
+    ]
+
+
+def _openid(session: SessionEndpoints, settings: Settings) -> list[Route]:
+    from wandb_registry.web.signing_in.openid import OpenIDEndpoints  # here, for those who lack the extra `team`
+
+    openid = OpenIDEndpoints(session, settings)
+    return [
+        Route("/login/openid", openid.start),
+        Route("/login/openid/done", openid.finish),
+        Route("/login/openid/leave", openid.leave),
+        Route("/login/openid/logout", openid.logged_out, methods=["POST"]),
     ]

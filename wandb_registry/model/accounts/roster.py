@@ -9,7 +9,7 @@ from wandb_registry.model.access import Viewer
 Row = dict[str, Any]
 
 ACCOUNTS = """
-select account.*, user.service,
+select account.*, user.service, identity.issuer, identity.signed_in,
        (select count(*) from api_key where user_id = account.id) as keys,
        (select max(used_at) from api_key where user_id = account.id) as used_at,
        (select json_group_array(name)
@@ -20,6 +20,7 @@ select account.*, user.service,
                  order by entity.name) as team) as team_names
   from account
   join user on user.id = account.id
+  left join identity on identity.user_id = account.id
  where account.deleted_at is null
  order by account.username
 """
@@ -55,7 +56,7 @@ select project.*, entity.name as entity_name
 
 
 def accounts(db: Connection) -> list[Row]:
-    """All accounts by name, each with `service`, `keys`, `used_at` and `teams`."""
+    """All accounts by name, each with `service`, `keys`, `used_at`, `teams`, and `issuer` if a provider signs it in."""
     return [row | {"teams": json.loads(row["team_names"])} for row in db.all(ACCOUNTS)]
 
 

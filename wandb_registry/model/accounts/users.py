@@ -28,9 +28,10 @@ update api_key set used_at = strftime('%Y-%m-%dT%H:%M:%SZ'), used_from = :host w
 """
 
 ACCOUNT_OF_KEY = """
-select account.*, api_key.hash, api_key.hint, api_key.last_day
+select account.*, api_key.hash, api_key.hint, api_key.last_day, identity.issuer, identity.valid_until
   from api_key
   join account on account.id = api_key.user_id
+  left join identity on identity.user_id = account.id
  where api_key.hash = :hash and account.deleted_at is null
 """
 
@@ -63,6 +64,11 @@ def sign_in(db: Connection, key: str) -> Viewer:
         raise KeyEnded(
             f"The API key {account['hint']}… of '{account['username']}' worked until {account['last_day']}. "
             f"Make a new one in the settings, or ask an admin: 'wandb-registry user key {account['username']}'."
+        )
+    if account["issuer"] and account["valid_until"] < time.time():
+        raise NotSignedIn(
+            f"'{account['username']}' hasn't signed in at {account['issuer']} for too long, so its API keys wait. "
+            "Sign in on this registry's page once, and they work again."
         )
     return as_viewer(account)
 
@@ -156,9 +162,14 @@ def end_key(db: Connection, viewer: Viewer, key: Row) -> None:
     """Removes a key and ends the sessions of its account. The caller has checked that the viewer may."""
     user = by_id(db, key["user_id"])
     db.execute("delete from api_key where id = :id", {"id": key["id"]})
-    db.execute("delete from login_token where user_id = :user", {"user": user["id"]})
-    db.execute("update user set sessions_since = :now where id = :user", {"now": time.time_ns(), "user": user["id"]})
+    end_sessions(db, user["id"])
     activity_log.record(db, viewer, "revoke key", user["username"], f"{key['hint']}…", None, None)
+
+
+def end_sessions(db: Connection, user_id: int) -> None:
+    """Ends all sessions of an account, and what could still begin one."""
+    db.execute("delete from login_token where user_id = :user", {"user": user_id})
+    db.execute("update user set sessions_since = :now where id = :user", {"now": time.time_ns(), "user": user_id})
 
 
 def is_use_news(db: Connection, key: str) -> bool:
@@ -192,14 +203,19 @@ def use_login_token(db: Connection, token: str) -> Viewer | None:
     return viewer_since(db, spent["user_id"], time.time_ns()) if spent else None
 
 
-def end_session(db: Connection, session: str, seconds: int) -> None:
-    """Ends a session, and remembers that for `seconds`: the longest that its cookie is valid."""
+def end_session(db: Connection, session: str, seconds: int) -> bool:
+    """Ends what works once or until it is ended, and remembers that for `seconds`: the longest that it is valid.
+
+    False: it had ended before.
+    """
     now = int(time.time())
     db.execute("delete from ended_session where expires_at < :now", {"now": now})
-    db.execute(
-        "insert into ended_session (hash, expires_at) values (:hash, :expires) on conflict do nothing",
-        {"hash": _hash(session), "expires": now + seconds},
+    ended = db.one(
+        "insert into ended_session (hash, expires_at) values (:hash, :expires) on conflict do nothing returning hash",
+        hash=_hash(session),
+        expires=now + seconds,
     )
+    return ended is not None
 
 
 def is_ended(db: Connection, session: str) -> bool:
@@ -254,6 +270,13 @@ def remove_user(db: Connection, viewer: Viewer, name: str) -> None:
     for statement in REMOVE_USER:
         db.execute(statement, {"user": user["id"]})
     activity_log.record(db, viewer, "remove user", name, None, None, None)
+
+
+def restore_user(db: Connection, viewer: Viewer, user_id: int) -> None:
+    """Brings back an account that was removed. Its keys and memberships stay gone, and sessions of before ended."""
+    db.execute("update user set deleted_at = null where id = :id", {"id": user_id})
+    end_sessions(db, user_id)
+    activity_log.record(db, viewer, "restore user", by_id(db, user_id)["username"], None, None, None)
 
 
 def set_admin(db: Connection, viewer: Viewer, user: Row, admin: bool) -> None:

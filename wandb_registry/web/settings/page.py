@@ -4,7 +4,7 @@ from typing import Any
 
 from wandb_registry.model import access
 from wandb_registry.model.access import Role
-from wandb_registry.model.accounts import roster, users
+from wandb_registry.model.accounts import identities, roster, users
 from wandb_registry.model.artifacts import protected_aliases
 from wandb_registry.web.views import Page, PageRequest
 
@@ -43,6 +43,7 @@ def page(request: PageRequest, made: Row | None = None) -> Page:
             "teams": teams,
             "kept_teams": sorted(kept),
             "machines": machines,
+            "machine_sign_ins": identities.machine_sign_ins(db) if machines else {},
             "keys": [key | {"ended": users.has_ended(key)} for key in roster.keys(db, sorted(owners))],
             "unused_days": UNUSED_DAYS,
             "protected": _protected(request),

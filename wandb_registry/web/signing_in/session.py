@@ -17,6 +17,7 @@ from wandb_registry.http.authentication import (
     viewer_of_request,
     viewer_of_session,
 )
+from wandb_registry.model import access
 from wandb_registry.model.access import Viewer
 from wandb_registry.model.accounts import users
 from wandb_registry.web import addresses
@@ -28,13 +29,14 @@ YEAR = 365 * 24 * 3600
 class SessionEndpoints:
     """The endpoints of one store that sign in and out and set the theme."""
 
-    def __init__(self, endpoints: Endpoints):
-        self.store, self.endpoints = endpoints.store, endpoints
+    def __init__(self, endpoints: Endpoints, provider: str | None):
+        """`provider`: the name of the one that people may sign in at."""
+        self.store, self.endpoints, self.provider = endpoints.store, endpoints, provider
 
     async def login(self, request: Request) -> Response:
         """Signs in by a one-time token in the address or an API key in the form; else shows the form."""
         if request.method == "GET" and "token" not in request.query_params:
-            return self._page(request)
+            return self.page(request)
         if request.method == "GET":
             viewer = await run_in_threadpool(self._viewer_of_token, request.query_params["token"])
             problem = "This address was used already, or is too old. 'wandb-registry open-url' prints a new one."
@@ -42,15 +44,21 @@ class SessionEndpoints:
             key = (await read_form(request)).get("key", "")
             viewer, problem = await run_in_threadpool(self._viewer_of_key, key)
         if viewer is None:
-            return self._page(request, problem)
-        answer = RedirectResponse(local_address(request.query_params.get("next")), 303)
-        value, reach = session(self.store, viewer), cookie_reach(request)
-        answer.set_cookie(cookie(request), value, max_age=SESSION_SECONDS, httponly=True, samesite="lax", **reach)
+            return self.page(request, problem)
+        return await self.begin(request, viewer, request.query_params.get("next"), SESSION_SECONDS)
+
+    async def begin(self, request: Request, viewer: Viewer, next: str | None, seconds: int) -> Response:
+        """Begins a new session, whatever cookie the browser came with: one that somebody put there ends."""
+        await run_in_threadpool(sign_out, request, self.store)
+        answer = RedirectResponse(local_address(next), 303)
+        value, reach = session(self.store, viewer, seconds), cookie_reach(request)
+        answer.set_cookie(cookie(request), value, max_age=seconds, httponly=True, samesite="lax", **reach)
         return answer
 
     async def login_token(self, request: Request) -> Response:
         """Returns a one-time token for the account whose API key the request has, and the address that it opens."""
         viewer = await run_in_threadpool(viewer_of_request, request, self.store)
+        access.needs_lasting(viewer)
         token = await run_in_threadpool(self._new_token, viewer)
         return JSONResponse({"token": token, "address": f"{request.base_url}login?token={token}"})
 
@@ -62,7 +70,7 @@ class SessionEndpoints:
                 request, viewer, Forbidden("This form was not made by this registry's pages.")
             )
         await run_in_threadpool(sign_out, request, self.store)
-        answer = RedirectResponse(addresses.at("/login"), 303)
+        answer = RedirectResponse(addresses.at("/login?left=1" if self.provider else "/login"), 303)
         answer.delete_cookie(cookie(request), **cookie_reach(request), httponly=True, samesite="lax")
         return answer
 
@@ -74,14 +82,17 @@ class SessionEndpoints:
         answer.set_cookie(THEME_COOKIE, theme, max_age=YEAR, samesite="lax", **cookie_reach(request))
         return answer
 
-    def _page(self, request: Request, problem: str | None = None) -> Response:
+    def page(self, request: Request, problem: str | None = None, status: int = 403) -> Response:
+        """The page to sign in at, with what went wrong."""
         shown = {
             "host": f"{request.url.netloc}{addresses.at('')}",
             "folder": self.store.folder.name,
             "problem": problem,
             "next": local_address(request.query_params.get("next")),
+            "provider": self.provider,
+            "left": "left" in request.query_params,
         }
-        return self.endpoints.html(request, "login.html", 403 if problem else 200, **shown)
+        return self.endpoints.html(request, "login.html", status if problem else 200, **shown)
 
     def _viewer_of_token(self, token: str) -> Viewer | None:
         with self.store.db.write() as db:
