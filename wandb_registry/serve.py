@@ -41,6 +41,7 @@ def serve(folder: Path, listener: Listener, options: Options) -> None:
     """Serves until the process ends, which releases the listener's lock."""
     url, idle_exit = options.url, options.idle_exit
     store = open_store(folder)
+    store.blobs.check_reachable()
     if not is_shared(folder):
         store.blobs.clear_incoming()
     _set_up_log(None if url else log_path(folder), options.logs_json)

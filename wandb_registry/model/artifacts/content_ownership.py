@@ -58,7 +58,7 @@ def entity_of(db: Connection, artifact_id: int) -> int:
 
 
 def checker(
-    db: Connection, viewer: Viewer, artifact_id: int, size_on_disk: Callable[[str], int | None]
+    db: Connection, viewer: Viewer, artifact_id: int, is_there: Callable[[str, int], bool]
 ) -> Callable[[list[Content]], Iterator[int | None]]:
     """Answers the sizes of contents that this version may have: its entity's own, or of a version one may read."""
     entity_id = entity_of(db, artifact_id)
@@ -74,6 +74,6 @@ def checker(
                 and access.find_artifact(db, viewer, birth_id)
             ):
                 held = find(db, viewer, entity_of(db, birth_id), [md5]).get(md5)
-            yield held["size"] if held and held["size"] == size_on_disk(md5) else None
+            yield held["size"] if held and is_there(md5, held["size"]) else None
 
     return sizes_of
