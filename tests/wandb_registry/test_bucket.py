@@ -18,6 +18,7 @@ import wandb
 from PIL import Image
 
 from tests import team_bucket
+from tests.conftest import eventually
 from tests.team_bucket import BUCKET, KEYS, S3
 from wandb_registry import daemon
 from wandb_registry.storage.blobs import to_base64
@@ -63,13 +64,6 @@ def key_of(content: bytes) -> str:
     return f"files/md5/{md5[:2]}/{md5[2:]}"
 
 
-def soon(condition: Any) -> bool:
-    deadline = time.monotonic() + 20
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return bool(condition())
-
-
 def test_a_version_lies_in_the_bucket_as_in_a_dvc_remote(s3: S3, registry: Registry, tmp_path: Path):
     small, large = os.urandom(1000), os.urandom(9 * 2**20)
     with registry.run("bucket") as run:
@@ -80,7 +74,7 @@ def test_a_version_lies_in_the_bucket_as_in_a_dvc_remote(s3: S3, registry: Regis
         run.log_artifact(artifact).wait()
     lying = objects(s3, registry, "files/")
     assert [lying[key_of(content)] for content in (small, large, b"")] == [len(small), len(large), 0]
-    assert soon(lambda: not objects(s3, registry, "incoming/")), "nothing lies twice"
+    assert eventually(lambda: not objects(s3, registry, "incoming/")), "nothing lies twice"
 
     fetched = Path(registry.api().artifact("bucket/data:latest").download(str(tmp_path)))
     assert (fetched / "folder/large.bin").read_bytes() == large
@@ -271,3 +265,40 @@ def test_a_store_with_contents_in_its_folder_takes_no_bucket(s3: S3, tmp_path: P
         done = command(store, "serve", "--port", "0", "--bucket", f"s3://{BUCKET}/x", "--bucket-endpoint", s3.url)
     assert done.returncode == 1
     assert "has its contents in the folder blobs" in done.stderr
+
+
+CHALLENGE = "mutation { challengeBucket { address md5 token } }"
+CLAIM = "mutation C($input: ClaimContentsInput!) { claimContents(input: $input) { md5s } }"
+
+
+def test_a_claim_needs_the_secret_that_lies_in_the_bucket(s3: S3, registry: Registry):
+    content = os.urandom(100)
+    by_hand.log(registry, "bucket", "claimed", {"secret": content})
+    eve, mika = (registry.user(f"{name}{random.randrange(10**9)}") for name in ("eve", "mika"))
+    md5s = [hashlib.md5(content).hexdigest()]
+
+    def claim(account: Account, token: str, secret: str) -> Any:
+        return account.ask(CLAIM, input={"token": token, "secret": secret, "md5s": md5s})
+
+    given = by_hand.data(mika.ask(CHALLENGE))["challengeBucket"]
+    key = f"{given['address']}files/md5/{given['md5'][:2]}/{given['md5'][2:]}".removeprefix(f"{BUCKET}/")
+    secret = s3.client().get_object(Bucket=BUCKET, Key=key)["Body"].read().decode()
+    assert claim(eve, given["token"], secret).status == 403, "it was given to another"
+    assert claim(mika, given["token"], "f" * 64).status == 403
+    assert claim(mika, given["token"] + "0", secret).status == 403
+    own = by_hand.data(eve.ask(CHALLENGE))["challengeBucket"]
+    assert claim(eve, own["token"], secret).status == 403
+    assert claim(mika, given["token"], secret).json()["data"]["claimContents"]["md5s"] == md5s
+    assert key.partition("/")[2] not in objects(s3, registry), "the secret is gone"
+
+    files = {"mine": content}
+    made = by_hand.announce(mika, "claims", "claimed", files)
+    assert "errors" not in commit_without_sending_but_announced(mika, made["id"], files)
+    other = by_hand.announce(eve, "claims", "claimed", files)
+    assert "was not uploaded" in commit_without_sending_but_announced(eve, other["id"], files)
+
+
+def commit_without_sending_but_announced(account: Account, artifact: str, files: dict[str, bytes]) -> str:
+    wanted = [{"artifactID": artifact, "name": path, "md5": by_hand.b64(content)} for path, content in files.items()]
+    by_hand.data(account.ask(by_hand.FILES, files=wanted))
+    return commit_without_sending(account, artifact, files)

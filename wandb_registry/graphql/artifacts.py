@@ -276,7 +276,10 @@ def commit_artifact(_, info, input):
     pending = _writable(info, input["artifact_id"])
     if pending["state"] == "PENDING":
         uploads.take_in(info, pending)
-    return {"artifact": artifacts.commit(context.db, context.viewer, pending, context.contents.is_there)}
+    committed = artifacts.commit(context.db, context.viewer, pending, context.contents.is_there)
+    if pending["state"] == "PENDING":
+        uploads.complete_folder_of_dvc(info, committed)
+    return {"artifact": committed}
 
 
 @mutation.field("updateArtifact")

@@ -5,7 +5,7 @@ from wandb_registry.graphql.engine.binding import Fields
 from wandb_registry.graphql.engine.limits import refuse
 from wandb_registry.model import access, ids
 from wandb_registry.model.access import Role
-from wandb_registry.model.artifacts import artifacts, content_ownership, manifests
+from wandb_registry.model.artifacts import artifacts, content_ownership, dvc_md5, manifests
 from wandb_registry.storage.blobs import to_base64, to_hex
 from wandb_registry.storage.multipart_uploads import ExpectedContent
 
@@ -70,8 +70,12 @@ def _target(info, artifact_id: str, files: list[dict]) -> tuple[dict, dict[str, 
         if file.get("digest") not in (None, file["md5"]):
             raise BadInput(f"{file['name']}: only md5 digests are supported.")
     entity_id = content_ownership.entity_of(info.context.db, artifact["id"])
-    md5s = [to_hex(file["md5"]) for file in files]
-    return artifact, content_ownership.find(info.context.db, info.context.viewer, entity_id, md5s)
+    db, viewer, md5s = info.context.db, info.context.viewer, [to_hex(file["md5"]) for file in files]
+    held = content_ownership.find(db, viewer, entity_id, md5s)
+    missing = [md5 for md5 in md5s if md5 not in held]
+    if info.context.store.bucket and content_ownership.use_claims(db, viewer, artifact["id"], missing):
+        held = content_ownership.find(db, viewer, entity_id, md5s)
+    return artifact, held
 
 
 def _upload(info, file: dict, artifact: dict, holdings: dict[str, dict]) -> dict:
@@ -108,6 +112,15 @@ def take_in(info, artifact: dict) -> None:
         if bucket.still_there(info.context.db, md5):
             content_ownership.add(info.context.db, id, md5, size)
     contents.afterwards(lambda: bucket.forget_arrived(id))
+
+
+def complete_folder_of_dvc(info, artifact: dict) -> None:
+    """Puts DVC's list of a folder beside its files in the bucket: with it `dvc pull` finds the folder there."""
+    bucket = info.context.store.bucket
+    listed = dvc_md5.folder_list(info.context.db, artifact) if bucket else None
+    if bucket and listed:
+        md5, files = listed
+        info.context.contents.outside(("folder", md5), lambda: bucket.put_folder_of_dvc(md5, files))
 
 
 def _parts(info, artifact_id: int, md5: str, announced: list[dict] | None) -> dict | None:

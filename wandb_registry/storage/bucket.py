@@ -74,19 +74,23 @@ class Bucket(Blobs):
         return self.known(md5, size)
 
     def undamaged(self, sizes: dict[str, int]) -> dict[str, bool]:
-        """Which of the contents are in the bucket as they were. Reads those of which the store's ETag is no md5 and
-        that nobody has read before.
+        proved = self.proved(list(sizes))
+        return {md5: proved.get(md5) == size for md5, size in sizes.items()}
+
+    def proved(self, md5s: list[str]) -> dict[str, int]:
+        """The sizes of those contents that are in the bucket with all their bytes right. Reads those of which the ETag
+        is no md5 and that nobody has read before.
         """
-        proved = self._ask_for(list(sizes))  # before it is looked, so that `gc` can't take it away afterwards
-        found = self._find(list(sizes))
-        right = {md5: found[md5] for md5, size in sizes.items() if md5 in found and found[md5].size == size}
-        unread = [md5 for md5, one in right.items() if one.etag not in (md5, proved.get(md5, {}).get("etag"))]
+        noted = self._ask_for(md5s)  # before it is looked, so that `gc` can't take it away afterwards
+        found = self._find(md5s)
+        unread = [md5 for md5, one in found.items() if one.etag not in (md5, noted.get(md5, {}).get("etag"))]
         for md5, digest in zip(unread, self.objects.each(self._md5_of, unread), strict=True):
             if digest != md5:
-                del right[md5]
-        self._note([(md5, one.size, one.etag) for md5, one in right.items() if md5 not in proved or md5 in unread])
-        self._remember({md5: one.size for md5, one in right.items()})
-        return {md5: md5 in right for md5 in sizes}
+                del found[md5]
+        self._note([(md5, one.size, one.etag) for md5, one in found.items() if md5 not in noted or md5 in unread])
+        sizes = {md5: one.size for md5, one in found.items()}
+        self._remember(sizes)
+        return sizes
 
     def has_undamaged(self, md5: str, size: int) -> bool:
         return self.undamaged({md5: size})[md5]
@@ -238,6 +242,16 @@ class Bucket(Blobs):
         self._sure |= {md5: (size, now) for md5, size in sizes.items()}
 
     # ---- maintenance ----
+
+    def withdraw(self, md5: str) -> None:
+        """Removes what the registry itself put there, under its md5, for a moment."""
+        with self._db.write() as db:
+            self.remove(db, [md5], time.time() + 1)
+
+    def put_folder_of_dvc(self, md5: str, files: bytes) -> None:
+        """Puts DVC's list of a folder's files where DVC looks for it. It is small, and its md5 is that of its bytes."""
+        if self.objects.head(f"{_key(md5)}.dir") is None:
+            self.objects.put(f"{_key(md5)}.dir", files, md5)
 
     def listing(self) -> Iterator[Content]:
         """All contents, also those that others put there. DVC's lists of folders are not among them."""

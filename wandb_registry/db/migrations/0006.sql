@@ -6,3 +6,12 @@ create table bucket_content (
   etag     text not null,
   asked_at integer not null                      -- seconds since 1970
 ) strict, without rowid;
+
+-- Contents of a bucket that a user proved to be able to read there, as DVC's remote. What they log may have them then.
+create table claim (
+  user_id    integer not null references user(id) on delete cascade,
+  md5        text    not null,
+  size       integer not null,
+  expires_at integer not null,                   -- seconds since 1970
+  primary key (user_id, md5)
+) strict, without rowid;
