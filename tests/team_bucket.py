@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -78,14 +77,12 @@ class S3:
         self._process.kill()
         self._process.wait()
 
-    def pause(self) -> None:
-        """Lets it hang: it takes connections and answers nothing."""
-        assert self._process
-        self._process.send_signal(signal.SIGSTOP)
-
-    def go_on(self) -> None:
-        assert self._process
-        self._process.send_signal(signal.SIGCONT)
+    def limit_files(self, count: int) -> None:
+        """Lets it be full once it has so many files and folders."""
+        given = ["juicefs", "config", self._records, "--inodes", str(count), "--yes"]
+        subprocess.run(given, check=True, env=self._environment(), capture_output=True)
+        self.stop()
+        self.start()
 
     def _environment(self) -> dict[str, str]:
         root = {"MINIO_ROOT_USER": KEYS["AWS_ACCESS_KEY_ID"], "MINIO_ROOT_PASSWORD": KEYS["AWS_SECRET_ACCESS_KEY"]}

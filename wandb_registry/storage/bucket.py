@@ -218,13 +218,16 @@ class Bucket(Blobs):
 
     def _ask_for(self, md5s: list[str]) -> dict[str, dict[str, Any]]:
         """What is noted of contents, by md5, and that somebody asks for them now, so that `gc` spares them."""
-        now = int(time.time())
-        with self._db.read() as db:
-            rows = db.all(NOTED, md5s=json.dumps(md5s))
-        if any(row["asked_at"] < now - ASKED_SECONDS for row in rows):
+        now, noted = int(time.time()), self._noted(md5s)
+        if any(row["asked_at"] < now - ASKED_SECONDS for row in noted.values()):
             with self._db.write() as db:
                 db.execute(ASKED, {"md5s": json.dumps(md5s), "now": now})
-                rows = db.all(NOTED, md5s=json.dumps(md5s))
+            noted = self._noted(md5s)
+        return noted
+
+    def _noted(self, md5s: list[str]) -> dict[str, dict[str, Any]]:
+        with self._db.read() as db:
+            rows = db.all(NOTED, md5s=json.dumps(md5s))
         return {row["md5"]: row for row in rows}
 
     def _note(self, seen: list[tuple[str, int, str]]) -> None:
@@ -261,7 +264,7 @@ class Bucket(Blobs):
 
     def inspect(self, md5s: list[str]) -> Iterator[tuple[str, Content | OSError]]:
         """Each content with the md5 that its bytes have: by the store's ETag where that tells, else they are read."""
-        proved, found = self._ask_for(md5s), self._find(md5s)
+        proved, found = self._noted(md5s), self._find(md5s)
         for md5 in md5s:
             one = found.get(md5)
             if one is None:

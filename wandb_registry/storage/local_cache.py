@@ -27,6 +27,9 @@ class LocalCache:
 
     def fill(self, path: Path, md5: str, chunks: Iterator[bytes]) -> None:
         """Makes a copy. Raises FileNotFoundError where the bytes haven't the md5: then there is no such content."""
+        self._fills += 1
+        if self._fills % FILLS == 0:  # before, so that what comes now stays however large it is
+            self._prune()
         temporary, digest = self._incoming / secrets.token_hex(16), hashlib.md5(usedforsecurity=False)
         try:
             with temporary.open("xb") as file:
@@ -39,9 +42,6 @@ class LocalCache:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
-        self._fills += 1
-        if self._fills % FILLS == 0:
-            self._prune()
 
     def _prune(self) -> None:
         """Removes what was not read for longest, above MOST_BYTES."""

@@ -4,6 +4,7 @@ Every request ends within a minute, and with a sentence where the store doesn't 
 """
 
 import base64
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -24,12 +25,16 @@ except ImportError:
         "A registry with its contents in a bucket needs boto3: pip install 'dvc-wandb[team]'."
     ) from None
 
-CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 5, 20, 2  # so a store that hangs costs 50 seconds
+CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 5, 10, 2  # a store that hangs costs 20 seconds, or 30 that can't be reached
+PATIENT_SECONDS = 50  # for what a store may take long to do: to copy or to put together a large object
+LARGE = 64 * 2**20
+AWAY_SECONDS = 3.0  # for which a store that didn't answer isn't asked again, so that nobody waits behind others
 THREADS = 16
 LARGEST_COPY = 5 * 2**30  # bytes that S3 copies, or takes, in one request
 CHUNK = 2**20
 MISSING = {"404", "NoSuchKey", "NotFound", "NoSuchUpload", "NoSuchBucket"}
 FULL = {"XMinioStorageFull", "InsufficientStorage", "QuotaExceeded", "XMinioAdminBucketQuotaExceeded", "507"}
+NO_KEYS = "there are no keys for it; set AWS_ACCESS_KEY_ID and its secret"
 WRONG_BYTES = {"BadDigest", "InvalidDigest", "InvalidPart", "InvalidPartOrder", "EntityTooSmall"}
 
 
@@ -61,8 +66,11 @@ class ObjectStore:
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
         )
+        patient = config.merge(Config(read_timeout=PATIENT_SECONDS, retries={"total_max_attempts": 1}))
+        self._away: tuple[float, str] = (0.0, "")  # until when it isn't asked, and why
         with self._errors():
             self._client: Any = boto3.client("s3", endpoint_url=endpoint, config=config)
+            self._patient: Any = boto3.client("s3", endpoint_url=endpoint, config=patient)
 
     def check(self) -> None:
         """Raises the sentence that says why the bucket can't be used, if it can't."""
@@ -124,10 +132,11 @@ class ObjectStore:
             if source.size > LARGEST_COPY:
                 transfer = TransferConfig(multipart_threshold=LARGEST_COPY, multipart_chunksize=2**30)
                 same = {"CopySourceIfMatch": source.etag}
-                self._client.copy(place, self.bucket, self.prefix + key, ExtraArgs=same, Config=transfer)
+                self._patient.copy(place, self.bucket, self.prefix + key, ExtraArgs=same, Config=transfer)
                 copied = self._client.head_object(Bucket=self.bucket, Key=self.prefix + key)
             else:
-                copied = self._client.copy_object(
+                client = self._patient if source.size > LARGE else self._client
+                copied = client.copy_object(
                     Bucket=self.bucket, Key=self.prefix + key, CopySource=place, CopySourceIfMatch=source.etag
                 )["CopyObjectResult"]
         return copied["ETag"].strip('"')
@@ -151,7 +160,7 @@ class ObjectStore:
         parts = [{"PartNumber": number, "ETag": etag} for number, etag in enumerate(etags, 1)]
         try:
             with self._errors():
-                self._client.complete_multipart_upload(
+                self._patient.complete_multipart_upload(
                     Bucket=self.bucket, Key=self.prefix + key, UploadId=upload, MultipartUpload={"Parts": parts}
                 )
         except KeyError:
@@ -189,18 +198,22 @@ class ObjectStore:
         return self._presigned(method, seconds, Key=self.prefix + key, **headers)
 
     def _presigned(self, method: str, seconds: int, **parameters: Any) -> str:
-        with self._errors():
-            return self._client.generate_presigned_url(
-                method, Params={"Bucket": self.bucket, **parameters}, ExpiresIn=seconds
-            )
+        given = {"Bucket": self.bucket, **parameters}  # nothing is asked for that, so it works while the store is away
+        try:
+            return self._client.generate_presigned_url(method, Params=given, ExpiresIn=seconds)
+        except NoCredentialsError:
+            raise BucketRefuses(self.name, NO_KEYS) from None
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
         """Turns what boto3 raises into a sentence; KeyError for what isn't there."""
+        until, reason = self._away
+        if time.monotonic() < until:
+            raise BucketAway(self.name, reason)
         try:
             yield
         except NoCredentialsError:
-            raise BucketRefuses(self.name, "there are no keys for it; set AWS_ACCESS_KEY_ID and its secret") from None
+            raise BucketRefuses(self.name, NO_KEYS) from None
         except ClientError as error:
             said = error.response.get("Error", {})
             code, status = str(said.get("Code")), error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
@@ -216,7 +229,9 @@ class ObjectStore:
         except (BotoCoreError, OSError) as error:
             if isinstance(error, FileNotFoundError):
                 raise
-            raise BucketAway(self.name, " ".join(str(error).split())) from None
+            reason = " ".join(str(error).split()).rstrip(".")
+            self._away = time.monotonic() + AWAY_SECONDS, reason
+            raise BucketAway(self.name, reason) from None
 
 
 def _b64(md5: str) -> str:
