@@ -62,8 +62,8 @@ test-slow: .venv/installed-dev ## the tests that take longer; CI runs them too
 test-cluster: .venv/installed-dev ## the tests on a SLURM that they start themselves; needs Debian's slurm-wlm and munge
 	@python -m pytest -m cluster -rs
 
-test-team: .venv/installed-dev ## the registry's tests with their records in PostgreSQL, which they start
-	@python -m tests.team_database python -m pytest -n 4 -m 'not soak' tests/wandb_registry
+test-team: .venv/installed-dev ## the registry's tests with records in PostgreSQL and contents in a bucket, which they start
+	@python -m tests.team_database python -m tests.team_bucket python -m pytest -n 4 -m 'not soak' tests/wandb_registry
 
 soak: .venv/installed-dev ## the long rounds of faults, load and old clients
 	@python -m pytest -n 4 -m soak

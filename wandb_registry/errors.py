@@ -119,6 +119,36 @@ class ProviderAway(RegistryError):
         super().__init__(f"{host} can't be asked who signs in: {reason}.")
 
 
+class BucketAway(RegistryError):
+    """The bucket of a team's registry can't be reached. 503 because the SDK should repeat it, as with the database."""
+
+    status = 503
+    code = "BUCKET_AWAY"
+
+    def __init__(self, name: str, reason: str):
+        super().__init__(f"The registry's bucket {name} can't be used: {reason}.")
+
+
+class BucketRefuses(RegistryError):
+    """The bucket, its keys or their rights are not as they must be: a person has to see to it. 501 as for faults."""
+
+    status = 501
+    code = "BUCKET_REFUSES"
+
+    def __init__(self, name: str, reason: str):
+        super().__init__(f"The registry's bucket {name} refuses the registry: {reason}.")
+
+
+class BucketFull(StoreFull):
+    """The bucket takes no more; what was acknowledged before is safe."""
+
+    def __init__(self, name: str):
+        RegistryError.__init__(
+            self,
+            f"The registry's bucket {name} is full: nothing of this request was stored. Free some space and repeat it.",
+        )
+
+
 class InternalError(RegistryError):
     """A mistake of ours. 501 because the SDK repeats every other 5xx for minutes."""
 

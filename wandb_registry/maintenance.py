@@ -1,10 +1,10 @@
 """Maintenance of a store, also while it is served: `check` proves it whole, `gc` removes, `backup` copies."""
 
+import json
 import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,7 @@ from wandb_registry.errors import BadInput, RegistryError
 from wandb_registry.model import activity_log
 from wandb_registry.model.accounts import users
 from wandb_registry.model.artifacts import artifacts, manifests, memberships, references
-from wandb_registry.storage.blobs import MD5, md5_of, to_base64
+from wandb_registry.storage.blobs import Content, md5_of, to_base64
 from wandb_registry.store import Store
 
 Row = dict[str, Any]
@@ -89,14 +89,14 @@ def check(store: Store, head: str | None = None) -> CheckReport:
         for row in db.all(REFERENCES):
             references.setdefault(row["md5"], []).append(row)
     report.contents = len(references)
-    for md5, rows in references.items():
-        report.faults += _content_faults(store.blobs.path(md5), md5, rows)
-    for md5, path in _contents(store):
-        if md5 not in references and _age(path) > GRACE_SECONDS:
-            report.orphans.append(md5)
-            report.orphan_bytes += path.stat().st_size
-        elif md5 not in references:
-            report.young.append(md5)
+    for md5, found in store.blobs.inspect(list(references)):
+        report.faults += _content_faults(found, md5, references[md5])
+    for content in store.blobs.listing():
+        if content.md5 not in references and time.time() - content.modified > GRACE_SECONDS:
+            report.orphans.append(content.md5)
+            report.orphan_bytes += content.size
+        elif content.md5 not in references:
+            report.young.append(content.md5)
     return report
 
 
@@ -115,33 +115,18 @@ def _version_faults(db: Connection, version: Row) -> list[str]:
     return faults
 
 
-def _content_faults(path: Path, md5: str, rows: list[Row]) -> list[str]:
-    try:
-        with path.open("rb") as file:
-            actual = md5_of(file)
-            size = os.fstat(file.fileno()).st_size
-    except FileNotFoundError:
+def _content_faults(found: Content | OSError, md5: str, rows: list[Row]) -> list[str]:
+    if isinstance(found, FileNotFoundError):
         return [f"{row['path']}: its content (md5 {md5}) is missing." for row in rows]
-    except OSError as error:
-        return [f"{row['path']}: its content (md5 {md5}) can't be read: {error.strerror}." for row in rows]
-    if actual != md5:
-        return [f"{row['path']}: its content is damaged: its md5 is {actual}, not {md5}." for row in rows]
+    if isinstance(found, OSError):
+        return [f"{row['path']}: its content (md5 {md5}) can't be read: {found.strerror}." for row in rows]
+    if found.md5 != md5:
+        return [f"{row['path']}: its content is damaged: its md5 is {found.md5}, not {md5}." for row in rows]
     return [
-        f"{row['path']}: its content has {size} bytes, recorded are {row['size']}."
+        f"{row['path']}: its content has {found.size} bytes, recorded are {row['size']}."
         for row in rows
-        if row["size"] != size
+        if row["size"] != found.size
     ]
-
-
-def _contents(store: Store) -> Iterator[tuple[str, Path]]:
-    for folder in sorted(path for path in store.blobs.folder.iterdir() if path.is_dir()):
-        for path in sorted(folder.iterdir()):
-            if MD5.fullmatch(folder.name + path.name) and path.is_file():
-                yield folder.name + path.name, path
-
-
-def _age(path: Path) -> float:
-    return time.time() - path.stat().st_mtime
 
 
 # ---- gc ----
@@ -167,24 +152,44 @@ select exists (select 1 from entry where md5 = :md5) or exists (select 1 from ru
 
 
 @dataclass
+class Left:
+    """Contents that were left alone."""
+
+    contents: int = 0
+    bytes: int = 0
+
+    def add(self, content: Content) -> None:
+        self.contents += 1
+        self.bytes += content.size
+
+
+@dataclass
 class GcReport:
-    """What `gc` removed."""
+    """What `gc` removed, and what it left although nothing in the registry refers to it."""
 
     pending: int = 0
     expired: int = 0
     contents: int = 0
     bytes: int = 0
+    needed: Left = field(default_factory=Left)  # by a lock, though no version or run has it
+    doubtful: Left = field(default_factory=Left)  # in a bucket: what no version or run has, and a lock may need
+    foreign: Left = field(default_factory=Left)  # in a bucket: what the registry never had
 
 
-def collect(store: Store, grace: float = GRACE_SECONDS) -> GcReport:
+def collect(store: Store, grace: float = GRACE_SECONDS, needed: set[str] | None = None) -> GcReport:
     """Removes versions that were never finished or whose time is over, and contents that nothing refers to.
+
+    `needed` are md5s that locks name; what they need is left. A bucket is a DVC remote too, and a lock that nobody has
+    named may need any of its contents: there none is removed if `needed` is None.
 
     What was uploaded or asked for within the grace is left alone. Contents are removed while nobody else writes, so an
     upload that counts on one either finds it or is told to send it again.
     """
     removed = GcReport()
     with _maintenance_lock(store):
-        _remove_contents(store, grace, removed)  # first, since on a full disk nothing else can be written before
+        _remove_contents(
+            store, grace, removed, needed
+        )  # first, since on a full disk nothing else can be written before
         with store.db.write() as db:
             removed.pending = len(db.all(REMOVE_STALE, age=f"-{int(grace)} seconds"))
             for version in db.all(EXPIRED):
@@ -194,28 +199,47 @@ def collect(store: Store, grace: float = GRACE_SECONDS) -> GcReport:
             references.release_unreferred(db)
             db.execute("delete from login_token where expires_at < :now", {"now": int(time.time())})
         if removed.expired:
-            _remove_contents(store, grace, removed)
-        for leftover in store.blobs.incoming.iterdir():
-            if _age(leftover) > max(grace, GRACE_SECONDS):
-                leftover.unlink(missing_ok=True)
+            _remove_contents(store, grace, removed, needed)
+        store.blobs.clear_abandoned(max(grace, GRACE_SECONDS))
     return removed
 
 
-def _remove_contents(store: Store, grace: float, removed: GcReport) -> None:
-    old = [(md5, path) for md5, path in _contents(store) if _age(path) > grace]
+def _remove_contents(store: Store, grace: float, removed: GcReport, needed: set[str] | None) -> None:
+    removed.needed, removed.doubtful, removed.foreign = Left(), Left(), Left()
+    spared = _of_locks(store, needed or set())
+    old = [content for content in store.blobs.listing() if time.time() - content.modified > grace]
     for start in range(0, len(old), BATCH):
         with store.db.write() as db:
-            for md5, path in old[start : start + BATCH]:
-                _remove_unneeded(db, md5, path, grace, removed)
+            unneeded = [one for one in old[start : start + BATCH] if not db.value(NEEDED, md5=one.md5)]
+            going = [one.md5 for one in unneeded if _may_go(db, store, one, removed, spared, needed is not None)]
+            gone, failure = store.blobs.remove(db, going, time.time() - grace)
+            for md5, size in gone.items():
+                db.execute("delete from holding where md5 = :md5", {"md5": md5})
+                removed.contents += 1
+                removed.bytes += size
+        if failure:
+            raise failure
 
 
-def _remove_unneeded(db: Connection, md5: str, path: Path, grace: float, removed: GcReport) -> None:
-    if db.value(NEEDED, md5=md5) or _age(path) <= grace:
-        return
-    db.execute("delete from holding where md5 = :md5", {"md5": md5})
-    removed.contents += 1
-    removed.bytes += path.stat().st_size
-    path.unlink()
+def _may_go(
+    db: Connection, store: Store, content: Content, report: GcReport, spared: set[str], locks_are_named: bool
+) -> bool:
+    """Whether no lock needs a content to which nothing in the registry refers; else the report says why it is left."""
+    left = (
+        report.needed if content.md5 in spared
+        else report.foreign if store.bucket and not store.bucket.still_there(db, content.md5)
+        else report.doubtful if store.bucket and not locks_are_named
+        else None
+    )  # fmt: skip
+    if left:
+        left.add(content)
+    return left is None
+
+
+def _of_locks(store: Store, named: set[str]) -> set[str]:
+    """The contents that locks need: those whose md5s they name, and the files of the folders that they name."""
+    lists = store.bucket.folders_of_dvc(named) if store.bucket else ()
+    return named | {file["md5"] for files in lists for file in json.loads(files)}
 
 
 def _maintenance_lock(store: Store) -> FileLock:
@@ -242,7 +266,7 @@ def backup(store: Store, target: Path) -> int:
         with closing(sqlite3.connect(records)) as copy:
             wanted = [md5 for (md5,) in copy.execute(REFERRED_MD5S)]
         for md5 in wanted:
-            _copy(store.blobs.path(md5), target / "blobs" / md5[:2] / md5[2:], md5)
+            _copy(store, md5, target / "blobs" / md5[:2] / md5[2:])
         for name in ("secret", "api-key"):
             shutil.copy2(store.folder / name, target / name)
         os.sync()
@@ -251,10 +275,10 @@ def backup(store: Store, target: Path) -> int:
     return len(wanted)
 
 
-def _copy(source: Path, target: Path, md5: str) -> None:
+def _copy(store: Store, md5: str, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        shutil.copy2(source, target)
+        shutil.copy2(store.blobs.local(md5), target)
         with target.open("rb") as file:
             whole = md5_of(file) == md5
     except FileNotFoundError:

@@ -43,6 +43,7 @@ def serve(folder: Path, listener: Listener, options: Options) -> None:
     """Serves until the process ends, which releases the listener's lock."""
     url, idle_exit = options.url, options.idle_exit
     store = open_store(folder)
+    store.blobs.check_reachable()
     if options.openid:
         with store.db.read() as db:
             identities.check(db, options.openid)

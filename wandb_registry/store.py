@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wandb_registry.db import sqlite
 from wandb_registry.db.connection import Connection, Database
@@ -15,7 +16,10 @@ from wandb_registry.model.runs.series import SeriesCache
 from wandb_registry.storage.blobs import Blobs
 from wandb_registry.storage.multipart_uploads import MultipartUploads
 from wandb_registry.storage.signing import Signer
-from wandb_registry.store_folder import api_key, database_url, prepare, private_text, replace_api_key
+from wandb_registry.store_folder import api_key, bucket_address, database_url, prepare, private_text, replace_api_key
+
+if TYPE_CHECKING:
+    from wandb_registry.storage.bucket import Bucket
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,7 @@ class Store:
     folder: Path
     db: Database
     blobs: Blobs
+    bucket: "Bucket | None"  # the same, if they are in one: then clients send and fetch contents past the server
     multipart_uploads: MultipartUploads
     signer: Signer
     series: SeriesCache = field(default_factory=SeriesCache)
@@ -33,11 +38,15 @@ def open_store(folder: Path) -> Store:
     """Opens the store of a folder and makes what a new one lacks, down to the first account."""
     prepare(folder)
     secret = private_text(folder / "secret", lambda: secrets.token_hex(32))
-    signer, blobs = Signer(bytes.fromhex(secret)), Blobs(folder)
+    signer = Signer(bytes.fromhex(secret))
+    database = open_database(folder, partial(signer.mark, "LOG"))
+    bucket = open_bucket(folder, database)
+    blobs = bucket or Blobs(folder)
     store = Store(
         folder=folder,
-        db=open_database(folder, partial(signer.mark, "LOG")),
+        db=database,
         blobs=blobs,
+        bucket=bucket,
         multipart_uploads=MultipartUploads(blobs),
         signer=signer,
     )
@@ -59,6 +68,17 @@ def open_database(folder: Path, seal: Callable[[str], str]) -> Database:
             "A registry with its records in PostgreSQL needs two more packages: pip install 'dvc-wandb[team]'."
         ) from None
     return postgresql.Database(url, seal)
+
+
+def open_bucket(folder: Path, database: Database) -> "Bucket | None":
+    """The bucket with the contents of a store, if it names one; else they are in its folder."""
+    address = bucket_address(folder)
+    if address is None:
+        return None
+    from wandb_registry.storage.bucket import Bucket  # here alone: it takes boto3
+    from wandb_registry.storage.object_store import ObjectStore
+
+    return Bucket(folder, ObjectStore(address.bucket, address.prefix, address.endpoint), database)
 
 
 def keep_key(db: Connection, folder: Path) -> None:

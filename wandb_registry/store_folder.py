@@ -1,6 +1,7 @@
 """A store's folder and its private files. Only the standard library, so that starting a server stays cheap.
 
 api-key      the API key of the person who runs the registry
+bucket       where its contents are, as s3://BUCKET/PREFIX, and on a second line the endpoint; without it in blobs/
 database     the address of the database that has its records; without this file they are in registry.db
 server.json  where the store is served, or was last
 server.lock  held by the server as long as it lives
@@ -9,9 +10,11 @@ server.log   what a server in the background has to say
 """
 
 import os
+import re
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from wandb_registry import file_system
@@ -20,6 +23,10 @@ from wandb_registry.storage.fsync import fsync
 API_KEY = "api-key"
 DATABASE = "database"
 DATABASE_VARIABLE = "REGISTRY_DATABASE"
+BUCKET = "bucket"
+BUCKET_VARIABLE = "REGISTRY_BUCKET"
+ENDPOINT_VARIABLE = "REGISTRY_BUCKET_ENDPOINT"
+BUCKET_ADDRESS = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])((?:/[A-Za-z0-9!_.*'()-]+)*)/?")
 
 
 class DaemonError(Exception):
@@ -79,6 +86,49 @@ def database_url(store: Path) -> str | None:
 def keep_database_url(store: Path, url: str) -> None:
     """Notes the database in the store, so that all commands on this folder find it."""
     _write_beside(store / DATABASE, url).replace(store / DATABASE)
+
+
+@dataclass(frozen=True)
+class BucketAddress:
+    """Where contents are: `s3://BUCKET/PREFIX`, at a server of one's own or, without an endpoint, at Amazon's."""
+
+    bucket: str
+    prefix: str
+    endpoint: str | None
+
+    @property
+    def text(self) -> str:
+        return f"s3://{self.bucket}/{self.prefix}\n{self.endpoint or ''}"
+
+
+def bucket_address(store: Path) -> BucketAddress | None:
+    """The bucket that has the store's contents, as the environment or the store itself names it; None: its folder has.
+
+    Raises DaemonError for what is no address of a bucket, and where contents lie in the folder although one is named.
+    """
+    named = os.environ.get(BUCKET_VARIABLE)
+    try:
+        text = named or (store / BUCKET).read_text().strip()
+    except FileNotFoundError:
+        return None
+    address, _, endpoint = text.partition("\n")
+    endpoint = os.environ.get(ENDPOINT_VARIABLE, endpoint) if named else endpoint
+    parsed = BUCKET_ADDRESS.fullmatch(address)
+    if parsed is None:
+        raise DaemonError(f"'{address}' is no address of a bucket, as s3://BUCKET or s3://BUCKET/PREFIX is.")
+    if endpoint and not re.fullmatch(r"https?://[^/\s]+/?", endpoint):
+        raise DaemonError(f"'{endpoint}' is no endpoint of a bucket, as https://s3.example.com is.")
+    if any((store / "blobs").glob("*/*")):
+        raise DaemonError(
+            f"{store} has its contents in the folder blobs, and a bucket is named beside it. "
+            f"Choose a new folder with REGISTRY_DIR, or unset {BUCKET_VARIABLE}."
+        )
+    return BucketAddress(parsed[1], parsed[2].strip("/"), endpoint.rstrip("/") or None)
+
+
+def keep_bucket(store: Path, address: BucketAddress) -> None:
+    """Notes the bucket in the store, so that all commands on this folder find it."""
+    _write_beside(store / BUCKET, address.text).replace(store / BUCKET)
 
 
 def is_shared(store: Path) -> bool:

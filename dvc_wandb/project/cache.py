@@ -73,6 +73,27 @@ def is_remote_without(pipeline: Pipeline, md5: str) -> bool:
     return False
 
 
+def has_remote_in_bucket(pipeline: Pipeline) -> bool:
+    """Whether a DVC remote of the project is a bucket of S3's kind."""
+    return bool(_remotes_in_bucket(pipeline))
+
+
+def read_from_bucket(pipeline: Pipeline, address: str, md5: str) -> bytes | None:
+    """The bytes of `md5` in the DVC remote at `address`, BUCKET/PREFIX; None where no remote is there or has them."""
+    for name in _remotes_in_bucket(pipeline):
+        with contextlib.suppress(Exception):  # DVC's own, or what the remote's client has
+            remote = pipeline.dvc.repo.cloud.get_remote_odb(name)
+            if remote.path.removesuffix("/files/md5").strip("/") == address.strip("/"):
+                with remote.fs.open(remote.oid_to_path(md5), "rb") as file:
+                    return file.read()
+    return None
+
+
+def _remotes_in_bucket(pipeline: Pipeline) -> list[str]:
+    remotes = pipeline.dvc.repo.config["remote"]
+    return [name for name, remote in remotes.items() if str(remote.get("url", "")).startswith("s3://")]
+
+
 def unshared_objects(pipeline: Pipeline, contents: Iterable[Content]) -> dict[str, Path]:
     """The objects of the cache with the files of `contents`, by md5.
 

@@ -20,7 +20,7 @@ from dvc_wandb.client.versions import ManifestEntry
 from dvc_wandb.errors import DvcWandbError, RegistryUnavailableError, error_reason
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.pipeline import Pipeline
-from dvc_wandb.sync import media
+from dvc_wandb.sync import claims, media
 from dvc_wandb.sync.compare import digest_of, expected_files, reference_name, reference_url, values_at_top
 from dvc_wandb.sync.locks import exclusive
 
@@ -193,6 +193,7 @@ def log_contents(
             return None
 
     contents = [content for content in contents if content.md5]
+    claims.claim(str(run.settings.base_url), pipeline, contents)
     types = collection_types.read(run, list(dict.fromkeys(content.artifact for content in contents)))
     made = [
         (content, attempt(content, partial(_make_artifact, run, pipeline, content, types, views)))

@@ -6,7 +6,16 @@ STRANGER, VIEWER, MEMBER, ADMIN, OPERATOR = "stranger", "viewer", "member", "adm
 ROLES = (STRANGER, VIEWER, MEMBER, ADMIN, OPERATOR)
 
 # What every account may ask about itself; the answer depends on nothing else.
-OWN_ACCOUNT = {"viewer", "serverInfo", "generateApiKey", "deleteApiKey", "updateUser", "users"}
+OWN_ACCOUNT = {
+    "viewer",
+    "serverInfo",
+    "generateApiKey",
+    "deleteApiKey",
+    "updateUser",
+    "users",
+    "challengeBucket",
+    "claimContents",
+}
 
 # Query fields: a stranger sees what is seen of a thing that doesn't exist; a viewer sees more.
 QUERIES = {

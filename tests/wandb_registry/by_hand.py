@@ -19,7 +19,7 @@ mutation Create($entity: String!, $project: String!, $name: String!, $digest: St
 """
 FILES = """
 mutation Files($files: [CreateArtifactFileSpecInput!]!) {
-  createArtifactFiles(input: {artifactFiles: $files}) { files { edges { node { uploadUrl } } } }
+  createArtifactFiles(input: {artifactFiles: $files}) { files { edges { node { uploadUrl uploadHeaders } } } }
 }
 """
 MANIFEST = """
@@ -54,6 +54,11 @@ def log(account: Account, project: str, name: str, files: dict[str, bytes], **an
     return created["id"] if created["state"] == "COMMITTED" else complete(account, created["id"], files)
 
 
+def headers(place: dict[str, Any]) -> dict[str, str]:
+    """What has to be sent along with a content."""
+    return dict(header.split(":", 1) for header in place["uploadHeaders"])
+
+
 def announce(
     account: Account,
     project: str,
@@ -80,10 +85,9 @@ def complete(account: Account, artifact: str, files: dict[str, bytes]) -> str:
     """Sends what was announced, and answers the version's id once it is committed."""
     wanted = [{"artifactID": artifact, "name": path, "md5": b64(content)} for path, content in files.items()]
     edges = data(account.ask(FILES, files=wanted))["createArtifactFiles"]["files"]["edges"]
-    missing = {edge["node"]["uploadUrl"]: content for edge, content in zip(edges, files.values(), strict=True)}
-    for address, content in missing.items():
-        if address:
-            sent = account.send("PUT", address, content, signed_in=False)
+    for place, content in zip((edge["node"] for edge in edges), files.values(), strict=True):
+        if place["uploadUrl"]:
+            sent = account.send("PUT", place["uploadUrl"], content, signed_in=False, headers=headers(place))
             assert sent.status == 200, sent.text
     contents = {path: {"digest": b64(content), "size": len(content)} for path, content in files.items()}
     manifest = json.dumps({"version": 1, "storagePolicy": "wandb-storage-policy-v1", "contents": contents}).encode()

@@ -23,22 +23,25 @@ from typing import Any
 import pytest
 import wandb
 
-from tests import team_database
+from tests import team_bucket, team_database
+from tests.team_bucket import TEST_BUCKET
 from tests.team_database import TEST_DATABASE
 from tests.working_tree import ROOT
 from wandb_registry import daemon, store_folder
 from wandb_registry.db.connection import Connection
 from wandb_registry.listener import write_server_info
 from wandb_registry.store import open_database
-from wandb_registry.store_folder import keep_database_url
+from wandb_registry.store_folder import keep_bucket, keep_database_url
 
 
 def prepare(store: Path) -> None:
-    """Makes a store's folder as any command does. With TEST_DATABASE, a new store has a schema of its own there."""
+    """Makes a store's folder as any command does. A new one has a schema in TEST_DATABASE, a prefix in TEST_BUCKET."""
     is_new = not (store / store_folder.API_KEY).exists()
     store_folder.prepare(store)
     if is_new and TEST_DATABASE in os.environ:
         keep_database_url(store, team_database.new_schema(os.environ[TEST_DATABASE]))
+    if is_new and TEST_BUCKET in os.environ:
+        keep_bucket(store, team_bucket.new_address(os.environ[TEST_BUCKET]))
 
 
 daemon.prepare = prepare  # type: ignore[assignment]
@@ -151,7 +154,7 @@ def _cookies(url: str, key: str) -> CookieJar:
 
 def command(store: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """`wandb-registry …` on a store."""
-    if TEST_DATABASE in os.environ:
+    if TEST_DATABASE in os.environ or TEST_BUCKET in os.environ:
         prepare(store)
     return subprocess.run(
         [sys.executable, "-m", "wandb_registry", *arguments],
@@ -176,6 +179,7 @@ def drop_guard(db: Connection, name: str) -> None:
     db.execute(f"drop trigger {name} on event" if TEST_DATABASE in os.environ else f"drop trigger {name}")
 
 
+in_folder = pytest.mark.skipif(TEST_BUCKET in os.environ, reason="is about contents in a store's folder")
 embedded = pytest.mark.skipif(TEST_DATABASE in os.environ, reason="is about the file of an embedded store")
 
 

@@ -11,7 +11,7 @@ import wandb
 
 from wandb_registry.http.downloads import SMALL
 
-from .conftest import Registry
+from .conftest import Registry, in_folder
 
 FILE = """
 query File($project: String!) { project(name: $project, entityName: "local") {
@@ -30,6 +30,7 @@ def logged(registry: Registry, project: str, content: bytes) -> str:
     return place["files"]["edges"][0]["node"]["directUrl"]
 
 
+@in_folder
 @pytest.mark.parametrize("size", [10, SMALL, SMALL + 1, 3 * 2**20 + 5])
 def test_contents_of_all_sizes_come_back_and_are_refused_when_the_disk_has_damaged_them(registry: Registry, size: int):
     content = os.urandom(size)

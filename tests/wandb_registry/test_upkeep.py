@@ -14,7 +14,7 @@ import pytest
 from wandb_registry import daemon
 
 from . import by_hand
-from .conftest import Account, Registry, command, embedded, records
+from .conftest import Account, Registry, command, embedded, in_folder, records
 from .test_uploads import DELETE, Upload
 
 
@@ -49,6 +49,7 @@ def test_a_whole_store_is_said_to_be_whole(own: Registry):
     assert (checked.returncode, checked.stdout) == (0, "1 versions, 2 contents, 6 events: all there\n")
 
 
+@in_folder
 def test_missing_and_damaged_contents_are_named_with_their_versions(own: Registry):
     uploaded(own, b"missing", b"damaged")
     blob(own, b"missing").unlink()
@@ -61,6 +62,7 @@ def test_missing_and_damaged_contents_are_named_with_their_versions(own: Registr
     assert checked.stdout.endswith("2 faults\n")
 
 
+@in_folder
 def test_what_lies_about_in_the_store_does_not_stop_the_check(own: Registry):
     """One `.DS_Store` in blobs/ ended it before the first content."""
     uploaded(own, b"unreadable")
@@ -78,6 +80,7 @@ def test_a_file_that_was_given_the_content_of_another_is_found(own: Registry):
     assert "/1.bin: its content is recorded as " in own.command("check").stdout
 
 
+@in_folder
 @pytest.mark.parametrize("left", [b"tr", b"flipped"])
 def test_content_that_the_disk_has_damaged_is_replaced_by_the_next_upload(own: Registry, left: bytes):
     """A file cut short was taken for whole: new versions were committed on it, and nobody was asked for it again."""
@@ -88,6 +91,7 @@ def test_content_that_the_disk_has_damaged_is_replaced_by_the_next_upload(own: R
     assert own.command("check").returncode == 0
 
 
+@in_folder
 def test_a_version_that_is_logged_again_heals_what_the_disk_has_damaged(own: Registry):
     """The client was told that all was there: it had the bytes, and wasn't asked for them."""
     first = by_hand.log(own, "p", "m", {"a": b"content", "b": b"other"})
@@ -102,6 +106,7 @@ def test_a_version_that_is_logged_again_heals_what_the_disk_has_damaged(own: Reg
     assert own.command("check").returncode == 0
 
 
+@in_folder
 def test_orphans_are_listed_and_removed_but_only_old_ones(own: Registry):
     uploaded(own, b"kept")
     old, young = Upload(own, {"a": b"never committed"}), Upload(own, {"a": b"under way"})
@@ -125,6 +130,7 @@ def test_orphans_are_listed_and_removed_but_only_old_ones(own: Registry):
     assert old.commit().status == 200, "what was removed is asked for again"
 
 
+@in_folder
 def test_content_that_was_asked_for_just_now_is_not_removed(own: Registry):
     first = uploaded(own, b"shared")
     assert own.ask(DELETE, id=first.id).status == 200
@@ -181,6 +187,7 @@ def test_a_backup_serves_the_same_versions(own: Registry, tmp_path: Path):
         daemon.stop(copy)
 
 
+@in_folder
 def test_a_backup_of_a_damaged_store_says_so(own: Registry, tmp_path: Path):
     uploaded(own, b"gone")
     blob(own, b"gone").unlink()

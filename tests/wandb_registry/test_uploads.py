@@ -14,7 +14,7 @@ import pytest
 import wandb
 
 from . import by_hand
-from .conftest import Answer, Registry
+from .conftest import Answer, Registry, in_folder
 
 CREATE = """
 mutation Create($name: String!, $digest: String!) {
@@ -24,7 +24,8 @@ mutation Create($name: String!, $digest: String!) {
 """
 FILES = """
 mutation Files($files: [CreateArtifactFileSpecInput!]!) {
-  createArtifactFiles(input: {artifactFiles: $files}) { files { edges { node { uploadUrl artifact { id } } } } }
+  createArtifactFiles(input: {artifactFiles: $files}) { files { edges { node {
+    uploadUrl uploadHeaders artifact { id } } } } }
 }
 """
 MANIFEST = """
@@ -55,6 +56,7 @@ class Upload:
     def __init__(self, registry: Registry, files: dict[str, bytes], digest: str | None = None, name: str | None = None):
         self.registry, self.files = registry, files
         self.entries = {path: {"digest": b64(content), "size": len(content)} for path, content in files.items()}
+        self.headers: dict[str | None, dict[str, str]] = {}
         name = name or f"a{uuid.uuid4().hex}"
         made = registry.ask(CREATE, name=name, digest=digest or artifact_digest(self.entries))
         self.id = made.json()["data"]["createArtifact"]["artifact"]["id"]
@@ -62,10 +64,12 @@ class Upload:
     def addresses(self) -> list[str | None]:
         files = [{"artifactID": self.id, "name": path, "md5": entry["digest"]} for path, entry in self.entries.items()]
         edges = self.registry.ask(FILES, files=files).json()["data"]["createArtifactFiles"]["files"]["edges"]
-        return [edge["node"]["uploadUrl"] for edge in edges]
+        places = [edge["node"] for edge in edges]
+        self.headers |= {place["uploadUrl"]: by_hand.headers(place) for place in places}
+        return [place["uploadUrl"] for place in places]
 
     def put(self, address: str, content: bytes) -> Answer:
-        return self.registry.send("PUT", address, content, signed_in=False)
+        return self.registry.send("PUT", address, content, signed_in=False, headers=self.headers.get(address))
 
     def put_files(self) -> None:
         for address, content in zip(self.addresses(), self.files.values(), strict=True):
@@ -99,6 +103,7 @@ def test_a_whole_upload_is_committed(registry: Registry):
     assert upload.commit().status == 200, "a repeated commit is answered like the first"
 
 
+@in_folder
 def test_content_with_another_md5_is_refused_and_not_kept(registry: Registry):
     upload = Upload(registry, {"a": some_bytes()})
     [address] = upload.addresses()
@@ -157,6 +162,7 @@ def test_a_path_that_leaves_the_artifact_is_refused(registry: Registry, path: st
     assert "paths are relative and stay in the artifact" in refused(upload.commit())
 
 
+@in_folder
 def test_a_file_of_a_version_that_is_gone_meanwhile_is_refused(registry: Registry):
     upload = Upload(registry, {"a": some_bytes()})
     (address,) = upload.addresses()
@@ -206,6 +212,7 @@ def test_addresses_come_in_the_order_they_were_asked_for(registry: Registry):
     assert [address.partition("?")[0].rpartition("/")[2] for address in upload.addresses() if address] == asked
 
 
+@in_folder
 def test_content_is_kept_as_dvc_keeps_it_and_never_written_again(registry: Registry):
     content = some_bytes()
     upload = Upload(registry, {"a": content})
@@ -216,6 +223,7 @@ def test_content_is_kept_as_dvc_keeps_it_and_never_written_again(registry: Regis
     assert file.stat().st_mode & 0o777 == 0o444
 
 
+@in_folder
 def test_content_that_the_store_lost_is_asked_for_again(registry: Registry):
     content = some_bytes()
     Upload(registry, {"a": content}).put_files()
@@ -260,6 +268,7 @@ class InParts(Upload):
         return self.registry.ask(COMPLETE, artifact=self.id, path=path, upload=upload, parts=self.parts)
 
 
+@in_folder
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
 def test_a_large_file_arrives_in_parts_in_any_order(registry: Registry, order: tuple[int, ...]):
     parts = [some_bytes() * 100_000, some_bytes() * 200_000, some_bytes()]
@@ -276,6 +285,7 @@ def test_a_large_file_arrives_in_parts_in_any_order(registry: Registry, order: t
     assert not list((registry.store / "incoming").iterdir())
 
 
+@in_folder
 def test_a_part_with_other_bytes_is_refused_and_can_be_sent_again(registry: Registry):
     parts = [some_bytes(), some_bytes()]
     upload = InParts(registry, parts)
@@ -286,6 +296,7 @@ def test_a_part_with_other_bytes_is_refused_and_can_be_sent_again(registry: Regi
     assert upload.complete().status == 200
 
 
+@in_folder
 def test_parts_that_are_another_file_together_are_refused(registry: Registry):
     upload = InParts(registry, [some_bytes(), some_bytes()])
     others = [some_bytes(), some_bytes()]

@@ -15,10 +15,14 @@ from wandb_registry.cli import accounts, command, maintenance
 from wandb_registry.errors import RegistryError, from_system
 from wandb_registry.http import own_address
 from wandb_registry.store_folder import (
+    BUCKET_VARIABLE,
     DATABASE_VARIABLE,
+    ENDPOINT_VARIABLE,
     DaemonError,
+    bucket_address,
     database_url,
     default_store,
+    keep_bucket,
     keep_database_url,
     prepare,
 )
@@ -67,6 +71,18 @@ def parser() -> argparse.ArgumentParser:
         metavar="URL",
         help="keep records in this PostgreSQL: postgresql://USER@HOST/DATABASE "
         "(default: REGISTRY_DATABASE, or what the store was served with last, else a file)",
+    )
+    serve.add_argument(
+        "--bucket",
+        metavar="s3://BUCKET/PREFIX",
+        help="keep contents in this bucket, laid out as a DVC remote "
+        "(default: REGISTRY_BUCKET, or what the store was served with last, else a folder)",
+    )
+    serve.add_argument(
+        "--bucket-endpoint",
+        metavar="URL",
+        help="where that bucket is served, by a name that clients reach too "
+        "(default: REGISTRY_BUCKET_ENDPOINT, else Amazon's S3)",
     )
     serve.add_argument(
         "--public-url",
@@ -139,9 +155,17 @@ def _serve(store: Path, options: argparse.Namespace) -> None:
     openid = _openid(options.openid) if options.openid else None
     if options.database:
         os.environ[DATABASE_VARIABLE] = options.database
+    if options.bucket_endpoint and not (options.bucket or os.environ.get(BUCKET_VARIABLE)):
+        raise DaemonError("--bucket-endpoint says where a bucket is: name it with --bucket s3://BUCKET/PREFIX.")
+    if options.bucket:
+        os.environ[BUCKET_VARIABLE] = options.bucket
+    if options.bucket_endpoint:
+        os.environ[ENDPOINT_VARIABLE] = options.bucket_endpoint
     prepare(store)
     if url := database_url(store):
         keep_database_url(store, url)
+    if bucket := bucket_address(store):
+        keep_bucket(store, bucket)
     started_by_a_stage = options.socket_fd is not None
     if started_by_a_stage:
         listening = listener.Listener(options.lock_fd, socket.socket(fileno=options.socket_fd))

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from wandb_registry import maintenance
-from wandb_registry.cli import command, retention
+from wandb_registry.cli import command, locks, retention
 from wandb_registry.errors import BadInput
 from wandb_registry.listener import refuse_other_machine
 from wandb_registry.model import access, activity_log
@@ -19,6 +19,10 @@ from wandb_registry.model.artifacts import protected_aliases
 from wandb_registry.store import Store, open_store
 
 ZONE = re.compile(r"(?<=\d)(Z|[+-]\d\d:?\d\d)$")
+NAME_LOCKS = (
+    "Name them all, and what none needs goes: in each project that pushes there, "
+    "git log --all -m -p -- '*dvc.lock' '*.dvc' > locks.txt; then 'wandb-registry gc --needed-by locks.txt'"
+)
 EVENT_WORDS = {"log": "logged", "link": "linked", "unlink": "unlinked", "delete": "deleted"}
 
 
@@ -41,6 +45,7 @@ def add_to(commands) -> None:
         metavar="HOURS",
         help="spare what is younger (default: 24); with 0, uploads that are under way have to be repeated",
     )
+    locks.add_to(gc, "In a bucket, without it no content is removed: it is a DVC remote too")
     _command(commands, "backup", "copy the store into a new folder", _backup).add_argument("folder", type=Path)
     retention.add_to(partial(_command, commands))
     protect = _command(commands, "protect", "let only admins of a project or registry move these aliases", _protect)
@@ -134,11 +139,18 @@ def _check(store: Store, options: argparse.Namespace) -> int:
 
 
 def _gc(store: Store, options: argparse.Namespace) -> None:
-    removed = maintenance.collect(store, options.grace * 3600)
+    removed = maintenance.collect(store, options.grace * 3600, locks.md5s_of(options.needed_by))
     print(
         f"Removed {removed.pending} unfinished versions, {removed.expired} expired versions, "
         f"{removed.contents} contents ({removed.bytes / 2**20:.1f} MiB)."
     )
+    for left, why in (
+        (removed.needed, "a lock needs them"),
+        (removed.foreign, "the registry never had them; DVC or somebody else put them there"),
+        (removed.doubtful, f"a dvc.lock of any commit may need them. {NAME_LOCKS}"),
+    ):
+        if left.contents:
+            print(f"Left {left.contents} contents ({left.bytes / 2**20:.1f} MiB) that no version or run has: {why}.")
 
 
 def _backup(store: Store, options: argparse.Namespace) -> None:

@@ -4,16 +4,14 @@ import argparse
 import json
 import re
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
-from wandb_registry.errors import BadInput
+from wandb_registry.cli import locks
 from wandb_registry.model import access, retention
 from wandb_registry.model.access import Role
 from wandb_registry.model.accounts import users
 from wandb_registry.store import Store
 
-MD5 = re.compile(r"\b[0-9a-f]{32}\b")
 AGE = re.compile(r"([1-9][0-9]{0,4})d")
 
 
@@ -23,14 +21,7 @@ def add_to(command) -> None:
     keep.add_argument("project", metavar="ENTITY/PROJECT")
     keep.add_argument("--last", type=_number, required=True, metavar="N", help="keep so many versions of each artifact")
     keep.add_argument("--older-than", type=_days, default=0, metavar="90d", help="keep what is younger")
-    keep.add_argument(
-        "--needed-by",
-        type=Path,
-        action="append",
-        metavar="FILE",
-        help="keep what a dvc.lock or production.json names: any text with md5s; may be repeated. "
-        "Without it all that was mirrored from a dvc.lock is kept",
-    )
+    locks.add_to(keep, "Without it all that was mirrored from a dvc.lock is kept")
     keep.add_argument("--delete", action="store_true", help="do it; then 'wandb-registry gc' removes the bytes")
     keep.add_argument("--json", action="store_true", help="one JSON object")
     usage = command("usage", "print how many bytes each project and each user has", _usage)
@@ -50,7 +41,7 @@ def _days(text: str) -> int:
 
 
 def _keep(store: Store, options: argparse.Namespace) -> None:
-    needed = {md5 for file in options.needed_by for md5 in _md5s(file)} if options.needed_by else None
+    needed = locks.md5s_of(options.needed_by)
     entity, _, name = options.project.partition("/")
     with store.db.write() if options.delete else store.db.read() as db:
         project = access.project(db, users.OPERATOR, entity, name, Role.ADMIN)
@@ -58,14 +49,6 @@ def _keep(store: Store, options: argparse.Namespace) -> None:
         if options.delete:
             retention.remove(db, plan)
     _tell(plan, options)
-
-
-def _md5s(file: Path) -> list[str]:
-    """The md5s in a file. Raises BadInput where it has none: it is the wrong file, and all it was to spare would go."""
-    found = MD5.findall(file.read_text(errors="replace"))
-    if not found:
-        raise BadInput(f"{file} holds no md5, so it is neither a dvc.lock nor a record. Nothing was deleted.")
-    return found
 
 
 def _tell(plan: retention.Plan, options: argparse.Namespace) -> None:

@@ -3,6 +3,7 @@
 import mimetypes
 
 from wandb_registry.errors import NotSupported
+from wandb_registry.graphql import uploads
 from wandb_registry.graphql.engine import dataloader, paging
 from wandb_registry.graphql.engine.binding import Fields
 from wandb_registry.graphql.engine.limits import refuse
@@ -273,7 +274,12 @@ def create_artifact(_, info, input):
 def commit_artifact(_, info, input):
     context = info.context
     pending = _writable(info, input["artifact_id"])
-    return {"artifact": artifacts.commit(context.db, context.viewer, pending, context.store.blobs.size_of)}
+    if pending["state"] == "PENDING":
+        uploads.take_in(info, pending)
+    committed = artifacts.commit(context.db, context.viewer, pending, context.contents.is_there)
+    if pending["state"] == "PENDING":
+        uploads.complete_folder_of_dvc(info, committed)
+    return {"artifact": committed}
 
 
 @mutation.field("updateArtifact")

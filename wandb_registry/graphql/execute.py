@@ -23,11 +23,20 @@ from graphql import (
 )
 
 from wandb_registry.db.connection import Connection
-from wandb_registry.errors import BadInput, DatabaseAway, InternalError, NotSupported, RegistryError, from_system
+from wandb_registry.errors import (
+    BadInput,
+    BucketAway,
+    DatabaseAway,
+    InternalError,
+    NotSupported,
+    RegistryError,
+    from_system,
+)
 from wandb_registry.graphql import (
     accounts,
     approvals,
     artifacts,
+    claims,
     collections,
     deprecated_fields,
     links,
@@ -53,6 +62,7 @@ MODULES = (
     sweeps,
     artifacts,
     uploads,
+    claims,
     collections,
     links,
     registries,
@@ -103,18 +113,22 @@ class Executor:
             raise BadInput("'variables' must be a JSON object.")
         prepared = self.prepare(request["query"])
         contents = ContentCheck(self.store.blobs)
+        result = None
         try:
-            while True:
+            while result is None:
                 with suppress(Unread), self._transaction(prepared.changes) as db:
                     may_start_over = from_pipeline and not shares_run
                     context = Context(viewer, db, self.store, base_url, prepared.changes, contents, may_start_over)
-                    result = ExecutionResult({"data": prepared.execute(context, variables)})
+                    answer = prepared.execute(context, variables)
                     contents.raise_if_unread()
-                    return result
-                contents.read()
+                    result = ExecutionResult({"data": answer})
+                if result is None:
+                    contents.read()
+            contents.finish()
+            return result
         except Exception as failure:
             error = _readable(failure)
-        repeats = isinstance(error, DatabaseAway) or "upsertBucket" in prepared.root_fields
+        repeats = isinstance(error, DatabaseAway | BucketAway) or "upsertBucket" in prepared.root_fields
         status = 200 if from_pipeline and not repeats else error.status
         return ExecutionResult(error_body(error), status)
 

@@ -5,7 +5,7 @@ from wandb_registry.graphql.engine.binding import Fields
 from wandb_registry.graphql.engine.limits import refuse
 from wandb_registry.model import access, ids
 from wandb_registry.model.access import Role
-from wandb_registry.model.artifacts import artifacts, content_ownership, manifests
+from wandb_registry.model.artifacts import artifacts, content_ownership, dvc_md5, manifests
 from wandb_registry.storage.blobs import to_base64, to_hex
 from wandb_registry.storage.multipart_uploads import ExpectedContent
 
@@ -46,9 +46,15 @@ def create_files(_, info, input):
 
 @mutation.field("completeMultipartUploadArtifact")
 def complete_multipart(_, info, input):
-    """The file is stored since its last part was acknowledged: see storage/multipart_uploads.py."""
+    """The file is stored since its last part was acknowledged: see storage/multipart_uploads.py. A bucket is told."""
     artifact = _pending(info, input["artifact_id"])
     md5 = input["storage_path"].rpartition("/")[2]
+    if bucket := info.context.store.bucket:
+        etags = [part["hex_md5"] for part in sorted(input["completed_parts"], key=lambda part: part["part_number"])]
+        info.context.contents.outside(
+            ("parts", md5), lambda: bucket.complete_parts(artifact["id"], md5, input["upload_id"], etags)
+        )
+        return {"digest": to_base64(md5)}
     entity_id = content_ownership.entity_of(info.context.db, artifact["id"])
     if info.context.store.blobs.size_of(md5) is None or not content_ownership.find(
         info.context.db, info.context.viewer, entity_id, [md5]
@@ -64,8 +70,12 @@ def _target(info, artifact_id: str, files: list[dict]) -> tuple[dict, dict[str, 
         if file.get("digest") not in (None, file["md5"]):
             raise BadInput(f"{file['name']}: only md5 digests are supported.")
     entity_id = content_ownership.entity_of(info.context.db, artifact["id"])
-    md5s = [to_hex(file["md5"]) for file in files]
-    return artifact, content_ownership.find(info.context.db, info.context.viewer, entity_id, md5s)
+    db, viewer, md5s = info.context.db, info.context.viewer, [to_hex(file["md5"]) for file in files]
+    held = content_ownership.find(db, viewer, entity_id, md5s)
+    missing = [md5 for md5 in md5s if md5 not in held]
+    if info.context.store.bucket and content_ownership.use_claims(db, viewer, artifact["id"], missing):
+        held = content_ownership.find(db, viewer, entity_id, md5s)
+    return artifact, held
 
 
 def _upload(info, file: dict, artifact: dict, holdings: dict[str, dict]) -> dict:
@@ -73,18 +83,44 @@ def _upload(info, file: dict, artifact: dict, holdings: dict[str, dict]) -> dict
     held = holdings.get(md5)
     if held and not info.context.contents.is_undamaged(md5, held["size"]):
         held = None  # so the client sends it again, which heals it
-    address = (
-        None if held else info.context.address("PUT", f"/storage/artifacts/{artifact['id']}/{md5}", UPLOAD_SECONDS)
-    )
+    address, headers = (None, []) if held else _place(info, artifact["id"], md5)
     return {
         "name": file["name"],
         "display_name": file["name"],  # by which older SDKs match nodes and files
         "storage_path": f"wandb_artifacts/{md5}",
         "upload_url": address,
-        "upload_headers": [],
+        "upload_headers": headers,
         "upload_multipart_urls": None if held else _parts(info, artifact["id"], md5, file.get("upload_parts_input")),
         "artifact": (db.one(access.ARTIFACT, id=held["artifact_id"]) if held else None) or artifact,
     }
+
+
+def _place(info, artifact_id: int, md5: str) -> tuple[str, list[str]]:
+    """Where the client puts a content, and the headers that it has to send."""
+    if bucket := info.context.store.bucket:
+        headers = [f"Content-MD5:{to_base64(md5)}"]
+        return bucket.upload_address(artifact_id, md5, UPLOAD_SECONDS), headers
+    return info.context.address("PUT", f"/storage/artifacts/{artifact_id}/{md5}", UPLOAD_SECONDS), []
+
+
+def take_in(info, artifact: dict) -> None:
+    """Notes what clients have put into the bucket for a version. Into a folder it came through the server."""
+    bucket, contents, id = info.context.store.bucket, info.context.contents, artifact["id"]
+    if bucket is None:
+        return
+    for md5, size in contents.outside(("arrived", id), lambda: bucket.arrived(id)).items():
+        if bucket.still_there(info.context.db, md5):
+            content_ownership.add(info.context.db, id, md5, size)
+    contents.afterwards(lambda: bucket.forget_arrived(id))
+
+
+def complete_folder_of_dvc(info, artifact: dict) -> None:
+    """Puts DVC's list of a folder beside its files in the bucket: with it `dvc pull` finds the folder there."""
+    bucket = info.context.store.bucket
+    listed = dvc_md5.folder_list(info.context.db, artifact) if bucket else None
+    if bucket and listed:
+        md5, files = listed
+        info.context.contents.outside(("folder", md5), lambda: bucket.put_folder_of_dvc(md5, files))
 
 
 def _parts(info, artifact_id: int, md5: str, announced: list[dict] | None) -> dict | None:
@@ -93,16 +129,23 @@ def _parts(info, artifact_id: int, md5: str, announced: list[dict] | None) -> di
         return None
     if [part["part_number"] for part in announced] != list(range(1, len(announced) + 1)):
         raise BadInput("The parts of an upload are numbered from 1.")
-    upload = info.context.store.multipart_uploads.begin(ExpectedContent(artifact_id, md5, len(announced)))
-    paths = (
-        (part["part_number"], f"/storage/parts/{upload}/{part['part_number']}/{part['hex_md5']}") for part in announced
-    )
+    bucket = info.context.store.bucket
+    if bucket:
+        upload = info.context.contents.outside(
+            ("begin", artifact_id, md5), lambda: bucket.begin_parts(artifact_id, md5)
+        )
+    else:
+        upload = info.context.store.multipart_uploads.begin(ExpectedContent(artifact_id, md5, len(announced)))
+
+    def address(part: dict) -> str:
+        number, part_md5 = part["part_number"], part["hex_md5"]
+        if bucket:
+            return bucket.part_address(artifact_id, md5, upload, (number, part_md5), UPLOAD_SECONDS)
+        return info.context.address("PUT", f"/storage/parts/{upload}/{number}/{part_md5}", UPLOAD_SECONDS)
+
     return {
         "upload_id": upload,
-        "upload_url_parts": [
-            {"part_number": number, "upload_url": info.context.address("PUT", path, UPLOAD_SECONDS)}
-            for number, path in paths
-        ],
+        "upload_url_parts": [{"part_number": part["part_number"], "upload_url": address(part)} for part in announced],
     }
 
 

@@ -6,17 +6,23 @@ import secrets
 from collections.abc import AsyncIterator, Callable
 from io import BufferedReader
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response, StreamingResponse
+from starlette.responses import FileResponse, RedirectResponse, Response, StreamingResponse
 
 from wandb_registry.errors import BadInput, DamagedContent, NotFound
-from wandb_registry.storage.blobs import Blobs, md5_of
+from wandb_registry.storage.blobs import md5_of
+from wandb_registry.store import Store
+
+if TYPE_CHECKING:
+    from wandb_registry.storage.bucket import Bucket
 
 SMALL = 256 * 2**10  # bytes of a content that is read and sent at once
 CHUNK = 2**20
+ADDRESS_SECONDS = 3600  # that an address in a bucket is valid for
 ANY_BYTES = "application/octet-stream"
 SIGNATURES = (  # offset, bytes and media type of formats that can hold no script
     (0, b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -53,18 +59,23 @@ IMMUTABLE = {"cache-control": "private, max-age=31536000, immutable"}  # the add
 class BlobDownloads:
     """Downloads of one store's contents."""
 
-    def __init__(self, blobs: Blobs):
-        self.blobs = blobs
+    def __init__(self, store: Store):
+        self.blobs, self.bucket = store.blobs, store.bucket
         self._verified: dict[str, tuple[int, ...]] = {}  # by md5: inode, size and time of a file that was checked
 
     async def response(self, request: Request, md5: str, name: str, inline: bool = False) -> Response:
         """Sends the whole content, or the range that the request names.
 
         With `inline` browsers show pictures, sounds and films; all else is a download.
-        Raises NotFound, or DamagedContent if the bytes don't have the md5.
+        Raises NotFound, or DamagedContent if the bytes don't have the md5. A bucket sends them itself: the answer is an
+        address there.
         """
-        path = self.blobs.path(md5)
+        if self.bucket and not inline:
+            return RedirectResponse(
+                await run_in_threadpool(self._elsewhere, self.bucket, request.method, md5, name), 307
+            )
         try:
+            path = await run_in_threadpool(self.blobs.local, md5) if self.bucket else self.blobs.local(md5)
             file = path.open("rb")
         except FileNotFoundError:
             raise NotFound(f"The content of '{name}' is not in the store.") from None
@@ -96,7 +107,7 @@ class BlobDownloads:
         Raises NotFound, DamagedContent, and BadInput for a page that is too large to be held in memory.
         """
         try:
-            body = await run_in_threadpool(_read, self.blobs.path(md5))
+            body = await run_in_threadpool(lambda: _read(self.blobs.local(md5)))
         except FileNotFoundError:
             raise NotFound(f"The content of '{name}' is not in the store.") from None
         if hashlib.md5(body, usedforsecurity=False).hexdigest() != md5:
@@ -107,6 +118,10 @@ class BlobDownloads:
             policy, body = DRAWING.format(nonce), await run_in_threadpool(page, body, nonce)
         policy = f"sandbox{' allow-scripts' if scripts else ''}; {policy}"
         return Response(body, media_type="text/html", headers={"content-security-policy": policy, **NO_LOOKUPS})
+
+    def _elsewhere(self, bucket: "Bucket", method: str, md5: str, name: str) -> str:
+        headers = {"ResponseContentType": ANY_BYTES, "ResponseContentDisposition": _disposition(name)}
+        return bucket.download_address(md5, ADDRESS_SECONDS, method, headers if method == "GET" else {})
 
     def _verify(self, file: BufferedReader, md5: str, name: str) -> None:
         """Checks the md5 of the whole file, since a range has none. Checks again only after a change."""
@@ -126,7 +141,11 @@ def _read(path: Path) -> bytes:
 
 def attachment(name: str) -> dict[str, str]:
     """The header by which browsers save a response as a file of this name."""
-    return {"content-disposition": f"attachment; filename*=utf-8''{quote(name, safe='')}"}
+    return {"content-disposition": _disposition(name)}
+
+
+def _disposition(name: str) -> str:
+    return f"attachment; filename*=utf-8''{quote(name, safe='')}"
 
 
 def _media_type(file: BufferedReader) -> str | None:

@@ -53,7 +53,7 @@ class FileEndpoints:
     def __init__(self, store: Store):
         self.store = store
         self.committer = UploadCommitter(store.db, store.blobs)
-        self.downloads = BlobDownloads(store.blobs)
+        self.downloads = BlobDownloads(store)
 
     async def put_content(self, request: Request) -> Response:
         """A file of a version that is being logged."""

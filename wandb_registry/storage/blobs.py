@@ -8,13 +8,19 @@ import hashlib
 import os
 import re
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from wandb_registry.errors import BadInput
-from wandb_registry.storage.fsync import fsync_all
+from wandb_registry.errors import BadInput, RegistryError
+from wandb_registry.storage.fsync import fsync, fsync_all
+
+if TYPE_CHECKING:  # a client that shares its cache with a store needs no database
+    from wandb_registry.db.connection import Connection
 
 MD5 = re.compile(r"[0-9a-f]{32}")
 MOST_CHECKED = 100_000  # contents of which is known that they were right, so that they aren't read again
@@ -49,11 +55,20 @@ def check_md5(name: str, md5: str, expected: str | None) -> None:
         )
 
 
-class Blobs:
-    """The contents of one store."""
+@dataclass(frozen=True)
+class Content:
+    """A content as it lies in the store: its md5, its bytes, and when it was last put there or asked for."""
 
-    def __init__(self, folder: Path):
-        self.folder = folder / "blobs"
+    md5: str
+    size: int
+    modified: float  # seconds since 1970
+
+
+class Blobs:
+    """The contents of one store, in its folder. `bucket.py` has the other engine, with the same methods."""
+
+    def __init__(self, folder: Path, name: str = "blobs"):
+        self.folder = folder / name
         self.incoming = folder / "incoming"
         self.folder.mkdir(exist_ok=True)
         self.incoming.mkdir(exist_ok=True)
@@ -70,8 +85,12 @@ class Blobs:
             with os.scandir(folder) as entries:
                 next(entries, None)
 
+    def local(self, md5: str) -> Path:
+        """A file with the content, to be read. Opening it raises FileNotFoundError where there is none."""
+        return self.path(md5)
+
     def path(self, md5: str) -> Path:
-        """Where the content lies, or would."""
+        """Where the content lies in the folder, or would."""
         if not MD5.fullmatch(md5):
             raise BadInput(f"'{md5}' is not an md5.")
         return self.folder / md5[:2] / md5[2:]
@@ -82,6 +101,10 @@ class Blobs:
             return self.path(md5).stat().st_size
         except FileNotFoundError:
             return None
+
+    def still_there(self, _db: "Connection", md5: str) -> bool:
+        """Whether `gc` has left the content alone: asked in the transaction that is to refer to it."""
+        return self.size_of(md5) is not None
 
     def put_all(self, contents: dict[str, bytes]) -> None:
         """Stores small contents under their md5s, which the caller has checked. All are on disk when this returns."""
@@ -122,6 +145,14 @@ class Blobs:
             return False
         return self._is_checked(md5) or None
 
+    def is_there(self, md5: str, size: int) -> bool | None:
+        """Whether the content is here at full length; None for not known yet: then `undamaged` tells."""
+        return self.size_of(md5) == size
+
+    def undamaged(self, sizes: dict[str, int]) -> dict[str, bool]:
+        """`has_undamaged` of several contents, given by md5 with their sizes."""
+        return {md5: self.has_undamaged(md5, size) for md5, size in sizes.items()}
+
     def has_undamaged(self, md5: str, size: int) -> bool:
         """Whether the content is here with all its bytes right, read again only after a change. If not, an upload
         replaces it.
@@ -139,6 +170,56 @@ class Blobs:
         if len(self._checked) >= MOST_CHECKED:
             self._checked.clear()
         self._checked[md5] = self._state(md5)
+
+    def take(self, writer: "BlobWriter", md5: str) -> None:
+        """Puts what was written under its md5, on disk."""
+        target = self.path(md5)
+        if not self.has_undamaged(md5, writer.size):
+            writer.path.chmod(0o444)
+            fsync(writer.path)
+            target.parent.mkdir(exist_ok=True)
+            writer.path.replace(target)
+            self.remember(md5)
+        fsync_all([target.parent, self.folder], self.folder)
+
+    # ---- maintenance ----
+
+    def listing(self) -> Iterator[Content]:
+        """All contents, by their md5s."""
+        for folder in sorted(path for path in self.folder.iterdir() if path.is_dir()):
+            for path in sorted(folder.iterdir()):
+                if MD5.fullmatch(folder.name + path.name) and path.is_file():
+                    stat = path.stat()
+                    yield Content(folder.name + path.name, stat.st_size, stat.st_mtime)
+
+    def inspect(self, md5s: list[str]) -> Iterator[tuple[str, Content | OSError]]:
+        """Each content with the md5 that its bytes have, which are read; or why they can't be."""
+        for md5 in md5s:
+            try:
+                with self.path(md5).open("rb") as file:
+                    actual, stat = md5_of(file), os.fstat(file.fileno())
+                yield md5, Content(actual, stat.st_size, stat.st_mtime)
+            except OSError as error:
+                yield md5, error
+
+    def remove(self, _db: "Connection", md5s: list[str], before: float) -> tuple[dict[str, int], RegistryError | None]:
+        """Removes contents, but for those that were put there or asked for since `before`.
+
+        Answers the bytes of those that are gone, by md5, which holds whatever else went wrong.
+        """
+        gone = {}
+        for md5 in md5s:
+            stat = self.path(md5).stat()
+            if stat.st_mtime <= before:
+                self.path(md5).unlink()
+                gone[md5] = stat.st_size
+        return gone, None
+
+    def clear_abandoned(self, seconds: float) -> None:
+        """Removes what is left of uploads that began before so many seconds and were not finished."""
+        for leftover in self.incoming.iterdir():
+            if time.time() - leftover.stat().st_mtime > seconds:
+                leftover.unlink(missing_ok=True)
 
     def _is_checked(self, md5: str) -> bool:
         return md5 in self._checked and self._checked[md5] == self._state(md5)
@@ -166,7 +247,8 @@ class BlobWriter:
     """A content that arrives in chunks: a temporary file until `commit` puts it under its md5."""
 
     def __init__(self, blobs: Blobs, file, path: Path):
-        self._blobs, self._file, self._path = blobs, file, path
+        self.path = path
+        self._blobs, self._file = blobs, file
         self._md5 = hashlib.md5(usedforsecurity=False)
         self.size = 0
 
@@ -179,21 +261,14 @@ class BlobWriter:
         """Keeps the file as one part of a multipart upload, which removes it later."""
         check_md5(name, self._md5.hexdigest(), expected)
         self._file.flush()
-        return self._path.rename(self._path.with_suffix(".part"))
+        return self.path.rename(self.path.with_suffix(".part"))
 
     def commit(self, name: str, expected: str | None = None) -> str:
         """Puts the content under its md5, on disk, and returns the md5."""
         md5 = self._md5.hexdigest()
         check_md5(name, md5, expected)
         self._file.flush()
-        target = self._blobs.path(md5)
-        if not self._blobs.has_undamaged(md5, self.size):
-            os.fchmod(self._file.fileno(), 0o444)
-            os.fsync(self._file.fileno())
-            target.parent.mkdir(exist_ok=True)
-            self._path.replace(target)
-            self._blobs.remember(md5)
-        fsync_all([target.parent, self._blobs.folder], self._blobs.folder)
+        self._blobs.take(self, md5)
         return md5
 
 

@@ -71,7 +71,7 @@ class UploadCommitter:
         """A record that can't be written, such as that of a deleted run, doesn't undo the others."""
         db.execute("savepoint upload")
         try:
-            if self.blobs.size_of(upload.md5) is None:  # `gc` ran between the two, and took it away
+            if not self.blobs.still_there(db, upload.md5):  # `gc` ran between the two, and took it away
                 raise NotFound("The upload was taken away before it was recorded. Upload it again.")
             upload.write_record(db)
             return None

@@ -45,7 +45,7 @@ class Endpoints:
 
     def __init__(self, store: Store):
         self.store = store
-        self.downloads = BlobDownloads(store.blobs)
+        self.downloads = BlobDownloads(store)
 
     def page(self, view: View, handler: FormHandler | None = None) -> Callable:
         """An endpoint that shows a view and gives posted forms to `handler`. It asks strangers to sign in."""

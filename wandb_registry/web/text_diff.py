@@ -45,7 +45,7 @@ def _lines(blobs: Blobs, entry: Row | None) -> list[str] | None:
     if entry["md5"] is None or entry["size"] > LARGEST:
         return None
     try:
-        body = blobs.path(entry["md5"]).read_bytes()
+        body = blobs.local(entry["md5"]).read_bytes()
     except FileNotFoundError:
         raise DamagedContent(entry["path"], entry["md5"]) from None
     lines = body.decode("utf-8", errors="replace").splitlines()

@@ -144,16 +144,16 @@ def set_base(db: Connection, artifact: Row, base: Row) -> None:
     db.execute("update artifact set base_id = :base where id = :id", {"base": base["id"], "id": artifact["id"]})
 
 
-def commit(db: Connection, viewer: Viewer, artifact: Row, size_on_disk: Callable[[str], int | None]) -> Row:
+def commit(db: Connection, viewer: Viewer, artifact: Row, is_there: Callable[[str, int], bool]) -> Row:
     """Publishes a version: entries, number, aliases, at once. A committed one stays as it is.
 
-    `size_on_disk(md5)` says how many bytes of a content the store has.
+    `is_there(md5, size)` says whether the store has a content at full length.
     """
     if artifact["state"] == "COMMITTED":
         return artifact
     if artifact["state"] == "DELETED":
         raise Conflict("The artifact was deleted before it was committed. Log it again.")
-    settled = manifests.settle(db, artifact, content_ownership.checker(db, viewer, artifact["id"], size_on_disk))
+    settled = manifests.settle(db, artifact, content_ownership.checker(db, viewer, artifact["id"], is_there))
     twin = deduplication.find(db, artifact["collection_id"], settled["digest"]) if artifact["deduplicate"] else None
     if twin:
         deduplication.fold(db, artifact, twin)

@@ -57,10 +57,10 @@ class DvcMatch:
 
 def of_version(db: Connection, artifact: Row) -> DvcMatch | None:
     """None for a version whose metadata doesn't name a content of DVC."""
-    recorded = json.loads(artifact["metadata"] or "{}").get("dvc")
-    if not isinstance(recorded, dict) or not all(isinstance(recorded.get(key), str) for key in ("md5", "path")):
+    recorded = _recorded(artifact)
+    if recorded is None:
         return None
-    md5, path = recorded["md5"], recorded["path"]
+    md5, path = recorded
     for views in (False, True):
         rows = _files(db, artifact["id"], views)
         if len(rows) > MOST:
@@ -75,16 +75,44 @@ def of_version(db: Connection, artifact: Row) -> DvcMatch | None:
     return DvcMatch(path, md5, {}, 0, checked=True)
 
 
-def _files(db: Connection, artifact_id: int, views: bool) -> list[Row]:
-    """A version's files, with or without the tables and pictures that the SDK adds."""
+def folder_list(db: Connection, artifact: Row) -> tuple[str, bytes] | None:
+    """The md5, without `.dir`, and the bytes of DVC's list of the folder that a version is; None if it is none."""
+    recorded = _recorded(artifact)
+    if recorded is None or not recorded[0].endswith(".dir"):
+        return None
+    for views in (False, True):
+        files = _list(_files(db, artifact["id"], views, limit=-1))
+        if _md5(files) == recorded[0]:
+            return recorded[0].removesuffix(".dir"), files
+    return None
+
+
+def _recorded(artifact: Row) -> tuple[str, str] | None:
+    """The md5 and the path that DVC has for a version, as its metadata says."""
+    recorded = json.loads(artifact["metadata"] or "{}").get("dvc")
+    if not isinstance(recorded, dict) or not all(isinstance(recorded.get(key), str) for key in ("md5", "path")):
+        return None
+    return recorded["md5"], recorded["path"]
+
+
+def _files(db: Connection, artifact_id: int, views: bool, limit: int = MOST + 1) -> list[Row]:
+    """A version's files, with or without the tables and pictures that the SDK adds; with a limit of -1 all of them."""
     ranges = [("", END)] if views else [("", MEDIA), (BEHIND_MEDIA, END)]
     rows = []
     for start, end in ranges:
-        rows += db.all(FILES, artifact=artifact_id, start=start, end=end, views=views, limit=MOST + 1)
+        rows += db.all(FILES, artifact=artifact_id, start=start, end=end, views=views, limit=limit)
     return rows
 
 
 def folder_md5(rows: list[Row]) -> str:
     """DVC's md5 of a folder with these files."""
+    return _md5(_list(rows))
+
+
+def _list(rows: list[Row]) -> bytes:
     listed = sorted(({"md5": row["md5"], "relpath": row["path"]} for row in rows), key=lambda file: file["relpath"])
-    return hashlib.md5(json.dumps(listed, sort_keys=True).encode(), usedforsecurity=False).hexdigest() + ".dir"
+    return json.dumps(listed, sort_keys=True).encode()
+
+
+def _md5(listed: bytes) -> str:
+    return hashlib.md5(listed, usedforsecurity=False).hexdigest() + ".dir"

@@ -68,7 +68,7 @@ def plot_of_table(request: PageRequest, run: Row, key: str, file: Row, rows: str
 
 def _matrix_of(request: PageRequest, file: Row) -> Row | None:
     try:
-        table = json.loads(request.store.blobs.path(file["md5"]).read_bytes())
+        table = json.loads(request.store.blobs.local(file["md5"]).read_bytes())
         return _confusion_matrix(table["data"]) if tuple(table["columns"]) == CONFUSION else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None

@@ -39,7 +39,7 @@ def boxes(store: Store, file: Row, width: float, height: float) -> tuple[list[Ro
     if file["size"] > LARGEST_BOXES:
         return [], None
     try:
-        value = json.loads(store.blobs.path(file["md5"]).read_bytes())
+        value = json.loads(store.blobs.local(file["md5"]).read_bytes())
         data, labels = list(value["box_data"]), _object(value.get("class_labels"))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return [], None

@@ -190,7 +190,7 @@ def _partitions(request: PageRequest, file: Row) -> list[str]:
     if file["md5"] is None or file["size"] > LARGEST_PARTITIONED:
         return []
     try:
-        folder = json.loads(request.store.blobs.path(file["md5"]).read_bytes())["parts_path"].strip("/") + "/"
+        folder = json.loads(request.store.blobs.local(file["md5"]).read_bytes())["parts_path"].strip("/") + "/"
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return []
     rows = folder_listing.files(request.db, file["artifact_id"], folder, -1, 0)
@@ -202,7 +202,7 @@ def _joined(request: PageRequest, file: Row, base: str) -> list[tuple[tables.Sid
     if file["md5"] is None or file["size"] > LARGEST_PARTITIONED:
         return []
     try:
-        about = json.loads(request.store.blobs.path(file["md5"]).read_bytes())
+        about = json.loads(request.store.blobs.local(file["md5"]).read_bytes())
         keys = about["join_key"] if isinstance(about["join_key"], list) else [about["join_key"]] * 2
         paths = [str(about["table1"]), str(about["table2"])]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):

@@ -47,7 +47,7 @@ def _metadata(request: PageRequest, file: Row | None) -> Row:
     if file is None or file["size"] > LARGEST_METADATA:
         return {}
     try:
-        value = json.loads(request.store.blobs.path(file["md5"]).read_bytes())
+        value = json.loads(request.store.blobs.local(file["md5"]).read_bytes())
     except (OSError, ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}

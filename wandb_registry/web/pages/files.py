@@ -61,7 +61,7 @@ def _preview(request: PageRequest, file: Row) -> Row:
     if kind := playable_type(name):
         return {"kind": kind}
     try:
-        with request.store.blobs.path(file["md5"]).open("rb") as content:
+        with request.store.blobs.local(file["md5"]).open("rb") as content:
             head = content.read(MOST_BYTES)
     except FileNotFoundError:
         return {

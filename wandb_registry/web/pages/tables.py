@@ -145,7 +145,7 @@ def title(path: str) -> str:
 
 def side_of(request: PageRequest, md5: str, label: str, key: str | None) -> Side:
     """A table to be joined by the values of a column, or by the numbers of rows if there is none."""
-    return Side(request.store.blobs.path(md5), md5, label, key)
+    return Side(request.store.blobs.local(md5), md5, label, key)
 
 
 def _are_sides(parts: list[str] | list[Side]) -> TypeGuard[list[Side]]:
@@ -165,7 +165,7 @@ def _opened(request: PageRequest, parts: list[str] | list[Side]) -> Table:
     if _are_sides(parts):
         return open_joined(request.store.folder, parts)
     md5s = [part for part in parts if isinstance(part, str)]
-    return open_table(request.store.folder, [(request.store.blobs.path(md5), md5) for md5 in md5s])
+    return open_table(request.store.folder, [(request.store.blobs.local(md5), md5) for md5 in md5s])
 
 
 def _csv(request: PageRequest, parts: list[str] | list[Side], query: TableQuery) -> Iterator[str]:
