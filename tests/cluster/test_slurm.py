@@ -131,7 +131,7 @@ def test_the_next_call_follows_what_a_killed_head_left_at_work(slow: Clone, clus
     head.kill()
     head.communicate()
     refused = slow.run("dvc-wandb", "repro", ok=False).text
-    assert re.search(r"SLURM still runs .*dvc\.yaml:grown \(job \d\)", refused), refused
+    assert re.search(r"SLURM still runs .*dvc\.yaml:grown \(job \d+\)", refused), refused
     (slow.path / "go-first").touch()
     assert eventually(lambda: (slow.path / "dvc.lock").exists())
     head = start(slow)
