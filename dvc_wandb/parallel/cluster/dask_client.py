@@ -7,6 +7,7 @@ jobs go on when it ends: the scheduler keeps what is fired and forgotten.
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import sys
 from typing import Any
@@ -46,7 +47,8 @@ class _Answers:
     def submit(self, name: str, resources: dict[str, float], variables: dict[str, str]) -> str:
         from distributed import fire_and_forget
 
-        key = f"{PREFIX}{name}-{secrets.token_hex(4)}"
+        # It is also part of a file's name
+        key = f"{PREFIX}{re.sub('[^A-Za-z0-9_.@-]', '-', name)}-{secrets.token_hex(4)}"
         future = self._client.submit(dask_task.run, key, variables, key=key, resources=resources, pure=False)
         fire_and_forget(future)
         return key

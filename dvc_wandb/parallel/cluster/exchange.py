@@ -46,14 +46,14 @@ class Exchange:
     def put(self, name: str, content: str | bytes) -> None:
         """Write a file, or another one in its place."""
         content = content.encode() if isinstance(content, str) else content
+        path = f"{self.path}/{name}"
         with self._answers():
-            if self.remote:
-                self._files.pipe_file(f"{self.path}/{name}", content)
+            if _is_object_store(self._files):
+                self._files.pipe_file(path, content)
             else:  # by a rename: nobody reads a part of it
-                temporary = Path(self.path, f"{name}.new")
-                temporary.parent.mkdir(parents=True, exist_ok=True)
-                temporary.write_bytes(content)
-                temporary.replace(Path(self.path, name))
+                self._files.makedirs(self.path, exist_ok=True)
+                self._files.pipe_file(f"{path}.new", content)
+                self._files.mv(f"{path}.new", path)
 
     def put_file(self, name: str, source: Path) -> None:
         with self._answers():
@@ -67,7 +67,7 @@ class Exchange:
         """The files and folders in it."""
         with self._answers():
             with contextlib.suppress(FileNotFoundError):
-                self._files.invalidate_cache()
+                self._files.fs.invalidate_cache()
                 found = self._files.find(self.path)
                 return sorted({os.path.relpath(path, self.path).partition("/")[0] for path in found})
             return []
@@ -93,11 +93,17 @@ class Exchange:
             raise ClusterBusyError(f"the DVC remote at {self.path} doesn't answer: {one_line(error)}") from None
 
 
+def _is_object_store(files: Any) -> bool:
+    from dvc_objects.fs.base import ObjectFileSystem
+
+    return isinstance(files, ObjectFileSystem)
+
+
 @functools.lru_cache
 def _file_system(remote: str) -> Any:
-    """fsspec's file system of a DVC remote."""
+    """DVC's file system of a remote."""
     from dvc.fs import get_cloud_fs
 
     kind: Any
     kind, settings, _ = get_cloud_fs(None, **json.loads(remote or '{"url": "/"}'))
-    return kind(**settings).fs
+    return kind(**settings)
