@@ -81,7 +81,7 @@ class Exchange:
 
     @property
     def _files(self) -> Any:
-        return _file_system(self.remote)
+        return _file_system(self.remote, os.getpid())
 
     @contextlib.contextmanager
     def _answers(self) -> Iterator[None]:
@@ -100,8 +100,8 @@ def _is_object_store(files: Any) -> bool:
 
 
 @functools.lru_cache
-def _file_system(remote: str) -> Any:
-    """DVC's file system of a remote."""
+def _file_system(remote: str, process: int) -> Any:
+    """DVC's file system of a remote. A forked process needs one of its own: its connections are a thread's."""
     from dvc.fs import get_cloud_fs
 
     kind: Any

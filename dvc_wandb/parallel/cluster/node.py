@@ -81,6 +81,7 @@ def main() -> None:
     attempt = secrets.token_hex(8)
     folder.claim(attempt)
     _import_dvc()
+    os.environ.setdefault("HOME", str(Path.home()))
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     with _output(None if settings.is_shared else folder) as send:
         _find_registry(settings.network)

@@ -52,7 +52,8 @@ class Slurm:
             ["--output=output", f"--chdir={shared_folder}"] if shared_folder else ["--output=/dev/null", "--chdir=/"]
         )
         # A head may be in a job itself: what SLURM says of that is wrong for ours
-        environment = {key: value for key, value in os.environ.items() if not re.match("SLURM_(?!CONF)", key)}
+        wrong = "SLURM_(?!CONF)" if shared_folder else "SLURM_(?!CONF)|HOME$|XDG_|TMPDIR$"  # a home is the node's own
+        environment = {key: value for key, value in os.environ.items() if not re.match(wrong, key)}
         said = _run(
             [*sbatch, *place, *options(name, resources)],
             text=f"#!/bin/sh\nexec {shlex.join(command)}\n",
