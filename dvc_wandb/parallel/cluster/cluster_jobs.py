@@ -22,8 +22,7 @@ from dvc_wandb.parallel.plan import Plan, PlannedStage
 from dvc_wandb.parallel.scheduler import Ended, Output
 from dvc_wandb.project.settings import project_name
 
-ASK_SECONDS = 2.0  # between two questions to the cluster, for all jobs
-LOOK_SECONDS = 2.0  # between two looks into a job's folder that is in the DVC remote
+ASK_SECONDS = 2.0  # between two questions to the cluster, for all jobs, and to the DVC remote
 GRACE = 20.0  # seconds for the status of a job that has ended to be seen through a network file system
 FENCE = 3.0  # seconds in which a job that the cluster has lost sees that it was given up
 END_SECONDS = 60.0  # for cancelled jobs to end; SLURM itself kills them after 30
@@ -57,7 +56,6 @@ class Job:
     retries: int
     offset: int = 0  # of its output, as far as it was shown
     told: str = ""  # what was said last of how it stands
-    looked_at: float = 0.0
     ended_at: float = 0.0  # when the cluster first said so
     lost: str = ""
 
@@ -188,9 +186,11 @@ class ClusterJobs:
         yield from _say(stage.name, f"{self._cluster.name} job {job}")
 
     def _follow(self) -> Iterator[Output | Ended]:
-        states = None
+        states, is_time = None, time.monotonic() - self._asked > ASK_SECONDS
+        if not is_time and not self._workspace.is_shared:
+            return
         try:
-            if time.monotonic() - self._asked > ASK_SECONDS:
+            if is_time:
                 self._find_registry()
                 self._asked = time.monotonic()
                 states = self._cluster.states()
@@ -203,9 +203,6 @@ class ClusterJobs:
             self._silent = True
 
     def _look(self, name: str, job: Job, states: dict[str, JobState] | None) -> Iterator[Output | Ended]:
-        if not self._workspace.is_shared and time.monotonic() < job.looked_at + LOOK_SECONDS:
-            return
-        job.looked_at = time.monotonic()
         status = job.folder.status_of(job.id)  # before the output, which is whole then
         if piece := job.folder.output_from(job.offset):
             job.offset += len(piece)
