@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.cluster import slurm
+from tests.cluster.conftest import Engine, ready
 from tests.cluster.dask import Dask
 from tests.cluster.slurm import Slurm
 from tests.conftest import Clone, eventually
@@ -20,45 +20,11 @@ from tests.dvc_wandb import kinds
 from tests.dvc_wandb.conftest import project_in
 from tests.dvc_wandb.kinds import copy, differences
 from tests.dvc_wandb.test_parallel import STAGE, TRACKED
-from tests.object_storage import KEYS, bucket, storage_in
+from tests.object_storage import bucket
 from tests.working_tree import take_interrupts
 from wandb_registry import daemon
 
 pytestmark = pytest.mark.cluster
-Engine = Slurm | Dask
-
-
-@pytest.fixture(scope="module")
-def heads(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that no worker and no node sees."""
-    return tmp_path_factory.mktemp("heads")
-
-
-@pytest.fixture(scope="module")
-def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with storage_in(tmp_path_factory.mktemp("storage")) as url:
-        yield url
-
-
-@pytest.fixture(scope="module", params=["dask", "slurm"])
-def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, heads: Path) -> Iterator[Engine]:
-    if request.param == "slurm" and (lacking := slurm.missing()):
-        pytest.skip(f"SLURM isn't installed: {', '.join(lacking)} not found")
-    folder = tmp_path_factory.mktemp(request.param)
-    started = Dask(folder, heads, KEYS) if request.param == "dask" else Slurm(folder, hidden=heads)
-    yield started
-    started.close()
-
-
-def ready(project: Clone, engine: Engine, storage: str) -> Clone:
-    """The project with an S3 remote of its own, and what the head needs to reach the engine."""
-    name = project.path.parent.name
-    project.env.update(KEYS)
-    if isinstance(engine, Slurm):
-        project.env.update(engine.env, PATH=f"{project.env['PATH']}:{slurm.SEARCH}")
-    project.run("dvc", "remote", "add", "--default", "store", f"s3://team/{engine.name}/{name}")
-    project.run("dvc", "remote", "modify", "store", "endpointurl", storage)
-    return project
 
 
 @pytest.fixture(scope="module")
