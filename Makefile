@@ -59,7 +59,7 @@ test: .venv/installed-dev ## set up if need be, run the tests
 test-slow: .venv/installed-dev ## the tests that take longer; CI runs them too
 	@python -m pytest -n 4 -m 'slow and not soak'
 
-test-cluster: .venv/installed-dev ## the tests on a SLURM that they start themselves; needs Debian's slurm-wlm and munge
+test-cluster: .venv/installed-dev ## the tests on a SLURM and a Dask that they start; SLURM is Debian's slurm-wlm and munge
 	@python -m pytest -m cluster -rs
 
 test-team: .venv/installed-dev ## the registry's tests with records in PostgreSQL and contents in a bucket, which they start

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import re
+import sys
 from typing import Any
 
-from dvc_wandb.parallel.repro import HERE, SLURM, Request, repro
+from dvc_wandb.parallel.repro import DASK, HERE, SLURM, Request, repro
 from dvc_wandb.project.settings import project_root
 
 
@@ -18,12 +20,18 @@ def add_parser(commands: Any) -> None:
         "call goes on with what is left.",
     )
     parser.add_argument("targets", nargs="*", metavar="TARGET", help="as for `dvc repro` (default: dvc.yaml)")
-    parser.add_argument("-j", "--jobs", type=_count, help="stages at a time (default: CPUs; all of them with SLURM)")
+    parser.add_argument("-j", "--jobs", type=_count, help="stages at a time (default: CPUs; all of them elsewhere)")
     parser.add_argument(
         "--on",
-        choices=[HERE, SLURM],
+        type=_place,
         default=HERE,
-        help="where: on this machine, or each as a SLURM job (default: here)",
+        metavar="WHERE",
+        help="where: `here`, each as a job of `slurm`, or on the workers of `dask://HOST:PORT` (default: here)",
+    )
+    parser.add_argument(
+        "--away",
+        action="store_true",
+        help="with SLURM: its nodes share no folder with this machine. The DVC remote is between, as with Dask",
     )
     parser.add_argument(
         "--retries",
@@ -40,11 +48,15 @@ def add_parser(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    if arguments.away and arguments.on == HERE:
+        print("dvc-wandb: --away is for machines elsewhere: add `--on slurm`.", file=sys.stderr)
+        return 2
     request = Request(
         targets=arguments.targets,
         all_pipelines=arguments.all_pipelines,
         jobs=arguments.jobs,
         on=arguments.on,
+        away=arguments.away,
         retries=arguments.retries,
         keep_going=arguments.keep_going,
         force=arguments.force,
@@ -57,6 +69,12 @@ def _count(text: str) -> int:
     if text.isdecimal() and int(text) > 0:
         return int(text)
     raise argparse.ArgumentTypeError(f"'{text}' is no number of stages: 1 or more are expected.")
+
+
+def _place(text: str) -> str:
+    if text in (HERE, SLURM) or re.fullmatch(rf"{DASK}[^/\s]+:\d+", text):
+        return text
+    raise argparse.ArgumentTypeError(f"'{text}' is no place: {HERE}, {SLURM} or {DASK}HOST:PORT are expected.")
 
 
 def _retries(text: str) -> int:

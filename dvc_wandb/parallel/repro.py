@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from dvc_wandb.parallel import console, kept_outs, plan, scheduler, serial_order
+from dvc_wandb.parallel.cluster import left_jobs
+from dvc_wandb.parallel.cluster.cluster_jobs import ClusterJobs
+from dvc_wandb.parallel.cluster.dask_workers import DaskWorkers
+from dvc_wandb.parallel.cluster.slurm import Slurm
+from dvc_wandb.parallel.cluster.workspaces import ClonedWorkspaces, SharedWorkspace
 from dvc_wandb.parallel.console import Console, QuietConsole
 from dvc_wandb.parallel.launcher_lock import only_launcher, remove_stale_rwlock
 from dvc_wandb.parallel.local_jobs import LocalJobs
 from dvc_wandb.parallel.plan import Plan, PlannedStage
 from dvc_wandb.parallel.scheduler import Jobs
 from dvc_wandb.parallel.serial_order import SerialOrder
-from dvc_wandb.parallel.slurm import left_jobs
-from dvc_wandb.parallel.slurm.slurm_jobs import SlurmJobs
 from dvc_wandb.recorder import client
 
-HERE, SLURM = "here", "slurm"
+HERE, SLURM, DASK = "here", "slurm", "dask://"
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,8 @@ class Request:
     targets: list[str]
     all_pipelines: bool
     jobs: int | None  # None: as many as the engine takes
-    on: str  # "here" or "slurm"
+    on: str  # "here", "slurm", or "dask://HOST:PORT"
+    away: bool  # whether SLURM's nodes share no folder with us
     retries: int
     keep_going: bool
     force: bool
@@ -47,7 +52,7 @@ def repro(root: Path, request: Request) -> bool:
         kept_outs.restore(root, engine.at_work)
         order = SerialOrder(planned)
         shown = (QuietConsole if request.quiet else Console)(planned, lambda: _mirror_messages(root))
-        limit = request.jobs or (len(planned.stages) if request.on == SLURM else os.cpu_count()) or 1
+        limit = request.jobs or (os.cpu_count() if request.on == HERE else len(planned.stages)) or 1
 
         def prepare(stage: PlannedStage) -> None:
             if stage.reads_outs_folder:
@@ -70,10 +75,17 @@ def repro(root: Path, request: Request) -> bool:
 
 
 def _engine(planned: Plan, request: Request) -> Jobs:
-    if request.on == SLURM:
-        return SlurmJobs(planned, request.force, request.retries)
-    left_jobs.refuse_others(left_jobs.at_work(planned.root), targets=set())
-    return LocalJobs(planned.root, request.force)
+    if request.on != SLURM or request.away:
+        left_jobs.refuse_shared(planned.root)
+    if request.on == HERE:
+        return LocalJobs(planned.root, request.force)
+    cluster = Slurm() if request.on == SLURM else DaskWorkers(request.on.removeprefix(DASK))
+    is_away = request.away or request.on != SLURM
+    workspace = ClonedWorkspaces(planned.root) if is_away else SharedWorkspace(planned.root)
+    jobs = ClusterJobs(planned, cluster, workspace, request.force, request.retries)
+    for note in jobs.notes:
+        print(f"dvc-wandb: {note}", file=sys.stderr)
+    return jobs
 
 
 def _mirror_messages(root: Path) -> list[tuple[str, bool]]:

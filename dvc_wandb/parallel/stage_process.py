@@ -24,20 +24,30 @@ def run(root: Path, target: str, force: bool, persists: bool) -> int:
 
     A stage that DVC finds in its run cache has run too: its outputs are checked out from there.
     """
-    return _with_repo(root, target, lambda repo: _reproduce(repo, target, force, persists))
-
-
-def run_without_command(root: Path, target: str, force: bool, persists: bool) -> int:
-    """The same, but ELSEWHERE if the stage has a command to run."""
 
     def work(repo: Any) -> int:
-        with repo.lock:
+        if persists:
+            _keep(repo, target, force)
+        return reproduce(repo, target, force)
+
+    return with_repo(root, target, work)
+
+
+def run_without_command(
+    root: Path, target: str, force: bool, elsewhere: Callable[[Any, Any], int] = lambda repo, stage: ELSEWHERE
+) -> int:
+    """The same, but what `elsewhere` says of DVC's repo and stage if it has a command to run."""
+
+    def work(repo: Any) -> int:
+        from dvc.repo import lock_repo
+
+        with lock_repo(repo):
             (stage,) = repo.stage.collect(target)
             if stage.cmd and not stage.frozen and (force or stage.changed()):
-                return ELSEWHERE
-        return _reproduce(repo, target, force, persists)
+                return elsewhere(repo, stage)
+        return reproduce(repo, target, force)
 
-    return _with_repo(root, target, work)
+    return with_repo(root, target, work)
 
 
 def check_done(root: Path, target: str) -> int:
@@ -49,10 +59,11 @@ def check_done(root: Path, target: str) -> int:
             always = stage.always_changed or stage.is_callback
             return ELSEWHERE if not always and stage.changed() else UNCHANGED
 
-    return _with_repo(root, target, work)
+    return with_repo(root, target, work)
 
 
-def _with_repo(root: Path, target: str, work: Callable[[Any], int]) -> int:
+def with_repo(root: Path, target: str, work: Callable[[Any], int]) -> int:
+    """What `work` does with DVC's repo, in the process of `target`. Says why it failed."""
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
     from dvc.ui import ui
@@ -79,13 +90,16 @@ def _with_repo(root: Path, target: str, work: Callable[[Any], int]) -> int:
     return FAILED
 
 
-def _reproduce(repo: Any, target: str, force: bool, persists: bool) -> int:
+def reproduce(repo: Any, target: str, force: bool) -> int:
+    """Have DVC run the stage if something changed: RAN or UNCHANGED. Raises DvcException."""
     from dvc.repo.reproduce import reproduce
 
+    return RAN if reproduce(repo, targets=[target], single_item=True, force=force) else UNCHANGED
+
+
+def _keep(repo: Any, target: str, force: bool) -> None:
     from dvc_wandb.parallel import kept_outs
 
-    if persists:
-        with repo.lock:
-            (stage,) = repo.stage.collect(target)
-            kept_outs.keep(Path(repo.root_dir), target, stage, force)
-    return RAN if reproduce(repo, targets=[target], single_item=True, force=force) else UNCHANGED
+    with repo.lock:
+        (stage,) = repo.stage.collect(target)
+        kept_outs.keep(Path(repo.root_dir), target, stage, force)

@@ -17,6 +17,7 @@ from tests.conftest import eventually
 
 NEEDED = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "scontrol")
 SEARCH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
+HIDE = 'mount -t tmpfs none "$1" && shift && exec "$@"'  # another file system lies there
 CONF = """
 ClusterName=test
 SlurmctldHost={host}
@@ -27,6 +28,7 @@ AuthInfo=socket={folder}/munge.socket
 CryptoType=crypto/munge
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
+TaskProlog={folder}/home.sh
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 SlurmdParameters=config_overrides
@@ -64,8 +66,13 @@ def missing() -> list[str]:
 class Slurm:
     """The processes of the cluster."""
 
-    def __init__(self, folder: Path) -> None:
+    name = "SLURM"
+    options = ("--on", "slurm", "--away")
+
+    def __init__(self, folder: Path, hidden: Path | None = None) -> None:
+        """The nodes don't see what is in the folder `hidden`. Each gives jobs a home of its own."""
         self.folder = folder
+        self._hiding = ["unshare", "--mount", "sh", "-c", HIDE, "sh", str(hidden)] if hidden else []
         for name in ("ctld", "spool/n1", "spool/n2", "munge"):
             (folder / name).mkdir(parents=True)
         for name in (folder, *folder.parents):
@@ -75,6 +82,9 @@ class Slurm:
         host = platform.node().partition(".")[0]
         ports = {name: free_port() for name in ("port", "n1", "n2")}
         self.conf.write_text(CONF.format(host=host, user=getpass.getuser(), folder=folder, **ports))
+        home = folder / "home.sh"
+        home.write_text(f"#!/bin/sh\nmkdir -p {folder}/$SLURMD_NODENAME\necho export HOME={folder}/$SLURMD_NODENAME\n")
+        home.chmod(0o755)
         key = folder / "munge/key"
         key.write_bytes(secrets.token_bytes(1024))
         key.chmod(0o400)
@@ -97,7 +107,7 @@ class Slurm:
         assert eventually(lambda: self.node_states() == ["idle", "idle"], 90), self.log("ctld") + self.log("n1")
 
     def start_node(self, name: str) -> None:
-        self._start(name, "slurmd", "-D", "-N", name, "-f", str(self.conf))
+        self._start(name, *self._hiding, "slurmd", "-D", "-N", name, "-f", str(self.conf))
 
     def kill(self, name: str) -> None:
         """kill -9 of a daemon: ctld, n1, n2."""

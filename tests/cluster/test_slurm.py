@@ -59,7 +59,7 @@ def test_every_kind_of_stage_gives_the_bytes_of_a_serial_run(fresh: Clone, seria
     assert differences(serial, project) == []
     again = project.run(*ON_SLURM, "--all-pipelines").text
     assert re.findall(r"^(\S+) +\| SLURM job \d+$", again, re.M) == ["say", "always"]
-    assert not list(project.path.glob(".dvc/tmp/dvc-wandb-slurm/*"))
+    assert not list(project.path.glob(".dvc/tmp/dvc-wandb-jobs/*"))
 
 
 SLOW = """
@@ -131,7 +131,7 @@ def test_the_next_call_follows_what_a_killed_head_left_at_work(slow: Clone, clus
     head.kill()
     head.communicate()
     refused = slow.run("dvc-wandb", "repro", ok=False).text
-    assert re.search(r"SLURM still runs .*dvc\.yaml:grown \(job \d\)", refused), refused
+    assert re.search(r"SLURM still runs .*dvc\.yaml:grown \(job \d+\)", refused), refused
     (slow.path / "go-first").touch()
     assert eventually(lambda: (slow.path / "dvc.lock").exists())
     head = start(slow)
@@ -203,7 +203,7 @@ def at_work_of(project: Clone, job: str) -> list[int]:
     found = []
     for process in psutil.process_iter():
         try:
-            is_node = "dvc_wandb.parallel.slurm.node" in process.cmdline()
+            is_node = "dvc_wandb.parallel.cluster.node" in process.cmdline()
             if is_node and process.environ().get("SLURM_JOB_ID") == job and process.cwd() == str(project.path):
                 found.append(process.pid)
         except psutil.Error:

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import boto3
 import pytest
 
 from tests.conftest import Clone
 from tests.dvc_wandb.conftest import project_in
+from tests.object_storage import KEYS, bucket, storage_in
 from wandb_registry import daemon
 
 pytestmark = pytest.mark.slow
@@ -38,49 +30,13 @@ stages:
 artifacts:
   model: {path: model.txt, type: model}
 """
-KEYS = {"AWS_ACCESS_KEY_ID": "team", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
 
 
 @pytest.fixture(scope="module")
 def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of an S3 server with the empty bucket `team`."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = (tmp_path_factory.mktemp("storage") / "log").open("w")
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    server = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **KEYS})
-    url = f"http://127.0.0.1:{port}"
-    try:
-        wait_for(server, url)
-        bucket(url).create_bucket(Bucket="team")
+    with storage_in(tmp_path_factory.mktemp("storage")) as url:
         yield url
-    finally:
-        server.terminate()
-        server.wait(10)
-        log.close()
-
-
-def bucket(url: str) -> Any:
-    """Amazon's own client on the storage at `url`."""
-    return boto3.client(
-        "s3",
-        endpoint_url=url,
-        region_name=KEYS["AWS_DEFAULT_REGION"],
-        aws_access_key_id=KEYS["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=KEYS["AWS_SECRET_ACCESS_KEY"],
-    )
-
-
-def wait_for(server: subprocess.Popen[bytes], url: str) -> None:
-    for _ in range(600):
-        assert server.poll() is None, "the storage server ended"
-        try:
-            urllib.request.urlopen(url, timeout=5).close()
-            return
-        except urllib.error.URLError:
-            time.sleep(0.1)
-    raise AssertionError(f"{url} does not answer")
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ import pytest
 
 from dvc_wandb.errors import ProjectError
 from dvc_wandb.parallel import resources
+from dvc_wandb.parallel.cluster import slurm
+from dvc_wandb.parallel.cluster.engine import JobState
 from dvc_wandb.parallel.resources import Resources
-from dvc_wandb.parallel.slurm import commands
-from dvc_wandb.parallel.slurm.commands import JobState
 
 
 def test_a_stage_asks_over_the_defaults(tmp_path: Path):
@@ -34,14 +34,14 @@ def test_what_is_no_table_of_values_is_refused_by_its_place(table: Any):
 def test_resources_are_options_of_sbatch():
     asked: Resources = {"cpus": 4, "gpus": 1, "memory": "8G", "minutes": 30, "exclusive": True, "spread_job": False}
     expected = ["--cpus-per-task=4", "--gpus=1", "--mem=8G", "--time=30", "--exclusive"]
-    assert commands.options("train", asked) == expected
-    assert commands.options("train", {"ntasks_per_node": 1}) == ["--ntasks-per-node=1"]
+    assert slurm.options("train", asked) == expected
+    assert slurm.options("train", {"ntasks_per_node": 1}) == ["--ntasks-per-node=1"]
 
 
 @pytest.mark.parametrize("name", ["output", "requeue", "job_name", "export", "a b", "-x", "Mem"])
 def test_an_option_that_is_ours_or_none_is_refused(name: str):
     with pytest.raises(ProjectError, match=f"stage 'train' asks for the resource '{name}', which is no option"):
-        commands.options("train", {name: 1})
+        slurm.options("train", {name: 1})
 
 
 @pytest.mark.parametrize(("state", "over"), [("PENDING", False), ("COMPLETING", False), ("NODE_FAIL", True)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -16,9 +17,11 @@ def output_or_none(folder: Path, *arguments: str, stdin: str = "") -> str | None
     return None if process is None or process.returncode else process.stdout.rstrip("\n")
 
 
-def output(folder: Path, *arguments: str, failure: str, stdin: str = "") -> str:
+def output(
+    folder: Path, *arguments: str, failure: str, stdin: str = "", environment: dict[str, str] | None = None
+) -> str:
     """The output of git in `folder`. If it fails, raises ProjectError with `failure` and git's reason."""
-    process = _run(folder, arguments, stdin)
+    process = _run(folder, arguments, stdin, environment=environment)
     if process is None:
         raise ProjectError(f"{failure}: there is no program called git here. Install it.")
     if process.returncode:
@@ -39,18 +42,21 @@ def remote_url(folder: Path) -> str | None:
     return url if re.match(r"(https?|ssh|git)://", url) else None
 
 
-def bytes_or_none(folder: Path, *arguments: str) -> bytes | None:
+def bytes_or_none(folder: Path, *arguments: str, stdin: bytes = b"") -> bytes | None:
     """The output of git in `folder` as bytes; None if it fails."""
-    process = _run(folder, arguments, text=False)
+    process = _run(folder, arguments, stdin)
     return None if process is None or process.returncode else process.stdout
 
 
 def _run(
-    folder: Path, arguments: tuple[str, ...], stdin: str = "", text: bool = True
+    folder: Path, arguments: tuple[str, ...], stdin: str | bytes, environment: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[Any] | None:
-    how: dict[str, Any] = {"text": True, "errors": "replace"} if text else {}
-    given = stdin if text else stdin.encode()
+    """Its output is text or bytes, as `stdin` is."""
+    how: dict[str, Any] = {"text": True, "errors": "replace"} if isinstance(stdin, str) else {}
+    variables = {**os.environ, **(environment or {})}
     try:
-        return subprocess.run(["git", *arguments], cwd=folder, input=given, capture_output=True, check=False, **how)
+        return subprocess.run(
+            ["git", *arguments], cwd=folder, env=variables, input=stdin, capture_output=True, check=False, **how
+        )
     except FileNotFoundError:
         return None

@@ -1,0 +1,72 @@
+"""A Dask scheduler and two workers on this machine, each with a folder and a home of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from tests import working_tree
+from tests.cluster.slurm import HIDE, free_port
+from tests.conftest import eventually
+from tests.working_tree import ROOT
+
+# A worker doesn't see what is in a folder
+HIDING = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c")
+
+
+class Dask:
+    """The processes of the cluster."""
+
+    name = "Dask"
+
+    def __init__(self, folder: Path, hidden: Path, environment: dict[str, str]) -> None:
+        self.folder, self._hidden, self._environment = folder, hidden, environment
+        self.address = f"127.0.0.1:{free_port()}"
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        port = self.address.rpartition(":")[2]
+        self._start("scheduler", [], "scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard")
+        self.start_worker("w1")
+        self.start_worker("w2")
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        return ("--on", f"dask://{self.address}")
+
+    def start_worker(self, name: str, resources: str = "cpus=2") -> None:
+        hiding = [*HIDING, HIDE, "sh", str(self._hidden)]
+        options = ["--name", name, "--nthreads", "2", "--resources", resources, "--no-nanny", "--no-dashboard"]
+        self._start(name, hiding, "worker", f"tcp://{self.address}", *options)
+        assert eventually(lambda: "Registered to" in self.log(name).rpartition("Start worker")[2]), self.log(name)
+
+    def kill(self, name: str, number: int = signal.SIGKILL) -> None:
+        self.processes[name].send_signal(number)
+        self.processes[name].wait()
+
+    def log(self, name: str) -> str:
+        return (self.folder / name / "log").read_text(errors="replace")
+
+    def close(self) -> None:
+        for process in reversed(self.processes.values()):
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(10)
+            process.kill()
+            process.wait()
+
+    def _start(self, name: str, under: list[str], *command: str) -> None:
+        home = self.folder / name / "home"
+        home.mkdir(parents=True, exist_ok=True)
+        own = {"PYTHONPATH": str(ROOT), **self._environment}
+        with (self.folder / name / "log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                [*under, sys.executable, "-m", "dask", *command],
+                cwd=self.folder / name,
+                env={**working_tree.environment(home), **own, "PATH": os.environ["PATH"]},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
