@@ -44,11 +44,12 @@ def repro(root: Path, request: Request) -> bool:
     """Run what changed; whether all of it succeeded. Raises DvcWandbError if it can't begin."""
     began = time.monotonic()
     with only_launcher(root):
-        if not left_jobs.at_work(root):
-            remove_stale_rwlock(root)
-            serial_order.mend_locks(root)  # first of all: DVC can't read a project whose lock was cut off
+        if not left_jobs.unfinished(root):
+            _mend(root)  # first of all: DVC can't read a project whose lock was cut off
         planned = plan.make(root, request.targets, request.all_pipelines)
         engine = _engine(planned, request)
+        if not engine.at_work:
+            _mend(root)
         kept_outs.restore(root, engine.at_work)
         order = SerialOrder(planned)
         shown = (QuietConsole if request.quiet else Console)(planned, lambda: _mirror_messages(root))
@@ -72,6 +73,12 @@ def repro(root: Path, request: Request) -> bool:
         for line in console.summary(progress, time.monotonic() - began):
             shown.say(line)
     return not progress.failed
+
+
+def _mend(root: Path) -> None:
+    """Mend what a killed DVC left behind. Call it when no stage runs in the project's folder."""
+    remove_stale_rwlock(root)
+    serial_order.mend_locks(root)
 
 
 def _engine(planned: Plan, request: Request) -> Jobs:

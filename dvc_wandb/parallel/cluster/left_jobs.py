@@ -37,10 +37,15 @@ def _is_of_use(folder: JobFolder, job: str, states: dict[str, JobState], workspa
     return job in states and not states[job].is_over
 
 
+def unfinished(root: Path) -> list[JobFolder]:
+    """The jobs in the project's folder that have told no end: they work, or were killed."""
+    folders = JobFolder.all(SharedWorkspace(root).jobs)
+    return [folder for folder in folders if (job := folder.job) and folder.status_of(job) is None]
+
+
 def refuse_shared(root: Path) -> None:
     """Raises DvcWandbError if SLURM's jobs still run stages in the project's folder."""
-    workspace = SharedWorkspace(root)
-    left = [folder for folder in JobFolder.all(workspace.jobs) if (job := folder.job) and folder.status_of(job) is None]
+    workspace, left = SharedWorkspace(root), unfinished(root)
     if not left:
         return
     try:
