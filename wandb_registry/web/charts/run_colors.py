@@ -21,8 +21,8 @@ counted as (
             from run
            where run.project_id = chosen.project_id and run.id >= chosen.since and run.id < chosen.id)
          + (select count(*)
-              from deleted_run
-             where project_id = chosen.project_id and deleted_run.id >= chosen.since and deleted_run.id < chosen.id) as runs
+              from deleted_run as gone
+             where gone.project_id = chosen.project_id and gone.id >= chosen.since and gone.id < chosen.id) as runs
     from chosen
 )
 select id, sum(runs) over (partition by project_id order by id) as place from counted
