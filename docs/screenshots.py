@@ -53,9 +53,9 @@ def shots(project: str, runs: dict[str, str]) -> list[Shot]:
         Shot("lineage", f"{artifacts}/model/mnist_model/v1/lineage"),
         Shot("lineage-dark", f"{artifacts}/model/mnist_model/v1/lineage", dark=True),
         Shot("lineage-project", f"{project}/lineage"),
-        Shot("workspace", project),
-        Shot("workspace-dark", project, dark=True),
-        Shot("workspace-phone", project, phone=True),
+        Shot("workspace", f"{project}?metric=epoch/"),
+        Shot("workspace-dark", f"{project}?metric=epoch/", dark=True),
+        Shot("workspace-phone", f"{project}?metric=epoch/", phone=True),
         Shot("run-train", runs["train"]),
         Shot("run-evaluate", runs["evaluate"]),
     ]
@@ -119,7 +119,9 @@ def take(browser: Browser, state: dict, base: str, shot: Shot) -> None:
     answer = page.goto(base + shot.address, wait_until="networkidle")
     assert answer is not None
     assert answer.status == 200, f"{shot.address} answers {answer.status}"
-    picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB").quantize(COLORS, dither=Image.Dither.NONE)
+    picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    # by coverage, so that the colour of a thin line isn't merged with another's
+    picture = picture.quantize(COLORS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     file = HERE / f"{shot.name}.png"
     picture.save(file, optimize=True)
     context.close()
