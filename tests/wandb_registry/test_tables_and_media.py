@@ -100,6 +100,29 @@ def test_any_number_sorts_by_its_value(registry: Registry, run: wandb.Run):
     assert first_cells(table(registry, run, "scores", "?sort=c2")) == ["c", "a", "d", "b"]
 
 
+def test_media_are_found_by_key_and_stand_together(registry: Registry, run: wandb.Run):
+    base = f"/local/whole/runs/{run.id}/media"
+    found = page(registry, f"{base}?part=SAMP")
+    assert "Keys 1–1 of 1" in found
+    assert found.count("<figcaption") == 1, "twelve pictures of a key are one panel"
+    assert len(re.findall(r'<img class="shown', found)) == 12
+    assert "picture 11" in found
+    assert "None of the" in page(registry, f"{base}?part=absent")
+    scores = page(registry, f"{base}?part=scores")
+    assert re.findall(r"<tr>\s*<td[^>]*>([^<]*)</td>", scores) == ["a", "b", "c", "d"]
+    wide = page(registry, f"{base}?part=wide")
+    assert "Rows 1–3 of 3, 8 of 784 columns" in wide
+
+
+def test_a_configured_number_reads_as_it_was_typed(registry: Registry):
+    """The page of a run showed 0.0001234."""
+    with registry.run("whole", config={"lr": 0.00012345, "momentum": 0.3}) as typed:
+        pass
+    shown = page(registry, f"/local/whole/runs/{typed.id}")
+    assert "<dd>0.00012345</dd>" in shown
+    assert "<dd>0.3</dd>" in shown
+
+
 def test_a_table_logged_piece_by_piece_is_one_table(registry: Registry, run: wandb.Run):
     text = page(registry, f"/local/whole/runs/{run.id}/media")
     address = re.search(r'href="([^"]+incr-pieces[^"]+)"', text)
