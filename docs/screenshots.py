@@ -119,14 +119,24 @@ def take(browser: Browser, state: dict, base: str, shot: Shot) -> None:
     answer = page.goto(base + shot.address, wait_until="networkidle")
     assert answer is not None
     assert answer.status == 200, f"{shot.address} answers {answer.status}"
-    picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-    # by coverage, so that the colour of a thin line isn't merged with another's
-    picture = picture.quantize(COLORS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    picture = with_few_colors(Image.open(io.BytesIO(page.screenshot())).convert("RGB"))
     file = HERE / f"{shot.name}.png"
     picture.save(file, optimize=True)
     context.close()
     assert file.stat().st_size < LARGEST, f"{file.name} has {file.stat().st_size} bytes"
     print(f"{file.name}  {file.stat().st_size // 1000} kB  {shot.address}")
+
+
+def with_few_colors(picture: Image.Image) -> Image.Image:
+    """The picture in COLORS colours: the most frequent as they are, so that surfaces keep theirs, and the others chosen
+    by coverage, so that thin lines don't share one.
+    """
+    counted = picture.getcolors(picture.width * picture.height) or []
+    frequent = [color for _, color in sorted(counted, reverse=True)[: COLORS // 2]]
+    covering = picture.quantize(COLORS // 2, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).getpalette() or []
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([*(channel for color in frequent for channel in color), *covering[: COLORS // 2 * 3]])
+    return picture.quantize(palette=palette, dither=Image.Dither.NONE)
 
 
 if __name__ == "__main__":

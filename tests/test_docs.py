@@ -136,6 +136,6 @@ def test_the_md5s_that_the_readme_shows_are_those_of_the_committed_lock():
 
 def test_a_library_among_the_pages_scripts_has_its_licence_beside_it():
     static = ROOT / "wandb_registry/web/static"
-    ours = {"charts.js", "drawings.js", "plots.js", "registry.css", "registry.js", "registry.svg"}
+    ours = {"charts.js", "drawings.js", "plots.js", "registry.css", "registry.js", "registry.svg", "sweep.js"}
     libraries = {path.name for path in static.iterdir()} - ours
     assert libraries == {path.parent.name for path in static.glob("*/LICENSE.txt")}

@@ -55,9 +55,9 @@ def test_a_team_shares_what_its_members_log(registry: Registry):
 
 
 def test_a_viewer_of_an_organization_sees_its_registries_and_changes_nothing(registry: Registry):
-    boss, guest = registry.user("boss"), registry.user("tempguest")
+    boss, guest = registry.user("boss"), registry.user("guest")
     registry.command("org", "add", "firm", "--admin", "boss")
-    registry.command("org", "add-member", "firm", "tempguest", "--role", "viewer")
+    registry.command("org", "add-member", "firm", "guest", "--role", "viewer")
     make = """
     mutation Make($description: String) { upsertModel(input: {entityName: "firm_registry",
       name: "wandb-registry-models", description: $description}) { inserted } }
