@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     stage = find_promoting_stage(pipeline)
     name, _, version = arguments.model.partition(":")
     version = version or ALIAS
-    target = registered_model_called(stage, name)
+    target = stage.registered_model_called(name)
     if arguments.at is not None and version != ALIAS:
         raise DvcWandbError(f"--at asks what was in production; leave out ':{version}', or the date.")
     output = Path(arguments.output)
@@ -87,19 +87,6 @@ def _signed(pipeline: Pipeline, stage: PromotingStage, target: str, md5: str, tr
         return stage.query_registry(find)
     except RegistryUnavailableError as error:
         raise DvcWandbError(f"{error_reason(error)}, and only the registry has the statement about {md5}.") from None
-
-
-def registered_model_called(stage: PromotingStage, name: str) -> str:
-    """The registered model that `name` means: REGISTRY/NAME, or the one of the record."""
-    record = stage.record()
-    known = record.registered_model if record else ""
-    if name in (known, known.rpartition("/")[2]):
-        return known
-    if "/" in name:
-        return name
-    raise DvcWandbError(
-        f"{stage.record_path} is about {known or 'nothing yet'}; name another one with its registry: REGISTRY/{name}."
-    )
 
 
 def _md5_in_record(stage: PromotingStage, target: str, date: str | None) -> tuple[str, str]:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from dvc_wandb import content_alias
-from dvc_wandb.cli.get import registered_model_called
 from dvc_wandb.client.connection import RegistryConnection, connect, start_sdk
 from dvc_wandb.errors import DvcWandbError, RegistryUnavailableError, error_reason
 from dvc_wandb.production import approvals, history, registry_state
@@ -162,7 +161,7 @@ def _md5_in_production(stage: PromotingStage, name: str | None) -> str:
     if (
         record is None
         or record.model_md5 is None
-        or (name and registered_model_called(stage, name) != record.registered_model)
+        or (name and stage.registered_model_called(name) != record.registered_model)
     ):
         raise DvcWandbError(f"{stage.record_path} as it is committed has no {name or 'model'} in production.")
     return record.model_md5
