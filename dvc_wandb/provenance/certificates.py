@@ -31,8 +31,7 @@ def read(path: Path) -> list[x509.Certificate]:
     try:
         return x509.load_pem_x509_certificates(keys.read_pem(path))
     except ValueError as error:
-        reason = str(error).splitlines()[0].rstrip(".")
-        raise KeyFileError(f"{path} holds no certificates that can be read ({reason}).") from None
+        raise KeyFileError(f"{path} holds no certificates that can be read ({keys.reason(error)}).") from None
 
 
 def check_signs(certificates: Sequence[x509.Certificate], path: Path, key: ec.EllipticCurvePrivateKey) -> None:

@@ -126,8 +126,8 @@ def _trust(file: Path | None, to_verify: bool = False) -> Any:
             return ClientTrustConfig.from_json(file.read_text())
         except OSError as error:
             raise KeylessError(f"the trust configuration {file} can't be read: {error.strerror}.") from None
-        except ValueError as error:
-            raise KeylessError(f"{file} is no trust configuration of Sigstore ({_reason(error)}).") from None
+        except ValueError:  # pydantic's, with a line and an address for each field
+            raise KeylessError(f"{file} is no trust configuration of Sigstore, which is a file of JSON.") from None
     try:
         return ClientTrustConfig.production()
     except errors.TUFError:

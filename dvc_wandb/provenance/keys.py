@@ -34,7 +34,7 @@ def read_private(path: Path) -> ec.EllipticCurvePrivateKey:
     try:
         key = serialization.load_pem_private_key(pem, _password(path) if b"ENCRYPTED" in pem else None)
     except (ValueError, TypeError) as error:
-        raise KeyFileError(f"{path} is no private key that can be read ({_reason(error)}); {MAKE}.") from None
+        raise KeyFileError(f"{path} is no private key that can be read ({reason(error)}); {MAKE}.") from None
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise KeyFileError(f"{path} is no key of an elliptic curve; {MAKE}.")
     _hash(key.public_key(), path)
@@ -52,7 +52,7 @@ def read_public(path: Path) -> ec.EllipticCurvePublicKey:
     try:
         key = serialization.load_pem_public_key(pem)
     except (ValueError, TypeError) as error:
-        raise KeyFileError(f"{path} is no public key that can be read ({_reason(error)}); {MAKE_PUBLIC}.") from None
+        raise KeyFileError(f"{path} is no public key that can be read ({reason(error)}); {MAKE_PUBLIC}.") from None
     if not isinstance(key, ec.EllipticCurvePublicKey):
         raise KeyFileError(f"{path} is no key of an elliptic curve; {MAKE}.")
     _hash(key, path)
@@ -121,5 +121,6 @@ def read_pem(path: Path) -> bytes:
         raise KeyFileError(f"the key {path} can't be read: {error.strerror}.") from None
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """What the library says of a file that it can't read, as part of a sentence."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0].split(". ")[0].rstrip(".")
