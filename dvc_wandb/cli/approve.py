@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from dvc_wandb.cli.get import registered_model_called
 from dvc_wandb.client.promotion_requests import OPEN, PromotionRequest, PromotionRequests
 from dvc_wandb.errors import DvcWandbError
 from dvc_wandb.production import alias, approvals, registry_state
@@ -67,9 +66,7 @@ class _Asked:
 
 
 def _decide(stage: PromotingStage, name: str, arguments: argparse.Namespace) -> None:
-    target = (
-        registered_model_called(stage, arguments.model) if arguments.model else stage.last_record().registered_model
-    )
+    target = stage.registered_model_called(arguments.model) if arguments.model else stage.last_record().registered_model
     asked = _find(stage, target, arguments.request)
     reason = (arguments.reason or "").strip()
     if name != WITHDRAW:

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from dvc_wandb.cli.provenance import trust_options
 from dvc_wandb.client.versions import RegistryProject
 from dvc_wandb.errors import DvcWandbError, RegistryUnavailableError, error_reason
 from dvc_wandb.production import history, registry_state
@@ -17,6 +18,7 @@ from dvc_wandb.project.git import revisions
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.settings import project_root
 from dvc_wandb.provenance import check
+from dvc_wandb.provenance.trust import Trusted
 from dvc_wandb.sync import attestations, fetch
 from dvc_wandb.sync.attestations import Attestation
 
@@ -34,11 +36,10 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--at", metavar="DATE", help="what was in production then: 2026-11-01 (its end), 2026-11-01T14:30"
     )
-    parser.add_argument(
-        "--signed-by",
-        metavar="KEY",
-        type=Path,
-        help="only if the registry has a statement about it that this public key signed, which is written beside it",
+    trust_options.add(
+        parser,
+        required=False,
+        help="only if whom you trust signed a statement about it in the registry, which is written beside it",
     )
     parser.set_defaults(command=run)
 
@@ -48,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     stage = find_promoting_stage(pipeline)
     name, _, version = arguments.model.partition(":")
     version = version or ALIAS
-    target = registered_model_called(stage, name)
+    target = stage.registered_model_called(name)
     if arguments.at is not None and version != ALIAS:
         raise DvcWandbError(f"--at asks what was in production; leave out ':{version}', or the date.")
     output = Path(arguments.output)
@@ -57,7 +58,8 @@ def run(arguments: argparse.Namespace) -> int:
     md5, origin = (
         _md5_in_record(stage, target, arguments.at) if version == ALIAS else _md5_in_registry(stage, target, version)
     )
-    signed = _signed(pipeline, stage, target, md5, arguments.signed_by) if arguments.signed_by else None
+    is_asked = arguments.signed_by or arguments.issuer or arguments.trust_config
+    signed = _signed(pipeline, stage, target, md5, trust_options.trusted(arguments)) if is_asked else None
     try:
         model_path = stage.query_registry(lambda: fetch.find_model(pipeline, target, md5, stage.connect))
     except RegistryUnavailableError as error:
@@ -73,31 +75,18 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _signed(pipeline: Pipeline, stage: PromotingStage, target: str, md5: str, key: Path) -> Attestation:
-    """The statement about the model that `key` signed. Raises DvcWandbError where there is none, or it isn't true."""
+def _signed(pipeline: Pipeline, stage: PromotingStage, target: str, md5: str, trusted: Trusted) -> Attestation:
+    """The statement about the model by whom one trusts. Raises DvcWandbError where there is none, or it isn't true."""
 
     def find() -> Attestation:
         connection = stage.connect()
         collection = attestations.collection_of(pipeline, target)
-        return attestations.find(RegistryProject(connection), connection, collection, md5, key)
+        return attestations.find(RegistryProject(connection), connection, collection, md5, trusted)
 
     try:
         return stage.query_registry(find)
     except RegistryUnavailableError as error:
         raise DvcWandbError(f"{error_reason(error)}, and only the registry has the statement about {md5}.") from None
-
-
-def registered_model_called(stage: PromotingStage, name: str) -> str:
-    """The registered model that `name` means: REGISTRY/NAME, or the one of the record."""
-    record = stage.record()
-    known = record.registered_model if record else ""
-    if name in (known, known.rpartition("/")[2]):
-        return known
-    if "/" in name:
-        return name
-    raise DvcWandbError(
-        f"{stage.record_path} is about {known or 'nothing yet'}; name another one with its registry: REGISTRY/{name}."
-    )
 
 
 def _md5_in_record(stage: PromotingStage, target: str, date: str | None) -> tuple[str, str]:

@@ -8,7 +8,6 @@ import sys
 import textwrap
 from typing import Any
 
-from dvc_wandb.cli.get import registered_model_called
 from dvc_wandb.errors import RegistryUnavailableError, error_reason
 from dvc_wandb.production import history, registry_state
 from dvc_wandb.production.history import ProductionPeriod
@@ -35,7 +34,7 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     stage = find_promoting_stage(Pipeline(project_root()))
-    target = registered_model_called(stage, arguments.model)
+    target = stage.registered_model_called(arguments.model)
     all_periods = history.with_workspace(stage.root, stage.record_path)
     of_target = [at for at, one in enumerate(all_periods) if one.record.registered_model == target]
     periods, ends = [all_periods[at] for at in of_target], [(all_periods[at + 1 :] or [None])[0] for at in of_target]

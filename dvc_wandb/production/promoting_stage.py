@@ -75,6 +75,19 @@ class PromotingStage:
                 raise
             return periods[-1].record
 
+    def registered_model_called(self, name: str) -> str:
+        """The registered model that `name` means: REGISTRY/NAME, or the one of the record. Raises DvcWandbError."""
+        record = self.record()
+        known = record.registered_model if record else ""
+        if name in (known, known.rpartition("/")[2]):
+            return known
+        if "/" in name:
+            return name
+        raise DvcWandbError(
+            f"{self.record_path} is about {known or 'nothing yet'}; name another one with its registry: "
+            f"REGISTRY/{name}."
+        )
+
     def execution(self, pipeline: Pipeline) -> Execution:
         """The stage's execution in dvc.lock. Raises DvcWandbError if it never ran."""
         found = next((one for one in pipeline.locked() if one.stage == self.name), None)

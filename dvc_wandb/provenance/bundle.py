@@ -9,14 +9,17 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dvc_wandb.errors import one_line
 from dvc_wandb.provenance import keys
 from dvc_wandb.provenance.errors import AlteredStatementError, NotABundleError, OtherKeyError
 
 if TYPE_CHECKING:
+    from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric import ec
 
 MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
@@ -27,25 +30,43 @@ LARGEST = 64 * 2**20  # bytes of a bundle
 
 @dataclass(frozen=True)
 class Bundle:
-    """What a bundle holds, with nothing of it verified yet. `signer` is the fingerprint that it claims."""
+    """What a bundle holds, with nothing of it verified yet.
+
+    `signer` is the fingerprint of the key that it claims, "" for one without a key or certificate that can be read.
+    `certificates` are the signer's and those above it, `is_logged` says that Sigstore's log is said to have it.
+    """
 
     name: str
+    content: bytes
     payload: bytes
     signature: bytes
     signer: str
+    certificates: Sequence[x509.Certificate] = ()
+    is_logged: bool = False
 
 
-def seal(statement: dict[str, Any], key: ec.EllipticCurvePrivateKey) -> bytes:
-    """The bundle of a `statement`, signed by `key`."""
-    payload = json.dumps(statement, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+def seal(
+    statement: dict[str, Any], key: ec.EllipticCurvePrivateKey, certificates: Sequence[x509.Certificate] = ()
+) -> bytes:
+    """The bundle of a `statement`, signed by `key`; with that key's certificate and those above it, if any."""
+    payload = payload_of(statement)
     envelope = {
         "payload": _base64(payload),
         "payloadType": PAYLOAD_TYPE,
         "signatures": [{"sig": _base64(keys.sign(key, _signed_bytes(payload))), "keyid": ""}],
     }
-    material = {"publicKey": {"hint": keys.fingerprint(key.public_key())}, "tlogEntries": []}
+    if certificates:
+        signer = {"x509CertificateChain": {"certificates": [{"rawBytes": _base64(_der(one))} for one in certificates]}}
+    else:
+        signer = {"publicKey": {"hint": keys.fingerprint(key.public_key())}}
+    material = {**signer, "tlogEntries": []}
     bundle = {"mediaType": MEDIA_TYPE, "verificationMaterial": material, "dsseEnvelope": envelope}
     return json.dumps(bundle, indent=1).encode() + b"\n"
+
+
+def payload_of(statement: dict[str, Any]) -> bytes:
+    """The bytes of a statement that are signed: equal ones for equal statements."""
+    return json.dumps(statement, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def read(path: Path) -> Bundle:
@@ -62,18 +83,46 @@ def parse(content: bytes, name: str) -> Bundle:
     """The bundle in these bytes; `name` is what people call it. Raises NotABundleError."""
     try:
         facts = json.loads(content)
-        envelope = facts["dsseEnvelope"]
+        envelope, material = facts["dsseEnvelope"], facts["verificationMaterial"]
         (signature,) = envelope["signatures"]
         found = {"mediaType": facts["mediaType"], "payloadType": envelope["payloadType"]}
         payload, signed = _bytes(envelope["payload"]), _bytes(signature["sig"])
-        signer = str(facts["verificationMaterial"]["publicKey"]["hint"])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        certificates = _certificates(material)
+        signer = _fingerprint(certificates[0]) if certificates else str(material["publicKey"]["hint"])
+        is_logged = bool(material.get("tlogEntries"))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
-        raise NotABundleError(f"{name} is no Sigstore bundle with one statement signed by a key: {reason}.") from None
+        raise NotABundleError(f"{name} is no Sigstore bundle with one signed statement: {reason}.") from None
     for field, wanted in {"mediaType": MEDIA_TYPE, "payloadType": PAYLOAD_TYPE}.items():
         if found[field] != wanted:
             raise NotABundleError(f"{name}: the envelope's {field} is {found[field]!r}, and must be {wanted!r}.")
-    return Bundle(name, payload, signed, signer)
+    return Bundle(name, content, payload, signed, signer, certificates, is_logged)
+
+
+def _certificates(material: dict[str, Any]) -> list[x509.Certificate]:
+    """The signer's certificate and those above it; [] for a bundle with a bare key. Raises ValueError, KeyError."""
+    chain = material.get("x509CertificateChain", {}).get("certificates", [])
+    found = [material["certificate"]] if "certificate" in material else chain
+    return [_certificate(_bytes(one["rawBytes"])) for one in found]
+
+
+def _certificate(der: bytes) -> x509.Certificate:
+    """A certificate of which all that is asked later can be read. Raises ValueError."""
+    from cryptography import x509
+
+    try:
+        found = x509.load_der_x509_certificate(der)
+        for name in ("subject", "issuer", "extensions", "not_valid_before_utc", "not_valid_after_utc"):
+            getattr(found, name)
+        found.public_key()
+    except Exception as error:  # the library has a class for each reason, and reads each part when it is asked for
+        raise ValueError(f"a certificate in it can't be read ({one_line(error)})") from None
+    return found
+
+
+def _fingerprint(certificate: x509.Certificate) -> str:
+    """The fingerprint of the certificate's key. Raises ValueError for a kind of key that signs no statements."""
+    return keys.fingerprint(keys.of_certificate(certificate))
 
 
 def verify(bundle: Bundle, key: ec.EllipticCurvePublicKey, key_name: str) -> dict[str, Any]:
@@ -87,10 +136,19 @@ def verify(bundle: Bundle, key: ec.EllipticCurvePublicKey, key_name: str) -> dic
             f"{bundle.name} was signed by the key {bundle.signer[:16]}, and {key_name} is {trusted[:16]}: it isn't "
             "signed by whom you trust."
         )
+    return signed_statement(bundle, key)
+
+
+def signed_statement(bundle: Bundle, key: ec.EllipticCurvePublicKey) -> dict[str, Any]:
+    """The statement, once the signature is known to be by `key`, which is trusted.
+
+    Raises AlteredStatementError, or NotABundleError for what is signed and no statement.
+    """
     if not keys.is_signed(key, bundle.signature, _signed_bytes(bundle.payload)):
         what = "the statement or its signature" if _is_signature(bundle.signature) else "the signature"
         raise AlteredStatementError(
-            f"{bundle.name}: {what} was changed after the key {trusted[:16]} signed it. Get it again from who made it."
+            f"{bundle.name}: {what} was changed after the key {bundle.signer[:16]} signed it. Get it again from who "
+            "made it."
         )
     return statement_of(bundle)
 
@@ -120,6 +178,12 @@ def _is_signature(signature: bytes) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _der(certificate: x509.Certificate) -> bytes:
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    return certificate.public_bytes(Encoding.DER)
 
 
 def _base64(content: bytes) -> str:

@@ -6,7 +6,7 @@ from dvc_wandb.errors import DvcWandbError
 
 
 class KeyFileError(DvcWandbError):
-    """A file is not the key that it should be."""
+    """A file is not the key or the certificates that it should be."""
 
 
 class NotABundleError(DvcWandbError):
@@ -15,6 +15,14 @@ class NotABundleError(DvcWandbError):
 
 class OtherKeyError(DvcWandbError):
     """The statement was signed by another key than the one that is trusted."""
+
+
+class CertificateError(DvcWandbError):
+    """The signer's certificate is not, or no longer, one that the trusted roots vouch for."""
+
+
+class KeylessError(DvcWandbError):
+    """Sigstore can't sign or verify without a key: no network, nobody signed in, another identity."""
 
 
 class AlteredStatementError(DvcWandbError):

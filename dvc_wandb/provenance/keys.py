@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING
 from dvc_wandb.provenance.errors import KeyFileError
 
 if TYPE_CHECKING:  # takes 50 ms to import, which only who signs or verifies shall wait
+    from cryptography import x509
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import ec
 
 PASSWORD = "PROVENANCE_KEY_PASSWORD"  # environment variable for a private key's password, where nobody can type it
+CURVES = {"secp256r1": "SHA256", "secp384r1": "SHA384", "secp521r1": "SHA512"}  # and the hash that goes with each
 MAKE = "`openssl ecparam -name prime256v1 -genkey -noout -out key.pem` makes one"
 MAKE_PUBLIC = "`openssl ec -in key.pem -pubout -out key.pub` makes the public key of key.pem"
 
@@ -28,11 +30,11 @@ def read_private(path: Path) -> ec.EllipticCurvePrivateKey:
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import ec
 
-    pem = _read(path)
+    pem = read_pem(path)
     try:
         key = serialization.load_pem_private_key(pem, _password(path) if b"ENCRYPTED" in pem else None)
     except (ValueError, TypeError) as error:
-        raise KeyFileError(f"{path} is no private key that can be read ({_reason(error)}); {MAKE}.") from None
+        raise KeyFileError(f"{path} is no private key that can be read ({reason(error)}); {MAKE}.") from None
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise KeyFileError(f"{path} is no key of an elliptic curve; {MAKE}.")
     _hash(key.public_key(), path)
@@ -44,16 +46,26 @@ def read_public(path: Path) -> ec.EllipticCurvePublicKey:
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import ec
 
-    pem = _read(path)
+    pem = read_pem(path)
     if b"PRIVATE KEY" in pem:
         raise KeyFileError(f"{path} is a private key, which nobody needs to verify; {MAKE_PUBLIC}.")
     try:
         key = serialization.load_pem_public_key(pem)
     except (ValueError, TypeError) as error:
-        raise KeyFileError(f"{path} is no public key that can be read ({_reason(error)}); {MAKE_PUBLIC}.") from None
+        raise KeyFileError(f"{path} is no public key that can be read ({reason(error)}); {MAKE_PUBLIC}.") from None
     if not isinstance(key, ec.EllipticCurvePublicKey):
         raise KeyFileError(f"{path} is no key of an elliptic curve; {MAKE}.")
     _hash(key, path)
+    return key
+
+
+def of_certificate(certificate: x509.Certificate) -> ec.EllipticCurvePublicKey:
+    """The key of a certificate. Raises ValueError where it is of another kind than those that sign statements."""
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = certificate.public_key()
+    if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name not in CURVES:
+        raise ValueError(f"its certificate has no key of the curves {', '.join(CURVES)}")
     return key
 
 
@@ -88,10 +100,9 @@ def _hash(key: ec.EllipticCurvePublicKey, path: Path | None = None) -> hashes.Ha
     """The hash that Sigstore pairs with a curve. Raises KeyFileError for a curve that it doesn't know."""
     from cryptography.hazmat.primitives import hashes
 
-    by_curve = {"secp256r1": hashes.SHA256, "secp384r1": hashes.SHA384, "secp521r1": hashes.SHA512}
-    if key.curve.name not in by_curve:
+    if key.curve.name not in CURVES:
         raise KeyFileError(f"{path} is a key of the curve {key.curve.name}, which Sigstore doesn't know; {MAKE}.")
-    return by_curve[key.curve.name]()
+    return getattr(hashes, CURVES[key.curve.name])()
 
 
 def _password(path: Path) -> bytes:
@@ -102,12 +113,14 @@ def _password(path: Path) -> bytes:
     return getpass.getpass(f"Password of {path}: ").encode()
 
 
-def _read(path: Path) -> bytes:
+def read_pem(path: Path) -> bytes:
+    """The bytes of a file with a key or certificates. Raises KeyFileError."""
     try:
         return path.read_bytes()
     except OSError as error:
         raise KeyFileError(f"the key {path} can't be read: {error.strerror}.") from None
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """What the library says of a file that it can't read, as part of a sentence."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0].split(". ")[0].rstrip(".")

@@ -1,13 +1,14 @@
 """Signed statements in the registry: an artifact beside the model's, made by a run that used the model.
 
 A file of the model's own version would change its digest, and so part it from DVC's bytes. The statement is a version
-of `MODEL_provenance` instead, with the alias `attests-<md5>`, and `attests-<md5>-<key>` for each key.
+of `MODEL_provenance` instead, with the alias `attests-<md5>`, and `attests-<md5>-<digest>` for each key, authority or
+identity that signed.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,10 @@ from dvc_wandb.production import registry_state
 from dvc_wandb.project import remedies
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.pipeline import Pipeline
-from dvc_wandb.provenance import bundle, check, keys, statement
+from dvc_wandb.provenance import bundle, check, statement, trust
 from dvc_wandb.provenance.errors import KeyFileError
 from dvc_wandb.provenance.statement import Statement
+from dvc_wandb.provenance.trust import Trusted
 from dvc_wandb.sync.compare import Drift
 from dvc_wandb.sync.mirror import RUN_SETTINGS
 
@@ -72,9 +74,9 @@ def collection_for(model: Content) -> str:
     return f"{model.versioned.artifact}_{TYPE}"
 
 
-def aliases(md5: str, signer: str) -> list[str]:
-    """The aliases of a statement about `md5`: the last one of all, and the last one by a key."""
-    return [f"attests-{md5}", f"attests-{md5}-{signer[:16]}"]
+def aliases(md5: str, found_by: Iterable[str]) -> list[str]:
+    """The aliases of a statement about `md5`: the last one of all, and the last one by each digest of who signed."""
+    return [f"attests-{md5}", *(f"attests-{md5}-{digest[:16]}" for digest in found_by)]
 
 
 # ---- the registry that a statement is about ----
@@ -140,7 +142,7 @@ def log(
         run.use_artifact(version.name)
         artifact = wandb.Artifact(collection_for(model), TYPE, metadata={TYPE: dict(facts)})
         artifact.add_dir(str(folder), skip_cache=True, policy="immutable")
-        logged = run.log_artifact(artifact, aliases=aliases(str(model.md5), facts["signed_by"])).wait()
+        logged = run.log_artifact(artifact, aliases=aliases(str(model.md5), facts["found_by"])).wait()
         return logged.name
 
 
@@ -162,31 +164,35 @@ def find(
     connection: RegistryConnection,
     collection: str,
     md5: str,
-    key_file: Path,
+    trusted: Trusted,
 ) -> Attestation:
-    """The statement about the model `md5` that the key in `key_file` signed, verified.
+    """The statement about the model `md5` by whom one trusts, verified.
 
     Raises DvcWandbError: of the key, the signature, the model, the registry; NotSignedError where there is none.
     """
-    key = keys.read_public(key_file)
-    by_any, by_key = (f"{collection}:{alias}" for alias in aliases(md5, keys.fingerprint(key)))
-    registry.load_named([by_any, by_key])
-    version = registry.version_named(by_key)
+    by_any, *by_trusted = (f"{collection}:{alias}" for alias in aliases(md5, trusted.found_by))
+    registry.load_named([by_any, *by_trusted])
+    version = next((found for name in by_trusted if (found := registry.version_named(name))), None)
     if version is None:
         other = registry.version_named(by_any)
         raise NotSignedError(
-            f"the model {md5[:8]} was signed by another key ({other.name} is by {_signer(other)}), not by {key_file}, "
-            f"which is {keys.fingerprint(key)[:16]}."
+            f"the model {md5[:8]} was signed by another key ({other.name} is by {_signer(other)}), not by "
+            f"{trusted.name}, which is {' and '.join(digest[:16] for digest in trusted.found_by)}."
             if other
             else f"the registry has no signed statement about the model {md5[:8]}; `{ATTEST}` makes one."
         )
     files = registry.read_files(version)
     if STATEMENT not in files:
         raise NotSignedError(f"{version.name} holds no {STATEMENT}.")
-    stated = bundle.verify(bundle.parse(files[STATEMENT], version.name), key, str(key_file))
+    stated = trusted.verify(bundle.parse(files[STATEMENT], version.name))
     check.check_is_about(stated, md5)
     check_registry(stated, connection)
     return Attestation(stated, version.name, files)
+
+
+def _trusted(pipeline: Pipeline, name: str) -> Trusted:
+    """Whom `meta.wandb.signed_by` names: a public key or certificates in the project. Raises KeyFileError."""
+    return trust.trusted(str(pipeline.root / name))
 
 
 def _signer(version: Version) -> str:
@@ -215,7 +221,7 @@ def describe(
     """Half a sentence for a report: that the model is signed as `meta.wandb.signed_by` asks, or why not."""
     key_name = str(execution.meta["signed_by"])
     try:
-        found = find(registry, connection, collection_of(pipeline, target), md5, pipeline.root / key_name)
+        found = find(registry, connection, collection_of(pipeline, target), md5, _trusted(pipeline, key_name))
     except RegistryUnavailableError:
         raise
     except DvcWandbError as error:
@@ -250,7 +256,7 @@ def drifts(
     wanted = f"{target} {md5[:8]} has a statement signed by {key_name}"
     mend = f"{ATTEST}, by who has the private key of {key_name}"
     try:
-        found = find(registry, connection, collection_of(pipeline, target), md5, pipeline.root / str(key_name))
+        found = find(registry, connection, collection_of(pipeline, target), md5, _trusted(pipeline, str(key_name)))
         at_its_commit = check.pipeline_at_its_commit(found.statement, pipeline.root)
         differences = check.compare(found.statement, at_its_commit, read_bytes=False).differences
     except RegistryUnavailableError:

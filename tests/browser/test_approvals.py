@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+import requests
 from playwright.sync_api import Browser, expect
 
 from .conftest import Site, Window
@@ -14,6 +15,23 @@ pytestmark = pytest.mark.slow
 MODEL = "/registry/model?selectionPath=local%2Fmodel-registry%2FJudged"
 REQUEST, VERSION = f"{MODEL}&view=request", f"{MODEL}&view=membership&version=v1"
 KEY = "judge".ljust(40, "k")
+GATE = """
+import numpy as np, wandb
+table = wandb.Table(columns=["picture", "image", "label", "champion", "candidate"])
+answers = ["494", "949", "557", "667", "122", "388"]
+for at, (label, champion, candidate) in enumerate(answers):
+    table.add_data(at, wandb.Image(np.full((28, 28), 40 * at, "uint8")), label, champion, candidate)
+with wandb.init(project="vision", job_type="promote_model") as run:
+    run.log({"disagreements_table": table})
+    record = wandb.Artifact("decided", "record")
+    with record.new_file("record.json") as file:
+        file.write("{}")
+    run.log_artifact(record).wait()
+"""
+ASK = """mutation Ask($facts: JSONString!) { requestPromotion(input: {entityName: "local",
+  projectName: "model-registry", artifactCollectionName: "Judged", version: "v0",
+  alias: "production", reason: "the gate", facts: $facts}) { request { id } } }"""
+FACTS = '{"decision": "right on 2 more", "decided_by": "gate", "record": "local/vision/decided:v0"}'
 MADE = """
 import wandb
 for number in (0, 1):
@@ -67,3 +85,26 @@ def test_one_asks_by_a_click_and_another_approves_without_scripts(window: Window
     page.goto(page.url)
     expect(page.locator("tr.current")).to_contain_text("v1")
     expect(page.locator("#activity li", has_text="approved")).to_contain_text("judge approved production on v1")
+
+
+def test_the_pictures_in_dispute_are_before_who_decides(window: Window, site: Site, judge: Window):
+    site.script("-c", GATE)
+    asked = {"query": ASK, "variables": {"facts": FACTS}}
+    answer = requests.post(f"{site.url}/graphql", json=asked, auth=("api", site.key), timeout=60).json()
+    assert "errors" not in answer, answer
+    theirs = judge.open(REQUEST)
+    dispute = theirs.locator("#dispute")
+    expect(dispute.get_by_role("heading", level=2)).to_have_text("In dispute")
+    expect(dispute).to_contain_text("6 on which v1 and v0 disagree")
+    groups = {name: dispute.locator("section", has_text=name) for name in ("only v0", "only v1", "neither")}
+    expect(groups["only v0"].get_by_role("heading")).to_have_text("2 only v0 reads right")
+    expect(groups["only v0"].locator("figcaption")).to_have_text(["4 read as 9", "9 read as 4"])
+    expect(groups["only v1"].locator("figcaption")).to_have_text(["5 read as 7", "6 read as 7"])
+    expect(groups["neither"].locator("figcaption")).to_have_text(["1 read as 2 and 2", "3 read as 8 and 8"])
+    drawn = dispute.locator("img").evaluate_all("all => all.every(one => one.complete && one.naturalWidth === 28)")
+    assert drawn
+    window.open(REQUEST)
+    window.check_access()
+    window.check_width()
+    dispute.get_by_role("link", name="All as a table").click()
+    expect(theirs.locator("#main")).to_contain_text("candidate")

@@ -16,11 +16,17 @@ import pytest
 import requests
 import wandb
 import yaml
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 from google.protobuf import json_format
 from in_toto_attestation.predicates.provenance.v1 import provenance_pb2
+from securesystemslib.dsse import Envelope
+from securesystemslib.exceptions import VerificationError
+from securesystemslib.signer import SSlibKey  # pyright: ignore[reportPrivateImportUsage]
 
 from dvc_wandb.provenance import bundle
+from tests import certificates
 from tests.conftest import account
 from tests.dvc_wandb import promoting
 from tests.dvc_wandb.conftest import project_in
@@ -66,6 +72,7 @@ import yaml
 rate = yaml.safe_load(open("params.yaml"))["rate"]
 open("model.txt", "w").write(f"{rate} {open('clean.csv').read()}")
 """
+NO_NETWORK = dict.fromkeys(("HTTPS_PROXY", "HTTP_PROXY"), "http://127.0.0.1:9")  # where nobody listens
 HASH = f"sha256:{'0' * 64}"
 # As on another processor: not quite the same numbers
 WEIGH = """
@@ -189,7 +196,7 @@ def test_signing_it_again_gives_the_same_bytes_and_adds_nothing(project: Project
 def test_the_lines_of_the_documentation_check_it_without_our_software(given: Path):
     """model_signing's and openssl's own commands, where nothing but the files and the key is."""
     page = (ROOT / "docs/provenance.md").read_text().partition("## Check without our software")[2]
-    lines = [line for line in re.findall(r"^    \$ (.+)$", page, flags=re.MULTILINE) if not line.startswith("cosign")]
+    lines = [one for one in commands(page) if not one.startswith(("cosign", "model_signing verify certificate"))]
     script = "\n".join(["set -e", *lines[:6]]).replace("model.h5", "model.txt")
     env = {"PATH": f"{BIN}:/usr/bin:/bin", "HOME": str(given)}
     done = subprocess.run(["bash", "-c", script], cwd=given, env=env, capture_output=True, text=True, check=False)
@@ -197,6 +204,21 @@ def test_the_lines_of_the_documentation_check_it_without_our_software(given: Pat
     assert "Verified OK" in done.stdout
     assert "model.txt: OK" in done.stdout
     assert "Verification succeeded" in done.stdout
+
+
+def test_a_second_tool_reads_the_envelope_and_verifies_it(given: Path):
+    """in-toto's own library of envelopes, which is neither ours nor model_signing's."""
+    facts = json.loads((given / "model.txt.sigstore.json").read_text())["dsseEnvelope"]
+    envelope = Envelope.from_dict({**facts, "signatures": [{**facts["signatures"][0], "keyid": "key"}]})
+    key = SSlibKey.from_crypto(load_pem_public_key((given / "key.pub").read_bytes()), "key")
+    assert envelope.verify([key], 1)
+    envelope.payload += b" "
+    with pytest.raises(VerificationError):
+        envelope.verify([key], 1)
+
+
+def commands(page: str) -> list[str]:
+    return re.findall(r"^    \$ (.+)$", page, flags=re.MULTILINE)
 
 
 def test_the_models_page_shows_who_signed_it_and_how_to_check_it(project: Project):
@@ -396,3 +418,87 @@ def test_a_statement_of_another_registry_or_model_is_refused_where_it_is_replaye
     assert "keys/key.pub: signature refused" in project.ask("verify", ok=False)
     project.ask("attest", "--key", str(project.path.parent / "key.pem"))
     assert "dvc.lock and the registry agree" in project.ask("verify")
+
+
+# ---- with a certificate, and without a key ----
+
+
+@pytest.fixture(scope="module")
+def chain(project: Project) -> Path:
+    """The certificate of the project's key, and that of its authority; root.pem and other-root.pem lie beside it."""
+    folder = project.path.parent
+    key: Any = load_pem_private_key((folder / "key.pem").read_bytes(), None)
+    own, between = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    root = certificates.make("Acme root", own, is_authority=True, days=(-9, 30))
+    authority = certificates.make("Acme models", between, (root, own), is_authority=True, days=(-9, 30))
+    certificates.write(folder / "root.pem", root)
+    certificates.write(folder / "other-root.pem", certificates.make("Acme root", between, is_authority=True))
+    expired = certificates.make("Mika", key, (authority, between), days=(-5, -1))
+    certificates.write(folder / "expired.pem", expired, authority)
+    return certificates.write(folder / "chain.pem", certificates.make("Mika", key, (authority, between)), authority)
+
+
+def test_who_trusts_the_root_alone_gets_and_checks_what_is_signed_with_a_certificate(project: Project, chain: Path):
+    folder, key = project.path.parent, project.path.parent / "key.pem"
+    said = project.ask("attest", "--key", str(key), "--certificate", str(chain))
+    assert re.search(r"signed by the key [0-9a-f]{16} of CN=Mika$", said, flags=re.MULTILINE)
+    output = folder / "certified.txt"
+    get = ("get", "Best", "-o", str(output), "--signed-by")
+    said = project.ask(*get, str(folder / "root.pem"))
+    assert "signed by" in said
+    check_it = ("check", f"{output}.sigstore.json", "--signed-by")
+    said = project.ask(*check_it, str(folder / "root.pem"))
+    assert re.search(
+        r"^signature  by the certificate of CN=Mika, valid until [-\d]+, by .*root.pem: valid$", said, re.M
+    )
+    assert "materials  4 at the commit" in said
+    assert "which" in project.ask(*check_it, str(folder / "other-root.pem"), ok=False)
+    assert "is not signed" not in project.ask("verify")  # who trusts the key goes on trusting it
+    page = (ROOT / "docs/provenance.md").read_text()
+    (line,) = (one for one in commands(page) if one.startswith("model_signing verify certificate"))
+    words = line.replace("model.h5", "certified.txt").split()
+    env = {"PATH": f"{BIN}:/usr/bin:/bin", "HOME": str(folder)}
+    done = subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, check=False)
+    assert "Verification succeeded" in done.stdout, done.stderr
+
+
+def test_a_certificate_that_expired_or_is_of_another_key_signs_nothing(project: Project, chain: Path):
+    folder = project.path.parent
+    attest = ("attest", "model.txt", "-o", str(folder / "no.sigstore.json"))
+    said = project.ask(
+        *attest, "--key", str(folder / "key.pem"), "--certificate", str(folder / "expired.pem"), ok=False
+    )
+    assert "the certificate of CN=Mika expired on" in said
+    said = project.ask(*attest, "--key", str(folder / "other.pem"), "--certificate", str(chain), ok=False)
+    assert "the first certificate, CN=Mika, is of another key than --key" in said
+    assert not (folder / "no.sigstore.json").exists()
+
+
+def test_what_expired_since_is_told(project: Project, given: Path, chain: Path):
+    statement = stated(given / "model.txt.sigstore.json")
+    key: Any = load_pem_private_key((project.path.parent / "key.pem").read_bytes(), None)
+    old = x509.load_pem_x509_certificates((chain.parent / "expired.pem").read_bytes())
+    (given / "model.txt.sigstore.json").write_bytes(bundle.seal(statement, key, old))
+    shutil.copy(chain.parent / "root.pem", given)
+    said = check(project, given, key="root.pem", ok=False)
+    assert "the certificate of CN=Mika expired on" in said
+    assert "nothing proves that it was signed while it was valid" in said
+
+
+def test_signing_without_a_key_needs_a_network_and_says_so_in_one_sentence(project: Project, given: Path):
+    alone = Project(project.path, {**project.env, "SIGSTORE_IDENTITY_TOKEN": "none", "HOME": str(given), **NO_NETWORK})
+    said = alone.ask("attest", "model.txt", "--keyless", "-o", str(given / "no.sigstore.json"), ok=False)
+    assert "signing the keyless way needs a network: Sigstore's servers don't answer from here" in said
+    assert not (given / "no.sigstore.json").exists()
+
+
+def test_an_identity_is_believed_only_by_sigstores_word(project: Project, given: Path):
+    file, who = str(given / "model.txt.sigstore.json"), "mika@example.com"
+    said = project.ask("check", file, "--signed-by", who, "--issuer", "https://accounts.google.com", ok=False)
+    assert "was signed by the key" in said
+    assert f"not the keyless way by {who}: it isn't signed by whom you trust" in said
+    get = ("get", "Best", "-o", str(given / "no.txt"), "--signed-by", who, "--issuer", "https://accounts.google.com")
+    assert f"not by {who}" in project.ask(*get, ok=False)
+    assert not (given / "no.txt").exists()
+    said = check(project, given, "--issuer", "https://accounts.google.com", ok=False)
+    assert "--issuer and --trust-config are for an identity" in said

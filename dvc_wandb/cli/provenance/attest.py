@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from dvc_wandb import content_alias
-from dvc_wandb.cli.get import registered_model_called
 from dvc_wandb.client.connection import RegistryConnection, connect, start_sdk
 from dvc_wandb.errors import DvcWandbError, RegistryUnavailableError, error_reason
 from dvc_wandb.production import approvals, history, registry_state
 from dvc_wandb.production.promoting_stage import PromotingStage, find_promoting_stage
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.settings import project_name, project_root
-from dvc_wandb.provenance import bundle, digests, keys, model_signature, statement, subjects
+from dvc_wandb.provenance import digests, model_signature, statement, subjects, trust
 from dvc_wandb.provenance.subjects import Subject
+from dvc_wandb.provenance.trust import Signer
 from dvc_wandb.sync import attestations
 from dvc_wandb.sync.mirrored_project import MirroredProject
 
@@ -33,7 +33,24 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "target", nargs="?", metavar="PATH|MODEL", help="an out, or a registered model (default: what is in production)"
     )
-    parser.add_argument("--key", required=True, metavar="KEY", type=Path, help="the private key that signs, a PEM file")
+    how = parser.add_mutually_exclusive_group(required=True)
+    how.add_argument("--key", metavar="KEY", type=Path, help="the private key that signs, a PEM file")
+    how.add_argument(
+        "--keyless",
+        action="store_true",
+        help="sign by signing in to Sigstore instead: in a browser, as a CI job, or by the token in "
+        "SIGSTORE_IDENTITY_TOKEN; its log, which is public, then names you and the model's digest",
+    )
+    parser.add_argument(
+        "--certificate",
+        metavar="FILE",
+        type=Path,
+        help="with --key: the key's certificate, and after it those that vouch for it, in one PEM file",
+    )
+    parser.add_argument("--issuer", metavar="URL", help="with --keyless: where one signs in (default: Sigstore's own)")
+    parser.add_argument(
+        "--trust-config", metavar="FILE", type=Path, help="with --keyless: the servers and keys of one's own Sigstore"
+    )
     parser.add_argument(
         "-o",
         "--output",
@@ -46,7 +63,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    key = keys.read_private(arguments.key)
+    signer = _signer(arguments)
     pipeline = Pipeline(project_root())
     subject, decision = find_subject(pipeline, arguments.target)
     connection = _connect(pipeline, lenient=bool(arguments.output))
@@ -67,20 +84,20 @@ def run(arguments: argparse.Namespace) -> int:
         [decision, approval, in_registry],
     )
     files = {
-        attestations.STATEMENT: bundle.seal(stated, key),
-        attestations.SIGNATURE: bundle.seal(_model_statement(subject), key),
+        attestations.STATEMENT: signer.seal(stated),
+        attestations.SIGNATURE: signer.seal(_model_statement(subject)),
     }
     if arguments.output:
         attestations.write_files(arguments.output, files)
-    signer, materials = keys.fingerprint(key.public_key()), len(statement.materials(stated))
-    commit = statement.commit(stated)
+    materials, commit = len(statement.materials(stated)), statement.commit(stated)
     where = str(arguments.output)
     if connection and version:
         facts = {
             "of": version.name,
             "path": subject.out.path,
             "md5": subject.out.md5,
-            "signed_by": signer,
+            "signed_by": signer.name,
+            "found_by": signer.found_by,
             "commit": commit,
             "materials": materials,
         }
@@ -89,8 +106,17 @@ def run(arguments: argparse.Namespace) -> int:
     packages = len(statement.packages(stated))
     count = _count(materials, "material") + (f", {_count(packages, 'package')}" if packages else "")
     what = f"{subject.out.path} {str(subject.out.md5)[:8]}"
-    print(f"{where}: {what} from {count} at the commit {commit[:10]}, signed by the key {signer[:16]}")
+    print(f"{where}: {what} from {count} at the commit {commit[:10]}, signed by {signer.name}")
     return 0
+
+
+def _signer(arguments: argparse.Namespace) -> Signer:
+    """Who signs. Raises DvcWandbError for options that don't go together, and for what can't sign."""
+    if arguments.certificate and not arguments.key:
+        raise DvcWandbError("--certificate is about a key: give --key too.")
+    if (arguments.issuer or arguments.trust_config) and not arguments.keyless:
+        raise DvcWandbError("--issuer and --trust-config are about signing in to Sigstore: give --keyless too.")
+    return trust.signer(arguments.key, arguments.certificate, arguments.issuer, arguments.trust_config)
 
 
 def _count(number: int, what: str) -> str:
@@ -135,7 +161,7 @@ def _md5_in_production(stage: PromotingStage, name: str | None) -> str:
     if (
         record is None
         or record.model_md5 is None
-        or (name and registered_model_called(stage, name) != record.registered_model)
+        or (name and stage.registered_model_called(name) != record.registered_model)
     ):
         raise DvcWandbError(f"{stage.record_path} as it is committed has no {name or 'model'} in production.")
     return record.model_md5

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
+from dvc_wandb.cli.provenance import trust_options
 from dvc_wandb.client.connection import connect
 from dvc_wandb.client.versions import RegistryProject
 from dvc_wandb.errors import DvcWandbError, ProjectError, error_reason
@@ -18,8 +19,9 @@ from dvc_wandb.project.packages import environment
 from dvc_wandb.project.packages.environment import Environment
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.settings import project_name, project_root
-from dvc_wandb.provenance import bundle, check, keys, statement
+from dvc_wandb.provenance import bundle, check, statement
 from dvc_wandb.provenance.statement import Statement
+from dvc_wandb.provenance.trust import Trusted
 from dvc_wandb.report import reproduce, tolerance
 from dvc_wandb.report.tolerance import EXACT, Tolerance
 from dvc_wandb.sync import attestations
@@ -43,7 +45,7 @@ def add_parser(commands: Any) -> None:
         type=Path,
         help="the model's file or folder (default: FILE's name without .sigstore.json)",
     )
-    parser.add_argument("--signed-by", required=True, metavar="KEY", type=Path, help="the public key that you trust")
+    trust_options.add(parser, required=True, help="whom you trust")
     parser.add_argument(
         "--reproduce",
         action="store_true",
@@ -67,10 +69,11 @@ def add_parser(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    key = keys.read_public(arguments.signed_by)
-    stated = bundle.verify(bundle.read(arguments.file), key, str(arguments.signed_by))
+    trusted = trust_options.trusted(arguments)
+    signed = bundle.read(arguments.file)
+    stated = trusted.verify(signed)
     about = statement.subject(stated)
-    print(f"signature  by the key {keys.fingerprint(key)[:16]}, {arguments.signed_by}: valid")
+    print(f"signature  by {trusted.described(signed)}: valid")
     differences = [*_check_model(stated, arguments.model or _beside(arguments.file)), *_check_materials(stated)]
     if (arguments.log or arguments.tolerance or arguments.installed) and not arguments.reproduce:
         raise DvcWandbError("--log, --tolerance and --installed are about a run: give --reproduce too.")
@@ -80,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"reproduced on {platform.node()}: {verdict}")
         differences += of_run
         if arguments.log:
-            _log(stated, arguments.signed_by, verdict, not of_run)
+            _log(stated, trusted, verdict, not of_run)
     for difference in differences:
         print(f"not so     {difference}")
     if differences:
@@ -179,12 +182,12 @@ def _differences(stated: Statement, root: Path, ran: set[str], near: Collection[
         yield f"run again, {difference}"
 
 
-def _log(stated: Statement, key_file: Path, verdict: str, holds: bool) -> None:
+def _log(stated: Statement, trusted: Trusted, verdict: str, holds: bool) -> None:
     """Tell the registry what became of the run, beside the statement that it has there."""
     pipeline, name = Pipeline(project_root()), statement.subject(stated)["name"]
     connection = connect(pipeline.root, project_name(pipeline.root))
     collection = attestations.collection_for(check.out_in(pipeline, name))
     md5 = statement.subject_md5(stated)
-    found = attestations.find(RegistryProject(connection), connection, collection, md5, key_file)
+    found = attestations.find(RegistryProject(connection), connection, collection, md5, trusted)
     facts = {"holds": holds, "host": platform.node(), "verdict": verdict}
     print(f"logged     {attestations.log_reproduction(connection, found, facts)}")

@@ -62,7 +62,8 @@ def update(pipeline: Pipeline) -> LockedPackages:
     comments = "".join(line for line in before_text.splitlines(keepends=True) if line.startswith("#"))
     lines = "".join(f"{name}: {as_yaml(version)}\n" for name, version in after.items())
     changed = {name: (before.get(name), after.get(name)) for name in after if before.get(name) != after[name]}
-    return LockedPackages(lock.name, (comments or HEADER.format(lock=lock.name)) + lines, len(after), changed)
+    text = before_text if before == after else (comments or HEADER.format(lock=lock.name)) + lines
+    return LockedPackages(lock.name, text, len(after), changed)
 
 
 def _parsed(pipeline: Pipeline, text: str) -> dict[str, str]:

@@ -6,7 +6,7 @@ from typing import Any, TypeGuard
 from wandb_registry.model.artifacts import artifacts, folder_listing
 from wandb_registry.model.nested_keys import leaves
 from wandb_registry.model.runs import run_files, runs
-from wandb_registry.web import lookups
+from wandb_registry.web import addresses, lookups
 from wandb_registry.web.views import PageRequest
 
 Row = dict[str, Any]
@@ -16,10 +16,11 @@ SCHEME = "wandb-client-artifact"  # of the address of a table's version
 
 @dataclass(frozen=True)
 class Place:
-    """A table's content, and the address below which the files are that its cells name."""
+    """A table's content, the address below which the files are that its cells name, and that of its page."""
 
     md5: str
     raw: str
+    page: str
 
 
 def keys(run: Row) -> list[str]:
@@ -39,9 +40,13 @@ def place_of_value(request: PageRequest, run: Row, value: Row) -> Place | None:
         version, path = found
         file = folder_listing.entry(request.db, version["id"], path)
         if file and file["md5"]:
-            return Place(file["md5"], f"{version['address']}/raw")
+            return _place(file["md5"], version["address"], path)
     files = run_files.named(request.db, run["id"], [str(value.get("path"))])
-    return Place(files[0]["md5"], f"{run['address']}/raw") if files else None
+    return _place(files[0]["md5"], run["address"], files[0]["name"]) if files else None
+
+
+def _place(md5: str, base: str, path: str) -> Place:
+    return Place(md5, f"{base}/raw", addresses.file(f"{base}/files", path))
 
 
 def version_of(request: PageRequest, value: Row) -> tuple[Row, str] | None:

@@ -14,6 +14,8 @@ from wandb_registry.model.runs import runs, version_metrics
 from wandb_registry.web import addresses, lookups
 from wandb_registry.web.media.logged_media import last_media, media_of_run
 from wandb_registry.web.media.types import playable_type
+from wandb_registry.web.promotion import disputed_pictures
+from wandb_registry.web.promotion.disputed_pictures import Disputed
 from wandb_registry.web.views import Page, PageRequest
 
 Row = dict[str, Any]
@@ -25,12 +27,13 @@ TEXTS = ("decision", "decided_by", "commit", "committed_by", "measured_on")  # o
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the run that decided left to look at: pictures of its outputs, and what it logged."""
+    """What the run that decided left to look at: pictures in dispute, those of its outputs, and what it logged."""
 
     run: Row | None
     pictures: list[tuple[str, str]]  # (path, address)
     logged: list[Row]
     more: int = 0  # files and logged media beyond those
+    disputed: Disputed | None = None
 
 
 def request_page(request: PageRequest, project: Row, collection: Row) -> Page:
@@ -129,9 +132,10 @@ def _evidence(request: PageRequest, record: Any) -> Evidence:
     if run is None:
         return nothing
     logged = last_media(request, run, dict(leaves(runs.loads(run["summary"]))))
+    disputed = disputed_pictures.of_run(request, run, logged)
     pictures, more = _pictures(request, run)
     more += len(pictures[MOST_FILES:]) + len(logged[MOST_FILES:])
-    return Evidence(run, pictures[:MOST_FILES], media_of_run(request, run, logged[:MOST_FILES]), more)
+    return Evidence(run, pictures[:MOST_FILES], media_of_run(request, run, logged[:MOST_FILES]), more, disputed)
 
 
 def _pictures(request: PageRequest, run: Row) -> tuple[list[tuple[str, str]], int]:
