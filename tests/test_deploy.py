@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.working_tree import ROOT
+from wandb_registry.openid import settings
 
 
 def test_the_unit_is_one_that_systemd_takes(tmp_path: Path):
@@ -39,6 +40,12 @@ def test_the_unit_serves_with_options_that_there_are(tmp_path: Path):
     )
     assert done.returncode == 1
     assert "of 203.0.113.1 can't be used" in done.stderr
+
+
+def test_the_file_of_who_signs_in_is_one_that_serve_takes():
+    read = settings.read(ROOT / "deploy/openid.toml")
+    assert read.teams == ["vision"]
+    assert [machine.account for machine in read.machines] == ["vision-ci"]
 
 
 def test_compose_has_what_its_schema_knows():

@@ -78,7 +78,7 @@ def test_every_command_is_in_the_documentation(command: str):
 def test_no_page_and_no_message_names_a_command_or_an_option_that_is_not_there(command: str):
     assert {name for name, _ in uses(command)} <= subcommands(command)
     for name, rest in uses(command):
-        action = re.match(r" (add-member|rm-member|add|rm|list|key)\b", rest)
+        action = re.match(r" (add-member|rm-member|add|rm|list|key|link)\b", rest)
         known = help_of(command, name, *(action.groups() if action else ()))
         assert set(re.findall(r"(?<= )--[a-z-]+", rest)) <= set(re.findall(r"--[a-z-]+", known)), f"{name}{rest}"
 

@@ -112,7 +112,8 @@ def test_whom_an_admin_removed_stays_out(provider: tuple[IdentityProvider, Place
 def test_a_name_that_is_taken_is_nobody_elses_until_an_admin_says_so(provider: tuple[IdentityProvider, Place]):
     """Who can choose a name at the provider must not become the account that has it here."""
     known, place = provider
-    command(place.store, "user", "add", "taken")
+    key = "taken".ljust(40, "k")
+    command(place.store, "user", "add", "taken", "--api-key", key)
     known.know("sub ject's", "ml", preferred_username="taken")
     browser = Browser()
     answer = browser.sign_in(place.url, "sub ject's")
@@ -121,6 +122,7 @@ def test_a_name_that_is_taken_is_nobody_elses_until_an_admin_says_so(provider: t
     remedy = shlex.split(problem(answer).partition("types: wandb-registry ")[2])
     done = command(place.store, *remedy)
     assert (done.returncode, done.stdout) == (0, f"taken signs in at {known.url}.\n"), done.stderr
+    assert place.key_works(key) == "taken", "until the first sign-in it goes on as before"
     browser.sign_in(place.url, "sub ject's")
     assert who(place.url, browser) == "taken"
 
@@ -149,6 +151,7 @@ def test_keys_wait_for_a_sign_in_after_a_while(provider: tuple[IdentityProvider,
     with records(place.store) as db:
         db.execute("update identity set valid_until = 1 where subject = 'away'", {})
     assert place.key_works(key).startswith(f"'away' hasn't signed in at {known.url} for too long")
+    assert who(place.url, browser) is None, "a session by the key would go on for a month"
     browser.sign_in(place.url, "away")
     assert place.key_works(key) == "away"
 

@@ -28,7 +28,7 @@ select identity.*, account.username, account.deleted_at
  where identity.issuer = :issuer and identity.subject = :subject
 """
 LINK = """
-insert into identity (issuer, subject, user_id, valid_until) values (:issuer, :subject, :user, 0)
+insert into identity (issuer, subject, user_id) values (:issuer, :subject, :user)
 """
 NOTE = """
 update identity

@@ -40,6 +40,7 @@ select account.*
   from account
   join user on user.id = account.id
  where account.id = :id and account.deleted_at is null and user.sessions_since < :since
+   and not exists (select 1 from identity where user_id = account.id and valid_until < :now)
 """
 
 REMOVE_USER = (
@@ -65,7 +66,7 @@ def sign_in(db: Connection, key: str) -> Viewer:
             f"The API key {account['hint']}… of '{account['username']}' worked until {account['last_day']}. "
             f"Make a new one in the settings, or ask an admin: 'wandb-registry user key {account['username']}'."
         )
-    if account["issuer"] and account["valid_until"] < time.time():
+    if account["valid_until"] is not None and account["valid_until"] < time.time():
         raise NotSignedIn(
             f"'{account['username']}' hasn't signed in at {account['issuer']} for too long, so its API keys wait. "
             "Sign in on this registry's page once, and they work again."
@@ -99,7 +100,7 @@ def as_viewer(account: Row) -> Viewer:
 
 def viewer_since(db: Connection, user_id: int, since: int) -> Viewer | None:
     """The account of a session that began at `since` (ns since 1970); None if either has ended."""
-    account = db.one(ACCOUNT_OF_SESSION, id=user_id, since=since)
+    account = db.one(ACCOUNT_OF_SESSION, id=user_id, since=since, now=int(time.time()))
     return as_viewer(account) if account else None
 
 
