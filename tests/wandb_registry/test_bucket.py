@@ -195,6 +195,7 @@ def test_a_large_file_goes_into_the_bucket_in_parts(s3: S3, registry: Registry):
     assert "Not all parts" in refused(upload.complete())
     assert put(1, parts[1]) == 200
     assert upload.complete().json()["data"]["completeMultipartUploadArtifact"]["digest"]
+    assert upload.complete().status == 200, "again, for who missed the answer"
     upload.put_manifest()
     assert upload.commit().status == 200
     assert objects(s3, registry)[key_of(b"".join(parts))] == sum(map(len, parts))
