@@ -27,7 +27,9 @@ pytestmark = [
 STAGES = """
 stages:
   draw:
-    cmd: mkdir data && cp words.txt data/w.txt && touch data/empty.txt && cp words.txt data/same.txt && sed s/$/!/ words.txt > data/other.txt
+    cmd: >-
+      mkdir data && cp words.txt data/w.txt && touch data/empty.txt && cp words.txt data/same.txt &&
+      sed s/$/!/ words.txt > data/other.txt
     deps: [words.txt]
     outs: [data]
   train:
