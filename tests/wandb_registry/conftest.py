@@ -78,7 +78,7 @@ class Account:
     def send(
         self, method: str, path: str, body: bytes = b"", signed_in: bool = True, headers: dict[str, str] | None = None
     ) -> Answer:
-        """A plain HTTP request; `path` may be a whole address."""
+        """A plain HTTP request; `path` may be a whole address. Only into TEST_BUCKET it follows where it is sent on."""
         address = path if path.startswith("http") else self.url + path
         request = urllib.request.Request(address, data=body or None, method=method, headers=headers or {})
         if signed_in:
@@ -89,6 +89,9 @@ class Account:
             ) as answer:
                 return Answer(answer.status, answer.read(), dict(answer.headers))
         except urllib.error.HTTPError as error:
+            place = error.headers.get("location", "")
+            if method == "GET" and TEST_BUCKET in os.environ and place.startswith(os.environ[TEST_BUCKET]):
+                return self.send("GET", place, signed_in=False, headers=headers)
             return Answer(error.code, error.read(), dict(error.headers))
 
     def ask(self, query: str, **variables: Any) -> Answer:
