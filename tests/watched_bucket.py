@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
@@ -92,7 +92,8 @@ class Door:
                 self.send_header("Content-Length", given)
                 self.end_headers()
                 if self.command != "HEAD":
-                    self.wfile.write(body)
+                    with suppress(ConnectionError):  # whom the silence was too long for
+                        self.wfile.write(body)
 
             def log_message(self, format: str, *arguments: object) -> None:
                 pass

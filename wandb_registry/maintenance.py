@@ -238,8 +238,15 @@ def _may_go(
 
 def _of_locks(store: Store, named: set[str]) -> set[str]:
     """The contents that locks need: those whose md5s they name, and the files of the folders that they name."""
-    lists = store.bucket.folders_of_dvc(named) if store.bucket else ()
-    return named | {file["md5"] for files in lists for file in json.loads(files)}
+    folders = {md5.removesuffix(".dir") for md5 in named if md5.endswith(".dir")}
+    lists = store.bucket.folders_of_dvc(folders) if store.bucket else ()
+    try:
+        return named | {file["md5"] for files in lists for file in json.loads(files)}
+    except (ValueError, KeyError, TypeError):
+        raise RegistryError(
+            "A list of a folder that a lock names is damaged in the bucket, so it isn't known which files the lock "
+            "needs. Nothing was removed."
+        ) from None
 
 
 def _maintenance_lock(store: Store) -> FileLock:

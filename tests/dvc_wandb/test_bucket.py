@@ -27,7 +27,9 @@ pytestmark = [
 STAGES = """
 stages:
   draw:
-    cmd: mkdir data && cp words.txt data/w.txt && touch data/empty.txt && cp words.txt data/same.txt
+    cmd: >-
+      mkdir data && cp words.txt data/w.txt && touch data/empty.txt && cp words.txt data/same.txt &&
+      sed s/$/!/ words.txt > data/other.txt
     deps: [words.txt]
     outs: [data]
   train:
@@ -182,13 +184,14 @@ def test_gc_deletes_nothing_that_a_lock_of_an_old_commit_needs(team: Team):
     told = team.registry("gc", "--grace", "0", "--needed-by", str(team.project.path / "locks.txt"))
     assert "a lock needs them" in told
     assert key_of(b"one\none\n") in team.objects()
+    assert key_of(b"one!\n") in team.objects(), "the lock names the folder, and its list names this file"
     team.project.git("checkout", "--quiet", "HEAD^")
     shutil.rmtree(team.project.path / ".dvc/cache")
     team.project.run("dvc", "pull", "--force")
     assert team.project.read("model.txt") == "one\none\n"
 
     (team.project.path / "locks.txt").write_text(team.project.git("show", "main:dvc.lock"))
-    assert "Removed 0 unfinished versions, 0 expired versions, 2 contents" in team.registry(
+    assert "Removed 0 unfinished versions, 0 expired versions, 3 contents" in team.registry(
         "gc", "--grace", "0", "--needed-by", str(team.project.path / "locks.txt")
     )
     assert key_of(b"one\none\n") not in team.objects()

@@ -39,15 +39,6 @@ LONGEST = 60  # seconds that anybody may wait
 
 
 @pytest.fixture(scope="module")
-def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in KEYS.items():
-            patch.setenv(name, value)
-        with team_bucket.running(tmp_path_factory.mktemp("bucket") / "s3") as server:
-            yield server
-
-
-@pytest.fixture(scope="module")
 def door(s3: S3) -> Iterator[Door]:
     with watched_bucket.door(s3) as made:
         yield made

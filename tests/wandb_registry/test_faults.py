@@ -21,7 +21,7 @@ import pytest
 from wandb_registry import daemon
 
 from .by_hand import data, log
-from .conftest import Account, Registry, command
+from .conftest import Account, Registry, command, in_folder
 from .test_uploads import Upload
 
 WRITERS = 8
@@ -141,6 +141,7 @@ os.replace = told("named", os.replace, lambda _source, target: target)
 """
 
 
+@in_folder
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc tells which folder is synced")
 @pytest.mark.parametrize("size", [1, 3_000_000], ids=["small", "large"])
 def test_an_upload_is_acknowledged_when_its_bytes_and_then_its_name_are_on_disk(

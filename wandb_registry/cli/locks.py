@@ -6,7 +6,7 @@ from pathlib import Path
 
 from wandb_registry.errors import BadInput
 
-MD5 = re.compile(r"\b[0-9a-f]{32}\b")
+MD5 = re.compile(r"\b([0-9a-f]{32})(\.dir)?\b")  # DVC's md5 of a folder ends so
 
 
 def add_to(command: argparse.ArgumentParser, without: str) -> None:
@@ -21,7 +21,7 @@ def add_to(command: argparse.ArgumentParser, without: str) -> None:
 
 
 def md5s_of(files: list[Path] | None) -> set[str] | None:
-    """The md5s that these files name; None where no file was given."""
+    """The md5s that these files name, those of folders also as `MD5.dir`; None where no file was given."""
     return {md5 for file in files for md5 in _md5s(file)} if files else None
 
 
@@ -30,4 +30,4 @@ def _md5s(file: Path) -> list[str]:
     found = MD5.findall(file.read_text(errors="replace"))
     if not found:
         raise BadInput(f"{file} holds no md5, so it is neither a dvc.lock nor a record. Nothing was deleted.")
-    return found
+    return [*(md5 for md5, _ in found), *(f"{md5}{ending}" for md5, ending in found if ending)]

@@ -123,9 +123,14 @@ class Bucket(Blobs):
     def complete_parts(self, artifact_id: int, md5: str, upload: str, etags: list[str]) -> None:
         """Puts the parts together. Raises BadInput where one is missing, or all together have another md5."""
         key = _incoming(artifact_id, md5)
-        self.objects.complete_parts(key, upload, etags)
+        try:
+            self.objects.complete_parts(key, upload, etags)
+        except BadInput:
+            if self.objects.head(key) is None:  # else they are together already: the client missed the answer
+                raise
         whole = self.objects.head(key)
-        assert whole, "just completed"
+        if whole is None:
+            raise BadInput("The upload in parts is gone. Upload the file again.")
         self._place(whole, md5)
 
     def arrived(self, artifact_id: int) -> dict[str, int]:
@@ -286,10 +291,14 @@ class Bucket(Blobs):
         return gone, None
 
     def folders_of_dvc(self, md5s: set[str]) -> Iterator[bytes]:
-        """DVC's lists of the folders with these md5s, as far as they are in the bucket."""
-        for md5 in sorted(md5s):
+        """DVC's lists of the folders with these md5s, as far as the bucket has them: without one DVC finds nothing."""
+
+        def read(md5: str) -> bytes | None:
             with suppress(FileNotFoundError), self.objects.open(f"{_key(md5)}.dir") as chunks:
-                yield b"".join(chunks)
+                return b"".join(chunks)
+            return None
+
+        return (files for files in self.objects.each(read, sorted(md5s)) if files is not None)
 
     def clear_abandoned(self, seconds: float) -> None:
         super().clear_abandoned(seconds)
