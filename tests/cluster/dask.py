@@ -10,12 +10,9 @@ import sys
 from pathlib import Path
 
 from tests import working_tree
-from tests.cluster.slurm import HIDE, free_port
+from tests.cluster.slurm import free_port, hiding
 from tests.conftest import eventually
 from tests.working_tree import ROOT
-
-# A worker doesn't see what is in a folder
-HIDING = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c")
 
 
 class Dask:
@@ -37,9 +34,8 @@ class Dask:
         return ("--on", f"dask://{self.address}")
 
     def start_worker(self, name: str, resources: str = "cpus=2") -> None:
-        hiding = [*HIDING, HIDE, "sh", str(self._hidden)]
         options = ["--name", name, "--nthreads", "2", "--resources", resources, "--no-nanny", "--no-dashboard"]
-        self._start(name, hiding, "worker", f"tcp://{self.address}", *options)
+        self._start(name, hiding(self._hidden), "worker", f"tcp://{self.address}", *options)
         assert eventually(lambda: "Registered to" in self.log(name).rpartition("Start worker")[2]), self.log(name)
 
     def kill(self, name: str, number: int = signal.SIGKILL) -> None:
