@@ -249,6 +249,29 @@ def test_a_project_whose_repository_is_gone_is_read_after_what_is_said(begun: Cl
     begun.run("dvc-wandb", "mirror")
 
 
+@pytest.mark.parametrize("is_set_up", [False, True], ids=["no remote", "a remote that came later"])
+def test_bytes_of_a_commit_without_a_remote_are_pushed_by_what_is_said(begun: Clone, tmp_path: Path, is_set_up: bool):
+    """`dvc push --all-commits` was said, which has for each commit the remote that it had itself."""
+    for text in ("first", "second"):
+        (begun.path / "data.txt").write_text(text)
+        begun.run("dvc", "repro", "--quiet", "--all-pipelines")
+        begun.git("add", "--all")
+        begun.git("commit", "--quiet", "--message", text)
+    if is_set_up:
+        begun.run("dvc", "remote", "add", "--quiet", "--default", "late", str(tmp_path / "remote"))
+        begun.git("commit", "--quiet", "--all", "--message", "A remote")
+    owner = Clone(tmp_path / "owner", begun.env)
+    shutil.copytree(begun.path, owner.path, symlinks=True)
+    shutil.rmtree(begun.path / ".dvc/cache")
+    said = begun.run("dvc-wandb", "mirror", "--all-commits", ok=False)
+    (command,) = set(re.findall(r"`(.+?)` by whoever has it", said.text))
+    command = command.replace("NAME", "late").replace("URL", str(tmp_path / "remote"))
+    owner.run("sh", "-c", command)
+    if not is_set_up:
+        begun.run("dvc", "remote", "add", "--quiet", "--default", "late", str(tmp_path / "remote"))
+    begun.run("dvc-wandb", "mirror", "--all-commits")
+
+
 def test_production_without_a_remote_is_pushed_after_what_is_said(history: Clone, tmp_path: Path):
     refused = history.run("dvc-wandb", "push", ok=False)
     (command,) = re.findall(r"`(.+?)`", refused.text)
