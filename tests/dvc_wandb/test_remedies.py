@@ -327,6 +327,21 @@ def test_where_there_is_no_project_one_is_made_by_what_is_said(
     assert (here.path / ".dvc").is_dir()
 
 
+@pytest.mark.parametrize("is_sparse", [False, True])
+def test_a_project_that_git_has_and_the_workspace_has_not_is_brought_by_what_is_said(begun: Clone, is_sparse: bool):
+    """`dvc init` was said, which would have made another one."""
+    begun.git("add", "--all")
+    begun.git("commit", "--quiet", "--message", "one")
+    if is_sparse:
+        begun.git("sparse-checkout", "set", "--cone", "sub")
+    else:
+        shutil.rmtree(begun.path / ".dvc")
+    refused = Clone(begun.path / "sub", begun.env).run("dvc-wandb", "show", ok=False)
+    command, *_ = re.findall(r"`([^`]+)` in ", refused.text)
+    begun.run("sh", "-c", command)
+    assert "nothing to draw yet" in begun.run("dvc-wandb", "show").text
+
+
 @pytest.mark.parametrize("in_git", [True, False])
 def test_a_broken_list_of_packages_is_mended_by_what_is_said(tmp_path: Path, in_git: bool):
     here = project_in(tmp_path / "project")
