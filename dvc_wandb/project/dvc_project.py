@@ -293,8 +293,11 @@ def workspace_params(stage: str, dep: Any) -> dict[str, Any]:
 
 
 def _silence_dvc() -> None:
-    """What DVC logs, on stdout too, is for its own command line: we say ourselves what failed."""
-    for name in ("dvc", "dvc_objects", "dvc_data"):
+    """What DVC logs, on stdout too, is for its own command line: we say ourselves what failed.
+
+    So is what the clients of its remotes say of sessions that DVC left open.
+    """
+    for name in ("dvc", "dvc_objects", "dvc_data", "aiohttp_retry", "asyncio"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 

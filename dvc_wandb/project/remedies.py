@@ -36,7 +36,7 @@ def for_missing_bytes(dvc: DvcProject, path: str) -> str:
     if dvc.rev and out.stage.is_repo_import:
         return "Its source alone can bring it back: DVC pushes nothing that `dvc import` brought."
     if dvc.rev:
-        return "`dvc push --all-commits` by whoever has it brings it into DVC's remote."
+        return f"{_push(dvc, out, dvc.rev)} by whoever has it brings it into DVC's remote."
     readers = _readers(dvc, path)
     if out is None:
         repro = _repro(dvc, *readers)
@@ -57,7 +57,7 @@ def for_missing_bytes(dvc: DvcProject, path: str) -> str:
 
 def _from_others(dvc: DvcProject, out: Any, taken: str) -> str:
     """What brings back bytes that only somebody else may have; `taken` makes do with what is there now."""
-    sentence = f"`dvc push` by whoever has it, then `dvc pull {_out_name(dvc, out)}`, brings it back"
+    sentence = f"{_push(dvc, out)} by whoever has it, then `dvc pull {_out_name(dvc, out)}`, brings it back"
     if out.stage.is_repo_import:
         sentence = f"Its source is gone. Put back {_out_name(dvc, out)} as whoever imported it has it"
     return f"{sentence}; `{taken}` takes what is there now." if dvc.exists(dvc.path(out)) else f"{sentence}."
@@ -122,6 +122,18 @@ def _git_checkout(dvc: DvcProject, path: str) -> str | None:
 def _out_of(dvc: DvcProject, path: str) -> Any:
     """The output that `path` is, or is in."""
     return dvc.outs.get(path) or dvc.folder_out(path)
+
+
+def _push(dvc: DvcProject, out: Any, rev: str | None = None) -> str:
+    """The command that pushes an output. For a commit DVC takes the remote that it had itself, or none."""
+    command = "dvc push --all-commits" if rev else "dvc push"
+    remote = dvc.remote_of(out)
+    had_remote = b"remote" in (git.file_at(dvc.root, rev, ".dvc/config") or b"") if rev else True
+    if remote and had_remote:
+        return f"`{command}`"
+    url = dvc.repo.config["remote"][remote]["url"] if remote else "URL"
+    level = "--local " if rev else ""
+    return f"`dvc remote add {level}--force --default {remote or 'NAME'} {shlex.quote(url)} && {command}`"
 
 
 def _repro(dvc: DvcProject, *stages: str) -> str:

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import re
+import shlex
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,17 @@ def _how_to_begin(here: Path) -> str:
     top = git.output_or_none(here, "rev-parse", "--show-toplevel")
     if top is None:
         return "Run `git init && dvc init`."
+    if kept := next((one for one in (here, *here.parents) if _is_kept_by_git(one)), None):
+        folder = shlex.quote(os.path.relpath(kept / ".dvc", top))
+        is_sparse = git.output_or_none(here, "config", "--bool", "core.sparseCheckout") == "true"
+        command = f"git sparse-checkout add {folder}" if is_sparse else f"git checkout HEAD -- {folder}"
+        return f"git has it, and not here: `{command}` in {top} brings it."
     return "Run `dvc init`." if Path(top) == here.resolve() else f"Run `dvc init --subdir`, or `dvc init` in {top}."
+
+
+def _is_kept_by_git(folder: Path) -> bool:
+    """Whether the last commit has a DVC project in a folder."""
+    return git.output_or_none(folder, "cat-file", "-e", "HEAD:./.dvc/config") is not None
 
 
 def tmp_folder(root: Path) -> Path:

@@ -371,36 +371,3 @@ plots:
     assert limits == [
         "its run lacks the confusion matrix 'eval/lost.csv': eval/lost.csv has no rows with 'truth' and 'predicted'"
     ]
-
-
-@pytest.mark.slow
-def test_a_link_or_a_table_that_is_refused_takes_nothing_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """The metrics and the other links were not there either, and one of the reasons was all that was said."""
-    project = project_in(tmp_path / "refused")
-    project.run("dvc", "init", "--no-scm", "--quiet")
-    (project.path / "mine.py").write_text("def lost(place): place('three')\n")
-    (project.path / "dvc.yaml").write_text("""
-stages:
-  a: {cmd: echo 1 > one && echo 2 > two, outs: [one, two]}
-  b:
-    cmd: echo '{"accuracy":0.5}' > score.json
-    deps: [one, two]
-    metrics: [score.json]
-    meta:
-      wandb:
-        tables: "mine:lost"
-        links: {one: "model-registry/a:b", none: model-registry/x, two: model-registry/two}
-""")
-    project.run("dvc", "repro", "--quiet")
-    try:
-        done = project.run("dvc-wandb", "mirror", ok=False)
-        assert "b was not mirrored: one is not linked to model-registry/a:b: " in done.text
-        assert "b was not mirrored: dvc.yaml: stage 'b' links none, which is not among its deps." in done.text
-        assert "b was not mirrored: the function 'mine:lost', which `meta.wandb` names in dvc.yaml, failed" in done.text
-        two = hashlib.md5(b"2\n").hexdigest()
-        api = api_of(project, monkeypatch, tmp_path)
-        (run,) = (one for one in api.runs("refused") if one.name == "b")
-        assert run.summary["accuracy"] == 0.5
-        assert api.artifact_exists(f"model-registry/two:dvc-{two}")
-    finally:
-        project.run("wandb-registry", "stop", ok=False)

@@ -249,6 +249,29 @@ def test_a_project_whose_repository_is_gone_is_read_after_what_is_said(begun: Cl
     begun.run("dvc-wandb", "mirror")
 
 
+@pytest.mark.parametrize("is_set_up", [False, True], ids=["no remote", "a remote that came later"])
+def test_bytes_of_a_commit_without_a_remote_are_pushed_by_what_is_said(begun: Clone, tmp_path: Path, is_set_up: bool):
+    """`dvc push --all-commits` was said, which has for each commit the remote that it had itself."""
+    for text in ("first", "second"):
+        (begun.path / "data.txt").write_text(text)
+        begun.run("dvc", "repro", "--quiet", "--all-pipelines")
+        begun.git("add", "--all")
+        begun.git("commit", "--quiet", "--message", text)
+    if is_set_up:
+        begun.run("dvc", "remote", "add", "--quiet", "--default", "late", str(tmp_path / "remote"))
+        begun.git("commit", "--quiet", "--all", "--message", "A remote")
+    owner = Clone(tmp_path / "owner", begun.env)
+    shutil.copytree(begun.path, owner.path, symlinks=True)
+    shutil.rmtree(begun.path / ".dvc/cache")
+    said = begun.run("dvc-wandb", "mirror", "--all-commits", ok=False)
+    (command,) = set(re.findall(r"`(.+?)` by whoever has it", said.text))
+    command = command.replace("NAME", "late").replace("URL", str(tmp_path / "remote"))
+    owner.run("sh", "-c", command)
+    if not is_set_up:
+        begun.run("dvc", "remote", "add", "--quiet", "--default", "late", str(tmp_path / "remote"))
+    begun.run("dvc-wandb", "mirror", "--all-commits")
+
+
 def test_production_without_a_remote_is_pushed_after_what_is_said(history: Clone, tmp_path: Path):
     refused = history.run("dvc-wandb", "push", ok=False)
     (command,) = re.findall(r"`(.+?)`", refused.text)
@@ -302,6 +325,21 @@ def test_where_there_is_no_project_one_is_made_by_what_is_said(
     assert re.findall(r"`(.+?)`", refused.text)[0] == command
     here.run("sh", "-c", command)
     assert (here.path / ".dvc").is_dir()
+
+
+@pytest.mark.parametrize("is_sparse", [False, True])
+def test_a_project_that_git_has_and_the_workspace_has_not_is_brought_by_what_is_said(begun: Clone, is_sparse: bool):
+    """`dvc init` was said, which would have made another one."""
+    begun.git("add", "--all")
+    begun.git("commit", "--quiet", "--message", "one")
+    if is_sparse:
+        begun.git("sparse-checkout", "set", "--cone", "sub")
+    else:
+        shutil.rmtree(begun.path / ".dvc")
+    refused = Clone(begun.path / "sub", begun.env).run("dvc-wandb", "show", ok=False)
+    command, *_ = re.findall(r"`([^`]+)` in ", refused.text)
+    begun.run("sh", "-c", command)
+    assert "nothing to draw yet" in begun.run("dvc-wandb", "show").text
 
 
 @pytest.mark.parametrize("in_git", [True, False])

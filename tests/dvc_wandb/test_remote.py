@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -137,3 +140,22 @@ def test_a_remote_that_keeps_versions_under_their_own_names_is_asked_too(fresh: 
     assert "not there" not in fresh.run("dvc-wandb", "mirror").text
     assert "dvc.lock and the registry agree" in fresh.run("dvc-wandb", "verify", "--deep").text
     assert lines(fresh) == []
+
+
+def test_what_the_client_of_a_web_server_says_of_its_sessions_is_not_passed_on(pushed: Clone, tmp_path: Path):
+    """`Aiohttp retry client was not closed`, beside what was mirrored."""
+    project = Clone(tmp_path / "project", pushed.env)
+    shutil.copytree(pushed.path, project.path, symlinks=True)
+    (project.path / ".dvc/cache").rename(tmp_path / "served")
+    (project.path / "model.txt").unlink()
+    serve = partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "served"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), serve) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        project.run("dvc", "remote", "add", "--default", "web", f"http://127.0.0.1:{server.server_port}")
+        try:
+            mirrored = project.run("dvc-wandb", "mirror").text
+        finally:
+            server.shutdown()
+            project.run("wandb-registry", "stop", ok=False)
+    assert "not there" not in mirrored
+    assert "closed" not in mirrored
