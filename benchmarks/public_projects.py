@@ -44,19 +44,9 @@ PROJECTS = (
     "18kimn/asmr",
     "1BaEdeV/wildlife-identification-kamchatka",
     "iterative/demo-bank-customer-churn",
-    "0GMEL/Kickstarter-Success-Prediction-MLOps-Pipeline",
     "PIReTship/bookdata-tools",
     "CCRI-POPROX/poprox-recommender",
-    "lenskit/lk-demo-experiment",
-    "mdekstrand/tors-distribution-eval",
     "BlueBrain/atlas-annotation",
-    "dfsnow/opentimes",
-    "danao-tiangong/DVC-pipeline-for-phoneme-ASR-robustness-to-noise",
-    "open-innovations/bus-trackomatic",
-    "open-innovations/constituencies",
-    "itcarroll/re-nobm-pcc",
-    "mitchellhenke/lodes",
-    "insper-classroom/Ames-Mlflow-and-DVC-Pipeline",
 )
 
 

@@ -67,7 +67,10 @@ class FileLocator:
     def _read_listing(self, content: Content) -> dict[str, str] | None:
         if not content.is_folder:
             return {Path(content.path).name: str(content.md5)}
-        if listing := _listing_in(self._object_path(content, str(content.md5)), str(content.md5)):
+        if content.md5 == folder_md5({}):  # which git can't keep, and nobody has to
+            return {}
+        listing = _listing_in(self._object_path(content, str(content.md5)), str(content.md5))
+        if listing is not None:
             return listing
         entry = self._entries.get(content.path)
         if entry is None:

@@ -189,3 +189,15 @@ def test_files_of_a_submodule_are_found_in_it_and_checked_out_by_what_is_said(tm
         assert clone.git("status", "--porcelain") == ""
     finally:
         daemon.stop(clone.path / ".registry")
+
+
+def test_an_empty_folder_needs_no_bytes_of_its_own(project: Clone):
+    """In a clone it was nowhere, since git keeps no empty folder."""
+    (project.path / "dvc.yaml").write_text("stages: {make: {cmd: mkdir made, outs: [made]}}")
+    commit(project, "one")
+    clone = cloned(project, "clone")
+    try:
+        assert "not mirrored" not in clone.run("dvc-wandb", "mirror").text
+        assert VERIFIED in clone.run("dvc-wandb", "verify").text
+    finally:
+        daemon.stop(clone.path / ".registry")
