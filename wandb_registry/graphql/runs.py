@@ -218,7 +218,14 @@ def upsert_run(_, info, input):
 @mutation.field("rewindRun")
 def rewind_run(_, info, input):
     db, viewer = info.context.db, info.context.viewer
-    row = access.run(db, viewer, input.get("entity_name"), input.get("project_name"), input["run_name"], Role.MEMBER)
+    try:
+        row = access.run(
+            db, viewer, input.get("entity_name"), input.get("project_name"), input["run_name"], Role.MEMBER
+        )
+    except NotFound as error:
+        raise NotFound(
+            f"{error} Where a run logged offline, sync what it logged before it was rewound first."
+        ) from None
     return {"rewound_run": rewind_and_fork.rewind(db, row, input["metric_name"], input["metric_value"])}
 
 

@@ -30,7 +30,7 @@ def routes(store: Store) -> list[Route]:
         with store.db.write() as db:
             run = access.run(db, viewer, address["entity"], address["project"], address["run"], Role.MEMBER)
             stop = file_stream.store(db, run, body, writer)
-            rewind_and_fork.update_forks(db, run)
+            rewind_and_fork.update(db, run)
             return stop
 
     return [Route("/files/{entity}/{project}/{run}/file_stream", post, methods=["POST"])]

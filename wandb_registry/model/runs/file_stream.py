@@ -76,10 +76,14 @@ def _append(db: Connection, run: Row, writer: Row | None, stream: str, offset: i
     if writer:
         lines = shared_mode.new_lines(db, writer, stream, offset, lines)
         offset = history.line_count(db, run, stream)
-    overwritten = db.execute(DELETE_FROM_OFFSET, {"run": run["id"], "stream": stream, "offset": offset}).rowcount
-    numbered = _readable(db, run, stream, offset, lines)
     known = history.keys(run)
     synced = stream == "history" and not writer and is_offline(internal_config(run, None))
+    if synced:  # its offset doesn't count the rows of parts that were synced before
+        offset, overwritten = history.line_count(db, run, stream), 0
+    else:
+        at = {"run": run["id"], "stream": stream, "offset": offset}
+        overwritten = db.execute(DELETE_FROM_OFFSET, at).rowcount
+    numbered = _readable(db, run, stream, offset, lines)
     if stream == "history":
         if writer:
             numbered = shared_mode.with_steps(run, numbered)

@@ -1,12 +1,14 @@
 """What runs have logged offline and is synced later: in any order, twice, or only in part before.
 
 Their times tell which execution is the later one. It holds from its first step on, as if the run had been online: a
-start without resume replaces all, a resumed one goes on where its first step says.
+start without resume replaces all, a resumed one goes on where its first step says, a rewound one behind the step that
+it went back to. Rows that are replaced are kept aside: what is synced next may show that they do count, or that a fork
+has them.
 """
 
 import math
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import accumulate
 from typing import Any
@@ -23,6 +25,16 @@ STEPPED = (
 NUMBERED = (
     "select number from stream_line where run_id = :run and stream = 'history' order by coalesce(step, -1), number"
 )
+KEEP_ASIDE = """
+insert into replaced_row (run_id, step, logged, body) values (:run, :step, :logged, :body)
+    on conflict (run_id, step, logged) do nothing
+"""
+ASIDE = "select step, logged, body from replaced_row where run_id = :run"
+REWINDS = "select step, at from rewind where run_id = :run and at is not null"
+DELETE_ROW = "delete from stream_line where run_id = :run and stream = 'history' and step = :step and body = :body"
+INSERT_ROW = """
+insert into stream_line (run_id, stream, number, step, body) values (:run, 'history', :number, :step, :body)
+"""
 
 
 def in_their_time(db: Connection, run: Row, numbered: Iterator[Numbered]) -> Iterator[Numbered]:
@@ -30,15 +42,61 @@ def in_their_time(db: Connection, run: Row, numbered: Iterator[Numbered]) -> Ite
     stored = [(row["step"], time_of(loads(row["body"]))) for row in db.all(STEPPED, run=run["id"])]
     steps = [step for step, _ in stored]
     latest = list(accumulate((time for _, time in stored), max))  # up to each of the steps
+    rewinds = [(rewind["step"], rewind["at"]) for rewind in db.all(REWINDS, run=run["id"])]
     replaced_from = None
     for item in numbered:
         step, time = history.step(item[1]), time_of(item[1])
-        if step is not None and (before := bisect_right(steps, step)) and latest[before - 1] > time:
+        before = bisect_right(steps, step) if step is not None else 0
+        rewound = step is not None and any(to < step and time < at for to, at in rewinds)
+        if rewound or (before and latest[before - 1] > time):
+            keep_aside(db, run, [(step or 0, item[2])])
             continue
         if step is not None and replaced_from is None:
             replaced_from = step
             _replace(db, run, [at for at, logged in stored if at >= step and logged < time])
         yield item
+
+
+def keep_aside(db: Connection, run: Row, rows: Iterable[tuple[int, str]]) -> None:
+    """Keeps rows that the run's history doesn't have any more: their steps and texts."""
+    kept = [{"step": step, "logged": time_of(loads(body)), "body": body} for step, body in rows]
+    db.executemany(KEEP_ASIDE, [{"run": run["id"]} | row for row in kept])
+
+
+def rows_at(db: Connection, run: Row, moment: float = math.inf) -> list[tuple[int, str]]:
+    """The rows that the run had at a moment, by step and text: the replaced ones too, where they weren't so yet."""
+    stored = [(row["step"], time_of(loads(row["body"])), row["body"]) for row in db.all(STEPPED, run=run["id"])]
+    aside = [(row["step"], row["logged"], row["body"]) for row in db.all(ASIDE, run=run["id"])]
+    by_step = sorted({row[:2]: row for row in aside + stored if row[1] < moment}.values(), key=lambda row: row[:2])
+    rewinds = [(one["step"], one["at"]) for one in db.all(REWINDS, run=run["id"]) if one["at"] < moment]
+    standing = [row for row in by_step if not any(to < row[0] and row[1] < at for to, at in rewinds)]
+    latest = accumulate((logged for _, logged, _ in standing), max)
+    newest = {step: (logged, body) for step, logged, body in standing}
+    up_to = {row[0]: time for row, time in zip(standing, latest, strict=True)}
+    return [(step, body) for step, (logged, body) in newest.items() if logged >= up_to[step]]
+
+
+def settle(db: Connection, run: Row) -> None:
+    """Gives the run the rows that count by all that is known now, and keeps the others aside."""
+    counting = rows_at(db, run)
+    bodies = {body for _, body in counting}
+    there = {row["body"]: row["step"] for row in db.all(STEPPED, run=run["id"])}
+    remove(db, run, [(step, body) for body, step in there.items() if body not in bodies])
+    add(db, run, [(step, body) for step, body in counting if body not in there])
+
+
+def remove(db: Connection, run: Row, rows: list[tuple[int, str]]) -> None:
+    """Takes rows out of the history and keeps them aside."""
+    keep_aside(db, run, rows)
+    db.executemany(DELETE_ROW, [{"run": run["id"], "step": step, "body": body} for step, body in rows])
+
+
+def add(db: Connection, run: Row, rows: list[tuple[int, str]]) -> None:
+    """Puts rows into the history, each at its step."""
+    numbered = enumerate(rows, history.line_count(db, run, "history"))
+    values = {"run": run["id"]}
+    db.executemany(INSERT_ROW, [values | {"number": at, "step": step, "body": body} for at, (step, body) in numbered])
+    put_in_order(db, run)
 
 
 def summary(db: Connection, run: Row, given: Row, stored: Row) -> Row:
@@ -47,6 +105,7 @@ def summary(db: Connection, run: Row, given: Row, stored: Row) -> Row:
         return given
     first = db.one(STEPPED + " limit 1", run=run["id"])
     replaced = first is not None and time_of(loads(first["body"])) > time_of(given)
+    replaced = replaced or any(rewind["at"] > time_of(given) for rewind in db.all(REWINDS, run=run["id"]))
     return stored if replaced else given | stored
 
 
@@ -61,6 +120,8 @@ def config(db: Connection, run: Row, given: Row) -> Row:
     begun, others = started(after), started(before)
     processes = {**_processes(before), **_processes(after)}
     internal = before | after | ({"e": processes} if processes else {})
+    if goes_back_in(run, after) and "branch_point" in before:  # a fork that is rewound stays a fork
+        internal["branch_point"] = before["branch_point"]
     if others is None or (begun is not None and begun >= others):
         kept = given
     elif begun is None or _replaced_since(db, run, begun):
@@ -68,6 +129,12 @@ def config(db: Connection, run: Row, given: Row) -> Row:
     else:
         kept = given | stored
     return kept | {"_wandb": {"value": internal}}
+
+
+def goes_back_in(run: Row, internal: Row) -> bool:
+    """Whether a process says of itself that it goes on from an earlier step of its own run: a rewind."""
+    point = internal.get("branch_point")
+    return isinstance(point, dict) and point.get("run_id") == run["name"]
 
 
 def _internal(config: Row) -> Row:
@@ -120,8 +187,8 @@ def put_in_order(db: Connection, run: Row) -> None:
 
 
 def _replace(db: Connection, run: Row, steps: list[int]) -> None:
-    delete = "delete from stream_line where run_id = :run and stream = 'history' and step = :step"
-    db.executemany(delete, [{"run": run["id"], "step": step} for step in steps])
+    replaced = set(steps)
+    remove(db, run, [(row["step"], row["body"]) for row in db.all(STEPPED, run=run["id"]) if row["step"] in replaced])
 
 
 def time_of(row: Row) -> float:

@@ -11,7 +11,9 @@ from wandb_registry.model.runs.runs import internal_config, is_offline, loads
 Row = dict[str, Any]
 ONLY_METRIC = "_step"
 
-FORKED = "Forked from steps that are missing"  # the title of an alert
+FORKED = "Forked from steps that are missing"  # titles of alerts
+WENT_BACK = "Rewound to steps that are missing"
+SYNC = "Where that was logged offline, 'wandb sync' brings the others, here too."
 
 COPY = """
 insert into stream_line (run_id, stream, number, step, body)
@@ -19,24 +21,52 @@ select :run, stream, :above + row_number() over (order by number), step, body
   from stream_line
  where run_id = :source and stream = 'history' and step <= :step
 """
-LAST_STEP = "select max(step) from stream_line where run_id = :run and stream = 'history'"
-COPIED = "delete from stream_line where run_id = :run and stream = 'history' and step <= :step"
+FIRST_AND_LAST = """
+select min(step) as first, max(step) as last
+  from stream_line
+ where run_id = :run and stream = 'history' and step <= :step
+"""
+BEHIND = "select step, body from stream_line where run_id = :run and stream = 'history' and step > :step"
+UP_TO = "delete from stream_line where run_id = :run and stream = 'history' and step <= :step"
 RUN_NAMED = "select * from run where project_id = :project and name = :name"
 MAY_BE_FORKS = """
 select * from run where project_id = :project and id <> :source and instr(config, '"branch_point"') > 0
 """
+REWOUND = "insert into rewind (run_id, step, summary) values (:run, :step, :summary)"
+UNDATED = "select * from rewind where run_id = :run and at is null order by id desc limit 1"
+DATED = "select * from rewind where run_id = :run and at is not null"
+DATE = "update rewind set at = :at where id = :id"
+SYNCED_BEFORE = "delete from rewind where run_id = :run and step = :step and at = :at"
 
 
 def rewind(db: Connection, run: Row, metric: str, step: float) -> Row:
     """Removes what the run logged after this step, and lets it run again. Its files and versions stay."""
     if metric != ONLY_METRIC:
         raise BadInput(f"A run can be rewound to a {ONLY_METRIC}, not to a value of '{metric}'.")
-    db.execute(
-        "delete from stream_line where run_id = :run and stream = 'history' and step > :step",
-        {"run": run["id"], "step": step},
-    )
+    db.execute(REWOUND, {"run": run["id"], "step": step, "summary": run["summary"]})
+    rows = [(row["step"], row["body"]) for row in db.all(BEHIND, run=run["id"], step=step)]
+    offline_rows.remove(db, run, rows)
     _recount(db, run)
     return db.row("update run set state = 'running', exit_code = null where id = :id returning *", id=run["id"])
+
+
+def date_rewind(db: Connection, run: Row, at: float, is_synced: bool) -> None:
+    """Tells when the process began that rewound the run last, in seconds since 1970.
+
+    One that logged offline began earlier: what others logged since, and had been synced before, counts again.
+    """
+    undated = db.one(UNDATED, run=run["id"])
+    if undated is None:
+        return
+    db.execute(SYNCED_BEFORE, {"run": run["id"], "step": undated["step"], "at": at})
+    db.execute(DATE, {"id": undated["id"], "at": at})
+    if is_synced:
+        offline_rows.settle(db, run)
+        counted = file_stream.recount_keys(db, run)
+        now, before = loads(run["summary"]), loads(undated["summary"])
+        latest = offline_rows.time_of(counted)
+        kept = before if offline_rows.time_of(before) == latest else now
+        _set_summary(db, run, kept if offline_rows.time_of(kept) == latest else now | counted)
 
 
 def fork(db: Connection, run: Row) -> None:
@@ -53,9 +83,13 @@ def fork(db: Connection, run: Row) -> None:
     _copy(db, run, source, point)
 
 
-def update_forks(db: Connection, source: Row) -> None:
+def update(db: Connection, source: Row) -> None:
     """Copies the history of a run that is synced once more to its forks, and to theirs."""
-    waiting, seen = [source] if is_offline(internal_config(source, None)) else [], {source["id"]}
+    if not is_offline(internal_config(source, None)):
+        return
+    _tell_missing(db, source)
+    fork(db, db.row("select * from run where id = :id", id=source["id"]))  # its summary came without what it took over
+    waiting, seen = [source], {source["id"]}
     while waiting:
         one = waiting.pop()
         for run in db.all(MAY_BE_FORKS, project=one["project_id"], source=one["id"]):
@@ -67,9 +101,9 @@ def update_forks(db: Connection, source: Row) -> None:
 
 
 def _branch_point(run: Row) -> Row | None:
-    """The run and the step that a run was forked from."""
+    """The run and the step that a run was forked from; None if from none. A rewound one names itself."""
     point = internal_config(run, ["branch_point"]).get("branch_point")
-    if not isinstance(point, dict):
+    if not isinstance(point, dict) or point.get("run_id") == run["name"]:
         return None
     if not isinstance(point.get("run_id"), str) or not isinstance(point.get("step"), (int, float)):
         raise BadInput(f"A run can be forked from a step of a run, not from {json.dumps(point)[:80]}.")
@@ -78,25 +112,43 @@ def _branch_point(run: Row) -> Row | None:
 
 def _copy(db: Connection, run: Row, source: Row | None, point: Row) -> None:
     """Makes the fork's rows up to the point those of its source, and tells which of them are missing."""
+    internal = internal_config(run, None)
+    began = offline_rows.started(internal) if is_offline(internal) else None
+    if source:
+        _copy_rows(db, run, source, point["step"], began)
+        counted = file_stream.recount_keys(db, run)
+        if began is not None or not is_offline(internal):  # else the rows may be others, once it tells when it began
+            _set_summary(db, run, counted | loads(run["summary"]))
     alerts.settle(db, run["id"], FORKED)
-    last = db.value(LAST_STEP, run=source["id"]) if source else None
-    if last is None or last < point["step"]:
-        there = f"has its steps up to {last}" if last is not None else "has none of its rows"
-        alerts.tell(
-            db,
-            run["id"],
-            FORKED,
-            f"This run was forked from step {point['step']} of run '{point['run_id']}'; the registry {there}. "
-            "Where that run logged offline, 'wandb sync' brings the others, here too.",
-        )
-    if source is None:
+    there = db.row(FIRST_AND_LAST, run=run["id"], step=point["step"])
+    first, last = there["first"], there["last"]
+    begins_late = source and last is not None and first > 0 and is_offline(internal_config(source, None))
+    if last is None or last < point["step"] or begins_late:
+        has = f"has its steps {first} to {last}" if last is not None else "has none of its rows"
+        forked = f"This run was forked from step {point['step']} of run '{point['run_id']}'"
+        alerts.tell(db, run["id"], FORKED, f"{forked}; the registry {has}. {SYNC}")
+
+
+def _copy_rows(db: Connection, run: Row, source: Row, step: float, began: float | None) -> None:
+    """Makes the fork's rows up to a step those that its source had when the fork began, if that is known."""
+    db.execute(UP_TO, {"run": run["id"], "step": step})
+    if began is not None:
+        offline_rows.add(db, run, [row for row in offline_rows.rows_at(db, source, began) if row[0] <= step])
         return
-    at = {"run": run["id"], "source": source["id"], "step": point["step"]}
-    db.execute(COPIED, {"run": run["id"], "step": point["step"]})
-    db.execute(COPY, at | {"above": history.line_count(db, run, "history") - 1})
+    above = history.line_count(db, run, "history") - 1
+    db.execute(COPY, {"run": run["id"], "source": source["id"], "step": step, "above": above})
     offline_rows.put_in_order(db, run)
-    counted = file_stream.recount_keys(db, run)
-    _set_summary(db, run, counted | loads(run["summary"]))
+
+
+def _tell_missing(db: Connection, run: Row) -> None:
+    """Tells on its page which steps a run lacks that it was rewound to."""
+    alerts.settle(db, run["id"], WENT_BACK)
+    for rewound in db.all(DATED, run=run["id"]):
+        last = max((step for step, _ in offline_rows.rows_at(db, run, rewound["at"])), default=None)
+        if last is None or last < rewound["step"]:
+            has = f"has its steps up to {last}" if last is not None else "has none of its rows"
+            went = f"This run was rewound to step {rewound['step']:g}; of what was logged before, the registry {has}"
+            alerts.tell(db, run["id"], WENT_BACK, f"{went}. {SYNC}")
 
 
 def _recount(db: Connection, run: Row) -> None:

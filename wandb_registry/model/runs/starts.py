@@ -5,6 +5,7 @@ W&B documents it. Later changes come by name too, from a process that says where
 """
 
 import json
+import time
 from typing import Any
 
 from wandb_registry.db.connection import Connection
@@ -18,6 +19,8 @@ OF_A_START = ("host", "job_program", "display_name", "group_name", "job_type", "
 
 START_OVER = (
     "delete from stream_line where run_id = :run",
+    "delete from replaced_row where run_id = :run",
+    "delete from rewind where run_id = :run",
     "delete from console_line where run_id = :run",
     "delete from run_file where run_id = :run",
     "delete from run_writer where run_id = :run",
@@ -68,9 +71,22 @@ def upsert(
         offline_parts.begin(db, run, synced)
     elif synced and (started := offline_rows.started(announced)) is not None:
         run = offline_parts.tell(db, run, started)
+        run = _in_its_time(db, run, announced, started)
+    elif is_start and offline_rows.goes_back_in(run, announced):
+        rewind_and_fork.date_rewind(db, run, time.time(), is_synced=False)
     if inserted or again:
         rewind_and_fork.fork(db, run)
     return run, inserted
+
+
+def _in_its_time(db: Connection, run: Row, announced: Row, started: float) -> Row:
+    """Gives a synced run, and its forks, the rows that they had by the times which are known now."""
+    if offline_rows.goes_back_in(run, announced):
+        rewind_and_fork.date_rewind(db, run, started, is_synced=True)
+        rewind_and_fork.update(db, run)
+    else:
+        rewind_and_fork.fork(db, run)
+    return db.row("select * from run where id = :id", id=run["id"])
 
 
 def _find(db: Connection, viewer: Viewer, given: Row) -> Row | None:

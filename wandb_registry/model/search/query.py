@@ -15,9 +15,8 @@ from itertools import count as counting
 from typing import Any
 
 from wandb_registry.db.connection import Connection
-from wandb_registry.errors import BadInput
 from wandb_registry.model import ids
-from wandb_registry.model.search import filters, operands, patterns
+from wandb_registry.model.search import filters, members, operands, patterns
 from wandb_registry.model.search.filters import And, AnyElement, Condition, FieldCondition, Not, Operator, Or
 
 Row = dict[str, Any]
@@ -212,26 +211,27 @@ def within(document: str, path: str, bind: Bind, beneath: str | None = None) -> 
 
     With `beneath` each value lies one level deeper, under this key: in a config `lr` means `lr.value`.
     """
-    paths = [bind(path) for path in _paths(path, beneath)]
-    values = [f"json_extract({document}, {path})" for path in paths]
-    types = [f"json_type({document}, {path})" for path in paths]
+    plain = members.is_plain(path)
+    value, type_name = ("json_extract", "json_type") if plain else ("member", "member_type")
+    paths = [bind(_json_path(keys) if plain else json.dumps(keys)) for keys in _keys(path, beneath)]
+    values = [f"{value}({document}, {path})" for path in paths]
+    types = [f"{type_name}({document}, {path})" for path in paths]
     known = [f"nullif({type}, 'null')" for type in types]
     return Field(f"coalesce({', '.join(values)}, null)", f"coalesce({', '.join(known + types)})")
 
 
-def _paths(path: str, beneath: str | None) -> list[str]:
-    """The JSON paths that a dotted name can mean: one key with dots in it, or nested keys. The last may hold dots."""
-    if '"' in path or "\0" in path:
-        raise BadInput(f"{path!r} can't be filtered or ordered by: it holds a quotation mark, or a NUL.")
+def _keys(path: str, beneath: str | None) -> list[list[str]]:
+    """The keys that a dotted name can mean: one key with dots in it, or nested keys. The last may hold dots."""
     keys = path.split(".")
     if beneath and len(keys) > 1 and keys[1] == beneath:
         del keys[1]
     splits = [0, *range(len(keys) - 1, 0, -1)][:MOST_PATHS]
-    return [_json_path([*keys[:split], ".".join(keys[split:])], beneath) for split in splits]
+    meant = [[*keys[:split], ".".join(keys[split:])] for split in splits]
+    return [[first, *([beneath] if beneath else []), *rest] for first, *rest in meant]
 
 
-def _json_path(keys: list[str], beneath: str | None) -> str:
-    return "$" + "".join(f'."{key}"' for key in [keys[0], *([beneath] if beneath else []), *keys[1:]])
+def _json_path(keys: list[str]) -> str:
+    return "$" + "".join(f'."{key}"' for key in keys)
 
 
 def _elements(parameter: str) -> str:
@@ -248,4 +248,10 @@ def strict_json(text: str) -> str:
     return json.dumps(json.loads(text, parse_constant=lambda word: INFINITIES.get(word)))
 
 
-FUNCTIONS = {"matches": patterns.matches, "strict_json": strict_json, "encoded_id": ids.encode}  # that conditions call
+FUNCTIONS = {  # that conditions call
+    "matches": patterns.matches,
+    "strict_json": strict_json,
+    "encoded_id": ids.encode,
+    "member": members.value,
+    "member_type": members.type_name,
+}
