@@ -11,6 +11,7 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
@@ -131,7 +132,7 @@ def with_few_colors(picture: Image.Image) -> Image.Image:
     """The picture in COLORS colours: the most frequent as they are, so that surfaces keep theirs, and the others chosen
     by coverage, so that thin lines don't share one.
     """
-    counted = picture.getcolors(picture.width * picture.height) or []
+    counted: Any = picture.getcolors(picture.width * picture.height) or []  # (times, (red, green, blue))
     frequent = [color for _, color in sorted(counted, reverse=True)[: COLORS // 2]]
     covering = picture.quantize(COLORS // 2, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).getpalette() or []
     palette = Image.new("P", (1, 1))
