@@ -63,7 +63,7 @@ test-cluster: .venv/installed-dev ## the tests on a SLURM and a Dask that they s
 	@python -m pytest -m cluster -rs
 
 test-team: .venv/installed-dev ## the registry's tests with records in PostgreSQL and contents in a bucket, which they start
-	@python -m tests.team_database python -m tests.team_bucket python -m pytest -n 4 -m 'not soak' tests/wandb_registry
+	@python -m tests.engines.team_database python -m tests.engines.team_bucket python -m pytest -n 4 -m 'not soak' tests/wandb_registry
 
 soak: .venv/installed-dev ## the long rounds of faults, load and old clients
 	@python -m pytest -n 4 -m soak

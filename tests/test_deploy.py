@@ -1,4 +1,4 @@
-"""What deploy/ has is valid by the tools' own validators; nginx.conf is run by tests/proxy.py."""
+"""What deploy/ has is valid by the tools' own validators; nginx.conf is run by tests/engines/proxy.py."""
 
 from __future__ import annotations
 

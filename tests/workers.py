@@ -10,11 +10,15 @@ from xdist.scheduler import LoadScopeScheduling
 
 # By how their files' names begin
 GROUPS = {
-    "two projects": tuple(f"tests/dvc_wandb/test_{name}" for name in ("foreign", "interrupt", "report", "show", "why")),
+    "two projects": (
+        "tests/dvc_wandb/projects/test_foreign",
+        "tests/dvc_wandb/mirroring/test_interrupt",
+        *(f"tests/dvc_wandb/reports/test_{name}" for name in ("report", "show", "why")),
+    ),
     "a site": tuple(f"tests/browser/test_{name}" for name in ("models", "pages", "runs", "signin")),
 }
 # Handed out in this order, what takes longest first, so that no worker is left with it at the end
-ORDER = ("tests/dvc_wandb/test_foreign", "tests/e2e/", "tests/browser/", "tests/dvc_wandb/", "tests/")
+ORDER = ("tests/dvc_wandb/projects/test_foreign", "tests/e2e/", "tests/browser/", "tests/dvc_wandb/", "tests/")
 
 
 def group(nodeid: str) -> str:

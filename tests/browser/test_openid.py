@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests import identity_provider
-from tests.proxy import HOST, behind_nginx, free_port
+from tests.engines import identity_provider
+from tests.engines.proxy import HOST, behind_nginx, free_port
 from tests.wandb_registry.openid_place import FILE, make_team
 
 from .conftest import Window

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.proxy import behind_nginx
+from tests.engines.proxy import behind_nginx
 
 from .conftest import Window
 

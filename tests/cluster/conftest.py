@@ -11,7 +11,7 @@ from tests.cluster import slurm
 from tests.cluster.dask import Dask
 from tests.cluster.slurm import Slurm
 from tests.conftest import Clone
-from tests.object_storage import KEYS, storage_in
+from tests.engines.object_storage import KEYS, storage_in
 
 Engine = Slurm | Dask
 

@@ -19,8 +19,8 @@ from tests.conftest import Clone, eventually
 from tests.dvc_wandb import kinds
 from tests.dvc_wandb.conftest import project_in
 from tests.dvc_wandb.kinds import copy, differences
-from tests.dvc_wandb.test_parallel import STAGE, TRACKED
-from tests.object_storage import bucket
+from tests.dvc_wandb.mirroring.test_parallel import STAGE, TRACKED
+from tests.engines.object_storage import bucket
 from tests.working_tree import take_interrupts
 from wandb_registry import daemon
 

@@ -18,7 +18,7 @@ from tests.cluster.dask import Dask
 from tests.conftest import Clone, eventually
 from tests.dvc_wandb.conftest import project_in
 from tests.dvc_wandb.kinds import copy, differences
-from tests.dvc_wandb.test_parallel import STAGE
+from tests.dvc_wandb.mirroring.test_parallel import STAGE
 from wandb_registry import daemon
 
 pytestmark = [pytest.mark.cluster, pytest.mark.soak]

@@ -18,7 +18,7 @@ from tests.conftest import Clone, eventually
 from tests.dvc_wandb import kinds
 from tests.dvc_wandb.conftest import project_in
 from tests.dvc_wandb.kinds import at_work, copy, differences
-from tests.dvc_wandb.test_parallel import STAGE, TRACKED
+from tests.dvc_wandb.mirroring.test_parallel import STAGE, TRACKED
 from wandb_registry import daemon
 
 pytestmark = [

@@ -185,7 +185,7 @@ X, Y = np.zeros((60, 28, 28), "uint8"), np.arange(60) % 10
     ids=["names", "few"],
 )
 def test_an_npz_that_does_not_hold_pictures(bad: Clone, arrays: dict[str, np.ndarray], says: str):
-    """tests/unit/test_own_data.py has the rest."""
+    """tests/unit/stages/test_own_data.py has the rest."""
     np.savez(bad.path / "own.npz", **arrays)  # pyright: ignore[reportArgumentType]
     bad.set(data__source="own.npz")
     sentence = refused(bad, "prepare")

@@ -32,7 +32,7 @@ def test_bytes_come_from_the_cache_where_the_workspace_lacks_them(pipeline: Clon
         pipeline.run("wandb-registry", "stop", env=emptied)
 
 
-@pytest.mark.soak  # tests/dvc_wandb/test_remote.py has it of a smaller project
+@pytest.mark.soak  # tests/dvc_wandb/projects/test_remote.py has it of a smaller project
 def test_bytes_that_are_nowhere_are_named_and_the_rest_is_mirrored(pipeline: Clone, emptied: dict[str, str], tmp_path):
     model, cache = pipeline.path / "models/model.h5", pipeline.path / ".dvc/cache"
     model.rename(tmp_path / "model.h5")
@@ -50,7 +50,7 @@ def test_bytes_that_are_nowhere_are_named_and_the_rest_is_mirrored(pipeline: Clo
         pipeline.run("wandb-registry", "stop", env=emptied)
 
 
-@pytest.mark.soak  # tests/dvc_wandb/test_interrupt.py does it to a smaller project
+@pytest.mark.soak  # tests/dvc_wandb/mirroring/test_interrupt.py does it to a smaller project
 def test_a_mirror_killed_again_and_again_goes_on_and_doubles_nothing(
     pipeline: Clone, emptied: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):

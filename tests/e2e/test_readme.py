@@ -21,7 +21,7 @@ BLOCKS = [
     if "    $ " in block
 ]
 ACTIVATE = "source .venv/bin/activate"
-ELSEWHERE = "pip install /path/to/this/repository"  # tests/dvc_wandb/test_packaging.py does that
+ELSEWHERE = "pip install /path/to/this/repository"  # tests/dvc_wandb/mirroring/test_packaging.py does that
 WIDEST = ("dvc params diff", "dvc metrics diff", "dvc exp show")  # whose tables fit 120 columns
 
 

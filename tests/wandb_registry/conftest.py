@@ -23,9 +23,9 @@ from typing import Any
 import pytest
 import wandb
 
-from tests import team_bucket, team_database
-from tests.team_bucket import KEYS, S3, TEST_BUCKET
-from tests.team_database import TEST_DATABASE
+from tests.engines import team_bucket, team_database
+from tests.engines.team_bucket import KEYS, S3, TEST_BUCKET
+from tests.engines.team_database import TEST_DATABASE
 from tests.working_tree import ROOT
 from wandb_registry import daemon, store_folder
 from wandb_registry.db.connection import Connection

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from joserfc.jwk import RSAKey
 
-from tests.forging_issuer import Issuer, altered, hmac_signed, unsigned, with_header
+from tests.engines.forging_issuer import Issuer, altered, hmac_signed, unsigned, with_header
 
 Honest = Callable[..., str]  # a token that signs in, with what is named changed
 NOW = int(time.time())

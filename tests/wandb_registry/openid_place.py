@@ -11,8 +11,8 @@ from pathlib import Path
 
 import requests
 
-from tests.identity_provider import Browser
-from tests.proxy import serving
+from tests.engines.identity_provider import Browser
+from tests.engines.proxy import serving
 
 from .conftest import Account, command
 

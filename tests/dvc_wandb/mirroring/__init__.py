@@ -1,0 +1,1 @@
+"""Stages that run and what is mirrored of them."""

@@ -1,0 +1,1 @@
+"""What a person reads, and what others take in."""

@@ -1,0 +1,1 @@
+"""DVC's side: locks, names, packages, imports."""

@@ -1,0 +1,1 @@
+"""Who may do what: users, teams, keys, sign-in, approvals, and the log of it."""

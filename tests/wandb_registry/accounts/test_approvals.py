@@ -1,0 +1,356 @@
+"""A second person's yes: an alias that takes one moves by a request that somebody else approves, or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import wandb
+from PIL import Image
+
+from tests.wandb_registry.by_hand import data, log
+from tests.wandb_registry.conftest import Account, Registry, _cookies, own_store, signed_in
+from tests.working_tree import ROOT
+from wandb_registry import daemon
+
+REQUEST = """mutation Ask($name: String!, $version: String!, $reason: String!, $facts: JSONString!) {
+  requestPromotion(input: {entityName: "local", projectName: "model-registry", artifactCollectionName: $name,
+    version: $version, alias: "production", reason: $reason, facts: $facts}) { request { ...R } } }
+fragment R on PromotionRequest { id number state alias version holder reason asker decider decision whyNot }
+"""
+DECIDE = """mutation Decide($id: ID!, $decision: PromotionDecision!, $reason: String!) {
+  decidePromotion(input: {id: $id, decision: $decision, reason: $reason}) { request { ...R } } }
+fragment R on PromotionRequest { id number state alias version holder reason asker decider decision whyNot }
+"""
+RULE = """mutation Rule($name: String!, $required: Boolean!, $services: Boolean) {
+  updateApprovalRule(input: {entityName: "local", projectName: "model-registry", artifactCollectionName: $name,
+    alias: "production", required: $required, services: $services}) { artifactCollection { approvalRules { alias } } } }
+"""
+FOUND = """query Found($name: String!) { project(name: "model-registry", entityName: "local") {
+  artifactCollection(name: $name) { promotionRequests { state } artifactMembership(aliasName: "production") {
+  versionIndex } } } }"""
+LINK = """mutation L($id: ID!, $name: String!, $aliases: [ArtifactAliasInput!]) { linkArtifact(input: {artifactID: $id,
+  entityName: "local", projectName: "model-registry", artifactPortfolioName: $name, aliases: $aliases}) {
+  versionIndex } }"""
+ALIASES = """mutation A($id: ID!, $aliases: [ArtifactCollectionAliasInput!]!) {
+  %s(input: {artifactID: $id, aliases: $aliases}) { success } }"""
+PROTECT = """mutation P($aliases: [String!]!) { updateProtectedAliases(input: {entityName: "local",
+  projectName: "model-registry", aliases: $aliases}) { project { id } } }"""
+DIES_BEFORE_THE_ALIAS = """
+import os, signal
+from wandb_registry.model.artifacts import memberships
+memberships.move_alias = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
+from wandb_registry.cli.main import main
+main()
+"""
+
+
+@dataclass
+class Team:
+    """A registered model of the test's own with two versions, v0 in production, and the people around it."""
+
+    registry: Registry
+    jon: Account  # a member, as are ana and bo
+    ana: Account
+    bo: Account
+    robot: Account  # a service account
+    model: str = ""
+    ids: tuple[str, ...] = ()
+
+    def ask(self, who: Account, version: str = "v1", reason: str = "better", **facts: Any) -> dict[str, Any]:
+        answer = who.ask(REQUEST, name=self.model, version=version, reason=reason, facts=json.dumps(facts))
+        return data(answer)["requestPromotion"]["request"]
+
+    def decide(self, who: Account, request: dict[str, Any], decision: str, reason: str = "looked at it") -> dict:
+        """The answer to a decision: the request, or the `error`."""
+        answer = who.ask(DECIDE, id=request["id"], decision=decision, reason=reason).json()
+        failed = answer.get("errors")
+        return {"error": failed[0]["message"]} if failed else answer["data"]["decidePromotion"]["request"]
+
+    def found(self) -> dict[str, Any]:
+        return data(self.registry.ask(FOUND, name=self.model))["project"]["artifactCollection"]
+
+    def production(self) -> str:
+        return f"v{self.found()['artifactMembership']['versionIndex']}"
+
+    def told(self) -> list[str]:
+        """What the log tells of the alias, without times."""
+        rows = self.registry.command("log", self.model, "--json").stdout.splitlines()
+        events = [event for event in map(json.loads, rows) if event["name"] == "production"]
+        return [f"{event['who']} {event['action']} {event['before']} {event['after']}" for event in events]
+
+
+def wait_for(store: Path, pid: int) -> None:
+    """Wait until the server of the store is the process `pid`."""
+    for _ in range(300):
+        if (server := daemon.find(store)) and server.pid == pid:
+            return
+        time.sleep(0.1)
+    pytest.fail(f"process {pid} serves no store")
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
+    with own_store(tmp_path_factory.mktemp("approvals") / "store") as store:
+        server = daemon.ensure(store)
+        registry = Registry(server.url, server.entity, server.api_key, store)
+        jon, ana, bo = (registry.user(name) for name in ("jon", "ana", "bo"))
+        for name in ("jon", "ana", "bo"):
+            registry.command("team", "add-member", "local", name, "--role", "member")
+        key = "robot".ljust(40, "x")
+        made = registry.command("user", "add", "robot", "--service", "local", "--api-key", key)
+        assert made.returncode == 0, made.stderr
+        yield Team(registry, jon, ana, bo, Account(server.url, "robot", key))
+
+
+@pytest.fixture
+def team(people: Team, request: pytest.FixtureRequest) -> Team:
+    name = request.node.name.replace("_", "-")[:100]
+    ids = tuple(log(people.registry, "made", name, {"a": f"{name} {n}".encode()}) for n in range(3))
+    for number, artifact in enumerate(ids):
+        aliases = [{"artifactCollectionName": name, "alias": "production"}] if number == 0 else []
+        data(people.registry.ask(LINK, id=artifact, name=name, aliases=aliases))
+    return Team(people.registry, people.jon, people.ana, people.bo, people.robot, name, ids)
+
+
+def test_a_second_person_moves_the_alias_and_the_log_names_both(team: Team):
+    asked = team.ask(team.jon, accuracy=0.96)
+    assert (asked["state"], asked["version"], asked["holder"], asked["asker"]) == ("OPEN", "v1", "v0", "jon")
+    assert team.ask(team.jon, accuracy=0.96)["id"] == asked["id"]  # asked once, however often
+    assert team.production() == "v0"
+    assert "'jon' asked for this" in team.decide(team.jon, asked, "APPROVE")["error"]
+    assert "Say why" in team.decide(team.ana, asked, "APPROVE", " ")["error"]
+    assert "Only jon, who asked" in team.decide(team.ana, asked, "WITHDRAW")["error"]
+    approved = team.decide(team.ana, asked, "APPROVE")
+    assert (approved["state"], approved["decider"], approved["decision"]) == ("APPROVED", "ana", "looked at it")
+    assert team.production() == "v1"
+    assert team.told() == [
+        f"{team.told()[0].split()[0]} alias None v0",
+        "jon approvals None by a second person",
+        "jon ask v1 better",
+        "ana approve v1 asked by jon: looked at it",
+        "ana alias v0 v1",
+    ]
+    assert team.registry.command("check").returncode == 0
+
+
+def test_nobody_moves_it_alone_not_even_an_admin(team: Team):
+    team.decide(team.ana, team.ask(team.jon), "APPROVE")
+    place = {"entityName": "local", "projectName": "model-registry", "artifactCollectionName": team.model}
+    production = [{**place, "alias": "production"}]
+    for who in (team.jon, team.registry):
+        for mutation, artifact in (("addAliases", team.ids[2]), ("deleteAliases", team.ids[1])):
+            refused = who.ask(ALIASES % mutation, id=artifact, aliases=production)
+            assert refused.status == 403
+            assert "takes a second person's yes" in refused.text
+    again = [{"artifactCollectionName": team.model, "alias": "production"}]
+    assert team.jon.ask(LINK, id=team.ids[2], name=team.model, aliases=again).status == 403
+    gone = "mutation D($id: ID!) { deleteArtifact(input: {artifactID: $id, deleteAliases: true}) { artifact { id } } }"
+    assert team.registry.ask(gone, id=team.ids[1]).status == 403
+    assert team.production() == "v1"
+    # Whoever may ask can make the rule; an admin alone takes it away, which the log tells
+    assert team.jon.ask(RULE, name=team.model, required=False).status == 403
+    assert team.registry.ask(RULE, name=team.model, required=False).status == 200
+    assert team.registry.ask(ALIASES % "addAliases", id=team.ids[2], aliases=production).status == 200
+    assert any("approvals by a second person None" in line for line in team.told())
+
+
+def test_a_service_account_approves_only_where_an_admin_allows_it(team: Team):
+    asked = team.ask(team.jon)
+    assert "service account" in team.decide(team.robot, asked, "APPROVE")["error"]
+    assert team.ana.ask(RULE, name=team.model, required=True, services=True).status == 403
+    assert team.registry.ask(RULE, name=team.model, required=True, services=True).status == 200
+    assert team.decide(team.robot, asked, "APPROVE")["state"] == "APPROVED"
+
+
+def test_where_the_alias_is_protected_its_admins_decide_and_members_ask(team: Team):
+    protect = (
+        'mutation { updateProtectedAliases(input: {entityName: "local", projectName: "model-registry", aliases: %s'
+    )
+    team.registry.ask(protect % '["production"]}) { project { id } } }')
+    try:
+        asked = team.ask(team.jon)
+        assert "only its admins" in team.decide(team.ana, asked, "APPROVE")["error"]
+        assert team.decide(team.registry, asked, "APPROVE")["state"] == "APPROVED"
+    finally:
+        team.registry.ask(PROTECT, aliases=[])
+
+
+def test_who_committed_the_decision_is_no_second_person(team: Team):
+    registry = team.registry
+    data(registry.ask('mutation { createUser(input: {email: "cora@example.org"}) { user { id } } }'))
+    registry.command("team", "add-member", "local", "cora", "--role", "member")
+    cora = Account(registry.url, "cora", registry.command("user", "key", "cora").stdout.split()[-1])
+    asked = team.ask(team.robot, email="Cora@example.org")
+    assert "'cora' committed this decision" in team.decide(cora, asked, "APPROVE")["error"]
+    assert team.decide(team.bo, asked, "APPROVE")["state"] == "APPROVED"
+
+
+def test_another_candidate_or_other_numbers_make_a_new_request(team: Team):
+    first = team.ask(team.jon, accuracy=0.96)
+    second = team.ask(team.jon, accuracy=0.97)
+    third = team.ask(team.jon, "v2", accuracy=0.97)
+    assert len({first["id"], second["id"], third["id"]}) == 3
+    late = team.decide(team.ana, first, "APPROVE")["error"]
+    assert late == "The request for production on v1 was replaced by jon: by a request for v1."
+    assert team.decide(team.ana, third, "APPROVE")["version"] == "v2"
+    assert team.production() == "v2"
+    assert [row["state"] for row in team.found()["promotionRequests"]] == ["APPROVED", "REPLACED", "REPLACED"]
+
+
+def test_one_that_was_rejected_is_not_asked_again_and_one_taken_back_may_be(team: Team):
+    asked = team.ask(team.jon)
+    assert team.decide(team.jon, asked, "WITHDRAW", "")["state"] == "WITHDRAWN"
+    assert "was taken back by jon" in team.decide(team.ana, asked, "APPROVE")["error"]
+    again = team.ask(team.jon)
+    assert again["id"] != asked["id"]
+    assert team.decide(team.ana, again, "REJECT", "worse on 9s")["state"] == "REJECTED"
+    refused = team.jon.ask(REQUEST, name=team.model, version="v1", reason="better", facts="{}")
+    assert refused.status == 409
+    assert "ana rejected just that: worse on 9s" in refused.text
+    assert team.ask(team.jon, reason="9s were looked at")["state"] == "OPEN"
+    assert team.production() == "v0"
+
+
+def test_a_request_is_void_once_another_version_is_in_production(team: Team):
+    asked = team.ask(team.jon)
+    team.registry.ask(RULE, name=team.model, required=False)
+    place = {"entityName": "local", "projectName": "model-registry", "artifactCollectionName": team.model}
+    data(team.registry.ask(ALIASES % "addAliases", id=team.ids[2], aliases=[{**place, "alias": "production"}]))
+    assert "production is on v2 by now" in team.decide(team.ana, asked, "APPROVE")["error"]
+    assert team.ask(team.jon)["id"] != asked["id"]
+
+
+def test_of_two_at_once_one_decides(team: Team):
+    for round_number in range(4):
+        asked = team.ask(team.jon, "v1" if team.production() != "v1" else "v2", f"round {round_number}")
+        before, who = team.production(), [team.ana, team.bo, team.registry, team.jon]
+        with ThreadPoolExecutor(4) as pool:
+            results = list(pool.map(team.decide, who, [asked] * 4, ["APPROVE", "REJECT", "APPROVE", "WITHDRAW"]))
+        decided = [one for one in results if "error" not in one]
+        assert len(decided) == 1, results
+        assert all("The request for production" in one["error"] for one in results if "error" in one)
+        assert (team.production() == asked["version"]) == (decided[0]["state"] == "APPROVED")
+        assert (team.production() == before) == (decided[0]["state"] != "APPROVED")
+    assert team.registry.command("check").returncode == 0
+
+
+def test_a_server_that_dies_between_yes_and_alias_has_done_neither(team: Team):
+    asked = team.ask(team.jon)
+    store, url = team.registry.store, team.registry.url
+    told = team.told()
+    daemon.stop(store)
+    command = [sys.executable, "-c", DIES_BEFORE_THE_ALIAS, "serve", "--port", url.rpartition(":")[2]]
+    dying = subprocess.Popen(command, env=os.environ | {"REGISTRY_DIR": str(store)}, cwd=ROOT)
+    try:
+        wait_for(store, dying.pid)
+        with suppress(OSError):
+            pytest.fail(f"it answered {team.decide(team.ana, asked, 'APPROVE')}")
+        assert dying.wait(30) == -9
+    finally:
+        dying.kill()
+        assert daemon.ensure(store).url == url
+    assert (team.production(), team.found()["promotionRequests"][0]["state"], team.told()) == ("v0", "OPEN", told)
+    assert team.decide(team.ana, asked, "APPROVE")["state"] == "APPROVED"
+    assert team.production() == "v1"
+    assert team.registry.command("check").returncode == 0
+
+
+# ---- the pages ----
+
+
+def opened(who: Account, address: str, form: dict[str, str] | None = None) -> str:
+    """A page as somebody sees it, or what a form leads to."""
+    cookies = urllib.request.HTTPCookieProcessor(_cookies(who.url, who.key))
+    opener = urllib.request.build_opener(cookies, urllib.request.ProxyHandler({}))
+    body = urllib.parse.urlencode(form).encode() if form else None
+    try:
+        with opener.open(who.url + address, data=body, timeout=60) as answer:
+            return answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.read().decode()
+
+
+def sent(who: Account, address: str, **form: str) -> str:
+    """What a form of a page leads to."""
+    token = opened(who, address).split('name="token" value="')[1].split('"')[0]
+    return opened(who, address, {"token": token, **form})
+
+
+def test_a_click_becomes_a_request_that_the_page_lets_another_person_decide(team: Team):
+    model = f"/registry/model?selectionPath=local%2Fmodel-registry%2F{team.model}"
+    version = f"{model}&view=membership&version=v1"
+    asked = f"{model}&view=request"
+    assert "Nobody asked yet." in team.registry.page(asked)
+    assert "by a second person" not in team.registry.page(model)
+    sent(team.jon, asked, do="require", alias="production")
+    shown = sent(team.jon, version, do="add-alias", alias="production")
+    assert "jon asked for production on v1." in shown
+    assert "waits for a second person" in shown
+    assert team.production() == "v0"
+    number = team.ask(team.bo)["number"]  # bo asks too: another request, which replaces jon's
+    assert "You asked for this" in opened(team.bo, asked)
+    refused = sent(team.ana, asked, do="approve", request=str(number), reason="")
+    assert "Say why it is approved" in refused
+    shown = sent(team.ana, asked, do="approve", request=str(number), reason="it holds")
+    assert "“it holds”" in shown
+    assert team.production() == "v1"
+    assert "ana approved <strong>production on v1</strong> (asked by bo: it holds)" in team.registry.page(model)
+    assert "Undo" not in team.registry.page(model).partition("approved")[0]
+
+
+def test_what_the_request_does_not_show_is_counted(team: Team, tmp_path: Path):
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for number in range(10):
+        Image.new("L", (1, 1), number).save(pictures / f"{number}.png")
+    with signed_in(team.registry, tmp_path), team.registry.run("evidence") as run:
+        record = wandb.Artifact("record", "record")
+        record.add_dir(str(pictures))
+        run.log_artifact(record).wait()
+    team.ask(team.jon, record="local/evidence/record:v0")
+    page = team.registry.page(f"/registry/model?selectionPath=local%2Fmodel-registry%2F{team.model}&view=request")
+    assert page.count("<figure") == 8
+    assert "2 more of what it made and logged" in page
+
+
+def test_the_request_shows_what_the_decision_rests_on(team: Team):
+    facts = {
+        "decision": "right on 12 more <digits>",
+        "decided_by": "gate",
+        "commit": "7c41e09d52",
+        "committed_by": "jon",
+    }
+    asked = team.ask(
+        team.jon, reason="gate", **facts, numbers={"p_value": 0.0227, "gain": {"all": 0.01}}, record="a/b/c:d"
+    )
+    page = team.registry.page(f"/registry/model?selectionPath=local%2Fmodel-registry%2F{team.model}&view=request")
+    for text in (
+        "right on 12 more &lt;digits&gt;",
+        "the gate",
+        "p_value",
+        "0.0227",
+        "gain.all",
+        "7c41e09d52",
+        "by jon",
+    ):
+        assert text in page
+    other = team.registry.page(
+        f"/registry/model?selectionPath=local%2Fmodel-registry%2F{team.model}&view=request&request={asked['number']}"
+    )
+    assert "Approve" in other
+    broken = team.jon.ask(REQUEST, name=team.model, version="v2", reason="", facts="[]")
+    assert "JSON object" in broken.text

@@ -1,0 +1,1 @@
+"""Versions, collections, registered models: uploaded, found, kept."""

@@ -1,0 +1,1 @@
+"""Runs: started, logged, synced, searched, swept."""

@@ -1,0 +1,1 @@
+"""Where records and bytes lie, and what befalls them."""
