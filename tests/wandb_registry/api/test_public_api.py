@@ -153,16 +153,16 @@ def test_runs_are_filtered_and_ordered_by_keys_of_any_name(registry: Registry):
     """
     for number in (1, 2):
         odd = dict.fromkeys(ODD_KEYS, number)
-        with registry.run("odd-keys", id=f"r{number}", config={"nest": odd, **odd}) as run:
+        with registry.run("keys-of-any-name", id=f"r{number}", config={"nest": odd, **odd}) as run:
             run.log(odd | {"nan": float("nan")})
     api = registry.api()
     for key in ODD_KEYS:
         for path in (f"summary_metrics.{key}", f"config.{key}", f"config.nest.{key}"):
-            assert [run.id for run in api.runs("odd-keys", filters={path: 2})] == ["r2"], path
-            assert [run.id for run in api.runs("odd-keys", filters={path: {"$exists": False}})] == [], path
-            assert [run.id for run in api.runs("odd-keys", order=f"-{path}")] == ["r2", "r1"], path
+            assert [run.id for run in api.runs("keys-of-any-name", filters={path: 2})] == ["r2"], path
+            assert [run.id for run in api.runs("keys-of-any-name", filters={path: {"$exists": False}})] == [], path
+            assert [run.id for run in api.runs("keys-of-any-name", order=f"-{path}")] == ["r2", "r1"], path
         sort = urllib.parse.quote(f"-summary.{key}", safe="")
-        page = registry.page(f"/local/odd-keys/runs?sort={sort}")
+        page = registry.page(f"/local/keys-of-any-name/runs?sort={sort}")
         assert page.index("/runs/r2") < page.index("/runs/r1"), key
 
 
