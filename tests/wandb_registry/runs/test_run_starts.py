@@ -158,6 +158,16 @@ def test_parts_that_logged_offline_give_the_same_run_in_any_order(registry: Regi
 
 
 @pytest.mark.slow
+def test_a_replaced_part_takes_its_config_along(registry: Registry, tmp_path: Path):
+    """Where the part that resumed its successor was synced first, its keys stayed."""
+    machine = Machine(tmp_path)
+    parts = machine.log_offline("thrice", ("one", "0", "1,2"), ("one", "0", "7"), ("one", "1", "8", "resume=allow"))
+    for number in (2, 0, 1, 0):
+        machine.sync(parts[number])
+    assert dict(registry.api().run("thrice/one").config) == {"part": "8", "only7": 1, "only8": 1}
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [(0, 1, 2, 3, 4, 5), (0, 2, 3, 5, 1, 4), (0, 1, 2, 3, 4, 5, 5, 2, 0, 3, 1, 4)])
 def test_rewinds_and_forks_between_offline_parts_give_the_same_runs_in_any_order(
     registry: Registry, tmp_path: Path, order: tuple

@@ -17,3 +17,6 @@ create table rewind (
   summary text    not null                       -- the run's summary before it
 ) strict;
 create index rewind_by_run on rewind (run_id);
+
+-- What only this part said in the config: it goes when a later part replaces it.
+alter table offline_part add column config text not null default '{}';

@@ -49,8 +49,11 @@ def begin(db: Connection, run: Row, given: Row) -> None:
     db.execute(BEGIN, {"run": run["id"], "words": json.dumps(words)})
 
 
-def tell(db: Connection, run: Row, started: float) -> Row:
-    """The part that sends started then. Returns the run with the words of all its parts."""
+def tell(db: Connection, run: Row, started: float, config: Row) -> Row:
+    """The part that sends started then, and has this config. Returns the run with the words of all its parts.
+
+    A part that resumed sends the config of those before it too: what they said the same is not its own.
+    """
     part = sending(db, run["id"])
     if part is None or part["started"] is not None:
         return run
@@ -59,9 +62,11 @@ def tell(db: Connection, run: Row, started: float) -> Row:
         if known["started"] == started:  # synced once more
             db.execute("delete from offline_part where id = :id", {"id": known["id"]})
             part["console_lines"] = known["console_lines"]
+    others = [loads(known["config"]) for known in _told(db, run["id"]) if known["started"] < started]
+    own = {key: value for key, value in config.items() if all(other.get(key) != value for other in others)}
     db.execute(
-        "update offline_part set started = :started, console_lines = :lines where id = :id",
-        {"started": started, "lines": part["console_lines"], "id": part["id"]},
+        "update offline_part set started = :started, console_lines = :lines, config = :config where id = :id",
+        {"started": started, "lines": part["console_lines"], "config": json.dumps(own), "id": part["id"]},
     )
     return _set_words(db, run, before)
 
@@ -90,11 +95,23 @@ def forget_replaced(db: Connection, run: Row) -> None:
     lines = sum(part["console_lines"] for part in parts)
     db.execute("delete from console_line where run_id = :run and number < :lines", {"run": run["id"], "lines": lines})
     _shift(db, run, lines, -lines)
+    _forget_config(db, run, parts)
     old = {"run": run["id"], "first": first}
     db.execute("delete from run_file where run_id = :run and part_started < :first", old)
     db.execute("delete from offline_part where run_id = :run and started < :first and is_sending = 0", old)
     db.execute("update offline_part set console_lines = 0 where run_id = :run and started < :first", old)
     _set_words(db, run, before)
+
+
+def _forget_config(db: Connection, run: Row, replaced: list[Row]) -> None:
+    """Takes from the config what only the replaced parts said."""
+    last = max(part["started"] for part in replaced)
+    kept = {key for part in _told(db, run["id"]) if part["started"] > last for key in loads(part["config"])}
+    gone = {key: value for part in replaced for key, value in loads(part["config"]).items() if key not in kept}
+    stored = loads(db.value("select config from run where id = :id", id=run["id"]))
+    config = {key: value for key, value in stored.items() if key == "_wandb" or gone.get(key, _NOTHING) != value}
+    if config != stored:
+        db.execute("update run set config = :config where id = :id", {"config": json.dumps(config), "id": run["id"]})
 
 
 def console_place(db: Connection, run: Row, offset: int, count: int) -> int | None:
@@ -123,6 +140,7 @@ def keeps_file(db: Connection, run: Row, there: Row | None, started: float) -> b
     return not later and not _is_replaced(db, run, started)
 
 
+_NOTHING = object()
 _WORDS = {key: column for key, column in COLUMNS.items() if key not in OF_ALL} | {"tags": "tags"}
 
 

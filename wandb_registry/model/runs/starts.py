@@ -70,7 +70,7 @@ def upsert(
     if synced and is_start:
         offline_parts.begin(db, run, synced)
     elif synced and (started := offline_rows.started(announced)) is not None:
-        run = offline_parts.tell(db, run, started)
+        run = offline_parts.tell(db, run, started, runs.loads(synced["config"]))
         run = _in_its_time(db, run, announced, started)
     elif is_start and offline_rows.goes_back_in(run, announced):
         rewind_and_fork.date_rewind(db, run, time.time(), is_synced=False)
