@@ -60,13 +60,16 @@ test-slow: .venv/installed-dev ## the tests that take longer; CI runs them too
 	@python -m pytest -n 4 -m 'slow and not soak'
 
 test-cluster: .venv/installed-dev ## the tests on a SLURM and a Dask that they start; SLURM is Debian's slurm-wlm and munge
-	@python -m pytest -m cluster -rs
+	@python -m pytest -m 'cluster and not soak' -rs
 
 test-team: .venv/installed-dev ## the registry's tests with records in PostgreSQL and contents in a bucket, which they start
 	@python -m tests.engines.team_database python -m tests.engines.team_bucket python -m pytest -n 4 -m 'not soak' tests/wandb_registry
 
 soak: .venv/installed-dev ## the long rounds of faults, load and old clients
-	@python -m pytest -n 4 -m soak
+	@python -m pytest -n 4 -m 'soak and not cluster'
+
+soak-cluster: .venv/installed-dev ## rounds of kills on SLURM and Dask
+	@python -m pytest -m 'soak and cluster' -rs
 
 screenshots: .venv/installed-dev ## the pictures in docs/, from a real run of the pipeline; needs Chromium
 	@python -m docs.screenshots
@@ -98,4 +101,4 @@ packages.yaml: requirements.txt
 	@touch $@
 
 .PHONY: help repro $(STAGES) mirror verify promote rollback lineage report reproduce serve stop \
-  test test-slow test-cluster test-team soak screenshots lint lock
+  test test-slow test-cluster test-team soak soak-cluster screenshots lint lock
