@@ -25,4 +25,6 @@ def take(exchange: Exchange, name: str, top: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="carried-") as folder:
         exchange.get_file(name, Path(folder, "tar"))
         with tarfile.open(Path(folder, "tar")) as tar:
-            tar.extractall(top, filter="data")
+            # As Python's documentation has it: before 3.11.4 tarfile knows no filter
+            tar.extraction_filter = getattr(tarfile, "data_filter", lambda member, path: member)
+            tar.extractall(top)
