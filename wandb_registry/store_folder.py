@@ -115,7 +115,10 @@ def bucket_address(store: Path) -> BucketAddress | None:
     endpoint = os.environ.get(ENDPOINT_VARIABLE, endpoint) if named else endpoint
     parsed = BUCKET_ADDRESS.fullmatch(address)
     if parsed is None:
-        raise DaemonError(f"'{address}' is no address of a bucket, as s3://BUCKET or s3://BUCKET/PREFIX is.")
+        raise DaemonError(
+            f"'{address}' is no address of a bucket, as s3://BUCKET or s3://BUCKET/PREFIX is. "
+            "A bucket's name has 3 to 63 small letters, digits, dots and hyphens."
+        )
     if endpoint and not re.fullmatch(r"https?://[^/\s]+/?", endpoint):
         raise DaemonError(f"'{endpoint}' is no endpoint of a bucket, as https://s3.example.com is.")
     if any((store / "blobs").glob("*/*")):

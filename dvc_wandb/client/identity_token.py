@@ -48,6 +48,8 @@ class IdentityToken:
             given = answer.json()
         except ValueError:
             given = {}
+        if not isinstance(given, dict):  # whatever answers there, it is no registry
+            given = {}
         if not answer.ok or "access_token" not in given:
             reason = given.get("error_description") or given.get("error") or f"HTTP {answer.status_code}"
             raise RegistryUnavailableError(f"the registry at {self.url} refuses the token in {self.file}: {reason}")

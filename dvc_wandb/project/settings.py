@@ -56,10 +56,15 @@ def tmp_folder(root: Path) -> Path:
             return folder
     own = Path(tempfile.gettempdir()) / f"dvc-wandb-{os.getuid()}"
     inside = own / hashlib.md5(str(folder.absolute()).encode()).hexdigest()
-    own.mkdir(mode=0o700, exist_ok=True)
-    if own.stat().st_uid != os.getuid():
+    try:
+        own.mkdir(mode=0o700, exist_ok=True)
+        is_ours = own.lstat().st_uid == os.getuid()  # another user's link to a folder of ours is none
+        if is_ours:
+            inside.mkdir(exist_ok=True)
+    except OSError as error:
+        raise ProjectError(f"neither {folder} nor {own} can be written ({error.strerror}): set TMPDIR.") from None
+    if not is_ours:
         raise ProjectError(f"{folder} can't be written, and {own} is another user's: name a folder with TMPDIR.")
-    inside.mkdir(exist_ok=True)
     return inside
 
 

@@ -118,7 +118,7 @@ def read_pem(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise KeyFileError(f"the key {path} can't be read: {error.strerror}.") from None
+        raise KeyFileError(f"{path} can't be read: {error.strerror}.") from None
 
 
 def reason(error: Exception) -> str:

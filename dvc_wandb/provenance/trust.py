@@ -161,7 +161,8 @@ def trusted(name: str, issuer: str | None = None, trust_config: Path | None = No
 
     Raises KeyFileError.
     """
-    is_identity = not Path(name).exists() and ("@" in name or "://" in name)
+    is_mail = "@" in name and "/" not in name  # a path may have an @ too
+    is_identity = not Path(name).exists() and (is_mail or "://" in name)
     if is_identity:
         return TrustedIdentity(name, issuer, trust_config)
     if issuer or trust_config:

@@ -75,9 +75,8 @@ class ClusterJobs:
         self._to_check: deque[PlannedStage] = deque()
         self._stages = {stage.name: stage for stage in plan.stages}
         self._done: set[str] = set()  # stages whose job of an earlier run we follow, or followed to its good end
-        self._taken_in: dict[
-            str, str
-        ] = {}  # jobs that have ended well, by stage, until the workspace has what they made
+        # Jobs that have ended well, by stage, until the workspace has what they made
+        self._taken_in: dict[str, str] = {}
         self._jobs: dict[str, Job] = {}
         self._interrupted = False
         self._asked = self._registry_asked = 0.0

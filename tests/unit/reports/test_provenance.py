@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from dvc_wandb.provenance import bundle, digests, keys, model_signature
+from dvc_wandb.provenance import bundle, digests, keys, model_signature, trust
 from dvc_wandb.provenance.errors import AlteredStatementError, KeyFileError, NotABundleError, OtherKeyError
 
 STATEMENT = {"_type": bundle.STATEMENT_TYPE, "subject": [{"name": "ä model"}], "predicate": {"rate": 0.5}}
@@ -156,3 +156,17 @@ def test_a_model_signatures_root_covers_its_files():
     one = model_signature.statement("model", {"b": "22" * 32, "a": "11" * 32})
     assert [file["name"] for file in one["predicate"]["resources"]] == ["a", "b"]
     assert one["subject"][0]["digest"]["sha256"] == "5189c77d29fe5d546a045ec46986852785fea5c13ac7da9c115ff5fb6edf817c"
+
+
+@pytest.mark.parametrize("name", ["/home/mika@acme/key.pub", "keys@2/key.pub", "key.pub"])
+def test_a_key_that_is_gone_is_no_identity(name: str):
+    """A path with an @ in it was taken for a mail address."""
+    with pytest.raises(KeyFileError, match=f"^{name} can't be read: No such file"):
+        trust.trusted(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["mika@example.com", "https://github.com/acme/x/.github/workflows/ci.yml@refs/heads/main"]
+)
+def test_a_mail_address_and_a_job_are_identities(name: str):
+    assert trust.trusted(name).name == name

@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -87,3 +88,15 @@ def test_who_is_silent_is_asked_for_as_long_as_was_said(monkeypatch: pytest.Monk
         client = RegistryClient(f"http://127.0.0.1:{silent.getsockname()[1]}")
         with pytest.raises(RegistryUnavailableError, match=r"doesn't answer within 0\.2 seconds"):
             client.get("/activity", timeout=0.2)
+
+
+@pytest.mark.parametrize("body", [b"[]", b"3", b"<html>", b"{}"])
+def test_what_is_no_access_token_is_a_refusal(
+    address: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, body: bytes
+):
+    """JSON that is no object ended in a traceback."""
+    (tmp_path / "token").write_text("x.y.z")
+    monkeypatch.setenv("WANDB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))
+    monkeypatch.setattr(Answer, "body", body)
+    with pytest.raises(RegistryUnavailableError, match="refuses the token in .*: HTTP 200"):
+        RegistryClient(address).graphql("{ viewer { id } }")

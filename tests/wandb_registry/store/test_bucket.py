@@ -233,6 +233,7 @@ def test_files_media_and_tables_of_a_run_are_in_the_bucket_and_on_its_pages(s3: 
     ("given", "sentence"),
     [
         (["--bucket", "http://b/x"], "is no address of a bucket, as s3://BUCKET or s3://BUCKET/PREFIX is."),
+        (["--bucket", "s3://b/x"], "A bucket's name has 3 to 63 small letters, digits, dots and hyphens."),
         (["--bucket", "s3://no-such-bucket-here"], "there is no such bucket"),
         (["--bucket-endpoint", "http://127.0.0.1:1"], "name it with --bucket"),
         (["--bucket", f"s3://{BUCKET}/x", "--bucket-endpoint", "nowhere"], "is no endpoint of a bucket"),
