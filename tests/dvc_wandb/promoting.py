@@ -13,19 +13,20 @@ from tests.conftest import Clone, account
 from tests.dvc_wandb.conftest import project_in
 
 TARGET = "model-registry/Best"
+REGISTER = f"""  register:
+    cmd: md5sum model.txt | cut -c1-32 > registered.txt
+    deps: [model.txt]
+    outs:
+      - registered.txt: {{cache: false}}
+    meta: {{wandb: {{links: {{model.txt: {TARGET}}}}}}}
+"""
 STAGES = f"""
 stages:
   train:
     cmd: cp words.txt model.txt
     deps: [words.txt]
     outs: [model.txt]
-  register:
-    cmd: md5sum model.txt | cut -c1-32 > registered.txt
-    deps: [model.txt]
-    outs:
-      - registered.txt: {{cache: false}}
-    meta: {{wandb: {{links: {{model.txt: {TARGET}}}}}}}
-  judge:
+{REGISTER}  judge:
     cmd: python judge.py
     deps: [judge.py, words.txt, registered.txt]
     outs:

@@ -7,7 +7,6 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,145 +15,20 @@ import pytest
 import requests
 import wandb
 import yaml
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from google.protobuf import json_format
 from in_toto_attestation.predicates.provenance.v1 import provenance_pb2
 from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import VerificationError
 from securesystemslib.signer import SSlibKey  # pyright: ignore[reportPrivateImportUsage]
 
-from dvc_wandb.provenance import bundle
-from tests import certificates
 from tests.conftest import account
-from tests.dvc_wandb import promoting
-from tests.dvc_wandb.conftest import project_in
-from tests.dvc_wandb.promoting import TARGET, Project
+from tests.dvc_wandb.production.signed import HASH, check, commands, flip, resign, stated
+from tests.dvc_wandb.promoting import Project
 from tests.working_tree import BIN, ROOT
 from wandb_registry import daemon
 
 pytestmark = pytest.mark.slow
-
-STAGES = f"""
-stages:
-  clean:
-    cmd: sort raw.csv > clean.csv
-    deps: [raw.csv]
-    outs: [clean.csv]
-  train:
-    cmd: python train.py
-    deps: [train.py, clean.csv]
-    params: [rate]
-    outs: [model.txt]
-  register:
-    cmd: md5sum model.txt | cut -c1-32 > registered.txt
-    deps: [model.txt]
-    outs:
-      - registered.txt: {{cache: false}}
-    meta: {{wandb: {{links: {{model.txt: {TARGET}}}}}}}
-  weigh:
-    cmd: python weigh.py
-    deps: [weigh.py, clean.csv]
-    outs: [weights.json]
-  judge:
-    cmd: python judge.py
-    deps: [judge.py, registered.txt]
-    params: [promote.least]
-    outs:
-      - champion.json: {{cache: false, persist: true}}
-    metrics:
-      - verdict.json: {{cache: false}}
-    meta: {{wandb: {{promotes: champion.json, branches: promote.branches, signed_by: keys/key.pub}}}}
-"""
-TRAIN = """
-import yaml
-rate = yaml.safe_load(open("params.yaml"))["rate"]
-open("model.txt", "w").write(f"{rate} {open('clean.csv').read()}")
-"""
-NO_NETWORK = dict.fromkeys(("HTTPS_PROXY", "HTTP_PROXY"), "http://127.0.0.1:9")  # where nobody listens
-HASH = f"sha256:{'0' * 64}"
-# As on another processor: not quite the same numbers
-WEIGH = """
-import json, os
-json.dump({"w": 1 + float(os.environ.get("SHIFT", 0))}, open("weights.json", "w"))
-"""
-JUDGE = promoting.JUDGE.replace('Path("words.txt")', 'Path("registered.txt")')
-PARAMS = "promote:\n  branches: [main]\n  least: 0.9\nproject: best\nrate: 0.5\n"
-
-
-def make_key(folder: Path, name: str) -> Path:
-    """A key as docs/provenance.md says that one is made; its public part lies beside it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    key, public = folder / f"{name}.pem", folder / f"{name}.pub"
-    for command in (
-        ["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", key],
-        ["openssl", "ec", "-in", key, "-pubout", "-out", public],
-    ):
-        subprocess.run(command, check=True, capture_output=True)
-    return key
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """A model in production, signed once; the statement lies beside the project, and so do the keys."""
-    folder = tmp_path_factory.mktemp("provenance")
-    made = project_in(folder / "project")
-    project = Project(made.path, {**made.env, "TMPDIR": str(folder)})
-    make_key(folder, "other")
-    key = make_key(folder, "key")
-    (project.path / "keys").mkdir()
-    shutil.copy(key.with_suffix(".pub"), project.path / "keys/key.pub")
-    project.git("init", "--quiet", "--initial-branch=main")
-    project.run("dvc", "init", "--quiet")
-    files = {"dvc.yaml": STAGES, "train.py": TRAIN, "judge.py": JUDGE, "weigh.py": WEIGH, "params.yaml": PARAMS}
-    files["raw.csv"] = "b\na\n"
-    for name, text in files.items():
-        (project.path / name).write_text(text)
-    (project.path / ".gitignore").write_text("/.registry/\n/wandb/\n")
-    (project.path / "requirements.txt").write_text(f"pyyaml=={yaml.__version__} --hash={HASH}\n")
-    project.run("dvc", "repro", "--quiet")
-    project.commit("A model")
-    project.ask("promote")
-    project.said["unsigned"] = project.run("dvc-wandb", "verify", ok=False)
-    project.said["attest"] = project.run(
-        "dvc-wandb", "attest", "--key", str(key), "-o", str(folder / "a.sigstore.json")
-    )
-    yield project
-    project.run("wandb-registry", "stop", ok=False)
-
-
-@pytest.fixture
-def given(project: Project, tmp_path: Path) -> Path:
-    """The model, its statement and its signature, as somebody gets them who has nothing else."""
-    beside = project.path.parent
-    shutil.copy(project.path / "model.txt", tmp_path / "model.txt")
-    shutil.copy(beside / "a.sigstore.json", tmp_path / "model.txt.sigstore.json")
-    shutil.copy(beside / "a.sig", tmp_path / "model.txt.sig")
-    shutil.copy(beside / "key.pub", tmp_path / "key.pub")
-    return tmp_path
-
-
-def stated(file: Path) -> dict[str, Any]:
-    return json.loads(base64.b64decode(json.loads(file.read_text())["dsseEnvelope"]["payload"]))
-
-
-def check(project: Project, given: Path, *words: str, key: str = "key.pub", ok: bool = True) -> str:
-    command = ("check", str(given / "model.txt.sigstore.json"), "--signed-by", str(given / key), *words)
-    return project.ask(*command, ok=ok)
-
-
-def resign(project: Project, given: Path, statement: dict[str, Any], name: str) -> None:
-    """The statement as whoever holds the key `name` signs it."""
-    key: Any = load_pem_private_key((project.path.parent / f"{name}.pem").read_bytes(), None)
-    (given / "model.txt.sigstore.json").write_bytes(bundle.seal(statement, key))
-
-
-def flip(file: Path, at: int = -2) -> None:
-    content = bytearray(file.read_bytes())
-    content[at] ^= 1
-    file.write_bytes(content)
-
 
 # ---- what it says ----
 
@@ -215,10 +89,6 @@ def test_a_second_tool_reads_the_envelope_and_verifies_it(given: Path):
     envelope.payload += b" "
     with pytest.raises(VerificationError):
         envelope.verify([key], 1)
-
-
-def commands(page: str) -> list[str]:
-    return re.findall(r"^    \$ (.+)$", page, flags=re.MULTILINE)
 
 
 def test_the_models_page_shows_who_signed_it_and_how_to_check_it(project: Project):
@@ -418,87 +288,3 @@ def test_a_statement_of_another_registry_or_model_is_refused_where_it_is_replaye
     assert "keys/key.pub: signature refused" in project.ask("verify", ok=False)
     project.ask("attest", "--key", str(project.path.parent / "key.pem"))
     assert "dvc.lock and the registry agree" in project.ask("verify")
-
-
-# ---- with a certificate, and without a key ----
-
-
-@pytest.fixture(scope="module")
-def chain(project: Project) -> Path:
-    """The certificate of the project's key, and that of its authority; root.pem and other-root.pem lie beside it."""
-    folder = project.path.parent
-    key: Any = load_pem_private_key((folder / "key.pem").read_bytes(), None)
-    own, between = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    root = certificates.make("Acme root", own, is_authority=True, days=(-9, 30))
-    authority = certificates.make("Acme models", between, (root, own), is_authority=True, days=(-9, 30))
-    certificates.write(folder / "root.pem", root)
-    certificates.write(folder / "other-root.pem", certificates.make("Acme root", between, is_authority=True))
-    expired = certificates.make("Mika", key, (authority, between), days=(-5, -1))
-    certificates.write(folder / "expired.pem", expired, authority)
-    return certificates.write(folder / "chain.pem", certificates.make("Mika", key, (authority, between)), authority)
-
-
-def test_who_trusts_the_root_alone_gets_and_checks_what_is_signed_with_a_certificate(project: Project, chain: Path):
-    folder, key = project.path.parent, project.path.parent / "key.pem"
-    said = project.ask("attest", "--key", str(key), "--certificate", str(chain))
-    assert re.search(r"signed by the key [0-9a-f]{16} of CN=Mika$", said, flags=re.MULTILINE)
-    output = folder / "certified.txt"
-    get = ("get", "Best", "-o", str(output), "--signed-by")
-    said = project.ask(*get, str(folder / "root.pem"))
-    assert "signed by" in said
-    check_it = ("check", f"{output}.sigstore.json", "--signed-by")
-    said = project.ask(*check_it, str(folder / "root.pem"))
-    assert re.search(
-        r"^signature  by the certificate of CN=Mika, valid until [-\d]+, by .*root.pem: valid$", said, re.M
-    )
-    assert "materials  4 at the commit" in said
-    assert "which" in project.ask(*check_it, str(folder / "other-root.pem"), ok=False)
-    assert "is not signed" not in project.ask("verify")  # who trusts the key goes on trusting it
-    page = (ROOT / "docs/provenance.md").read_text()
-    (line,) = (one for one in commands(page) if one.startswith("model_signing verify certificate"))
-    words = line.replace("model.h5", "certified.txt").split()
-    env = {"PATH": f"{BIN}:/usr/bin:/bin", "HOME": str(folder)}
-    done = subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, check=False)
-    assert "Verification succeeded" in done.stdout, done.stderr
-
-
-def test_a_certificate_that_expired_or_is_of_another_key_signs_nothing(project: Project, chain: Path):
-    folder = project.path.parent
-    attest = ("attest", "model.txt", "-o", str(folder / "no.sigstore.json"))
-    said = project.ask(
-        *attest, "--key", str(folder / "key.pem"), "--certificate", str(folder / "expired.pem"), ok=False
-    )
-    assert "the certificate of CN=Mika expired on" in said
-    said = project.ask(*attest, "--key", str(folder / "other.pem"), "--certificate", str(chain), ok=False)
-    assert "the first certificate, CN=Mika, is of another key than --key" in said
-    assert not (folder / "no.sigstore.json").exists()
-
-
-def test_what_expired_since_is_told(project: Project, given: Path, chain: Path):
-    statement = stated(given / "model.txt.sigstore.json")
-    key: Any = load_pem_private_key((project.path.parent / "key.pem").read_bytes(), None)
-    old = x509.load_pem_x509_certificates((chain.parent / "expired.pem").read_bytes())
-    (given / "model.txt.sigstore.json").write_bytes(bundle.seal(statement, key, old))
-    shutil.copy(chain.parent / "root.pem", given)
-    said = check(project, given, key="root.pem", ok=False)
-    assert "the certificate of CN=Mika expired on" in said
-    assert "nothing proves that it was signed while it was valid" in said
-
-
-def test_signing_without_a_key_needs_a_network_and_says_so_in_one_sentence(project: Project, given: Path):
-    alone = Project(project.path, {**project.env, "SIGSTORE_IDENTITY_TOKEN": "none", "HOME": str(given), **NO_NETWORK})
-    said = alone.ask("attest", "model.txt", "--keyless", "-o", str(given / "no.sigstore.json"), ok=False)
-    assert "signing the keyless way needs a network: Sigstore's servers don't answer from here" in said
-    assert not (given / "no.sigstore.json").exists()
-
-
-def test_an_identity_is_believed_only_by_sigstores_word(project: Project, given: Path):
-    file, who = str(given / "model.txt.sigstore.json"), "mika@example.com"
-    said = project.ask("check", file, "--signed-by", who, "--issuer", "https://accounts.google.com", ok=False)
-    assert "was signed by the key" in said
-    assert f"not the keyless way by {who}: it isn't signed by whom you trust" in said
-    get = ("get", "Best", "-o", str(given / "no.txt"), "--signed-by", who, "--issuer", "https://accounts.google.com")
-    assert f"not by {who}" in project.ask(*get, ok=False)
-    assert not (given / "no.txt").exists()
-    said = check(project, given, "--issuer", "https://accounts.google.com", ok=False)
-    assert "--issuer and --trust-config are for an identity" in said

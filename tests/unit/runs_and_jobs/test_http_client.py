@@ -98,5 +98,5 @@ def test_what_is_no_access_token_is_a_refusal(
     (tmp_path / "token").write_text("x.y.z")
     monkeypatch.setenv("WANDB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))
     monkeypatch.setattr(Answer, "body", body)
-    with pytest.raises(RegistryUnavailableError, match="refuses the token in .*: HTTP 200"):
+    with pytest.raises(RegistryUnavailableError, match=r"refuses the token in .*: HTTP 200"):
         RegistryClient(address).graphql("{ viewer { id } }")
