@@ -52,6 +52,7 @@ from wandb_registry.graphql.engine.content_check import ContentCheck, Unread
 from wandb_registry.graphql.engine.context import Context
 from wandb_registry.graphql.engine.plan import Plan
 from wandb_registry.model.access import Viewer
+from wandb_registry.model.runs import resumed_parts
 from wandb_registry.store import Store
 
 log = logging.getLogger("wandb_registry")
@@ -70,6 +71,7 @@ MODULES = (
     accounts,
     deprecated_fields,
 )
+ASKS_TO_RESUME = "RunResumeStatus"  # the SDK's query before it announces a run that it may resume
 LARGEST_DOCUMENT = 20_000  # tokens; the SDK's longest has about 1,000
 
 
@@ -79,6 +81,7 @@ class PreparedRequest:
 
     execute: Callable[[Context, dict[str, Any]], dict[str, Any]]
     changes: bool
+    name: str
     root_fields: frozenset[str]
 
 
@@ -122,6 +125,8 @@ class Executor:
                     answer = prepared.execute(context, variables)
                     contents.raise_if_unread()
                     result = ExecutionResult({"data": answer})
+                    if prepared.name == ASKS_TO_RESUME and not (answer["model"] or {}).get("bucket"):
+                        contents.afterwards(lambda: self._note_that_asked(viewer, variables))
                 if result is None:
                     contents.read()
             contents.finish()
@@ -131,6 +136,10 @@ class Executor:
         repeats = isinstance(error, DatabaseAway | BucketAway) or "upsertBucket" in prepared.root_fields
         status = 200 if from_pipeline and not repeats else error.status
         return ExecutionResult(error_body(error), status)
+
+    def _note_that_asked(self, viewer: Viewer, variables: dict[str, Any]) -> None:
+        with self.store.db.write() as db:
+            resumed_parts.note_that_asked(db, viewer, variables)
 
     def _transaction(self, changes: bool) -> AbstractContextManager[Connection]:
         return self.store.db.write() if changes else self.store.db.read()
@@ -153,6 +162,7 @@ class Executor:
             if is_introspection
             else Plan(self.schema, document, operations[0]).execute,
             changes=operations[0].operation is OperationType.MUTATION,
+            name=_name(operations[0]),
             root_fields=names,
         )
 

@@ -11,7 +11,7 @@ from typing import Any
 from wandb_registry.db.connection import Connection
 from wandb_registry.errors import BadInput
 from wandb_registry.model.nested_keys import leaves
-from wandb_registry.model.runs import alerts, history, offline_parts, offline_rows, shared_mode
+from wandb_registry.model.runs import alerts, history, offline_parts, offline_rows, resumed_parts, shared_mode
 from wandb_registry.model.runs.runs import internal_config, is_offline, loads
 
 Row = dict[str, Any]
@@ -87,7 +87,9 @@ def _append(db: Connection, run: Row, writer: Row | None, stream: str, offset: i
     if stream == "history":
         if writer:
             numbered = shared_mode.with_steps(run, numbered)
-        elif not overwritten:
+        elif synced:
+            numbered = resumed_parts.in_place(db, run, numbered)
+        if not writer and not overwritten:
             numbered = (item for item in numbered if not _is_duplicate(db, run, item[1]))
         if synced:
             numbered = offline_rows.in_their_time(db, run, numbered)
@@ -97,6 +99,8 @@ def _append(db: Connection, run: Row, writer: Row | None, stream: str, offset: i
         INSERT_LINE, (values | {"number": n, "step": history.step(row), "body": body} for n, row, body in numbered)
     )
     if synced:
+        if lines and resumed_parts.are_behind(db, run):
+            resumed_parts.settle(db, run)
         offline_rows.put_in_order(db, run)
         offline_parts.forget_replaced(db, run)
     if stream == "history" and (overwritten or synced):
@@ -212,8 +216,16 @@ def _set_summary(db: Connection, run: Row, writer: Row | None, text: str) -> Non
     if writer:  # in shared mode a writer knows only the keys that it logged itself
         text = json.dumps(stored | summary)
     elif is_offline(internal_config(run, None)):
-        text = json.dumps(offline_rows.summary(db, run, summary, stored))
+        told = (part := offline_parts.sending(db, run["id"])) is not None and part["started"] is not None
+        summary = offline_parts.summarize(db, run, summary) if told else offline_rows.summary(db, run, summary, stored)
+        text = json.dumps(_at_last_step(db, run, summary))
     db.execute("update run set summary = :summary where id = :run", {"summary": text, "run": run["id"]})
+
+
+def _at_last_step(db: Connection, run: Row, summary: Row) -> Row:
+    """A summary whose step is that of the run's last row: its part may have been sent with other ones."""
+    last = db.value("select last_step from run where id = :id", id=run["id"])
+    return summary | {"_step": last} if "_step" in summary and last >= 0 else summary
 
 
 def _set_state(db: Connection, run: Row, request: dict[str, Any], wakes: bool) -> None:

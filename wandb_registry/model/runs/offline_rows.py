@@ -31,6 +31,13 @@ insert into replaced_row (run_id, step, logged, body) values (:run, :step, :logg
 """
 ASIDE = "select step, logged, body from replaced_row where run_id = :run"
 REWINDS = "select step, at from rewind where run_id = :run and at is not null"
+RESUMED = """
+select first_step is not null
+  from offline_part
+ where run_id = :run and started <= :time
+ order by started desc
+ limit 1
+"""
 DELETE_ROW = "delete from stream_line where run_id = :run and stream = 'history' and step = :step and body = :body"
 INSERT_ROW = """
 insert into stream_line (run_id, stream, number, step, body) values (:run, 'history', :number, :step, :body)
@@ -63,17 +70,26 @@ def keep_aside(db: Connection, run: Row, rows: Iterable[tuple[int, str]]) -> Non
     db.executemany(KEEP_ASIDE, [{"run": run["id"]} | row for row in kept])
 
 
+def all_rows(db: Connection, run: Row) -> list[tuple[int, float, str]]:
+    """The rows that the run has, and those that it had, by step, time and text."""
+    stored = [(row["step"], time_of(loads(row["body"])), row["body"]) for row in db.all(STEPPED, run=run["id"])]
+    return [(row["step"], row["logged"], row["body"]) for row in db.all(ASIDE, run=run["id"])] + stored
+
+
 def rows_at(db: Connection, run: Row, moment: float = math.inf) -> list[tuple[int, str]]:
     """The rows that the run had at a moment, by step and text: the replaced ones too, where they weren't so yet."""
-    stored = [(row["step"], time_of(loads(row["body"])), row["body"]) for row in db.all(STEPPED, run=run["id"])]
-    aside = [(row["step"], row["logged"], row["body"]) for row in db.all(ASIDE, run=run["id"])]
-    by_step = sorted({row[:2]: row for row in aside + stored if row[1] < moment}.values(), key=lambda row: row[:2])
+    by_step = sorted({row[:2]: row for row in all_rows(db, run) if row[1] < moment}.values(), key=lambda row: row[:2])
     rewinds = [(one["step"], one["at"]) for one in db.all(REWINDS, run=run["id"]) if one["at"] < moment]
     standing = [row for row in by_step if not any(to < row[0] and row[1] < at for to, at in rewinds)]
     latest = accumulate((logged for _, logged, _ in standing), max)
     newest = {step: (logged, body) for step, logged, body in standing}
     up_to = {row[0]: time for row, time in zip(standing, latest, strict=True)}
     return [(step, body) for step, (logged, body) in newest.items() if logged >= up_to[step]]
+
+
+def last_rewind(db: Connection, run: Row) -> float | None:
+    """When the run was rewound last, in seconds since 1970; None if never."""
+    return max((rewind["at"] for rewind in db.all(REWINDS, run=run["id"])), default=None)
 
 
 def settle(db: Connection, run: Row) -> None:
@@ -100,35 +116,29 @@ def add(db: Connection, run: Row, rows: list[tuple[int, str]]) -> None:
 
 
 def summary(db: Connection, run: Row, given: Row, stored: Row) -> Row:
-    """The summary after one that is synced: what was logged later counts, and alone where it replaced the rest."""
+    """The summary after one of a part that doesn't tell when it started: what was logged later counts.
+
+    It counts alone where it replaced the rest.
+    """
     if time_of(given) >= time_of(stored):
         return given
-    first = db.one(STEPPED + " limit 1", run=run["id"])
-    replaced = first is not None and time_of(loads(first["body"])) > time_of(given)
+    replaced = (time_of_first_step(db, run) or 0.0) > time_of(given)
     replaced = replaced or any(rewind["at"] > time_of(given) for rewind in db.all(REWINDS, run=run["id"]))
     return stored if replaced else given | stored
 
 
-def config(db: Connection, run: Row, given: Row) -> Row:
-    """The config after one that a part sends: that of the part which started last.
+def config(run: Row, given: Row) -> Row:
+    """The config after one that a part sends: what it says of its processes, and all else if it is the first part.
 
-    A part says when it started only in its last config, so the first one waits for it. Where an earlier part comes
-    later its other keys are added, as its resumed successor would have taken them over, unless that replaced it.
+    A part says when it started only in its last config. Then its own keys come in their place: `offline_parts.tell`.
     """
     stored = loads(run["config"])
     before, after = _internal(stored), _internal(given)
-    begun, others = started(after), started(before)
     processes = {**_processes(before), **_processes(after)}
     internal = before | after | ({"e": processes} if processes else {})
     if goes_back_in(run, after) and "branch_point" in before:  # a fork that is rewound stays a fork
         internal["branch_point"] = before["branch_point"]
-    if others is None or (begun is not None and begun >= others):
-        kept = given
-    elif begun is None or _replaced_since(db, run, begun):
-        kept = stored
-    else:
-        kept = given | stored
-    return kept | {"_wandb": {"value": internal}}
+    return (given if started(before) is None else stored) | {"_wandb": {"value": internal}}
 
 
 def goes_back_in(run: Row, internal: Row) -> bool:
@@ -162,16 +172,16 @@ def _seconds(time: str) -> float | None:
         return None
 
 
-def _replaced_since(db: Connection, run: Row, time: float) -> bool:
-    """Whether an execution that began later logged from the first step on."""
-    first = time_of_first_step(db, run)
-    return first is not None and first > time
-
-
 def time_of_first_step(db: Connection, run: Row) -> float | None:
-    """When step 0 was logged; None if the run has none."""
+    """When step 0 was logged, which replaced all that is older.
+
+    None if the run has none, or if who logged it had resumed the run: that replaces nothing.
+    """
     first = db.one(STEPPED + " limit 1", run=run["id"])
-    return time_of(loads(first["body"])) if first is not None and first["step"] == 0 else None
+    if first is None or first["step"] != 0:
+        return None
+    time = time_of(loads(first["body"]))
+    return None if db.value(RESUMED, run=run["id"], time=time) else time
 
 
 def put_in_order(db: Connection, run: Row) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from wandb_registry.db.connection import Connection
 from wandb_registry.errors import BadInput, NotFound
-from wandb_registry.model.runs import alerts, file_stream, history, offline_rows
+from wandb_registry.model.runs import alerts, file_stream, history, offline_parts, offline_rows, resumed_parts
 from wandb_registry.model.runs.runs import internal_config, is_offline, loads
 
 Row = dict[str, Any]
@@ -32,7 +32,7 @@ RUN_NAMED = "select * from run where project_id = :project and name = :name"
 MAY_BE_FORKS = """
 select * from run where project_id = :project and id <> :source and instr(config, '"branch_point"') > 0
 """
-REWOUND = "insert into rewind (run_id, step, summary) values (:run, :step, :summary)"
+REWOUND = "insert into rewind (run_id, step) values (:run, :step)"
 UNDATED = "select * from rewind where run_id = :run and at is null order by id desc limit 1"
 DATED = "select * from rewind where run_id = :run and at is not null"
 DATE = "update rewind set at = :at where id = :id"
@@ -43,7 +43,7 @@ def rewind(db: Connection, run: Row, metric: str, step: float) -> Row:
     """Removes what the run logged after this step, and lets it run again. Its files and versions stay."""
     if metric != ONLY_METRIC:
         raise BadInput(f"A run can be rewound to a {ONLY_METRIC}, not to a value of '{metric}'.")
-    db.execute(REWOUND, {"run": run["id"], "step": step, "summary": run["summary"]})
+    db.execute(REWOUND, {"run": run["id"], "step": step})
     rows = [(row["step"], row["body"]) for row in db.all(BEHIND, run=run["id"], step=step)]
     offline_rows.remove(db, run, rows)
     _recount(db, run)
@@ -61,12 +61,9 @@ def date_rewind(db: Connection, run: Row, at: float, is_synced: bool) -> None:
     db.execute(SYNCED_BEFORE, {"run": run["id"], "step": undated["step"], "at": at})
     db.execute(DATE, {"id": undated["id"], "at": at})
     if is_synced:
-        offline_rows.settle(db, run)
-        counted = file_stream.recount_keys(db, run)
-        now, before = loads(run["summary"]), loads(undated["summary"])
-        latest = offline_rows.time_of(counted)
-        kept = before if offline_rows.time_of(before) == latest else now
-        _set_summary(db, run, kept if offline_rows.time_of(kept) == latest else now | counted)
+        resumed_parts.settle(db, run)
+        file_stream.recount_keys(db, run)
+        _set_summary(db, run, offline_parts.summarize(db, run))
 
 
 def fork(db: Connection, run: Row) -> None:
@@ -131,6 +128,9 @@ def _copy(db: Connection, run: Row, source: Row | None, point: Row) -> None:
 
 def _copy_rows(db: Connection, run: Row, source: Row, step: float, began: float | None) -> None:
     """Makes the fork's rows up to a step those that its source had when the fork began, if that is known."""
+    if began is not None:  # rows of its own there are of a part that resumed it, and was synced before the source
+        own = [row for row in offline_rows.all_rows(db, run) if row[0] <= step and row[1] >= began]
+        offline_rows.keep_aside(db, run, [(at, body) for at, _, body in own])
     db.execute(UP_TO, {"run": run["id"], "step": step})
     if began is not None:
         offline_rows.add(db, run, [row for row in offline_rows.rows_at(db, source, began) if row[0] <= step])

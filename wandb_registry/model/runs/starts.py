@@ -12,7 +12,7 @@ from wandb_registry.db.connection import Connection
 from wandb_registry.errors import NotFound
 from wandb_registry.model import access, projects
 from wandb_registry.model.access import Role, Viewer
-from wandb_registry.model.runs import offline_parts, offline_rows, rewind_and_fork, runs
+from wandb_registry.model.runs import offline_parts, offline_rows, resumed_parts, rewind_and_fork, runs
 
 Row = dict[str, Any]
 OF_A_START = ("host", "job_program", "display_name", "group_name", "job_type", "tags", "notes")
@@ -64,11 +64,13 @@ def upsert(
     if synced:
         there = access.run_by_id(db, viewer, number, Role.MEMBER) if number is not None else _find(db, viewer, given)
         if there:
-            given = given | {"config": json.dumps(offline_rows.config(db, there, runs.loads(given["config"])))}
+            given = given | {"config": json.dumps(offline_rows.config(there, runs.loads(given["config"])))}
             given = offline_parts.hold_back(db, there, given) if is_start else given
+    asked = is_start and number is None and resumed_parts.has_asked(db, viewer, given)
     run, inserted = runs.upsert(db, viewer, number, given)
     if synced and is_start:
-        offline_parts.begin(db, run, synced)
+        resumes = asked or (number is not None and not offline_rows.goes_back_in(run, announced))
+        offline_parts.begin(db, run, synced, resumed_parts.goes_on_at(db, run) if resumes else None)
     elif synced and (started := offline_rows.started(announced)) is not None:
         run = offline_parts.tell(db, run, started, runs.loads(synced["config"]))
         run = _in_its_time(db, run, announced, started)
