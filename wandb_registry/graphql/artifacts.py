@@ -228,6 +228,12 @@ def resolve_file_size(row, info):
     return row["size"]
 
 
+@file.field("updatedAt")
+def resolve_file_time(row, info):
+    """A file of a version is as old as the version."""
+    return artifacts.by_id(info.context.db, row["artifact_id"])["created_at"] if "path" in row else row["updated_at"]
+
+
 @file.field("mimetype")
 def resolve_file_mimetype(row, info):
     return mimetypes.guess_type(resolve_file_name(row, info))[0]
@@ -287,7 +293,10 @@ def update_artifact(_, info, input):
     refuse(input, "an artifact", "labels")
     _refuse_attributes(input.get("tags_to_add"))
     context = info.context
-    return {"artifact": artifacts.update(context.db, context.viewer, _writable(info, input["artifact_id"]), input)}
+    version = _writable(info, input["artifact_id"])
+    if input.get("aliases") is not None:
+        artifacts.set_aliases(context.db, context.viewer, version, input["aliases"])
+    return {"artifact": artifacts.update(context.db, context.viewer, version, input)}
 
 
 @mutation.field("deleteArtifact")

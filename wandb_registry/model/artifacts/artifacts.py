@@ -70,10 +70,15 @@ def create(db: Connection, viewer: Viewer, given: dict[str, Any], is_undamaged: 
 
 
 def _collection_name(given: dict[str, Any]) -> str:
-    several = given.get("artifact_collection_names") or []
-    name = given.get("artifact_collection_name") or (several[0] if several else None)
-    if not name:
-        raise BadInput("An artifact needs the name of a collection.")
+    named = {
+        name
+        for name in [given.get("artifact_collection_name"), *(given.get("artifact_collection_names") or [])]
+        if name
+    }
+    if len(named) != 1:
+        told = f": these are {', '.join(sorted(named))}" if named else ""
+        raise BadInput(f"An artifact is logged into one collection{told}.")
+    name = named.pop()
     collection, _, version = name.partition(":")
     return collection if memberships.NUMBER.fullmatch(version) else name  # the SDK logs a logged object so again
 
@@ -206,6 +211,27 @@ def update(db: Connection, viewer: Viewer, artifact: Row, given: dict[str, Any])
         name = f"v{artifact['version_index']}"
         activity_log.record_in_collection(db, viewer, DESCRIBE, artifact["collection_id"], name, *texts, artifact["id"])
     return changed
+
+
+def set_aliases(db: Connection, viewer: Viewer, artifact: Row, given: list[Row]) -> None:
+    """Gives a version these aliases in its own collection, and takes all others there from it.
+
+    Raises BadInput for one of another collection, and for a version that isn't committed.
+    """
+    collection = collections.by_id(db, artifact["collection_id"])
+    if other := next((one for one in given if one["artifact_collection_name"] != collection["name"]), None):
+        raise BadInput(
+            f"The alias '{other['alias']}' belongs to '{other['artifact_collection_name']}': here are set those of "
+            f"'{collection['name']}', the version's own collection."
+        )
+    if artifact["state"] != "COMMITTED":
+        raise BadInput("A version gets other aliases once it is committed.")
+    membership = memberships.own(db, artifact)
+    held, wanted = [row["name"] for row in memberships.aliases(db, membership["id"])], [one["alias"] for one in given]
+    for name in held:
+        if name not in wanted:
+            memberships.drop_alias(db, viewer, membership, name)
+    _give_aliases(db, viewer, membership, [name for name in wanted if name not in held])
 
 
 def delete(db: Connection, viewer: Viewer, artifact: Row, with_aliases: bool) -> Row:
