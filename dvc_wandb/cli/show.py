@@ -21,6 +21,8 @@ from dvc_wandb.report.graph import Graph, Key, key_of
 from dvc_wandb.report.graph_svg import svg
 from dvc_wandb.sync.mirrored_project import MirroredProject
 
+UNCUT = 100_000  # columns
+
 
 def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
@@ -66,8 +68,13 @@ def run(arguments: argparse.Namespace) -> int:
     elif arguments.svg:
         print(svg(graph, registry, f"Lineage of {arguments.path or pipeline.root.name}"))
     else:
-        print(graph_text.text(graph, registry, shutil.get_terminal_size((80, 24)).columns))
+        print(graph_text.text(graph, registry, _width()))
     return 0
+
+
+def _width() -> int:
+    """The terminal's columns; where there is none, such as in a pipe, so many that nothing is cut."""
+    return shutil.get_terminal_size((UNCUT, 24)).columns
 
 
 def _connected(graph: Graph, arguments: argparse.Namespace, root: Path) -> Graph:
@@ -138,7 +145,7 @@ def _show_past(pipeline: Pipeline, arguments: argparse.Namespace) -> int:
         ]
         print(json.dumps(states_as_json, indent=2))
         return 0
-    width = shutil.get_terminal_size((80, 24)).columns
+    width = _width()
     order = {commit.sha: at for at, commit in enumerate(dict.fromkeys(first.values()))}
     print("\n\n".join(_state(key, graph, first, order, registry, width) for key, graph in reversed(states)))
     return 0

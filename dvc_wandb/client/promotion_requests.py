@@ -14,13 +14,12 @@ from dvc_wandb.errors import DvcWandbError, RegistryHTTPError, RegistryUnavailab
 OPEN, APPROVED, REJECTED, WITHDRAWN = "OPEN", "APPROVED", "REJECTED", "WITHDRAWN"
 REFUSED = (400, 403, 404, 409)  # HTTP's statuses of a sentence for the user
 UNKNOWN = ("Cannot query field", "Unknown type")  # what GraphQL servers say of a field that they lack
-MOST = 100  # the newest requests of a registered model
 
 FIELDS = "id number alias version holder reason facts state asker askedAt decider decidedAt decision whyNot"
 ALL = f"""
 query PromotionRequests($entity: String!, $project: String!, $collection: String!) {{
   project(name: $project, entityName: $entity) {{
-    artifactCollection(name: $collection) {{ promotionRequests(first: {MOST}) {{ {FIELDS} }} }}
+    artifactCollection(name: $collection) {{ promotionRequests {{ {FIELDS} }} }}
   }}
 }}
 """

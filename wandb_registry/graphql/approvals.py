@@ -11,7 +11,6 @@ portfolio = Fields("ArtifactPortfolio")
 request = Fields("PromotionRequest")
 mutation = Fields("Mutation")
 FIELDS = (sequence, portfolio, request, mutation)
-MOST = 100  # requests of an answer
 
 
 @sequence.field("approvalRules")
@@ -23,7 +22,7 @@ def resolve_rules(row, info):
 @sequence.field("promotionRequests")
 @portfolio.field("promotionRequests")
 def resolve_requests(row, info, first=None):
-    limit = max(0, min(MOST if first is None else first, MOST))
+    limit = -1 if first is None else max(0, first)
     may_read = info.context.may_read(row["project_id"])
     return promotion_requests.of_collection(info.context.db, row["id"], limit) if may_read else []
 

@@ -3,7 +3,7 @@
 import mimetypes
 
 from wandb_registry.errors import NotSupported
-from wandb_registry.graphql import uploads
+from wandb_registry.graphql import refusals, uploads
 from wandb_registry.graphql.engine import dataloader, paging
 from wandb_registry.graphql.engine.binding import Fields
 from wandb_registry.graphql.engine.limits import refuse
@@ -228,6 +228,12 @@ def resolve_file_size(row, info):
     return row["size"]
 
 
+@file.field("updatedAt")
+def resolve_file_time(row, info):
+    """A file of a version is as old as the version."""
+    return artifacts.by_id(info.context.db, row["artifact_id"])["created_at"] if "path" in row else row["updated_at"]
+
+
 @file.field("mimetype")
 def resolve_file_mimetype(row, info):
     return mimetypes.guess_type(resolve_file_name(row, info))[0]
@@ -267,16 +273,18 @@ def create_artifact(_, info, input):
     if input.get("digest_algorithm") == "MANIFEST_XXH128":
         raise NotSupported("The digest XXH128 of an artifact")
     _refuse_attributes(input.get("tags"))
-    return {"artifact": artifacts.create(context.db, context.viewer, input, context.contents.is_undamaged)}
+    tell = refusals.teller(info, refusals.run_of(info, input), input.get("artifact_collection_name") or "")
+    return {"artifact": artifacts.create(context.db, context.viewer, input, context.contents.is_undamaged, tell)}
 
 
 @mutation.field("commitArtifact")
 def commit_artifact(_, info, input):
     context = info.context
     pending = _writable(info, input["artifact_id"])
+    tell = refusals.teller(info, pending["run_id"], collections.by_id(context.db, pending["collection_id"])["name"])
     if pending["state"] == "PENDING":
         uploads.take_in(info, pending)
-    committed = artifacts.commit(context.db, context.viewer, pending, context.contents.is_there)
+    committed = artifacts.commit(context.db, context.viewer, pending, context.contents.is_there, tell)
     if pending["state"] == "PENDING":
         uploads.complete_folder_of_dvc(info, committed)
     return {"artifact": committed}
@@ -287,7 +295,10 @@ def update_artifact(_, info, input):
     refuse(input, "an artifact", "labels")
     _refuse_attributes(input.get("tags_to_add"))
     context = info.context
-    return {"artifact": artifacts.update(context.db, context.viewer, _writable(info, input["artifact_id"]), input)}
+    version = _writable(info, input["artifact_id"])
+    if input.get("aliases") is not None:
+        artifacts.set_aliases(context.db, context.viewer, version, input["aliases"])
+    return {"artifact": artifacts.update(context.db, context.viewer, version, input)}
 
 
 @mutation.field("deleteArtifact")

@@ -41,6 +41,7 @@ from wandb_registry.graphql import (
     deprecated_fields,
     links,
     projects,
+    refusals,
     registries,
     runs,
     sweeps,
@@ -116,16 +117,20 @@ class Executor:
             raise BadInput("'variables' must be a JSON object.")
         prepared = self.prepare(request["query"])
         contents = ContentCheck(self.store.blobs)
-        result = None
+        result, owners = None, []
         try:
             while result is None:
                 with suppress(Unread), self._transaction(prepared.changes) as db:
                     may_start_over = from_pipeline and not shares_run
-                    context = Context(viewer, db, self.store, base_url, prepared.changes, contents, may_start_over)
+                    owners = []
+                    context = Context(
+                        viewer, db, self.store, base_url, prepared.changes, contents, may_start_over, owners
+                    )
                     answer = prepared.execute(context, variables)
                     contents.raise_if_unread()
-                    result = ExecutionResult({"data": answer})
-                    if prepared.name == ASKS_TO_RESUME and not (answer["model"] or {}).get("bucket"):
+                    status = 200 if from_pipeline or not context.left_out else context.left_out[0].status
+                    result = ExecutionResult(error_body(*context.left_out, data=answer), status)
+                    if prepared.name == ASKS_TO_RESUME and not (answer.get("model") or {}).get("bucket"):
                         contents.afterwards(lambda: self._note_that_asked(viewer, variables))
                 if result is None:
                     contents.read()
@@ -133,6 +138,9 @@ class Executor:
             return result
         except Exception as failure:
             error = _readable(failure)
+        if owners and error.status < 500:
+            with suppress(RegistryError), self.store.db.write() as db:
+                refusals.tell(db, owners, error)
         repeats = isinstance(error, DatabaseAway | BucketAway) or "upsertBucket" in prepared.root_fields
         status = 200 if from_pipeline and not repeats else error.status
         return ExecutionResult(error_body(error), status)
@@ -191,12 +199,10 @@ def make_schema() -> GraphQLSchema:
     return schema
 
 
-def error_body(*errors: RegistryError) -> dict[str, Any]:
-    """Errors in the form that GraphQL and the SDK expect."""
-    return {
-        "data": None,
-        "errors": [{"message": str(error), "extensions": {"code": error.code}} for error in errors],
-    }
+def error_body(*errors: RegistryError, data: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Errors in the form that GraphQL and the SDK expect, beside the `data` that there are all the same."""
+    told = [{"message": str(error), "extensions": {"code": error.code}} for error in errors]
+    return {"data": data} | ({"errors": told} if told else {})
 
 
 def _name(operation: OperationDefinitionNode) -> str:

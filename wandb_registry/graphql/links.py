@@ -2,7 +2,7 @@
 
 from wandb_registry.errors import BadInput
 from wandb_registry.graphql.engine.binding import Fields
-from wandb_registry.model import access, ids
+from wandb_registry.model import access, ids, projects
 from wandb_registry.model.access import Role
 from wandb_registry.model.artifacts import artifacts, links, memberships
 
@@ -27,12 +27,8 @@ def delete_aliases(_, info, input):
 @mutation.field("linkArtifact")
 def link_artifact(_, info, input):
     db, viewer = info.context.db, info.context.viewer
-    name = input.get("artifact_portfolio_name")
-    if not name:
-        raise BadInput("A link needs the name of the collection to link to.")
     aliases = [alias["alias"] for alias in input.get("aliases") or []]
-    target = (input.get("entity_name"), input.get("project_name"), name)
-    membership = links.link(db, viewer, _linked(info, input), *target, aliases)
+    membership = links.link(db, viewer, _linked(info, input), *_target(info, input), aliases)
     return {"version_index": membership["version_index"], "artifact_membership": membership}
 
 
@@ -43,6 +39,21 @@ def unlink_artifact(_, info, input):
     portfolio = access.collection_by_id(db, viewer, number, Role.MEMBER)
     links.unlink(db, viewer, portfolio, ids.decode(input["artifact_id"], "Artifact"))
     return {"success": True}
+
+
+def _target(info, given: dict) -> tuple[str | None, str | None, str]:
+    """Entity, project and name of the collection to link to, which is named or known by its id."""
+    db, name = info.context.db, given.get("artifact_portfolio_name")
+    if given.get("artifact_portfolio_id"):
+        number = ids.decode(given["artifact_portfolio_id"], "ArtifactPortfolio")
+        portfolio = access.collection_by_id(db, info.context.viewer, number, Role.MEMBER)
+        if name not in (None, "", portfolio["name"]):
+            raise BadInput(f"The collection of this id is called '{portfolio['name']}', not '{name}'.")
+        project = projects.by_id(db, portfolio["project_id"])
+        return project["entity_name"], project["name"], portfolio["name"]
+    if not name:
+        raise BadInput("A link needs the name of the collection to link to, or its id.")
+    return given.get("entity_name"), given.get("project_name"), name
 
 
 def _linked(info, given: dict):

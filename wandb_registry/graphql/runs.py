@@ -5,6 +5,7 @@ import json
 from wandb_registry.errors import BadInput, NotFound
 from wandb_registry.graphql.engine import paging
 from wandb_registry.graphql.engine.binding import Fields
+from wandb_registry.graphql.engine.limits import refuse
 from wandb_registry.model import access, ids, projects
 from wandb_registry.model.access import Role
 from wandb_registry.model.accounts import users
@@ -209,6 +210,7 @@ def resolve_outputs(row, info, first=None, after=None):
 
 @mutation.field("upsertBucket")
 def upsert_run(_, info, input):
+    refuse(input, "a run", "debug")
     number = ids.decode(input["id"], "Run") if input.get("id") else None
     context = info.context
     row, inserted = starts.upsert(context.db, context.viewer, number, input, context.may_start_over)
@@ -263,9 +265,13 @@ def create_run_files(_, info, input):
 
 @mutation.field("markRunFilesUploaded")
 def mark_run_files_uploaded(_, info, input):
-    """Changes nothing: a file is recorded when its bytes are uploaded."""
-    names = (input["entity_name"], input["project_name"], input["run_name"])
-    access.run(info.context.db, info.context.viewer, *names, Role.MEMBER)
+    """Changes nothing: a file is recorded when its bytes are uploaded. Raises NotFound if one's weren't."""
+    place = (input["entity_name"], input["project_name"], input["run_name"])
+    row = access.run(info.context.db, info.context.viewer, *place, Role.MEMBER)
+    names = [run_files.clean_name(name) for name in input["files"]]
+    there = {file["name"] for file in run_files.named(info.context.db, row["id"], names)}
+    if missing := [name for name in names if name not in there]:
+        raise NotFound(f"The run has no file '{missing[0]}': its bytes didn't arrive. Upload it again.")
     return {"success": True}
 
 

@@ -55,6 +55,17 @@ def resolve_best_loss(row, info):
     return sweeps.best(info.context.db, row)
 
 
+@sweep.field("earlyStopJobRunning")
+def resolve_early_stop(row, info):
+    return False
+
+
+@sweep.field("heartbeatAt")
+def resolve_heartbeat(row, info):
+    """When one of its agents was last heard of."""
+    return max((agent["heartbeat_at"] for agent in sweeps.agents(info.context.db, row)), default=None)
+
+
 @sweep.field("runCount")
 def resolve_run_count(row, info):
     return sweeps.run_count(info.context.db, row)
@@ -129,6 +140,7 @@ def create_agent(_, info, input):
 
 @mutation.field("agentHeartbeat")
 def heartbeat(_, info, input):
+    refuse(input, "an agent's heartbeat", "metrics")
     context = info.context
     number = ids.decode(input["id"], "Agent")
     going = runs.loads(input.get("run_state") or "{}")

@@ -1,11 +1,12 @@
 """The mutations that upload a version. They give out an address for each manifest and each file."""
 
 from wandb_registry.errors import BadInput
+from wandb_registry.graphql import refusals
 from wandb_registry.graphql.engine.binding import Fields
 from wandb_registry.graphql.engine.limits import refuse
 from wandb_registry.model import access, ids
 from wandb_registry.model.access import Role
-from wandb_registry.model.artifacts import artifacts, content_ownership, dvc_md5, manifests
+from wandb_registry.model.artifacts import artifacts, collections, content_ownership, dvc_md5, manifests
 from wandb_registry.storage.blobs import to_base64, to_hex
 from wandb_registry.storage.multipart_uploads import ExpectedContent
 
@@ -170,6 +171,7 @@ def _take_base(info, artifact: dict, given: dict) -> None:
 
 def _pending(info, text: str) -> dict:
     artifact = access.artifact(info.context.db, info.context.viewer, ids.decode(text, "Artifact"), Role.MEMBER)
+    refusals.teller(info, artifact["run_id"], collections.by_id(info.context.db, artifact["collection_id"])["name"])
     if artifact["state"] != "PENDING":
         raise BadInput("The artifact is committed: its files can't be changed any more.")
     return artifact

@@ -75,8 +75,14 @@ returning id
 
 
 def of_collection(db: Connection, collection_id: int, limit: int) -> list[Row]:
-    """The requests of a collection, the newest first."""
+    """The newest requests of a collection, the newest first; all of them for a limit of -1."""
     return db.all(OF_COLLECTION, collection=collection_id, limit=limit)
+
+
+def count(db: Connection, collection_id: int) -> int:
+    return db.value(
+        "select count(*) from promotion_request where collection_id = :collection", collection=collection_id
+    )
 
 
 def open_ones(db: Connection, collection_id: int) -> list[Row]:

@@ -20,6 +20,7 @@ from wandb_registry.http.request_bodies import whole_body
 from wandb_registry.model.access import Viewer
 from wandb_registry.store import Store
 from wandb_registry.web import addresses
+from wandb_registry.web.formats import cut
 from wandb_registry.web.rendering import render
 from wandb_registry.web.views import (
     Data,
@@ -36,6 +37,7 @@ from wandb_registry.web.views import (
 
 log = logging.getLogger("wandb_registry")
 LARGEST_FORM = 2**16
+LARGEST_MESSAGE = 3000  # of a cookie's 4,096 characters, in which a letter beyond ASCII takes six or more
 THEME_COOKIE = "registry_theme"
 MESSAGE_COOKIE = "registry_message"  # a sentence for the next page about what the last form did
 
@@ -177,10 +179,17 @@ def _address(request: Request) -> str:
     return quote(request.scope["path"], safe="/:@!$&'()*+,;=~") + (f"?{query}" if query else "")
 
 
+def _fitting(message: str) -> str:
+    """The message, without its end where a browser would refuse it as a cookie."""
+    while len(quote(message)) > LARGEST_MESSAGE:
+        message = cut(message, len(message) * 3 // 4)
+    return message
+
+
 def _redirect(request: Request, answer: Redirect) -> Response:
     response = RedirectResponse(answer.address, 303)
     if answer.message:
-        value = quote(f"{' '.join(map(str, answer.events))}|{answer.message[:600]}")
+        value = quote(f"{' '.join(map(str, answer.events))}|{_fitting(answer.message)}")
         reach = cookie_reach(request)
         response.set_cookie(MESSAGE_COOKIE, value, max_age=30, httponly=True, samesite="strict", **reach)
     return response

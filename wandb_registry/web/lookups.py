@@ -68,16 +68,16 @@ def find_membership(request: PageRequest, collection: Row, alias: str) -> Row:
     aliases = [row["name"] for row in memberships.aliases_of_collection(request.db, collection["id"])]
     shown = [name for name in aliases if not dvc_md5.is_content_alias(name)]
     there = f"Its newest version is v{newest[0]['version_index']}" if newest else "It has no version"
-    named = f", its aliases are {_listed(shown)}." if shown else "."
+    named = f", its aliases are {listed(shown)}." if shown else "."
     raise NotFound(f"'{collection['name']}' has no version '{alias}'. {there}{named}")
 
 
 def alternatives(names: list[str], total: int | None = None) -> str:
     """The end of an error's message: what exists instead; '' if nothing does. `names` may be the first of `total`."""
-    return f" There are: {_listed(names, total)}." if names else ""
+    return f" There are: {listed(names, total)}." if names else ""
 
 
-def _listed(names: list[str], total: int | None = None) -> str:
+def listed(names: list[str], total: int | None = None) -> str:
     """The first names, and how many more there are."""
     shown = names[:MOST_ALTERNATIVES]
     more = (len(names) if total is None else total) - len(shown)

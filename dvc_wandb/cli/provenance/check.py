@@ -128,7 +128,8 @@ def _check_materials(stated: Statement) -> list[str]:
         raise
     except DvcWandbError as error:
         return [error_reason(error)]
-    missing = ", ".join(found.without_bytes[:NAMED]) + (" …" if len(found.without_bytes) > NAMED else "")
+    more = len(found.without_bytes) - NAMED
+    missing = ", ".join(found.without_bytes[:NAMED]) + (f" and {more} more" if more > 0 else "")
     if not found.differences:
         print(
             f"materials  {found.materials} at the commit {commit}: all as dvc.lock has them there, {found.by_bytes} by "

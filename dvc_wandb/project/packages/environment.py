@@ -51,7 +51,7 @@ def make(root: Path, folder: Path) -> Environment:
         return Environment()
     count = f"{len(changed)} package{'s' if len(changed) > 1 else ''}"
     named = "; ".join(f"{name} {new}, here {old or 'none'}" for name, (old, new) in list(changed.items())[:NAMED])
-    named += "; …" if len(changed) > NAMED else ""
+    named += f"; and {len(changed) - NAMED} more" if len(changed) > NAMED else ""
     if lock.name in CONDA:
         _say(
             f"{lock.name} has other versions of {count} than are installed ({named}); neither uv nor pip installs "

@@ -39,6 +39,29 @@ def test_no_line_is_wider_than_the_terminal(foreign_project: Clone):
 
 
 @pytest.mark.slow
+def test_nothing_is_cut_in_a_pipe_and_a_flowchart_that_github_draws_not_has_the_stages_alone(tmp_path: Path):
+    """Names were cut to 80 columns, also in a file or for `grep`."""
+    project = project_in(tmp_path / "wide")
+    project.run("dvc", "init", "--quiet", "--no-scm")
+    names = [f"{'long' * 30}-{number}.txt" for number in range(410)]
+    for name in names:
+        (project.path / name).write_text("the same")
+    deps = ", ".join(names)
+    (project.path / "dvc.yaml").write_text(
+        f"stages: {{count: {{cmd: echo 1 > n.txt, deps: [{deps}], outs: [n.txt]}}}}\n"
+    )
+    project.run("dvc", "repro", "--quiet")
+    quiet = {"WANDB_MODE": "disabled", "COLUMNS": ""}  # pytest sets it
+    shown = project.run(*SHOW, env=quiet).text
+    assert [name in shown for name in names] == [True] * 410
+    assert "…" in project.run(*SHOW, env=quiet | {"COLUMNS": "80"}).text
+    mermaid = project.run(*SHOW, "--mermaid", env=quiet).text
+    assert "the flowchart has stages alone: all 411 edges are more than the 400 that it may have" in mermaid
+    assert "`dvc-wandb show --svg` draws them." in mermaid
+    assert project.run(*SHOW, "--svg", env=quiet).text.count('marker-end="url(#lineage-end)"') == 411
+
+
+@pytest.mark.slow
 def test_without_a_registry_dvcs_names_are_shown_and_that_is_said_once(history: Clone):
     shown = history.run(*SHOW).text
     assert shown.count("DVC's names only: WANDB_MODE is disabled") == 1

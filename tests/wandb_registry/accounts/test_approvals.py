@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -321,10 +322,14 @@ def test_what_the_request_does_not_show_is_counted(team: Team, tmp_path: Path):
         record = wandb.Artifact("record", "record")
         record.add_dir(str(pictures))
         run.log_artifact(record).wait()
+        run.log({"seen": [wandb.Image(Image.new("L", (1, 1), number)) for number in range(14)]})
     team.ask(team.jon, record="local/evidence/record:v0")
     page = team.registry.page(f"/registry/model?selectionPath=local%2Fmodel-registry%2F{team.model}&view=request")
-    assert page.count("<figure") == 8
+    assert page.count("<figure") == 8 + 12
     assert "2 more of what it made and logged" in page
+    assert re.search(
+        r'12 of 14 files of seen are shown.\s*<a href="/local/evidence/runs/\w+/media\?key=seen">All 14</a>', page
+    )
 
 
 def test_the_request_shows_what_the_decision_rests_on(team: Team):

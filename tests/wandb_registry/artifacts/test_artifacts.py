@@ -159,6 +159,7 @@ def test_a_collection_keeps_its_type(registry: Registry):
 def test_an_alias_that_looks_like_a_number_is_refused(registry: Registry):
     with registry.run("aliases") as run, pytest.raises(ValueError, match="Alias 'v7' is reserved for version numbers"):
         registry.log_file(run, "weights", "one", aliases=["v7"])
+    assert registry.api().artifact("aliases/weights:v0").aliases == ["latest"]
 
 
 def test_types_and_collections_are_listed(registry: Registry):

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from wandb_registry.db.connection import Connection
+from wandb_registry.errors import RegistryError
 from wandb_registry.graphql.engine.content_check import ContentCheck
 from wandb_registry.model import access
 from wandb_registry.model.access import Viewer
@@ -20,6 +21,8 @@ class Context:
     changes: bool  # whether it is a mutation, after which a value that was read before may be outdated
     contents: ContentCheck
     may_start_over: bool = False  # whether a run that is announced without an id starts over: see model/runs/starts.py
+    owners: list[tuple[int, str]] = field(default_factory=list)  # runs to tell of a refusal, and what is lost by it
+    left_out: list[RegistryError] = field(default_factory=list)  # what was refused of a change that was made otherwise
     _read: dict[tuple[Callable, int], Any] = field(default_factory=dict)
 
     def address(self, verb: str, path: str, seconds: int) -> str:

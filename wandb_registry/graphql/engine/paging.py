@@ -15,6 +15,7 @@ def connection(
 ) -> dict[str, Any]:
     """The page of `first` rows after the cursor `after`. Raises BadInput for a wrong size or cursor.
 
+    Without `first` all rows, since who asks for no page may not look for the next. Raises BadInput for too many.
     `fetch(limit, offset)` returns rows. `count()` is called only if the request selects totalCount.
     """
     offset = _offset(after) if after else 0
@@ -22,6 +23,10 @@ def connection(
     if size < 0:
         raise BadInput(f"A page of {first} can't be.")
     rows = fetch(size + 1, offset)
+    if first is None and len(rows) > size:
+        raise BadInput(
+            f"This list has more than {LARGEST_PAGE:,} members: ask for pages of it, by 'first' and 'after'."
+        )
     edges = [{"node": row, "cursor": _cursor(offset + i + 1)} for i, row in enumerate(rows[:size])]
     return {
         "edges": edges,

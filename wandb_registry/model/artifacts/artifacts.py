@@ -5,10 +5,11 @@ A version is PENDING until its files are proved to be here; then it gets its num
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from wandb_registry.db.connection import Connection
-from wandb_registry.errors import BadInput, Conflict
+from wandb_registry.errors import BadInput, Conflict, RegistryError
 from wandb_registry.model import access, activity_log, names, projects
 from wandb_registry.model.access import Role, Viewer
 from wandb_registry.model.artifacts import (
@@ -23,6 +24,7 @@ from wandb_registry.model.artifacts import (
 )
 
 Row = dict[str, Any]
+Tell = Callable[[str, RegistryError], None]  # what of a version was refused, an alias or a tag, and why
 DESCRIBE = "describe"
 
 # An announcement that is sent again may find that another writer has committed the same content meanwhile.
@@ -39,11 +41,13 @@ select * from artifact where collection_id = :collection and distributed_id = :g
 """
 
 
-def create(db: Connection, viewer: Viewer, given: dict[str, Any], is_undamaged: Callable[[str, int], bool]) -> Row:
+def create(
+    db: Connection, viewer: Viewer, given: dict[str, Any], is_undamaged: Callable[[str, int], bool], tell: Tell
+) -> Row:
     """Announces a version. The same content again, in the same sequence, is the version that is there.
 
     Unless some of it is damaged: then the client, which has it, sends it again, and the commit finds that version.
-    `is_undamaged(md5, size)` says whether the store has a content as it was.
+    `is_undamaged(md5, size)` says whether the store has a content as it was; `tell` takes refused aliases and tags.
     """
     if given.get("run_name"):  # a run that goes on after its project was deleted doesn't bring it back
         access.project(db, viewer, given["entity_name"], given["project_name"], Role.MEMBER)
@@ -54,26 +58,42 @@ def create(db: Connection, viewer: Viewer, given: dict[str, Any], is_undamaged: 
     )
     if given.get("storage_region") not in (None, "", "default"):
         raise BadInput(f"There is no storage region '{given['storage_region']}': this registry keeps all in its store.")
-    aliases = [names.alias(alias["alias"]) for alias in given.get("aliases") or []]
+    aliases = [alias["alias"] for alias in given.get("aliases") or []]
+    if run is None:  # nobody could be told of one that is refused once the version is there
+        aliases = [names.alias(alias) for alias in aliases]
     existing = _existing(db, sequence, given, is_undamaged)
     if existing and existing["state"] == "PENDING":
         existing = _also_called(db, existing, aliases)
     artifact = existing or _insert(db, viewer, run, sequence, aliases, given)
     if given.get("client_id"):
         db.execute(NAME, {"id": given["client_id"], "artifact": artifact["id"]})
-    tags.add_to_artifact(db, viewer, artifact, [tag["tag_name"] for tag in given.get("tags") or []])
+    for tag in given.get("tags") or []:
+        _give(tell, "tag", partial(tags.add_to_artifact, db, viewer, artifact, [tag["tag_name"]]))
     if run:
         lineage.make(db, run["id"], artifact["id"])
     if existing and existing["state"] == "COMMITTED":
-        _give_aliases(db, viewer, memberships.own(db, existing), aliases)
+        _give_aliases(db, viewer, memberships.own(db, existing), aliases, tell)
     return artifact
 
 
+def _give(tell: Tell, what: str, give: Callable[[], Any]) -> None:
+    """Gives a version an alias or a tag. One that is refused would take the whole version along."""
+    try:
+        give()
+    except RegistryError as error:
+        tell(what, error)
+
+
 def _collection_name(given: dict[str, Any]) -> str:
-    several = given.get("artifact_collection_names") or []
-    name = given.get("artifact_collection_name") or (several[0] if several else None)
-    if not name:
-        raise BadInput("An artifact needs the name of a collection.")
+    named = {
+        name
+        for name in [given.get("artifact_collection_name"), *(given.get("artifact_collection_names") or [])]
+        if name
+    }
+    if len(named) != 1:
+        told = f": these are {', '.join(sorted(named))}" if named else ""
+        raise BadInput(f"An artifact is logged into one collection{told}.")
+    name = named.pop()
     collection, _, version = name.partition(":")
     return collection if memberships.NUMBER.fullmatch(version) else name  # the SDK logs a logged object so again
 
@@ -144,10 +164,10 @@ def set_base(db: Connection, artifact: Row, base: Row) -> None:
     db.execute("update artifact set base_id = :base where id = :id", {"base": base["id"], "id": artifact["id"]})
 
 
-def commit(db: Connection, viewer: Viewer, artifact: Row, is_there: Callable[[str, int], bool]) -> Row:
+def commit(db: Connection, viewer: Viewer, artifact: Row, is_there: Callable[[str, int], bool], tell: Tell) -> Row:
     """Publishes a version: entries, number, aliases, at once. A committed one stays as it is.
 
-    `is_there(md5, size)` says whether the store has a content at full length.
+    `is_there(md5, size)` says whether the store has a content at full length; `tell` takes refused aliases.
     """
     if artifact["state"] == "COMMITTED":
         return artifact
@@ -157,7 +177,7 @@ def commit(db: Connection, viewer: Viewer, artifact: Row, is_there: Callable[[st
     twin = deduplication.find(db, artifact["collection_id"], settled["digest"]) if artifact["deduplicate"] else None
     if twin:
         deduplication.fold(db, artifact, twin)
-        _give_aliases(db, viewer, memberships.own(db, twin), json.loads(artifact["aliases"]))
+        _give_aliases(db, viewer, memberships.own(db, twin), json.loads(artifact["aliases"]), tell)
         return twin
     membership = memberships.add(db, viewer, artifact["collection_id"], artifact["id"], "log")
     committed = db.row(
@@ -172,13 +192,13 @@ def commit(db: Connection, viewer: Viewer, artifact: Row, is_there: Callable[[st
         **settled,
     )
     memberships.record(db, viewer, "log", membership)
-    _give_aliases(db, viewer, membership, json.loads(artifact["aliases"]))
+    _give_aliases(db, viewer, membership, json.loads(artifact["aliases"]), tell)
     return committed
 
 
-def _give_aliases(db: Connection, viewer: Viewer, membership: Row, aliases: list[str]) -> None:
+def _give_aliases(db: Connection, viewer: Viewer, membership: Row, aliases: list[str], tell: Tell) -> None:
     for alias in aliases:
-        memberships.move_alias(db, viewer, membership, alias)
+        _give(tell, "alias", partial(memberships.move_alias, db, viewer, membership, alias))
 
 
 def update(db: Connection, viewer: Viewer, artifact: Row, given: dict[str, Any]) -> Row:
@@ -206,6 +226,28 @@ def update(db: Connection, viewer: Viewer, artifact: Row, given: dict[str, Any])
         name = f"v{artifact['version_index']}"
         activity_log.record_in_collection(db, viewer, DESCRIBE, artifact["collection_id"], name, *texts, artifact["id"])
     return changed
+
+
+def set_aliases(db: Connection, viewer: Viewer, artifact: Row, given: list[Row]) -> None:
+    """Gives a version these aliases in its own collection, and takes all others there from it.
+
+    Raises BadInput for one of another collection, and for a version that isn't committed.
+    """
+    collection = collections.by_id(db, artifact["collection_id"])
+    if other := next((one for one in given if one["artifact_collection_name"] != collection["name"]), None):
+        raise BadInput(
+            f"The alias '{other['alias']}' belongs to '{other['artifact_collection_name']}': here are set those of "
+            f"'{collection['name']}', the version's own collection."
+        )
+    if artifact["state"] != "COMMITTED":
+        raise BadInput("A version gets other aliases once it is committed.")
+    membership = memberships.own(db, artifact)
+    held, wanted = [row["name"] for row in memberships.aliases(db, membership["id"])], [one["alias"] for one in given]
+    for name in held:
+        if name not in wanted:
+            memberships.drop_alias(db, viewer, membership, name)
+    for name in wanted:
+        memberships.move_alias(db, viewer, membership, name)
 
 
 def delete(db: Connection, viewer: Viewer, artifact: Row, with_aliases: bool) -> Row:

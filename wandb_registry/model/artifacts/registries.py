@@ -10,6 +10,7 @@ from wandb_registry.model.accounts import members
 from wandb_registry.model.artifacts import collections
 
 Row = dict[str, Any]
+ACCESS = ("PRIVATE", "RESTRICTED")  # whoever belongs to the entity; members alone
 
 ORGANIZATION_BY_NAME = """
 select *
@@ -52,6 +53,11 @@ def upsert(db: Connection, viewer: Viewer, given: dict[str, Any]) -> tuple[Row, 
     """Makes or changes a project or registry. Says whether it is new. Whoever makes a registry is its admin."""
     if not given.get("name"):
         raise BadInput("A project needs a name.")
+    if given.get("access") not in (None, *ACCESS):
+        raise BadInput(
+            f"'{given['access']}' is no access of a project here: use {' or '.join(ACCESS)}. Nobody sees a project "
+            "without an account."
+        )
     entity = access.entity(db, viewer, given.get("entity_name"), Role.VIEWER)
     name = names.project(given["name"])
     is_registry = name.startswith(projects.REGISTRY_PREFIX)

@@ -44,6 +44,11 @@ def store(db: Connection, run: Row, request: dict[str, Any], writer_name: str | 
             _append_to_console(db, run, writer, offset, lines)
         elif name == SUMMARY and lines:
             _set_summary(db, run, writer, lines[-1])
+        elif name != SUMMARY and lines:
+            told = (
+                f"The run sent lines of '{name[:LONGEST_VALUE]}', which this registry doesn't know: they were not kept."
+            )
+            alerts.tell(db, run["id"], "Lines were refused", told)
     _set_state(db, run, request, bool(files) and wakes)
     if request.get("complete"):
         offline_parts.end(db, run)

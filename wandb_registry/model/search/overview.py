@@ -115,7 +115,6 @@ select membership.artifact_id
   from alias
   join membership on membership.id = alias.membership_id
  where alias.name = :content_alias
- limit :limit
 """
 
 
@@ -123,9 +122,9 @@ def runs_by_id(db: Connection, ids: list[int | None]) -> list[Row]:
     return db.all(RUNS_BY_ID, ids=json.dumps([number for number in ids if number is not None]))
 
 
-def versions_with_digest(db: Connection, digest: str, limit: int) -> list[int]:
-    """Ids of versions that have this digest, a file of this md5, or this md5 in DVC."""
-    rows = db.all(VERSIONS_WITH_DIGEST, digest=digest, content_alias=dvc_md5.content_alias(digest), limit=limit)
+def versions_with_digest(db: Connection, digest: str) -> list[int]:
+    """Ids of the versions that have this digest, a file of this md5, or this md5 in DVC."""
+    rows = db.all(VERSIONS_WITH_DIGEST, digest=digest, content_alias=dvc_md5.content_alias(digest))
     return [row["id"] for row in rows]
 
 

@@ -4,6 +4,7 @@ The commands for agents are those that the SDK's wandb/wandb_agent.py reads.
 """
 
 import json
+import math
 import secrets
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +14,7 @@ from wandb_registry.errors import BadInput, NotFound
 from wandb_registry.model import access, activity_log, projects
 from wandb_registry.model.access import Role, Viewer
 from wandb_registry.model.accounts import members
+from wandb_registry.model.nested_keys import within
 from wandb_registry.model.sweeps import search_space
 from wandb_registry.model.sweeps.search_space import SearchSpace
 
@@ -110,11 +112,22 @@ def name_of(db: Connection, run: Row) -> str | None:
 
 def best(db: Connection, sweep: Row) -> float | None:
     """The best value of the sweep's metric in the summaries of its runs; None if no run has one."""
+    found = best_run(db, sweep)
+    return found[1] if found else None
+
+
+def best_run(db: Connection, sweep: Row) -> tuple[int, float] | None:
+    """The id of the run with the best value of the sweep's metric, and that value; None if no run has one."""
     metric = search_space.read(sweep["config"]).config.get("metric") or {}
-    rows = db.all("select summary from run where sweep_id = :sweep", sweep=sweep["id"])
-    values = [json.loads(row["summary"]).get(metric.get("name")) for row in rows]
-    numbers = [value for value in values if isinstance(value, (int, float))]
-    return (max if metric.get("goal") == "maximize" else min)(numbers, default=None)
+    rows = db.all("select id, summary from run where sweep_id = :sweep order by id", sweep=sweep["id"])
+    values = [(row["id"], within(json.loads(row["summary"]), metric.get("name") or "")) for row in rows]
+    numbers = [
+        (number, value)
+        for number, value in values
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    ]
+    choose = max if metric.get("goal") == "maximize" else min
+    return choose(numbers, key=lambda found: found[1], default=None)
 
 
 def runs(db: Connection, sweep: Row, limit: int, offset: int) -> list[Row]:

@@ -34,6 +34,7 @@ def executions_page(request: PageRequest) -> Page:
             ],
             "offered": [(key, key in chosen) for key in sorted({*offered, *chosen})],
             "pager": pager,
+            "steps": executions.DEEPEST,
             "counts": lookups.project_counts(request, project),
             "clear": addresses.join(project["entity_name"], project["name"], "executions"),
         },
@@ -43,13 +44,15 @@ def executions_page(request: PageRequest) -> Page:
 def _shown(request: PageRequest, found: list[Row]) -> Row:
     """An execution's runs that the viewer may see, and what they were given and found, by JOB.config.… and the like."""
     visible = lookups.visible_runs(request, access.visible(request.db, request.viewer, found))
-    facts = {}
+    facts, whose = {}, {}
     for run in visible:
         job = run["job_type"] or run["display_name"]
-        facts |= {f"{job}.{key}": value for key, value in _facts(run)}
+        own = {f"{job}.{key}": value for key, value in _facts(run)}
+        facts |= own
+        whose |= dict.fromkeys(own, run["address"])
     states = [runs.state(run) for run in visible]
     worst = next((state for state in ("running", "failed", "crashed", "killed") if state in states), "finished")
-    return {"runs": visible, "facts": facts, "state": worst, "last": visible[-1] if visible else None}
+    return {"runs": visible, "facts": facts, "whose": whose, "state": worst, "last": visible[-1] if visible else None}
 
 
 def _facts(run: Row) -> list[tuple[str, Any]]:

@@ -11,7 +11,7 @@ from wandb_registry.model.search import overview
 from wandb_registry.web import addresses, lookups
 from wandb_registry.web.activity import activity_line
 from wandb_registry.web.forms import version_forms
-from wandb_registry.web.pager import paginate
+from wandb_registry.web.pager import beginning, paginate
 from wandb_registry.web.pages import files, tables, version_comparison
 from wandb_registry.web.pages.version import version_page
 from wandb_registry.web.views import Export, Framed, Page, PageRequest, Redirect, StoredFile
@@ -63,8 +63,9 @@ def newest_version(request: PageRequest) -> Redirect | Page:
     rows = memberships.page(request.db, collection["id"], 1, 0)
     if not rows:
         shown = {"title": collection["name"], "project": project, "collection": collection}
-        events = overview.events_of(request.db, collection["id"], EVENTS)
-        return Page("collection.html", shown | {"activity": [activity_line(request, row) for row in events]})
+        some = beginning(request, "activity", overview.event_count(request.db, collection["id"]), EVENTS)
+        events = [activity_line(request, row) for row in overview.events_of(request.db, collection["id"], some.shown)]
+        return Page("collection.html", shown | {"activity": events, "all_activity": some})
     type_name = collections.type_of(request.db, collection)["name"]
     return Redirect(addresses.page_of_version(collection, project, type_name, memberships.version(rows[0])))
 

@@ -28,6 +28,7 @@ def comparison_page(request: PageRequest) -> Page | Redirect:
     keys = sorted({key for values in facts for key in values})
     rows = [_fact(key, [values.get(key) for values in facts], compared) for key in keys]
     places = run_colors.places(request.db, compared)
+    unknown = [name for name in names if name not in found]
     return Page(
         "runs_compared.html",
         {
@@ -37,7 +38,8 @@ def comparison_page(request: PageRequest) -> Page | Redirect:
             "runs": [
                 run | {"state": runs.state(run), "color": run_colors.css_class(places[run["id"]])} for run in compared
             ],
-            "unknown": [name for name in names if name not in found],
+            "unknown": unknown,
+            "unknown_names": lookups.listed([formats.cut(name, 40) for name in unknown]),
             "parts_of_facts": [
                 (f"{kind} that {'differs' if differ else 'is the same'}", chosen)
                 for differ in (True, False)

@@ -13,12 +13,12 @@ from wandb_registry.web import addresses, alerts, formats, lookups
 from wandb_registry.web.charts import column_plots, run_colors
 from wandb_registry.web.charts.metric_charts import best_value, metric_charts, toggled
 from wandb_registry.web.finding import conditions, saved_views
-from wandb_registry.web.pager import paginate
+from wandb_registry.web.pager import beginning, paginate
 from wandb_registry.web.views import Page, PageRequest, Redirect
 
 Row = dict[str, Any]
 ROWS = ("50", "100", "200")  # to choose how many are on a page
-MOST_COLUMNS = 100  # to choose from
+MOST_COLUMNS = 100  # to choose from, before somebody asks for all
 FIRST_COLUMNS = 5  # that are shown before somebody chooses
 RUNNING = json.dumps({"state": "running"})
 FIXED = {
@@ -58,12 +58,14 @@ def runs_page(request: PageRequest) -> Page | Redirect:
     order, group = _order(request), FIXED.get(by or "")
     rows = run_search.page(request.db, project["id"], filters, order, pager.size, pager.offset, group)
     shown = [_shown(row) for row in lookups.visible_runs(request, rows)]
-    chosen = list(dict.fromkeys(request.query.getlist("column")))[:MOST_COLUMNS]
+    chosen = list(dict.fromkeys(request.query.getlist("column")))
     places = run_colors.places(request.db, shown)
     shown = [row | {"color": run_colors.css_class(places[row["id"]])} for row in shown]
-    offered = sorted({key for row in shown for key in row["facts"]}, key=_rank)[:MOST_COLUMNS]
+    columns = sorted({key for row in shown for key in row["facts"]}, key=_rank)
+    all_columns = beginning(request, "offered", len(columns), MOST_COLUMNS)
+    offered = columns[: all_columns.shown]
     if "column" not in request.query and "columns" not in request.query:  # before somebody chooses: metrics
-        chosen = [key for key in offered if _is_measured(key, shown)][:FIRST_COLUMNS]
+        chosen = [key for key in columns if _is_measured(key, shown)][:FIRST_COLUMNS]
     numeric = {key for key in chosen if _is_numeric(key, shown)}
     groups = _groups(request, project, filters, by, shown, chosen)
     labels = [group["head"] for group in groups for _ in group["runs"]] if by else None
@@ -94,7 +96,8 @@ def runs_page(request: PageRequest) -> Page | Redirect:
             "problem": problem,
             "fixed": [_column(request, key, "Job type" if key == "job" else key.capitalize()) for key in FIXED],
             "columns": [_column(request, key, key.partition(".")[2], key in numeric) for key in chosen],
-            "offered": [(key, key in chosen) for key in [*offered, *(key for key in chosen if key not in offered)]],
+            "offered": [(key, key in chosen) for key in dict.fromkeys([*offered, *chosen])],
+            "all_columns": all_columns,
             "find": {
                 "menu": saved_views.menu(request, project),
                 "conditions": found,

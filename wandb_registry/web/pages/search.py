@@ -5,17 +5,17 @@ from collections.abc import Callable
 from typing import Any
 
 from wandb_registry.model import access, projects
-from wandb_registry.model.artifacts import artifacts, collections, dvc_md5, memberships
+from wandb_registry.model.accounts import members
+from wandb_registry.model.artifacts import artifacts, dvc_md5
 from wandb_registry.model.search import everything, overview
-from wandb_registry.web import addresses
+from wandb_registry.web import addresses, lookups
 from wandb_registry.web.formats import cut
-from wandb_registry.web.pager import paginate
+from wandb_registry.web.pager import Beginning, beginning, paginate
 from wandb_registry.web.views import Page, PageRequest, Redirect
 
 Row = dict[str, Any]
 FIRST = 8  # hits of each kind, where all kinds are shown
 ROWS = 50  # on a page of one kind
-MOST_OF_MD5 = 50
 LONGEST = 120  # characters of a note beside a hit
 LABELS = {
     "runs": "Runs", "artifacts": "Artifacts", "models": "Registered models", "versions": "Versions",
@@ -29,13 +29,13 @@ def search(request: PageRequest) -> Page | Redirect:
     ids = _visible(request)
     groups = [_group(request, kind, text, ids, only == kind) for kind in LABELS if text and only in ("", kind)]
     groups = [group for group in groups if group["total"]]
-    by_md5 = _of_md5(request, text) if text and not only else []
+    by_md5, all_by_md5 = _of_md5(request, text) if text and not only else ([], None)
     hits = [*by_md5, *(hit for group in groups for hit in group["hits"])]
     if len(hits) == 1 and not only:
         return Redirect(hits[0]["address"])
     return Page(
         "search.html",
-        {"title": "Search", "text": text, "groups": groups, "by_md5": by_md5, "only": only, "most_of_md5": MOST_OF_MD5},
+        {"title": "Search", "text": text, "groups": groups, "by_md5": by_md5, "all_by_md5": all_by_md5, "only": only},
     )
 
 
@@ -118,17 +118,19 @@ HITS: dict[str, Callable[[Row], Row]] = {
 }  # fmt: skip
 
 
-def _of_md5(request: PageRequest, text: str) -> list[Row]:
-    """Versions that have this digest, a file of this md5, or this md5 in DVC."""
-    db, digest, hits = request.db, dvc_md5.md5_of_alias(text), []
-    for number in overview.versions_with_digest(db, digest, MOST_OF_MD5):
-        row = access.find_artifact(db, request.viewer, number)
-        if row is None or not access.readable(db, request.viewer, row["project_id"]):
-            continue
-        collection = collections.by_id(db, row["collection_id"])
-        project, type_name = projects.by_id(db, row["project_id"]), collections.type_of(db, collection)["name"]
-        version = memberships.version(memberships.own(db, artifacts.by_id(db, number)))
-        address = addresses.page_of_version(collection, project, type_name, version)
-        name, where = f"{collection['name']}:{version}", f"{project['entity_name']}/{project['name']}"
-        hits.append({"kind": type_name, "name": name, "address": address, "where": where, "found": f"md5 {digest}"})
-    return hits
+def _of_md5(request: PageRequest, text: str) -> tuple[list[Row], Beginning]:
+    """Versions that have this digest, a file of this md5, or this md5 in DVC: the newest, and where all are."""
+    db, digest = request.db, dvc_md5.md5_of_alias(text)
+    rows = artifacts.by_ids(db, overview.versions_with_digest(db, digest))
+    visible = access.visible(db, request.viewer, sorted(rows.values(), key=lambda row: -row["id"]))
+    some = beginning(request, "md5", len(visible), ROWS)
+    return [
+        {
+            "kind": row["type"],
+            "name": row["name"],
+            "address": row["address"],
+            "where": members.path(projects.by_id(db, row["project_id"])),
+            "found": f"md5 {digest}",
+        }
+        for row in lookups.visible_versions(request, visible[: some.shown])
+    ], some

@@ -15,7 +15,7 @@ from wandb_registry.web.views import PageRequest
 
 Row = dict[str, Any]
 ANSWERS = ("label", "champion", "candidate")
-MOST_ROWS = 10_000  # of a table that is looked at
+MOST_ROWS = 200_000  # of a table that is looked at: as many as the SDK logs in a version
 MOST_PICTURES = 100  # of a table on the page
 Pictures = list[tuple[str, Row]]  # (address, answers)
 

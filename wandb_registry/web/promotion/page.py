@@ -14,13 +14,14 @@ from wandb_registry.model.runs import runs, version_metrics
 from wandb_registry.web import addresses, lookups
 from wandb_registry.web.media.logged_media import last_media, media_of_run
 from wandb_registry.web.media.types import playable_type
+from wandb_registry.web.pager import beginning
 from wandb_registry.web.promotion import disputed_pictures
 from wandb_registry.web.promotion.disputed_pictures import Disputed
 from wandb_registry.web.views import Page, PageRequest
 
 Row = dict[str, Any]
 VIEW = "request"
-MOST_REQUESTS = 20  # in the list of those so far
+MOST_REQUESTS = 20  # in the list of those so far, before somebody asks for all
 MOST_FILES = 8  # pictures and tables of the verdict
 TEXTS = ("decision", "decided_by", "commit", "committed_by", "measured_on")  # of the facts; the others are numbers
 
@@ -39,8 +40,9 @@ class Evidence:
 def request_page(request: PageRequest, project: Row, collection: Row) -> Page:
     """The page of the request that the query names, else of the one that is open, else of the last. Raises NotFound."""
     db, viewer = request.db, request.viewer
-    all_requests = promotion_requests.of_collection(db, collection["id"], MOST_REQUESTS)
-    asked = _asked(request, collection, all_requests)
+    requests = beginning(request, "requests", promotion_requests.count(db, collection["id"]), MOST_REQUESTS)
+    shown = promotion_requests.of_collection(db, collection["id"], requests.shown)
+    asked = _asked(request, collection, shown)
     role = access.project_role(db, viewer, project)
     found = _described(request, project, collection, asked) if asked else {"asked": None}
     return Page(
@@ -50,8 +52,8 @@ def request_page(request: PageRequest, project: Row, collection: Row) -> Page:
             "project": project,
             "collection": collection,
             "here": address_of(project, collection),
-            "requests": all_requests,
-            "most": MOST_REQUESTS,
+            "requests": shown,
+            "all_requests": requests,
             "rules": protected_aliases.rules_of(db, collection["id"]),
             "may_ask": role >= Role.MEMBER,
             "is_admin": role >= Role.ADMIN,
@@ -75,7 +77,7 @@ def open_lines(request: PageRequest, project: Row, collection: Row) -> list[Row]
     ]
 
 
-def _asked(request: PageRequest, collection: Row, all_requests: list[Row]) -> Row | None:
+def _asked(request: PageRequest, collection: Row, newest: list[Row]) -> Row | None:
     number = request.query.get("request", "")
     if number:
         is_number = number.isascii() and number.isdigit() and len(number) < 16
@@ -83,7 +85,8 @@ def _asked(request: PageRequest, collection: Row, all_requests: list[Row]) -> Ro
         if found is None:
             raise NotFound(f"'{collection['name']}' has no request {number}.")
         return found
-    return next((row for row in all_requests if row["state"] == OPEN), next(iter(all_requests), None))
+    waiting = promotion_requests.open_ones(request.db, collection["id"])
+    return max(waiting, key=lambda row: row["id"], default=next(iter(newest), None))
 
 
 def _described(request: PageRequest, project: Row, collection: Row, asked: Row) -> Row:

@@ -337,7 +337,7 @@
         const places = [...new Set(this.drawn.flatMap((line) => line.xs))].filter((x) => x >= from && x <= to).sort((a, b) => a - b);
         const now = this.at === undefined ? (key === "ArrowRight" ? -1 : places.length) : nearest(places, this.at);
         const told = this.point(places[Math.min(places.length - 1, Math.max(0, now + (key === "ArrowRight" ? 1 : -1)))]);
-        if (told) say(`${this.axis} ${place(this.axis, this.at)}: ${told.slice(0, 3).map(({ line, value }) => `${look(line.key).name} ${number(value)}`).join(", ")}`);
+        if (told) say(`${this.axis} ${place(this.axis, this.at)}: ${told.slice(0, 3).map(({ line, value }) => `${look(line.key).name} ${number(value)}`).join(", ")}${told.length > 3 ? `, and ${told.length - 3} more below` : ""}`);
       } else if (key === "+" || key === "=" || key === "-") {
         const [from, to] = this.range;
         const middle = this.at ?? (from + to) / 2;

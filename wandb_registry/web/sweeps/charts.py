@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from wandb_registry.drawing.parallel_axes import ParallelAxis, axes, is_finite
 from wandb_registry.model.sweeps import importance
 from wandb_registry.web import addresses, formats
 from wandb_registry.web.charts import FRAME
+from wandb_registry.web.pager import Beginning
 from wandb_registry.web.views import PageRequest
 
 Row = dict[str, Any]
@@ -135,6 +137,7 @@ class Matters:
     grown_on: int
     ended: int
     r2: float | None
+    names_left_out: list[tuple[str, Beginning]]  # parameters of which the rarer values have no feature
 
 
 def matters(parameters: list[Column], result: Column, ended: list[int]) -> Matters | None:
@@ -142,6 +145,7 @@ def matters(parameters: list[Column], result: Column, ended: list[int]) -> Matte
     measured = [row for row in ended if is_finite(result.values[row])]
     rows = measured[-importance.MOST_RUNS :]
     features = [one for column in parameters for one in _features(column, rows)]
+    counts = [(column.name, len(names)) for column in parameters if (names := _names(column, rows))]
     results = tuple(float(result.values[row]) for row in rows)
     found = importance.forest(tuple(values for _, values in features), results)
     if found is None:
@@ -151,7 +155,8 @@ def matters(parameters: list[Column], result: Column, ended: list[int]) -> Matte
         for (name, values), share in zip(features, found.importance, strict=True)
     ]
     told.sort(key=lambda one: -(one.importance or 0))
-    return Matters(told, len(rows), len(measured), found.r2)
+    left_out = [(name, Beginning(MOST_NAMES, count, "")) for name, count in counts if count > MOST_NAMES]
+    return Matters(told, len(rows), len(measured), found.r2, left_out)
 
 
 def _features(column: Column, rows: list[int]) -> list[tuple[str, importance.Column]]:
@@ -161,11 +166,23 @@ def _features(column: Column, rows: list[int]) -> list[tuple[str, importance.Col
         log = column.log and min(values, default=0) > 0
         numbers = tuple(math.log(value) if log else float(value) for value in values)
         return [(column.name, numbers)] if len(set(numbers)) > 1 else []
-    names = sorted({json.dumps(value) if not isinstance(value, str) else value for value in values})
-    texts = [json.dumps(value) if not isinstance(value, str) else value for value in values]
+    names = _names(column, rows)
     if len(names) < 2:
         return []
+    texts = [_text(value) for value in values]
     return [(f"{column.name} = {name}", tuple(float(text == name) for text in texts)) for name in names[:MOST_NAMES]]
+
+
+def _names(column: Column, rows: list[int]) -> list[str]:
+    """The values of a column that isn't all numbers, the most frequent first; none of one that is."""
+    values = [column.values[row] for row in rows]
+    if all(map(is_finite, values)):
+        return []
+    return [name for name, _ in Counter(sorted(map(_text, values))).most_common()]
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 # ---- best so far ----

@@ -1,5 +1,6 @@
 """The sweeps of a project, and the page of one: its parameters and results, runs, agents and configuration."""
 
+import json
 from typing import Any
 
 import yaml
@@ -8,7 +9,9 @@ from wandb_registry.errors import NotFound
 from wandb_registry.model import access
 from wandb_registry.model.access import Role
 from wandb_registry.model.accounts import users
+from wandb_registry.model.artifacts import lineage
 from wandb_registry.model.runs import runs
+from wandb_registry.model.search import run_search
 from wandb_registry.model.sweeps import search_space, sweeps
 from wandb_registry.model.sweeps.search_space import SearchSpace
 from wandb_registry.web import addresses, lookups
@@ -54,7 +57,8 @@ def find(request: PageRequest) -> tuple[Row, Row]:
     project, name = lookups.find_project(request), request.path["sweep"]
     sweep = sweeps.find(request.db, project, name)
     if sweep is None:
-        there = lookups.alternatives([row["name"] for row in sweeps.page(request.db, project, SWEEPS, 0)])
+        newest = [row["name"] for row in sweeps.page(request.db, project, SWEEPS, 0)]
+        there = lookups.alternatives(newest, sweeps.count(request.db, project))
         raise NotFound(f"'{project['name']}' has no sweep '{name}'.{there}")
     return project, sweep
 
@@ -69,8 +73,8 @@ def page(request: PageRequest) -> Page | Redirect:
     if what := questions.asked(request, QUESTIONS):
         return questions.page(request, project, _question(name, what), base, [(name, base)], "projects")
     total = sweeps.run_count(request.db, sweep)
-    rows = lookups.visible_runs(request, sweeps.runs(request.db, sweep, MOST_RUNS, max(0, total - MOST_RUNS)))
-    rows = [row | {"state": runs.state(row), "seconds": runs.seconds(row), "facts": facts_of_run(row)} for row in rows]
+    skipped = max(0, total - MOST_RUNS)
+    rows = [_shown(row) for row in lookups.visible_runs(request, sweeps.runs(request.db, sweep, MOST_RUNS, skipped))]
     metric = space.config.get("metric") or {}
     better = 1 if metric.get("goal") == "maximize" else -1
     parameters, result = _columns(space, rows, metric.get("name"))
@@ -80,6 +84,8 @@ def page(request: PageRequest) -> Page | Redirect:
     ordered = sorted(inside, key=lambda row: _rank(result, row, better))
     pager = paginate(request, len(ordered), ROWS)
     ended = [at for at, row in enumerate(rows) if row["state"] in ENDED]
+    going_on = json.dumps({"sweep": sweep["name"], "state": {"$in": list(runs.UNDER_WAY)}})
+    under_way = run_search.count(request.db, project["id"], going_on)
     has_results = result is not None and any(map(charts.is_finite, result.values))
     return Page(
         "sweep.html",
@@ -95,8 +101,8 @@ def page(request: PageRequest) -> Page | Redirect:
             "goal": metric.get("goal") or "minimize",
             "total": total,
             "drawn": Beginning(len(rows), total, addresses.with_query(_table(project), {"sweep": sweep["name"]})),
-            "under_way": sum(row["state"] in runs.UNDER_WAY for row in rows),
-            "best": rows[min(range(len(rows)), key=lambda row: _rank(result, row, better))] if has_results else None,
+            "under_way": under_way,
+            "best": _best(request, sweep, rows),
             "parameters": parameters,
             "result": result,
             "chosen": [(one, charts.without(request, one)) for one in chosen],
@@ -104,16 +110,29 @@ def page(request: PageRequest) -> Page | Redirect:
             "parallel": charts.parallel(rows, columns, better, chosen) if rows and has_results else None,
             "matters": charts.matters(parameters, result, ended) if result else None,
             "best_so_far": charts.best_so_far(rows, result, better) if result else None,
-            "rows": [(row + 1, rows[row], [column.values[row] for column in columns]) for row in
+            "rows": [(skipped + row + 1, rows[row], [column.values[row] for column in columns]) for row in
                      ordered[pager.offset : pager.last]],
             "pager": pager,
             "agents": [_agent(request, project, agent) for agent in sweeps.agents(request.db, sweep)],
             "config": yaml.safe_dump(space.config, sort_keys=False, allow_unicode=True),
             "command": f"wandb agent {project['entity_name']}/{project['name']}/{sweep['name']}",
             "kept": [(key, value) for key, value in request.query.multi_items() if key in ("range", "only")],
-            "live": sweep["state"] == "RUNNING" or any(row["state"] in runs.UNDER_WAY for row in rows),
+            "live": sweep["state"] == "RUNNING" or under_way > 0,
         },
     )  # fmt: skip
+
+
+def _shown(run: Row) -> Row:
+    return run | {"state": runs.state(run), "seconds": runs.seconds(run), "facts": facts_of_run(run)}
+
+
+def _best(request: PageRequest, sweep: Row, rows: list[Row]) -> Row | None:
+    """The run with the best result, also if it isn't among the `rows` that the page draws."""
+    found = sweeps.best_run(request.db, sweep)
+    if found is None:
+        return None
+    drawn = next((row for row in rows if row["id"] == found[0]), None)
+    return drawn or next(map(_shown, lookups.visible_runs(request, lineage.runs_by_id(request.db, [found[0]]))), None)
 
 
 def _typed_range(request: PageRequest) -> Redirect | None:
