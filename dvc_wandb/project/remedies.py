@@ -107,7 +107,7 @@ def is_in_git(dvc: DvcProject, path: str) -> bool:
 def _git_checkout(dvc: DvcProject, path: str) -> str | None:
     """The command that takes a file or folder from the last commit, its own or a submodule's; None if it has none."""
     if is_in_git(dvc, path):
-        return f"git checkout HEAD -- {_from_here(dvc, path)}"
+        return f"git checkout HEAD -- {git.pathspec(_relative(dvc, path))}"
     inner = submodules.find(dvc.root, path)
     if inner is None:
         return None
@@ -116,7 +116,7 @@ def _git_checkout(dvc: DvcProject, path: str) -> str | None:
         return f"git submodule update --init {folder}"
     if git.output_or_none(dvc.root / inner.folder, "cat-file", "-e", f"HEAD:./{inner.path}") is None:
         return None
-    return f"git -C {folder} checkout HEAD -- {shlex.quote(inner.path)}"
+    return f"git -C {folder} checkout HEAD -- {git.pathspec(inner.path)}"
 
 
 def _out_of(dvc: DvcProject, path: str) -> Any:
@@ -156,9 +156,15 @@ def _out_name(dvc: DvcProject, out: Any) -> str:
 
 
 def _from_here(dvc: DvcProject, path: str) -> str:
-    """A path of the project as it is typed in the current folder, which may be one of the project's."""
-    here, root = Path.cwd(), dvc.root.resolve()
-    return shlex.quote(os.path.relpath(root / path) if root in here.parents else path)
+    """A path of the project as it is typed for DVC in the current folder: not as an option."""
+    name = _relative(dvc, path)
+    return shlex.quote(f"./{name}" if name.startswith("-") else name)
+
+
+def _relative(dvc: DvcProject, path: str) -> str:
+    """A path of the project from the current folder, which may be one of the project's."""
+    root = dvc.root.resolve()
+    return os.path.relpath(root / path) if root in Path.cwd().parents else path
 
 
 def _readers(dvc: DvcProject, path: str) -> list[str]:
