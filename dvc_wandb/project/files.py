@@ -206,7 +206,8 @@ class FileLocator:
         reason = self._pull(content) if self._keeper(content).use_cache else self._not_in_git
         files = self._files_in_cache(content)
         if files is None:
-            raise MissingContentError(content.path, reason, remedies.for_missing_bytes(self._dvc, content.path))
+            remedy = remedies.for_missing_bytes(self._dvc, content.path, str(content.md5))
+            raise MissingContentError(content.path, reason, remedy)
         return files
 
     def _keeper(self, content: Content) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +24,13 @@ with tracked_run("talk") as run:
     print("-" * {LIMIT})
     print("last")
     run.out("said.txt").write_text("said")
+"""
+
+FROZEN = """
+stages:
+  one: {cmd: cp data.txt one.txt, frozen: true, deps: [data.txt], outs: [one.txt]}
+  two: {cmd: cp one.txt two.txt, deps: [one.txt], outs: [two.txt]}
+  three: {cmd: cp one.txt three.txt, deps: [one.txt], outs: [three.txt]}
 """
 
 
@@ -92,3 +100,30 @@ def test_two_projects_that_share_a_name_are_parted_by_what_is_said(project: Clon
     told = two.run("dvc-wandb", "mirror").text
     assert "has the same" not in told
     assert "out.txt:v0" in told
+
+
+def test_a_frozen_stage_runs_by_what_is_said(project: Clone):
+    """`dvc repro` was said, which leaves it alone, or ends with `missing data`."""
+    (project.path / "data.txt").write_text("1\n")
+    (project.path / "dvc.yaml").write_text(FROZEN)
+
+    def type_what(*words: str) -> str:
+        told = project.run("dvc-wandb", *words, ok=False).text
+        command = re.search(r"`(dvc .+?)`", told)
+        return command[1] if command and project.run("sh", "-c", command[1]) else ""
+
+    assert type_what("show") == "dvc unfreeze one && dvc repro && dvc freeze one"
+    project.git("add", "--all")
+    project.git("commit", "--quiet", "--message", "one")
+    (project.path / "data.txt").write_text("2\n")
+    assert type_what("why", "two.txt") == "dvc unfreeze one && dvc repro two && dvc freeze one"
+    assert project.read("two.txt") == "2\n"
+    project.git("commit", "--quiet", "--all", "--message", "two")
+    shutil.rmtree(project.path / ".dvc/cache")
+    for name in ("one.txt", "two.txt", "three.txt"):
+        (project.path / name).unlink()
+    typed = [type_what("verify") for _ in range(4)]
+    assert typed[-1] == "", typed
+    project.run("dvc-wandb", "mirror")
+    assert "3 stages, 6 edges" in project.run("dvc-wandb", "verify").text
+    assert project.git("diff", "dvc.yaml") == ""
