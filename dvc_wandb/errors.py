@@ -103,6 +103,8 @@ def error_reason(error: Exception) -> str:
         return _invalid_setting(error)
     if is_sdk_error(error):
         return f"the registry did not take it: {one_line(error)}".rstrip(".")
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename} can't be used: {error.strerror}"
     return (str(error) if isinstance(error, DvcWandbError) else one_line(error)).rstrip(".")
 
 

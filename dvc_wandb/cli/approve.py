@@ -139,7 +139,7 @@ def _numbers(facts: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 def _note_commit(stage: PromotingStage, decided: PromotionRequest) -> None:
     """Let the registry remember the commit that it follows now, where this clone has that on its branch."""
     pipeline = Pipeline(stage.root)
-    execution, connection = stage.execution(pipeline), stage.connect()
+    execution, connection = pipeline.workspace_execution(stage.name), stage.connect()
     model = alias.recorded_model(pipeline, execution)
     if model and (model.md5, model.source.commit) == (decided.facts.get("model"), decided.facts.get("commit")):
         production_model.follow(pipeline, connection, execution)

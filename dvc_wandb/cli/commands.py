@@ -63,8 +63,7 @@ def _run(arguments: argparse.Namespace) -> int:
     except BrokenPipeError:  # such as `| head`: who reads has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:  # a file or folder that the machine refuses: a full disk, a HOME that is none
-        place = f"{error.filename} can't be used: {error.strerror}" if error.filename else error_reason(error)
-        print(f"dvc-wandb: {place}.", file=sys.stderr)
+        print(f"dvc-wandb: {error_reason(error)}.", file=sys.stderr)
     except Exception as error:
         if not is_sdk_error(error):
             raise

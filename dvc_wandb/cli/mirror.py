@@ -105,6 +105,8 @@ def _past_revisions(arguments: argparse.Namespace, root: Path) -> list[Revision]
         )
     if arguments.experiments:
         selected += _warn_if_empty("experiments", revisions.experiments(root))
+    if selected and (incomplete := revisions.why_incomplete(root)):
+        print(f"dvc-wandb: {incomplete}.", file=sys.stderr)
     return list(dict.fromkeys(selected))
 
 

@@ -104,8 +104,10 @@ def _commit(root: Path, name: str) -> str:
     try:
         return revisions.resolve_commit(root, name)
     except ProjectError:
+        incomplete = revisions.why_incomplete(root)
         raise ProjectError(
-            f"there is no revision '{name}' here to hold this one against. In CI, check out with the whole history."
+            f"there is no revision '{name}' here to hold this one against{f' ({incomplete})' if incomplete else ''}. "
+            "In CI, check out with the whole history."
         ) from None
 
 

@@ -61,7 +61,7 @@ def _describe(pipeline: Pipeline, path: str, explanation: why.Explanation | None
         lines.append(f"  after {explanation.before}" if explanation.before else "  for the first time")
     lines += _lines(explanation.then)
     if explanation.now:
-        command = f"dvc repro {remedies.stage_from_here(pipeline.dvc, explanation.stage)}"
+        command = remedies.for_outdated(pipeline.dvc, explanation.stage)
         lines += ["since then, in the workspace", *_lines(explanation.now), f"`{command}` would bring it up to date."]
     else:
         lines.append("since then: nothing has changed")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import posixpath
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, time
 from pathlib import Path
@@ -16,6 +17,7 @@ from dvc_wandb.production import Record, restoring
 from dvc_wandb.production.record import UnreadableRecordError, can_be_read
 from dvc_wandb.production.registry_state import ALIAS, AliasMove
 from dvc_wandb.project import git
+from dvc_wandb.project.git import revisions
 
 
 @dataclass(frozen=True)
@@ -165,18 +167,30 @@ def is_here(root: Path, commit: str) -> bool:
 
 
 def origin_of(root: Path, md5: str) -> ModelOrigin | None:
-    """The origin of a model, by git's history of dvc.lock; None if no commit has it."""
+    """The origin of a model, by git's history of the locks; None if no commit has it."""
+    commits = _git(root, "log", "--reverse", "--format=%H", f"-S{md5}", "--", *revisions.LOCKS).split()
+    for commit in commits[:1]:
+        stages = list(_locked_stages(root, commit))
+        out_paths = {path for _, outs in stages for path in outs}
+        deps = next((deps for deps, outs in stages if md5 in outs.values()), {})  # none of what `dvc add` keeps
+        return ModelOrigin(commit, {path: dep_md5 for path, dep_md5 in deps.items() if path in out_paths})
+    return None
+
+
+def _locked_stages(root: Path, commit: str) -> Iterator[tuple[dict[str, str], dict[str, str]]]:
+    """The md5s of the deps and outs, by their paths, of each stage in a dvc.lock of a commit."""
     import yaml
 
-    commits = _git(root, "log", "--reverse", "--format=%H", f"-S{md5}", "--", "dvc.lock").split()
-    for commit in commits[:1]:
-        stages = (yaml.safe_load(_git(root, "show", f"{commit}:./dvc.lock")) or {}).get("stages") or {}
-        out_paths = {out["path"] for stage in stages.values() for out in stage.get("outs", [])}
-        for stage in stages.values():
-            if any(out.get("md5") == md5 for out in stage.get("outs", [])):
-                deps = {dep["path"]: dep["md5"] for dep in stage.get("deps", []) if dep["path"] in out_paths}
-                return ModelOrigin(commit, deps)
-    return None
+    files = _git(root, "ls-tree", "-r", "-z", "--name-only", commit).split("\0")
+    for file in (one for one in files if posixpath.basename(one) == "dvc.lock"):
+        lock = yaml.safe_load(_git(root, "show", f"{commit}:./{file}")) or {}
+        for stage in (lock.get("stages") or {}).values():
+            yield _md5s(file, stage.get("deps")), _md5s(file, stage.get("outs"))
+
+
+def _md5s(lock: str, entries: list[dict[str, str]] | None) -> dict[str, str]:
+    folder = posixpath.dirname(lock)
+    return {posixpath.normpath(posixpath.join(folder, one["path"])): one.get("md5", "") for one in entries or []}
 
 
 def _git(root: Path, *arguments: str) -> str:

@@ -13,21 +13,21 @@ from dvc_wandb.project.git import merges
 
 def command_for_workspace(path: Path, is_readable: Callable[[str], bool]) -> str:
     """The command that makes the file at `path` readable again, for the current folder."""
-    name = shlex.quote(os.path.relpath(path))
+    name = git.pathspec(os.path.relpath(path))
     for side, stage in (("--theirs", merges.THEIRS), ("--ours", merges.OURS)):
         if _is_readable_at(path, f":{stage}", is_readable) and merges.unmerged(path.parent, [path.name]):
             return f"git checkout {side} -- {name}"
     if _is_readable_at(path, "HEAD", is_readable):
         return f"git checkout HEAD -- {name}"
-    return command_for_commit(path, is_readable) if _commits(path) else f"rm {name}"
+    return command_for_commit(path, is_readable) if _commits(path) else f"rm -- {shlex.quote(os.path.relpath(path))}"
 
 
 def command_for_commit(path: Path, is_readable: Callable[[str], bool]) -> str:
     """The command that commits the file as it was in the last commit where it could be read."""
-    name = shlex.quote(os.path.relpath(path))
+    name = git.pathspec(os.path.relpath(path))
     good = next((commit for commit in _commits(path) if _is_readable_at(path, commit, is_readable)), None)
-    back = f"git checkout {good[:10]} -- {name}" if good else f"git rm --quiet --force {name}"
-    return f"{back} && git commit --message 'Restore {path.name}'"
+    back = f"git checkout {good[:10]} -- {name}" if good else f"git rm --quiet --force -- {name}"
+    return f"{back} && git commit --message {shlex.quote(f'Restore {path.name}')}"
 
 
 def _commits(path: Path) -> list[str]:

@@ -269,8 +269,14 @@ def has_workspace(entry: Any) -> bool:
 
 
 def workspace_md5(entry: Any) -> str | None:
-    """The md5 of the entry in the workspace, from DVC's state if nothing changed; None if it doesn't exist."""
-    return entry.get_hash().value if entry.exists else None
+    """The md5 of the entry in the workspace, from DVC's state if nothing changed; None if it doesn't exist.
+
+    So is a folder with a link that leads nowhere, as after DVC's cache was moved.
+    """
+    try:
+        return entry.get_hash().value if entry.exists else None
+    except FileNotFoundError:
+        return None
 
 
 def is_cached(out: Any) -> bool:

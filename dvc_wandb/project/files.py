@@ -18,7 +18,14 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from dvc_wandb import temporary_folders
-from dvc_wandb.errors import CorruptedContentError, DvcWandbError, LegacyMd5Error, MissingContentError, one_line
+from dvc_wandb.errors import (
+    CorruptedContentError,
+    DvcWandbError,
+    LegacyMd5Error,
+    MissingContentError,
+    error_reason,
+    one_line,
+)
 from dvc_wandb.project import remedies
 from dvc_wandb.project.dvc_project import DvcProject, workspace_md5
 from dvc_wandb.project.git import blobs, revisions, submodules
@@ -39,6 +46,7 @@ class FileLocator:
         self._located: dict[Content, dict[str, Path]] = {}
         self._paths: dict[Content, Path | None] = {}
         self._nowhere: dict[Content, bool] = {}
+        self._unreadable: dict[str, PermissionError] = {}  # in the workspace, by the path of the content
 
     def listing(self, content: Content) -> dict[str, str] | None:
         """The md5 of each file of `content` by name; None if this machine lacks a folder's list of files."""
@@ -75,7 +83,7 @@ class FileLocator:
         entry = self._entries.get(content.path)
         if entry is None:
             return None
-        return _hash_folder(entry) if workspace_md5(entry) == content.md5 else self._assemble_listing(content, entry)
+        return _hash_folder(entry) if self._is_in_workspace(content) else self._assemble_listing(content, entry)
 
     def _assemble_listing(self, content: Content, entry: Any) -> dict[str, str] | None:
         """The listing of a folder around outs: theirs, and the files between them; None if its md5 isn't that."""
@@ -140,8 +148,16 @@ class FileLocator:
         """The path of `content` in the workspace or the git revision; None if it differs from dvc.lock."""
         if content not in self._paths:
             entry = self._entries[content.path]
-            self._paths[content] = _path_on_disk(entry) if workspace_md5(entry) == content.md5 else None
+            self._paths[content] = _path_on_disk(entry) if self._is_in_workspace(content) else None
         return self._paths[content]
+
+    def _is_in_workspace(self, content: Content) -> bool:
+        """Whether the workspace has `content` as in dvc.lock. What may not be read there may be somewhere else."""
+        try:
+            return workspace_md5(self._entries[content.path]) == content.md5
+        except PermissionError as error:
+            self._unreadable[content.path] = error
+            return False
 
     def _link_from_cache(self, content: Content) -> Path:
         """`content` under its own name in a temporary folder, as links to the objects of DVC's cache."""
@@ -205,8 +221,11 @@ class FileLocator:
         """The files brought into DVC's cache from its remote."""
         reason = self._pull(content) if self._keeper(content).use_cache else self._not_in_git
         files = self._files_in_cache(content)
+        if files is None and content.path in self._unreadable:
+            raise DvcWandbError(f"{error_reason(self._unreadable[content.path])}.")
         if files is None:
-            raise MissingContentError(content.path, reason, remedies.for_missing_bytes(self._dvc, content.path))
+            remedy = remedies.for_missing_bytes(self._dvc, content.path, str(content.md5))
+            raise MissingContentError(content.path, reason, remedy)
         return files
 
     def _keeper(self, content: Content) -> Any:

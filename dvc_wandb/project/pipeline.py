@@ -180,7 +180,7 @@ class Pipeline:
         upstream = [self.dvc.stages[name] for name in sorted(self.dvc.upstream_of((maker,)))] if maker else []
         sources = [self._content(out, in_workspace=False) for one in upstream if not one.cmd for out in one.outs]
         missing = (one for one in dict.fromkeys([*sources, content]) if self._files.is_nowhere(one))
-        return [remedies.for_missing_bytes(self.dvc, one.path) for one in missing]
+        return [remedies.for_missing_bytes(self.dvc, one.path, str(one.md5)) for one in missing]
 
     def mismatch_error(self, content: Content, name: str, path: Path, md5: str) -> DvcWandbError:
         """The error for a file of `content` whose bytes don't have the md5 of dvc.lock."""

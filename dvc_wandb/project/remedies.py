@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from dvc_wandb.project import git
-from dvc_wandb.project.dvc_project import DvcProject, executes, is_cached
+from dvc_wandb.project.dvc_project import DvcProject, executes, is_cached, lock_hash
 from dvc_wandb.project.git import submodules
 
 
@@ -27,8 +28,11 @@ def for_missing_file(dvc: DvcProject, path: str, cache_is_damaged: bool = False)
     return "Neither git nor DVC keeps it: put it back."
 
 
-def for_missing_bytes(dvc: DvcProject, path: str) -> str:
-    """A sentence for what dvc.lock names and neither the workspace nor git, DVC's cache or its remote has."""
+def for_missing_bytes(dvc: DvcProject, path: str, md5: str) -> str:
+    """A sentence for what dvc.lock names and neither the workspace nor git, DVC's cache or its remote has.
+
+    `md5` is that of `path`, which a stage may have read before the one that makes it made other bytes.
+    """
     out = _out_of(dvc, path)
     if dvc.rev and (out is None or not out.use_cache):
         inner = submodules.find(dvc.root, path)
@@ -45,6 +49,8 @@ def for_missing_bytes(dvc: DvcProject, path: str) -> str:
         if checkout := _git_checkout(dvc, path):
             return f"`{checkout} && {repro}` takes the one that git has."
         return f"Put it back, or another one and run `{repro}`."
+    if out.stage.cmd and path in dvc.outs and lock_hash(out) not in (None, md5):
+        return f"`{_repro(dvc, *_readers(dvc, path))}` takes the one that {dvc.address(out.stage)} made since."
     if out.stage.cmd:
         return f"`{_repro(dvc, dvc.address(out.stage))}` makes it again."
     then = f" && {_repro(dvc, *readers)}" if readers else ""
@@ -85,11 +91,17 @@ def stage_from_here(dvc: DvcProject, address: str) -> str:
     return f"{_from_here(dvc, file)}:{shlex.quote(name)}" if file else shlex.quote(name)
 
 
+def for_outdated(dvc: DvcProject, stage: str) -> str:
+    """The command that brings a stage, and what it reads, up to date."""
+    return _thawed(dvc, sorted(dvc.upstream_of((stage,))), f"dvc repro {stage_from_here(dvc, stage)}")
+
+
 def for_stages_that_never_ran(dvc: DvcProject) -> str:
     """The command that runs all stages: `dvc repro` alone runs those of the dvc.yaml in the current folder."""
     files = {os.path.dirname(dvc.address(stage).rpartition(":")[0]) for stage in dvc.stages.values() if stage.cmd}
     is_at_root = dvc.root.resolve() not in Path.cwd().parents
-    return "dvc repro" if is_at_root and files <= {""} else "dvc repro --all-pipelines"
+    repro = "dvc repro" if is_at_root and files <= {""} else "dvc repro --all-pipelines"
+    return _thawed(dvc, (name for name, stage in dvc.stages.items() if not dvc.is_locked(stage)), repro)
 
 
 def for_no_commits(dvc: DvcProject) -> str:
@@ -107,7 +119,7 @@ def is_in_git(dvc: DvcProject, path: str) -> bool:
 def _git_checkout(dvc: DvcProject, path: str) -> str | None:
     """The command that takes a file or folder from the last commit, its own or a submodule's; None if it has none."""
     if is_in_git(dvc, path):
-        return f"git checkout HEAD -- {_from_here(dvc, path)}"
+        return f"git checkout HEAD -- {git.pathspec(_relative(dvc, path))}"
     inner = submodules.find(dvc.root, path)
     if inner is None:
         return None
@@ -116,7 +128,7 @@ def _git_checkout(dvc: DvcProject, path: str) -> str | None:
         return f"git submodule update --init {folder}"
     if git.output_or_none(dvc.root / inner.folder, "cat-file", "-e", f"HEAD:./{inner.path}") is None:
         return None
-    return f"git -C {folder} checkout HEAD -- {shlex.quote(inner.path)}"
+    return f"git -C {folder} checkout HEAD -- {git.pathspec(inner.path)}"
 
 
 def _out_of(dvc: DvcProject, path: str) -> Any:
@@ -139,12 +151,21 @@ def _push(dvc: DvcProject, out: Any, rev: str | None = None) -> str:
 def _repro(dvc: DvcProject, *stages: str) -> str:
     """The command that runs stages: first brings the sources upstream that `dvc repro` would miss, as far as it can."""
     upstream = [dvc.stages[name] for name in sorted(dvc.upstream_of(stages))] if stages else []
-    missing = [out for stage in upstream if not stage.cmd for out in stage.outs if not out.exists]
+    kept = [stage for stage in upstream if not stage.cmd or (stage.frozen and dvc.address(stage) not in stages)]
+    missing = [out for stage in kept for out in stage.outs if not out.exists]
     cached = [out for out in missing if is_cached(out)]
     pulled = [out for out in missing if out not in cached and dvc.can_be_pulled(out, str(out.hash_info.value))]
     brought = [("checkout", cached), ("pull", pulled)]
     commands = [f"dvc {word} {' '.join(_out_name(dvc, out) for out in outs)}" for word, outs in brought if outs]
-    return " && ".join([*commands, f"dvc repro {' '.join(stage_from_here(dvc, one) for one in stages)}".rstrip()])
+    repro = f"dvc repro {' '.join(stage_from_here(dvc, one) for one in stages)}".rstrip()
+    lost = {dvc.address(out.stage) for out in missing if out not in cached and out not in pulled}
+    return " && ".join([*commands, _thawed(dvc, sorted({*stages, *lost}), repro)])
+
+
+def _thawed(dvc: DvcProject, stages: Iterable[str], repro: str) -> str:
+    """The command `repro` for `stages`, of which DVC runs those that are `frozen: true` only while they aren't."""
+    names = " ".join(stage_from_here(dvc, one) for one in stages if dvc.stages[one].cmd and dvc.stages[one].frozen)
+    return f"dvc unfreeze {names} && {repro} && dvc freeze {names}" if names else repro
 
 
 def _update(dvc: DvcProject, out: Any) -> str:
@@ -156,9 +177,15 @@ def _out_name(dvc: DvcProject, out: Any) -> str:
 
 
 def _from_here(dvc: DvcProject, path: str) -> str:
-    """A path of the project as it is typed in the current folder, which may be one of the project's."""
-    here, root = Path.cwd(), dvc.root.resolve()
-    return shlex.quote(os.path.relpath(root / path) if root in here.parents else path)
+    """A path of the project as it is typed for DVC in the current folder: not as an option."""
+    name = _relative(dvc, path)
+    return shlex.quote(f"./{name}" if name.startswith("-") else name)
+
+
+def _relative(dvc: DvcProject, path: str) -> str:
+    """A path of the project from the current folder, which may be one of the project's."""
+    root = dvc.root.resolve()
+    return os.path.relpath(root / path) if root in Path.cwd().parents else path
 
 
 def _readers(dvc: DvcProject, path: str) -> list[str]:

@@ -118,7 +118,13 @@ def _repository_name(root: Path) -> str:
     origin = git.output_or_none(home, "config", "--get", "remote.origin.url") or ""
     repository = re.split(r"[/:]", origin.rstrip("/").removesuffix(".git"))[-1].strip(".")
     folder = _folder_name((git.output_or_none(home, "rev-parse", "--show-prefix") or "").strip("/"))
-    return _slug("-".join(filter(None, [repository, folder])) or home.name)[:128] or "dvc-wandb"
+    return _slug("-".join(filter(None, [repository, folder])) or _clone_name(home))[:128] or "dvc-wandb"
+
+
+def _clone_name(home: Path) -> str:
+    """The name of the clone's folder, of which `home` may be another work tree (`git worktree`)."""
+    common = (home / (git.output_or_none(home, "rev-parse", "--git-common-dir") or "")).resolve()
+    return common.parent.name if common.name == ".git" else home.name
 
 
 def _folder_name(folder: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from dvc_wandb.errors import DvcWandbError
 from dvc_wandb.project.git import commands as git
+from dvc_wandb.project.git import revisions
 from dvc_wandb.project.lock import Content
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.provenance import digests, statement
@@ -63,8 +64,8 @@ def pipeline_at_its_commit(stated: Statement, root: Path) -> Pipeline:
     commit = statement.commit(stated)
     if git.output_or_none(root, "cat-file", "-e", f"{commit}^{{commit}}") is None:
         raise DvcWandbError(
-            f"the commit {commit[:10]}, which the statement names, is not in this clone: `git fetch` brings it, if it "
-            "is one of this project."
+            f"the commit {commit[:10]}, which the statement names, is not in this clone: "
+            f"{revisions.how_to_fetch(root, commit)}"
         )
     return Pipeline(root).at(commit)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from types import TracebackType
 from typing import Any, TextIO
@@ -10,9 +11,10 @@ LIMIT = 2**20  # characters; of the rest the copy says how many they were
 
 
 class ConsoleCopy:
-    """Within the block, collects in `text` what Python code writes to stdout and stderr."""
+    """Within the block, collects in `text` what Python code of `stage` writes to stdout and stderr."""
 
-    def __init__(self) -> None:
+    def __init__(self, stage: str) -> None:
+        self._stage = stage
         self._parts: list[str] = []
         self._remaining = LIMIT
         self._dropped = 0
@@ -23,7 +25,8 @@ class ConsoleCopy:
         copied = "".join(self._parts)
         if not self._dropped:
             return copied
-        return f"{copied}\n… and {self._dropped:,} more characters; `dvc repro 2>&1 | tee FILE` keeps them all.\n"
+        again = f"dvc repro --single-item --force {shlex.quote(self._stage)} 2>&1 | tee FILE"
+        return f"{copied}\n… and {self._dropped:,} more characters; `{again}` runs it again and keeps them all.\n"
 
     def __enter__(self) -> ConsoleCopy:
         self._streams = sys.stdout, sys.stderr

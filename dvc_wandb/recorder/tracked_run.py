@@ -42,7 +42,7 @@ def tracked_run(stage: str, live: bool = False) -> Iterator[TrackedRun]:
     """
     _explain_if_asked(stage)
     try:
-        with ConsoleCopy() as console:
+        with ConsoleCopy(stage) as console:
             run = TrackedRun(stage, live)
             try:
                 with run.opened_files:

@@ -71,19 +71,22 @@ def push_note(pipeline: Pipeline, model: RecordedModel, executions: list[Executi
     )
 
 
-def push(pipeline: Pipeline, record_path: str) -> int:
-    """Push the models that the committed record ever named, and what they were made from; how many files.
+def push(pipeline: Pipeline, record_path: str) -> tuple[int, list[str]]:
+    """Push the models that the committed record ever named, and what they were made from.
 
-    To the DVC remote that is set up now: DVC itself has none for the commits before it was. Raises DvcWandbError.
+    Returns how many files, and the md5s of the models that neither this clone nor the remote has. To the DVC remote
+    that is set up now: DVC itself has none for the commits before it was. Raises DvcWandbError.
     """
     md5s: set[str] = set()
-    for model in {one.record.model_md5 for one in history.from_git(pipeline.root, record_path)}:
-        origin = history.origin_of(pipeline.root, model) if model else None
-        if origin and model:
+    models = sorted({md5 for one in history.from_git(pipeline.root, record_path) if (md5 := one.record.model_md5)})
+    for model in models:
+        if origin := history.origin_of(pipeline.root, model):
             then = pipeline.at(origin.commit)
             for out in (out for execution in _executions_up_to(then, model) for out in execution.outs):
                 md5s |= {str(out.md5), *(then.listing(out) or {}).values()}
-    return cache.push_objects(pipeline, [md5 for md5 in sorted(md5s) if cache.object_path(pipeline, md5).exists()])
+    at_hand = [md5 for md5 in sorted(md5s) if cache.object_path(pipeline, md5).exists()]
+    count = cache.push_objects(pipeline, at_hand)
+    return count, [one for one in models if not fetch.at_hand(pipeline, one) and not cache.is_in_remote(pipeline, one)]
 
 
 def _executions_up_to(then: Pipeline, md5: str) -> list[Execution]:

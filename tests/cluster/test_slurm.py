@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import re
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -141,6 +142,32 @@ def test_the_next_call_follows_what_a_killed_head_left_at_work(slow: Clone, clus
     said, _ = head.communicate(timeout=120)
     assert re.search(r"3 stages in .*: 2 ran, 1 unchanged", said), said
     assert len(begun(slow)) == 2
+    whole(slow)
+
+
+@pytest.mark.parametrize("can_be_asked", [True, False])
+def test_jobs_that_an_earlier_call_left_hold_nothing_up_after_what_is_said(
+    slow: Clone, cluster: Slurm, tmp_path: Path, can_be_asked: bool
+):
+    head = start(slow)
+    head.kill()
+    head.communicate()
+    here = {} if can_be_asked else {"SLURM_CONF": str(tmp_path / "none")}
+    refused = slow.run("dvc-wandb", "repro", ok=False, env=here).text
+    if can_be_asked:
+        slow.run("sh", "-c", *re.findall(r"`(scancel .+?)` ends", refused))
+    else:
+        assert re.search(
+            r"SLURM may still run dvc\.yaml:\w+, dvc\.yaml:\w+ for an earlier .* can't be asked: ", refused
+        )
+        cluster.run("scancel", "--user", getpass.getuser())
+    cluster.wait_until_idle()
+    assert eventually(lambda: not at_work(slow)), at_work(slow)
+    if not can_be_asked:
+        (folder,) = re.findall(r"works any more, remove (\S+)\.\n", refused)
+        shutil.rmtree(folder)
+    (slow.path / "go").touch()
+    assert "3 ran" in slow.run("dvc-wandb", "repro", env=here).text
     whole(slow)
 
 

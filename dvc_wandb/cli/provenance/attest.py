@@ -71,9 +71,10 @@ def run(arguments: argparse.Namespace) -> int:
     if connection:
         version = MirroredProject(connection).version_of(subject.out.versioned)
         if version is None:
+            is_here = any(out.md5 == subject.out.md5 for one in pipeline.locked() for out in one.outs)
             raise DvcWandbError(
                 f"the registry has no version of {subject.out.path} {str(subject.out.md5)[:8]} to keep a statement "
-                "beside; `dvc-wandb mirror` logs it."
+                f"beside; `dvc-wandb mirror{'' if is_here else ' --all-commits'}` logs it."
             )
     in_registry = attestations.describe_registry(connection, version) if connection and version else None
     approval = _approval(pipeline, connection, decision, str(subject.out.md5)) if connection and decision else None
@@ -147,7 +148,7 @@ def _approval(
 ) -> dict[str, Any] | None:
     """Who asked for the model and who said yes, where that takes two."""
     stage = find_promoting_stage(pipeline)
-    if not approvals.are_needed(pipeline, stage.execution(pipeline)):
+    if not approvals.are_needed(pipeline, pipeline.workspace_execution(stage.name)):
         return None
     target = decision["annotations"]["registeredModel"]
     version = registry_state.find_version(connection, target, content_alias.make(md5))

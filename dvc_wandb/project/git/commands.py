@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,12 @@ def output(
         reason = next((line for line in lines if line.startswith("fatal: ")), lines[-1])
         raise ProjectError(f"{failure}: {reason.removeprefix('fatal: ').rstrip('.')}.")
     return process.stdout.rstrip("\n")
+
+
+def pathspec(path: str) -> str:
+    """A path as it is typed for git, which would take some for patterns, and overwrite what else fits them."""
+    is_pattern = path.startswith(":") or any(letter in path for letter in "*?[\\")
+    return shlex.quote(f":(literal){path}" if is_pattern else path)
 
 
 def file_at(folder: Path, commit: str, path: str) -> bytes | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -21,16 +21,18 @@ def unmerged(root: Path, paths: Iterable[str] = (".",)) -> dict[str, set[str]]:
 
 
 def how_to_settle(root: Path) -> str:
-    """A sentence on the commands that take one side of all unmerged paths; "" where there are none.
+    """A sentence on the commands, for the current folder, that take one side of all unmerged paths; "" without any.
 
-    A rebase calls what one has made oneself theirs. `git checkout` refuses paths that a side has deleted.
+    A rebase calls what one has made oneself theirs. `git checkout` refuses paths that a side has deleted. Without a
+    `dvc checkout`, `dvc repro` would write the bytes of the workspace into a .dvc file of the other side.
     """
     stages = unmerged(root)
-    both = [path for path, has in sorted(stages.items()) if {OURS, THEIRS} <= has]
+    both = [os.path.relpath(root / path) for path, has in sorted(stages.items()) if {OURS, THEIRS} <= has]
     if not both:
         return ""
-    names = shlex.join(both)
+    names = " ".join(map(git.pathspec, both))
     return (
         f" git has not merged {', '.join(both)}: `git checkout --ours -- {names}` takes the side that was checked out, "
-        "with `--theirs` the one that was to be merged; then `dvc repro`, `git add` and `git commit`."
+        "with `--theirs` the one that was to be merged; then `dvc checkout`, `dvc repro --all-pipelines`, `git add` "
+        "and `git commit`."
     )

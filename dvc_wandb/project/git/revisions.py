@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,6 +72,15 @@ def why_incomplete(root: Path) -> str | None:
     if git.output_or_none(root, "rev-parse", "--is-shallow-repository") != "true":
         return None
     return "this clone is shallow: git's history is cut off; `git fetch --unshallow` brings the rest"
+
+
+def how_to_fetch(root: Path, commit: str) -> str:
+    """A sentence on the command that brings one commit, also from beyond a shallow clone's end or another branch."""
+    remotes = (git.output_or_none(root, "remote") or "").split()
+    if not remotes:
+        return "this clone has no remote that could have it."
+    remote = "origin" if "origin" in remotes else remotes[0]
+    return f"`git fetch {remote} {shlex.quote(commit)}` brings it, if it is one of this project."
 
 
 def shallow_boundary(root: Path) -> set[str]:

@@ -47,6 +47,27 @@ def test_a_model_is_told_once_with_the_reason_that_came_later(tmp_path: Path):
     assert told[0].commit == project.git("rev-parse", "HEAD~3").strip()
 
 
+def test_a_model_has_its_origin_in_whatever_lock_it_is(tmp_path: Path):
+    """Only the dvc.lock at the root was read: what another one has could be mirrored and pushed from no commit."""
+    project = project_in(tmp_path / "project")
+    project.git("init", "--quiet", "--initial-branch=main")
+    (project.path / "sub").mkdir()
+    stage = "{cmd: c, deps: [{path: ../data, md5: d}, {path: code, md5: c}], outs: [{path: model, md5: 'abc1'}]}"
+    locks = {
+        "dvc.lock": "schema: '2.0'\nstages: {prepare: {cmd: c, outs: [{path: data, md5: d}]}}\n",
+        "sub/dvc.lock": f"schema: '2.0'\nstages: {{train: {stage}}}\n",
+        "added.dvc": "outs: [{md5: abc2, path: added}]\n",
+    }
+    for name, text in locks.items():
+        (project.path / name).write_text(text)
+        project.git("add", name)
+        project.git("commit", "--quiet", "--message", name)
+    heads = project.git("rev-list", "--reverse", "HEAD").split()
+    assert history.origin_of(project.path, "abc1") == history.ModelOrigin(heads[1], {"data": "d"})
+    assert history.origin_of(project.path, "abc2") == history.ModelOrigin(heads[2], {})
+    assert history.origin_of(project.path, "abc3") is None
+
+
 @pytest.mark.parametrize(
     ("decided", "back"),
     [

@@ -335,6 +335,7 @@ def test_production_that_nobody_pushed_is_told_once_with_who_may_have_it(shared:
     assert "note: champion.json names" in noted
     assert "agree" in noted
     assert "`dvc-wandb push`" in colleague.ask("promote", ok=False)
+    assert f"nor DVC's remote has {shared.recorded[:8]}, which is or was in production" in colleague.ask("push")
     assert "`dvc-wandb push`" in colleague.ask("get", "Best:production", "-o", "got", ok=False)
     assert colleague.held() is None
 

@@ -172,6 +172,9 @@ def test_the_projects_of_one_repository_are_told_apart_by_their_folders(tmp_path
     for folder in names:
         (clone.path / folder).mkdir(parents=True)
     assert {folder: project_name(clone.path / folder) for folder in names} == names
+    clone.git("commit", "--quiet", "--allow-empty", "--message", "For another work tree")
+    clone.git("worktree", "add", "--quiet", str(tmp_path / "elsewhere"))
+    assert project_name(tmp_path / "elsewhere") == "clone"
     clone.git("remote", "add", "origin", "https://example.org/many.git")
     clone.path.rename(tmp_path / "renamed")
     told = {folder: project_name(tmp_path / "renamed" / folder) for folder in names}

@@ -135,6 +135,9 @@ def test_a_partial_clone_whose_remote_is_gone_says_so(history: Clone):
 def test_a_shallow_clone_does_not_take_its_first_commit_for_the_beginning(history: Clone):
     """The data of the first commit were said to be new in the second."""
     shallow = cloned(history, "shallow", "--depth=2")
+    mirrored = shallow.run("dvc-wandb", "mirror", "--all-commits", ok=False).text  # which was silent about it
+    assert "this clone is shallow: git's history is cut off" in mirrored
+    daemon.stop(shallow.path / ".registry")
     shallow.env |= {"WANDB_MODE": "disabled"}
     shown = shallow.run("dvc-wandb", "show", "--commits", "clean.csv").text
     assert "this clone is shallow: git's history is cut off; `git fetch --unshallow` brings the rest" in shown

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import Clone
 from tests.dvc_wandb import promoting
+from tests.dvc_wandb.conftest import project_in
 from tests.dvc_wandb.promoting import Project
 
 pytestmark = pytest.mark.slow
@@ -34,6 +36,41 @@ def merging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project
     second.said["two"] = first.run("cat", "registered.txt")
     yield second
     first.run("wandb-registry", "stop", ok=False)
+
+
+def test_added_data_is_that_of_the_side_that_is_taken(tmp_path: Path):
+    """`dvc repro` was said, which locks what the workspace has: the side that was not taken. From a folder below."""
+    project = project_in(tmp_path / "added")
+    project.git("init", "--quiet", "--initial-branch=main")
+    project.run("dvc", "init", "--quiet")
+    (project.path / "below").mkdir()
+    (project.path / "below/dvc.yaml").write_text("""
+stages:
+  copy: {cmd: cp ../data.bin copied, deps: [../data.bin], outs: [copied]}
+""")
+
+    def write(text: str, branch: str) -> None:
+        project.git("checkout", "--quiet", "-B", branch)
+        (project.path / "data.bin").unlink(missing_ok=True)
+        (project.path / "data.bin").write_text(text)
+        project.run("dvc", "add", "--quiet", "data.bin")
+        project.run("dvc", "repro", "--quiet", "below/dvc.yaml")
+        project.git("add", "--all")
+        project.git("commit", "--quiet", "--message", text)
+
+    write("one", "main")
+    write("theirs", "side")
+    project.git("checkout", "--quiet", "main")
+    write("ours", "main")
+    assert "CONFLICT" in project.run("git", "merge", "side", ok=False).text
+    below = Clone(project.path / "below", project.env)
+    told = below.run("dvc-wandb", "mirror", ok=False).text
+    checkout, *more = re.findall(r"`((?:git checkout|dvc) [^`]+)`", told)
+    for command in (checkout.replace("--ours", "--theirs"), *more):
+        below.run("sh", "-c", command)
+    project.git("commit", "--quiet", "--all", "--message", "Theirs")
+    assert project.read("data.bin") == below.read("copied") == "theirs"
+    assert "up to date" in project.run("dvc", "status").text
 
 
 def settle(project: Project, told: str, side: str) -> None:

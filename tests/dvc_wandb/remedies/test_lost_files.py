@@ -58,6 +58,14 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     return project
 
 
+def for_missing_bytes(project: Clone, path: str) -> str:
+    """What is said of the bytes that dvc.lock has at `path`."""
+    pipeline = Pipeline(project.path)
+    contents = [one for execution in pipeline.locked() for one in (*execution.deps, *execution.outs)]
+    md5 = next((one.md5 for one in [*contents, *pipeline.added()] if one.path == path), "")
+    return remedies.for_missing_bytes(pipeline.dvc, path, str(md5))
+
+
 def remove(path: Path) -> None:
     shutil.rmtree(path) if path.is_dir() else path.unlink()
 
@@ -131,7 +139,7 @@ def test_bytes_that_are_nowhere_and_not_here_either(kept: Clone, monkeypatch: py
     monkeypatch.chdir(kept.path)  # DVC takes the relative address of a repository from there
     target, aside = kept.path / path, kept.path.parent / "aside"
     target.rename(aside)
-    assert remedies.for_missing_bytes(Pipeline(kept.path).dvc, path) == said
+    assert for_missing_bytes(kept, path) == said
     if "Put it back" in said:
         aside.rename(target)
     for command in re.findall(r"`(.+?)`", said):
@@ -163,7 +171,7 @@ def test_bytes_that_are_nowhere_are_replaced_by_what_is_said(
     target = next(target.iterdir()) if target.is_dir() else target
     target.unlink()
     target.write_text(f"other bytes of {path}\n")
-    said = remedies.for_missing_bytes(Pipeline(kept.path).dvc, path)
+    said = for_missing_bytes(kept, path)
     assert command in re.findall(r"`(.+?)`", said)
     kept.run("sh", "-c", command)
     pipeline = Pipeline(kept.path)
