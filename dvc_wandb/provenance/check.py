@@ -9,9 +9,10 @@ from typing import Any
 
 from dvc_wandb.errors import DvcWandbError
 from dvc_wandb.project.git import commands as git
+from dvc_wandb.project.git import revisions
 from dvc_wandb.project.lock import Content
 from dvc_wandb.project.pipeline import Pipeline
-from dvc_wandb.provenance import digests, statement
+from dvc_wandb.provenance import digests, form, statement
 from dvc_wandb.provenance.errors import OtherModelError
 from dvc_wandb.provenance.statement import Statement
 
@@ -62,10 +63,8 @@ def pipeline_at_its_commit(stated: Statement, root: Path) -> Pipeline:
     """The project at the commit that the statement names. Raises DvcWandbError where this clone lacks it."""
     commit = statement.commit(stated)
     if git.output_or_none(root, "cat-file", "-e", f"{commit}^{{commit}}") is None:
-        raise DvcWandbError(
-            f"the commit {commit[:10]}, which the statement names, is not in this clone: `git fetch` brings it, if it "
-            "is one of this project."
-        )
+        where = revisions.why_incomplete(root) or "`git fetch` brings it, if it is one of this project"
+        raise DvcWandbError(f"the commit {commit[:10]}, which the statement names, is not in this clone: {where}.")
     return Pipeline(root).at(commit)
 
 
@@ -82,15 +81,8 @@ def compare(stated: Statement, pipeline: Pipeline, read_bytes: bool = True, near
     """The statement against what `pipeline` has: at its commit, or where that was run again.
 
     The paths that are `near` may have other bytes. Without `read_bytes` by the md5s of dvc.lock alone. Raises
-    DvcWandbError for a statement of another form.
+    OtherFormError for a statement of another form.
     """
-    try:
-        return _compare(stated, pipeline, read_bytes, near)
-    except (KeyError, TypeError, AttributeError) as error:  # who is trusted signed something else
-        raise DvcWandbError(f"the statement isn't of the form that `dvc-wandb attest` gives it ({error!r}).") from None
-
-
-def _compare(stated: Statement, pipeline: Pipeline, read_bytes: bool, near: Collection[str]) -> Comparison:
 
     def digest_of(content: Content) -> statement.Digest:
         return statement.digest_at_hand(pipeline, content) if read_bytes else statement.digest_of_lock(content)
@@ -98,9 +90,10 @@ def _compare(stated: Statement, pipeline: Pipeline, read_bytes: bool, near: Coll
     about = statement.subject(stated)
     place = f"the commit {str(pipeline.commit)[:10]}"
     found = statement.make(pipeline, out_in(pipeline, about["name"]), digest_of)
+    (of_subject,) = found["subject"]  # of a folder that is not at hand it has no digest
     differences = [
-        *(() if about["name"] in near else _descriptor_differences(about, statement.subject(found), place)),
-        *_stage_differences(statement.stages(stated), statement.stages(found), place),
+        *(() if about["name"] in near else _descriptor_differences(about, of_subject, place)),
+        *_stage_differences(stated, found, place),
         *_dependency_differences(stated, found, place, near),
         *_decision_differences(stated, pipeline),
     ]
@@ -109,16 +102,20 @@ def _compare(stated: Statement, pipeline: Pipeline, read_bytes: bool, near: Coll
     return Comparison(differences, len(files), len(files) - len(without), without, len(statement.packages(found)))
 
 
-def _stage_differences(stated: dict[str, Any], found: dict[str, Any], place: str) -> Iterator[str]:
-    for name in sorted(stated.keys() | found.keys()):
-        if name not in found or name not in stated:
-            missing, having = (place, "the statement") if name in stated else ("the statement", place)
+def _stage_differences(stated: Statement, found: Statement, place: str) -> Iterator[str]:
+    about, maker = statement.stage(stated), statement.stage(found)
+    if about != maker:
+        yield f"the statement says that the stage {about} made it, and in {place} {maker} does"
+    mine, theirs = statement.stages(stated), statement.stages(found)
+    for name in sorted(mine.keys() | theirs.keys()):
+        if name not in mine or name not in theirs:
+            missing, having = (place, "the statement") if name in mine else ("the statement", place)
             yield f"{name}: {having} has this stage, {missing} does not"
             continue
-        mine, theirs = stated[name], found[name]
-        if mine.get("command") != theirs["command"]:
-            yield f"{name}: the statement says that it ran {mine.get('command')!r}, {place} has {theirs['command']!r}"
-        yield from _value_differences(name, mine.get("parameters"), theirs["parameters"], place)
+        if mine[name].get("command") != theirs[name]["command"]:
+            said, ran = mine[name].get("command"), theirs[name]["command"]
+            yield f"{name}: the statement says that it ran {said!r}, {place} has {ran!r}"
+        yield from _value_differences(name, mine[name].get("parameters"), theirs[name]["parameters"], place)
 
 
 def _value_differences(name: str, stated: Any, found: Any, place: str) -> Iterator[str]:
@@ -156,7 +153,7 @@ def _descriptor_differences(stated: dict[str, Any], found: dict[str, Any], place
 
 def _decision_differences(stated: Statement, pipeline: Pipeline) -> Iterator[str]:
     """Who decided, where this clone has the commit of the decision."""
-    told = statement.byproduct(stated, statement.DECISION)
+    told = statement.byproduct(stated, form.DECISION)
     if told is None:
         return
     facts = told["annotations"]

@@ -108,7 +108,9 @@ def _library() -> Any:
         from sigstore import dsse, errors, models, oidc, sign, verify  # noqa: F401  (attributes of the package)
         from sigstore.verify import policy  # noqa: F401
     except ImportError:
-        raise KeylessError("the keyless way needs Sigstore's library: `pip install sigstore`, or dvc-wandb[keyless].") from None
+        raise KeylessError(
+            "the keyless way needs Sigstore's library: `pip install sigstore`, or dvc-wandb[keyless]."
+        ) from None
     return sigstore
 
 

@@ -26,6 +26,7 @@ from dvc_wandb.report import reproduce, tolerance
 from dvc_wandb.report.tolerance import EXACT, Tolerance
 from dvc_wandb.sync import attestations
 
+MOST, LONGEST = 50, 1000  # things that are not so, and characters of one
 NAMED = 5  # materials that are not at hand, by their names
 
 
@@ -84,13 +85,21 @@ def run(arguments: argparse.Namespace) -> int:
         differences += of_run
         if arguments.log:
             _log(stated, trusted, verdict, not of_run)
-    for difference in differences:
-        print(f"not so     {difference}")
+    for difference in differences[:MOST]:
+        print(f"not so     {_shown(difference)}")
+    if len(differences) > MOST:
+        print(f"not so     {len(differences) - MOST} more things")
     if differences:
         many = len(differences) > 1
         count = f"{len(differences)} things in it are" if many else "a thing in it is"
-        print(f"dvc-wandb: don't trust {about['name']} by this statement: {count} not so.", file=sys.stderr)
+        print(f"dvc-wandb: don't trust {_shown(about['name'])} by this statement: {count} not so.", file=sys.stderr)
     return 1 if differences else 0
+
+
+def _shown(text: str) -> str:
+    """What somebody else wrote, as a terminal may have it: without control characters, and not endless."""
+    escaped = "".join(one if one.isprintable() else repr(one)[1:-1] for one in text[:LONGEST])
+    return escaped + (f"… ({len(text) - LONGEST} more characters)" if len(text) > LONGEST else "")
 
 
 def _beside(file: Path) -> Path | None:
@@ -100,7 +109,7 @@ def _beside(file: Path) -> Path | None:
 
 def _check_model(stated: Statement, path: Path | None) -> list[str]:
     about = statement.subject(stated)
-    name = f"{about['name']} {statement.subject_md5(stated)[:8]}"
+    name = _shown(f"{about['name']} {statement.subject_md5(stated)[:8]}")
     if path is None:
         print(f"model      {name}: no file is given, so no bytes were held against it")
         return []

@@ -160,7 +160,7 @@ def _platform_marker(platforms: Iterable[str | None]) -> str:
 
 
 def _conda_environment(text: str) -> Iterator[Pin]:
-    """What `conda env export` writes: numpy=2.4.6=py311_0, and pip's packages as requirements. A range is no version."""
+    """What `conda env export` writes: numpy=2.4.6=py311_0, and pip's as requirements. A range is no version."""
     for one in _yaml(text)["dependencies"]:
         if isinstance(one, dict):
             yield from _requirements("\n".join(one.get("pip") or []))

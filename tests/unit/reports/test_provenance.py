@@ -91,11 +91,13 @@ def test_a_signature_by_another_key_under_a_trusted_name_is_told():
     ("content", "reason"),
     [
         (b"{", "Expecting property name"),
-        (b"[]", "list indices"),
+        (b"[]", "it is no object"),
         (changed(payloadType="text/plain"), "the envelope's payloadType is 'text/plain', and must be"),
-        (changed(payload="???"), "what should be base64 isn't"),
-        (changed(signatures=[]), "not enough values"),
-        (b'{"mediaType": "x"}', "it lacks 'dsseEnvelope'"),
+        (changed(payload="???"), "its dsseEnvelope.payload is no base64"),
+        (changed(signatures=[]), "it has 0 signatures"),
+        (b'{"mediaType": "x"}', "it lacks dsseEnvelope"),
+        (changed(signatures=[{"sig": 5}]), "its sig is no text"),
+        (b"[" * 100_000, "it is too deep"),
     ],
 )
 def test_what_is_no_bundle_is_told(content: bytes, reason: str):
