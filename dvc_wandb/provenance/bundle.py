@@ -73,11 +73,13 @@ def payload_of(statement: dict[str, Any]) -> bytes:
 def read(path: Path) -> Bundle:
     """The bundle in a file. Raises NotABundleError."""
     try:
-        if path.stat().st_size > LARGEST:
-            raise NotABundleError(f"{path} is larger than any statement: {LARGEST // 2**20} MiB at most.")
-        return parse(path.read_bytes(), str(path))
+        with path.open("rb") as file:
+            content = file.read(LARGEST + 1)
     except OSError as error:
         raise NotABundleError(f"the statement {path} can't be read: {error.strerror}.") from None
+    if len(content) > LARGEST:
+        raise NotABundleError(f"{path} is larger than any statement: {LARGEST // 2**20} MiB at most.")
+    return parse(content, str(path))
 
 
 def parse(content: bytes, name: str) -> Bundle:

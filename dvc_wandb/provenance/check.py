@@ -37,8 +37,8 @@ def check_subject(stated: Statement, path: Path) -> None:
     """Raise OtherModelError where the file or folder at `path` isn't what the statement is about."""
     about = statement.subject(stated)
     if path.is_dir():
-        files = {one.relative_to(path).as_posix(): one for one in path.rglob("*") if one.is_file()}
-        found, kind = digests.of_folder({name: digests.of_file(one) for name, one in files.items()}), "dirHash"
+        digest_of_each = {name: digests.of_file(one) for name, one in _files_in(path).items()}
+        found, kind = digests.of_folder(digest_of_each), "dirHash"
     else:
         found, kind = digests.of_file(path), "sha256"
     if found[kind] != about["digest"].get(kind):
@@ -47,6 +47,19 @@ def check_subject(stated: Statement, path: Path) -> None:
             f"{path} has other bytes than the statement is about: its {kind} is {found[kind]}, that of "
             f"{about['name']} in the statement is {stated_digest}."
         )
+
+
+def _files_in(folder: Path) -> dict[str, Path]:
+    """All files of a folder by name. Raises OtherModelError for what leads out of it: its bytes are nobody's word."""
+    found = {}
+    for one in folder.rglob("*"):
+        name = one.relative_to(folder).as_posix()
+        if one.is_file():
+            found[name] = one
+        elif one.is_symlink() or not one.is_dir():
+            what = "a link to no file" if one.is_symlink() else "neither a file nor a folder"
+            raise OtherModelError(f"{folder} has other bytes than the statement is about: {name} in it is {what}.")
+    return found
 
 
 def check_is_about(stated: Statement, md5: str) -> None:

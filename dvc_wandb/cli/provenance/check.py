@@ -104,7 +104,7 @@ def _shown(text: str) -> str:
 
 def _beside(file: Path) -> Path | None:
     model = file.with_name(file.name.removesuffix(".sigstore.json"))
-    return model if model != file and model.exists() else None
+    return model if model != file and (model.exists() or model.is_symlink()) else None
 
 
 def _check_model(stated: Statement, path: Path | None) -> list[str]:

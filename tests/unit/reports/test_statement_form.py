@@ -1,14 +1,18 @@
-"""A statement that whoever is trusted signed, and that isn't of our form, is told by the field that is wrong."""
+"""What is refused though whoever is trusted signed it: a statement of another form, a folder that leads elsewhere."""
 
 from __future__ import annotations
 
 import copy
+import os
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dvc_wandb.errors import DvcWandbError
-from dvc_wandb.provenance import statement
+from dvc_wandb.provenance import check, digests, statement
+from dvc_wandb.provenance.errors import OtherModelError
 
 SHA = {"sha256": "1" * 64}
 HASH = "a" * 40
@@ -81,3 +85,29 @@ def test_ours_is_of_our_form():
 def test_a_field_that_is_wrong_is_named(path: str, value: Any, said: str):
     with pytest.raises(DvcWandbError, match=said):
         statement.subject(changed(path, value))
+
+
+@pytest.mark.parametrize(
+    ("add", "what"),
+    [
+        (lambda at: at.symlink_to("deep"), "a link to no file"),
+        (lambda at: at.symlink_to("nowhere"), "a link to no file"),
+        (os.mkfifo, "neither a file nor a folder"),
+    ],
+    ids=["a link to a folder", "a link to nothing", "a pipe"],
+)
+def test_a_folder_that_leads_out_of_itself_is_not_what_was_signed(
+    tmp_path: Path, add: Callable[[Path], Any], what: str
+):
+    """Nobody looked behind it; whoever loads the model may."""
+    model = tmp_path / "model"
+    (model / "deep").mkdir(parents=True)
+    (tmp_path / "cached").write_text("two\n")
+    (model / "deep/b").symlink_to(tmp_path / "cached")  # as DVC links files to its cache
+    (model / "empty").mkdir()
+    digest = digests.of_folder({"deep/b": digests.of_file(model / "deep/b")})
+    stated = changed("subject", [{"name": "model", "digest": digest}])
+    check.check_subject(stated, model)
+    add(model / "more")
+    with pytest.raises(OtherModelError, match=f"more in it is {what}"):
+        check.check_subject(stated, model)
