@@ -151,7 +151,7 @@ def _check_materials(stated: Statement) -> list[str]:
 def _run_again(stated: Statement, allowed: Tolerance, as_installed: bool) -> tuple[str, list[str]]:
     """Run the commit again on nothing: what became of it, in words, and all that came out otherwise than stated."""
     pipeline = check.pipeline_at_its_commit(stated, project_root())
-    stage = statement.definition(stated)["externalParameters"]["stage"]
+    name, stage = statement.subject(stated)["name"], statement.stage(stated)
     folder = Path(tempfile.mkdtemp(prefix="check-"))
     differences = ["it did not run to its end"]
     try:
@@ -167,10 +167,11 @@ def _run_again(stated: Statement, allowed: Tolerance, as_installed: bool) -> tup
     finally:
         if not differences or not (folder / "log").exists():
             shutil.rmtree(folder, ignore_errors=True)
-    name = statement.subject(stated)["name"]
     if differences:
         kept = f"the run is kept in {folder / 'clone'}, what it printed in {folder / 'log'}"
-        return f"{name} is not as the statement says", [*differences, kept]
+        is_same = stage in ran and check.out_in(Pipeline(root), name).md5 == statement.subject_md5(stated)
+        verdict = "equal to the byte, and what it was made from is not" if is_same else "not"
+        return f"{name} is {verdict} as the statement says", [*differences, kept]
     return f"{name} is within {allowed}: {near[name]}" if name in near else f"{name} is equal to the byte", []
 
 

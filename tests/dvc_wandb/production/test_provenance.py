@@ -242,6 +242,7 @@ def test_a_parameter_that_somebody_else_forged_is_told_by_the_key_and_with_that_
     shutil.copy(project.path.parent / "other.pub", given)
     assert "it isn't signed by whom you trust" in check(project, given, ok=False)
     said = check(project, given, "--reproduce", key="other.pub", ok=False)
+    assert re.search(r"reproduced on .+: model.txt is equal to the byte, and what it was made from is not as", said)
     assert re.search(r"not so +train: params.yaml: rate: the statement says 0.9, the commit \w+ has 0.5", said)
     assert re.search(r"not so +run again, train: params.yaml: rate: the statement says 0.9", said)
     for kept in project.path.parent.glob("check-*"):
