@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import subprocess
+import tomllib
 from functools import cache
 
 import pytest
@@ -139,3 +140,9 @@ def test_a_library_among_the_pages_scripts_has_its_licence_beside_it():
     ours = {"charts.js", "drawings.js", "plots.js", "registry.css", "registry.js", "registry.svg", "sweep.js"}
     libraries = {path.name for path in static.iterdir()} - ours
     assert libraries == {path.parent.name for path in static.glob("*/LICENSE.txt")}
+
+
+def test_an_extra_that_is_named_is_one_of_ours():
+    named = set(re.findall(r"dvc-wandb\[([\w-]+)\]", "\n".join([DOCS, *SOURCES.values()])))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert named == project["optional-dependencies"].keys()

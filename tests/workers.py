@@ -15,7 +15,9 @@ GROUPS = {
         "tests/dvc_wandb/mirroring/test_interrupt",
         *(f"tests/dvc_wandb/reports/test_{name}" for name in ("report", "show", "why")),
     ),
-    "a signed model": tuple(f"tests/dvc_wandb/production/test_{name}" for name in ("certificates", "provenance")),
+    "a signed model": tuple(
+        f"tests/dvc_wandb/production/test_{name}" for name in ("certificates", "provenance", "sigstore_js")
+    ),
     "a site": tuple(f"tests/browser/test_{name}" for name in ("models", "pages", "runs", "signin")),
 }
 # Handed out in this order, what takes longest first, so that no worker is left with it at the end

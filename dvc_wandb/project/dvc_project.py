@@ -56,6 +56,15 @@ class DvcProject:
         self._locks: dict[str, dict[str, Any]] = {}
         self._sources_that_answer: dict[str, bool] = {}
 
+    def compiled_deps(self) -> list[str]:
+        """The folders that stages read, and of which DVC takes what Python compiles in them for a part."""
+        ignored, found = self.repo.dvcignore, []
+        for path, dep in self.entries.items():
+            caches = Path(dep.fs_path).rglob("__pycache__") if dep.protocol == "local" and dep.isdir() else ()
+            if path not in self.outs and any(not ignored.is_ignored_dir(str(one)) for one in caches):
+                found.append(path)
+        return found
+
     @property
     def commit(self) -> str | None:
         """The commit of the project; None without git."""

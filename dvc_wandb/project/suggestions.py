@@ -55,6 +55,9 @@ def for_project(pipeline: Pipeline) -> Iterator[Suggestion]:
     undeclared = pipeline.undeclared_deps(dict.fromkeys(pipeline.stages, ()))
     for file, lines in undeclared_deps.dvc_yaml_lines(undeclared).items():
         yield Suggestion(file, lines, "stages read these, and DVC doesn't run them again when one changes", False)
+    if compiled := pipeline.dvc.compiled_deps():
+        why = f"DVC takes what Python compiles in {', '.join(compiled)} for a part of it, which no other clone has so"
+        yield Suggestion(".dvcignore", ["__pycache__/"], why, False)
     if not setting(root, "project"):
         yield Suggestion(
             "params.yaml", [f"project: {as_yaml(project_name(root))}"], "the W&B project, the same for everybody"

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from dvc_wandb.errors import one_line
 from dvc_wandb.provenance import keys
 from dvc_wandb.provenance.errors import AlteredStatementError, NotABundleError, OtherKeyError
+from dvc_wandb.provenance.json_fields import field
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -72,38 +73,43 @@ def payload_of(statement: dict[str, Any]) -> bytes:
 def read(path: Path) -> Bundle:
     """The bundle in a file. Raises NotABundleError."""
     try:
-        if path.stat().st_size > LARGEST:
-            raise NotABundleError(f"{path} is larger than any statement: {LARGEST // 2**20} MiB at most.")
-        return parse(path.read_bytes(), str(path))
+        with path.open("rb") as file:
+            content = file.read(LARGEST + 1)
     except OSError as error:
         raise NotABundleError(f"the statement {path} can't be read: {error.strerror}.") from None
+    if len(content) > LARGEST:
+        raise NotABundleError(f"{path} is larger than any statement: {LARGEST // 2**20} MiB at most.")
+    return parse(content, str(path))
 
 
 def parse(content: bytes, name: str) -> Bundle:
     """The bundle in these bytes; `name` is what people call it. Raises NotABundleError."""
     try:
         facts = json.loads(content)
-        envelope, material = facts["dsseEnvelope"], facts["verificationMaterial"]
-        (signature,) = envelope["signatures"]
-        found = {"mediaType": facts["mediaType"], "payloadType": envelope["payloadType"]}
-        payload, signed = _bytes(envelope["payload"]), _bytes(signature["sig"])
+        signatures = field(facts, "dsseEnvelope.signatures", list)
+        if len(signatures) != 1:
+            raise ValueError(f"it has {len(signatures)} signatures")
+        found = {"mediaType": facts.get("mediaType"), "payloadType": facts["dsseEnvelope"].get("payloadType")}
+        payload, signed = _bytes(facts, "dsseEnvelope.payload"), _bytes(signatures[0], "sig")
+        material = field(facts, "verificationMaterial", dict)
         certificates = _certificates(material)
-        signer = _fingerprint(certificates[0]) if certificates else str(material["publicKey"]["hint"])
+        signer = _fingerprint(certificates[0]) if certificates else field(material, "publicKey.hint", str)
         is_logged = bool(material.get("tlogEntries"))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
-        raise NotABundleError(f"{name} is no Sigstore bundle with one signed statement: {reason}.") from None
-    for field, wanted in {"mediaType": MEDIA_TYPE, "payloadType": PAYLOAD_TYPE}.items():
-        if found[field] != wanted:
-            raise NotABundleError(f"{name}: the envelope's {field} is {found[field]!r}, and must be {wanted!r}.")
+    except RecursionError:
+        raise NotABundleError(f"{name} is no Sigstore bundle with one signed statement: it is too deep.") from None
+    except ValueError as error:
+        raise NotABundleError(f"{name} is no Sigstore bundle with one signed statement: {one_line(error)}.") from None
+    for kind, wanted in {"mediaType": MEDIA_TYPE, "payloadType": PAYLOAD_TYPE}.items():
+        if found[kind] != wanted:
+            raise NotABundleError(f"{name}: the envelope's {kind} is {found[kind]!r}, and must be {wanted!r}.")
     return Bundle(name, content, payload, signed, signer, certificates, is_logged)
 
 
 def _certificates(material: dict[str, Any]) -> list[x509.Certificate]:
-    """The signer's certificate and those above it; [] for a bundle with a bare key. Raises ValueError, KeyError."""
-    chain = material.get("x509CertificateChain", {}).get("certificates", [])
+    """The signer's certificate and those above it; [] for a bundle with a bare key. Raises ValueError."""
+    chain = field(material, "x509CertificateChain.certificates", list) if "x509CertificateChain" in material else []
     found = [material["certificate"]] if "certificate" in material else chain
-    return [_certificate(_bytes(one["rawBytes"])) for one in found]
+    return [_certificate(_bytes(one, "rawBytes")) for one in found]
 
 
 def _certificate(der: bytes) -> x509.Certificate:
@@ -190,8 +196,9 @@ def _base64(content: bytes) -> str:
     return base64.b64encode(content).decode()
 
 
-def _bytes(text: str) -> bytes:
+def _bytes(of: Any, name: str) -> bytes:
+    """What the field `name` has in base64. Raises ValueError."""
     try:
-        return base64.b64decode(text, validate=True)
+        return base64.b64decode(field(of, name, str), validate=True)
     except binascii.Error as error:
-        raise ValueError(f"what should be base64 isn't ({error})") from None
+        raise ValueError(f"its {name} is no base64 ({error})") from None

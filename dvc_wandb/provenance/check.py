@@ -12,7 +12,7 @@ from dvc_wandb.project.git import commands as git
 from dvc_wandb.project.git import revisions
 from dvc_wandb.project.lock import Content
 from dvc_wandb.project.pipeline import Pipeline
-from dvc_wandb.provenance import digests, statement
+from dvc_wandb.provenance import digests, form, statement
 from dvc_wandb.provenance.errors import OtherModelError
 from dvc_wandb.provenance.statement import Statement
 
@@ -37,8 +37,8 @@ def check_subject(stated: Statement, path: Path) -> None:
     """Raise OtherModelError where the file or folder at `path` isn't what the statement is about."""
     about = statement.subject(stated)
     if path.is_dir():
-        files = {one.relative_to(path).as_posix(): one for one in path.rglob("*") if one.is_file()}
-        found, kind = digests.of_folder({name: digests.of_file(one) for name, one in files.items()}), "dirHash"
+        digest_of_each = {name: digests.of_file(one) for name, one in _files_in(path).items()}
+        found, kind = digests.of_folder(digest_of_each), "dirHash"
     else:
         found, kind = digests.of_file(path), "sha256"
     if found[kind] != about["digest"].get(kind):
@@ -47,6 +47,19 @@ def check_subject(stated: Statement, path: Path) -> None:
             f"{path} has other bytes than the statement is about: its {kind} is {found[kind]}, that of "
             f"{about['name']} in the statement is {stated_digest}."
         )
+
+
+def _files_in(folder: Path) -> dict[str, Path]:
+    """All files of a folder by name. Raises OtherModelError for what leads out of it: its bytes are nobody's word."""
+    found = {}
+    for one in folder.rglob("*"):
+        name = one.relative_to(folder).as_posix()
+        if one.is_file():
+            found[name] = one
+        elif one.is_symlink() or not one.is_dir():
+            what = "a link to no file" if one.is_symlink() else "neither a file nor a folder"
+            raise OtherModelError(f"{folder} has other bytes than the statement is about: {name} in it is {what}.")
+    return found
 
 
 def check_is_about(stated: Statement, md5: str) -> None:
@@ -83,15 +96,8 @@ def compare(stated: Statement, pipeline: Pipeline, read_bytes: bool = True, near
     """The statement against what `pipeline` has: at its commit, or where that was run again.
 
     The paths that are `near` may have other bytes. Without `read_bytes` by the md5s of dvc.lock alone. Raises
-    DvcWandbError for a statement of another form.
+    OtherFormError for a statement of another form.
     """
-    try:
-        return _compare(stated, pipeline, read_bytes, near)
-    except (KeyError, TypeError, AttributeError) as error:  # who is trusted signed something else
-        raise DvcWandbError(f"the statement isn't of the form that `dvc-wandb attest` gives it ({error!r}).") from None
-
-
-def _compare(stated: Statement, pipeline: Pipeline, read_bytes: bool, near: Collection[str]) -> Comparison:
 
     def digest_of(content: Content) -> statement.Digest:
         return statement.digest_at_hand(pipeline, content) if read_bytes else statement.digest_of_lock(content)
@@ -99,9 +105,10 @@ def _compare(stated: Statement, pipeline: Pipeline, read_bytes: bool, near: Coll
     about = statement.subject(stated)
     place = f"the commit {str(pipeline.commit)[:10]}"
     found = statement.make(pipeline, out_in(pipeline, about["name"]), digest_of)
+    (of_subject,) = found["subject"]  # of a folder that is not at hand it has no digest
     differences = [
-        *(() if about["name"] in near else _descriptor_differences(about, statement.subject(found), place)),
-        *_stage_differences(statement.stages(stated), statement.stages(found), place),
+        *(() if about["name"] in near else _descriptor_differences(about, of_subject, place)),
+        *_stage_differences(stated, found, place),
         *_dependency_differences(stated, found, place, near),
         *_decision_differences(stated, pipeline),
     ]
@@ -110,16 +117,20 @@ def _compare(stated: Statement, pipeline: Pipeline, read_bytes: bool, near: Coll
     return Comparison(differences, len(files), len(files) - len(without), without, len(statement.packages(found)))
 
 
-def _stage_differences(stated: dict[str, Any], found: dict[str, Any], place: str) -> Iterator[str]:
-    for name in sorted(stated.keys() | found.keys()):
-        if name not in found or name not in stated:
-            missing, having = (place, "the statement") if name in stated else ("the statement", place)
+def _stage_differences(stated: Statement, found: Statement, place: str) -> Iterator[str]:
+    about, maker = statement.stage(stated), statement.stage(found)
+    if about != maker:
+        yield f"the statement says that the stage {about} made it, and in {place} {maker} does"
+    mine, theirs = statement.stages(stated), statement.stages(found)
+    for name in sorted(mine.keys() | theirs.keys()):
+        if name not in mine or name not in theirs:
+            missing, having = (place, "the statement") if name in mine else ("the statement", place)
             yield f"{name}: {having} has this stage, {missing} does not"
             continue
-        mine, theirs = stated[name], found[name]
-        if mine.get("command") != theirs["command"]:
-            yield f"{name}: the statement says that it ran {mine.get('command')!r}, {place} has {theirs['command']!r}"
-        yield from _value_differences(name, mine.get("parameters"), theirs["parameters"], place)
+        if mine[name].get("command") != theirs[name]["command"]:
+            said, ran = mine[name].get("command"), theirs[name]["command"]
+            yield f"{name}: the statement says that it ran {said!r}, {place} has {ran!r}"
+        yield from _value_differences(name, mine[name].get("parameters"), theirs[name]["parameters"], place)
 
 
 def _value_differences(name: str, stated: Any, found: Any, place: str) -> Iterator[str]:
@@ -157,7 +168,7 @@ def _descriptor_differences(stated: dict[str, Any], found: dict[str, Any], place
 
 def _decision_differences(stated: Statement, pipeline: Pipeline) -> Iterator[str]:
     """Who decided, where this clone has the commit of the decision."""
-    told = statement.byproduct(stated, statement.DECISION)
+    told = statement.byproduct(stated, form.DECISION)
     if told is None:
         return
     facts = told["annotations"]

@@ -29,5 +29,9 @@ class AlteredStatementError(DvcWandbError):
     """The statement or its signature was changed after it was signed."""
 
 
+class OtherFormError(DvcWandbError):
+    """The statement is about something else than a DVC output, or a field of it is wrong."""
+
+
 class OtherModelError(DvcWandbError):
     """The statement is about another model."""

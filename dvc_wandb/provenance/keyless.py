@@ -20,7 +20,6 @@ from dvc_wandb.provenance.bundle import Bundle
 from dvc_wandb.provenance.errors import AlteredStatementError, KeylessError, OtherKeyError
 
 TOKEN = "SIGSTORE_IDENTITY_TOKEN"  # environment variable for the token of who signs in, where no browser can ask
-INSTALL = "`pip install sigstore` installs it"
 
 
 def identity_digest(identity: str) -> str:
@@ -109,7 +108,9 @@ def _library() -> Any:
         from sigstore import dsse, errors, models, oidc, sign, verify  # noqa: F401  (attributes of the package)
         from sigstore.verify import policy  # noqa: F401
     except ImportError:
-        raise KeylessError(f"the keyless way needs Sigstore's library; {INSTALL}.") from None
+        raise KeylessError(
+            "the keyless way needs Sigstore's library: `pip install sigstore`, or dvc-wandb[keyless]."
+        ) from None
     return sigstore
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # takes 50 ms to import, which only who signs or verifies sha
 
 PASSWORD = "PROVENANCE_KEY_PASSWORD"  # environment variable for a private key's password, where nobody can type it
 CURVES = {"secp256r1": "SHA256", "secp384r1": "SHA384", "secp521r1": "SHA512"}  # and the hash that goes with each
+LARGEST = 2**20  # bytes of a file with keys or certificates
 MAKE = "`openssl ecparam -name prime256v1 -genkey -noout -out key.pem` makes one"
 MAKE_PUBLIC = "`openssl ec -in key.pem -pubout -out key.pub` makes the public key of key.pem"
 
@@ -31,9 +32,12 @@ def read_private(path: Path) -> ec.EllipticCurvePrivateKey:
     from cryptography.hazmat.primitives.asymmetric import ec
 
     pem = read_pem(path)
+    has_password = b"ENCRYPTED" in pem
     try:
-        key = serialization.load_pem_private_key(pem, _password(path) if b"ENCRYPTED" in pem else None)
+        key = serialization.load_pem_private_key(pem, _password(path) if has_password else None)
     except (ValueError, TypeError) as error:
+        if has_password:
+            raise KeyFileError(f"{path} can't be read with that password ({reason(error)}).") from None
         raise KeyFileError(f"{path} is no private key that can be read ({reason(error)}); {MAKE}.") from None
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise KeyFileError(f"{path} is no key of an elliptic curve; {MAKE}.")
@@ -49,6 +53,8 @@ def read_public(path: Path) -> ec.EllipticCurvePublicKey:
     pem = read_pem(path)
     if b"PRIVATE KEY" in pem:
         raise KeyFileError(f"{path} is a private key, which nobody needs to verify; {MAKE_PUBLIC}.")
+    if (count := pem.count(b"BEGIN PUBLIC KEY")) > 1:
+        raise KeyFileError(f"{path} holds {count} public keys: name the one that you trust, in a file of its own.")
     try:
         key = serialization.load_pem_public_key(pem)
     except (ValueError, TypeError) as error:
@@ -116,9 +122,13 @@ def _password(path: Path) -> bytes:
 def read_pem(path: Path) -> bytes:
     """The bytes of a file with a key or certificates. Raises KeyFileError."""
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(LARGEST + 1)
     except OSError as error:
         raise KeyFileError(f"{path} can't be read: {error.strerror}.") from None
+    if len(content) > LARGEST:
+        raise KeyFileError(f"{path} is larger than any key or chain of certificates: {LARGEST // 2**20} MiB at most.")
+    return content
 
 
 def reason(error: Exception) -> str:

@@ -7,6 +7,7 @@ equal statement. Who put the model in production, and in which registry it is, s
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -16,19 +17,15 @@ from dvc_wandb.project import git
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.packages import package_locks
 from dvc_wandb.project.pipeline import Pipeline
-from dvc_wandb.provenance import digests
+from dvc_wandb.provenance import digests, form
 from dvc_wandb.provenance.bundle import STATEMENT_TYPE
+from dvc_wandb.provenance.form import APPROVAL, BUILD_TYPE, COMMIT, DECISION, PREDICATE_TYPE, is_package
 
 Digest = dict[str, str]
 Statement = dict[str, Any]
 
-PREDICATE_TYPE = "https://slsa.dev/provenance/v1"
-BUILD_TYPE = "https://dvc.org/doc/command-reference/repro"
 # SLSA asks who is trusted to have built. Nobody need be: whoever doubts it runs the commit again
 BUILDER = "https://dvc.org/doc/command-reference/repro#anywhere"
-# Names among dependencies and byproducts
-COMMIT, DECISION, APPROVAL, REGISTRY = "commit", "decision", "approval", "registry"
-PACKAGE = "pkg:"  # how the name of a package begins
 
 
 def make(
@@ -54,7 +51,9 @@ def make(
                 "buildType": BUILD_TYPE,
                 "externalParameters": {
                     "stage": stage,
-                    "stages": {one.stage: {"command": one.cmd, "parameters": one.params} for one in executions},
+                    "stages": {
+                        one.stage: {"command": one.cmd, "parameters": _as_json(one.params)} for one in executions
+                    },
                 },
                 "resolvedDependencies": [
                     _commit(pipeline),
@@ -138,27 +137,27 @@ def _rule(pipeline: Pipeline, record_path: str, commit: str) -> dict[str, Any]:
     lock = yaml.load(git.file_at(pipeline.root, commit, "dvc.lock") or b"", loader) or {}
     for stage in (lock.get("stages") or {}).values():
         if any(out["path"] == record_path for out in stage.get("outs", [])):
-            return stage.get("params") or {}
+            return _as_json(stage.get("params") or {})
     return {}
+
+
+def _as_json(value: Any) -> Any:
+    """A value of YAML as JSON has it: keys are texts there, and so is infinity."""
+    if isinstance(value, dict):
+        return {str(key): _as_json(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_as_json(one) for one in value]
+    is_plain = value is None or isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))
+    return value if is_plain else str(value)
 
 
 # ---- reading one ----
 
 
 def subject(statement: Statement) -> dict[str, Any]:
-    """The descriptor of what it is about. Raises DvcWandbError for a statement of another kind."""
-    try:
-        (found,) = statement["subject"]
-        right = statement["predicateType"] == PREDICATE_TYPE and definition(statement)["buildType"] == BUILD_TYPE
-        right = right and isinstance(found["name"], str) and isinstance(found["digest"], dict)
-        right = right and isinstance(commit(statement), str) and isinstance(stages(statement), dict)
-    except (KeyError, TypeError, ValueError, AttributeError, StopIteration):
-        right = False
-    if not right:
-        raise DvcWandbError(
-            f"the statement is none of the provenance of one DVC output ({PREDICATE_TYPE} with {BUILD_TYPE})."
-        )
-    return found
+    """The descriptor of what it is about. Raises OtherFormError for a statement of another form."""
+    form.check(statement)
+    return statement["subject"][0]
 
 
 def subject_md5(statement: Statement) -> str:
@@ -175,6 +174,11 @@ def commit(statement: Statement) -> str:
     """The commit whose dvc.lock it tells."""
     found = definition(statement)["resolvedDependencies"]
     return next(one["digest"]["gitCommit"] for one in found if "gitCommit" in one.get("digest", {}))
+
+
+def stage(statement: Statement) -> str:
+    """The stage that made it."""
+    return definition(statement)["externalParameters"]["stage"]
 
 
 def stages(statement: Statement) -> dict[str, Any]:
@@ -196,10 +200,6 @@ def materials(statement: Statement) -> list[dict[str, Any]]:
 def packages(statement: Statement) -> list[dict[str, Any]]:
     """The descriptors of the packages that the lock file has with their hashes."""
     return [one for one in dependencies(statement).values() if is_package(one)]
-
-
-def is_package(descriptor: dict[str, Any]) -> bool:
-    return str(descriptor.get("name")).startswith(PACKAGE) and "hashes" in descriptor.get("annotations", {})
 
 
 def byproduct(statement: Statement, name: str) -> dict[str, Any] | None:

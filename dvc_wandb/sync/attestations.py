@@ -21,7 +21,7 @@ from dvc_wandb.production import registry_state
 from dvc_wandb.project import remedies
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.pipeline import Pipeline
-from dvc_wandb.provenance import bundle, check, statement, trust
+from dvc_wandb.provenance import bundle, check, form, statement, trust
 from dvc_wandb.provenance.errors import KeyFileError
 from dvc_wandb.provenance.statement import Statement
 from dvc_wandb.provenance.trust import Trusted
@@ -88,7 +88,7 @@ def describe_registry(connection: RegistryConnection, version: Version) -> dict[
     events = registry_state.events_in(connection, f"{connection.path}/{collection}")
     log = {"log": events[-1]["hash"]} if events else {}
     return {
-        "name": statement.REGISTRY,
+        "name": form.REGISTRY,
         "uri": f"{connection.project_url}/{version.name}",
         "annotations": {"version": version.name, **log},
     }
@@ -99,7 +99,7 @@ def check_registry(stated: Statement, connection: RegistryConnection) -> None:
 
     A registry with a log is known by it, whatever its address; another one by its address.
     """
-    told = statement.byproduct(stated, statement.REGISTRY)
+    told = statement.byproduct(stated, form.REGISTRY)
     if told is None:
         raise OtherRegistryError("the statement names no registry: it was made while none answered. Attest again.")
     address, facts = str(told.get("uri")), told.get("annotations", {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -31,7 +32,9 @@ with wandb.init(project="vision", job_type="promote_model") as run:
 ASK = """mutation Ask($facts: JSONString!) { requestPromotion(input: {entityName: "local",
   projectName: "model-registry", artifactCollectionName: "Judged", version: "v0",
   alias: "production", reason: "the gate", facts: $facts}) { request { id } } }"""
-FACTS = '{"decision": "right on 2 more", "decided_by": "gate", "record": "local/vision/decided:v0"}'
+NUMBERS = {"promoted": False, "accuracy": 0.92, "champion_accuracy": 0.92, "min_accuracy": 0.9, "loss": 0.7}
+NUMBERS |= {"max_loss": 0.5, "only_candidate_right": 2, "only_champion_right": 2, "p_value": 1.0, "digits": 50}
+FACTS = {"decision": "right on 2 more", "decided_by": "gate", "record": "local/vision/decided:v0", "numbers": NUMBERS}
 MADE = """
 import wandb
 for number in (0, 1):
@@ -89,7 +92,7 @@ def test_one_asks_by_a_click_and_another_approves_without_scripts(window: Window
 
 def test_the_pictures_in_dispute_are_before_who_decides(window: Window, site: Site, judge: Window):
     site.script("-c", GATE)
-    asked = {"query": ASK, "variables": {"facts": FACTS}}
+    asked = {"query": ASK, "variables": {"facts": json.dumps(FACTS)}}
     answer = requests.post(f"{site.url}/graphql", json=asked, auth=("api", site.key), timeout=60).json()
     assert "errors" not in answer, answer
     theirs = judge.open(REQUEST)
@@ -103,6 +106,15 @@ def test_the_pictures_in_dispute_are_before_who_decides(window: Window, site: Si
     expect(groups["neither"].locator("figcaption")).to_have_text(["1 read as 2 and 2", "3 read as 8 and 8"])
     drawn = dispute.locator("img").evaluate_all("all => all.every(one => one.complete && one.naturalWidth === 28)")
     assert drawn
+    expect(theirs.locator("#evidence")).to_have_count(0)  # the table is in the grid, the pictures are the table's
+    verdict = theirs.locator("#verdict")
+    expect(verdict.locator(".badge").first).to_have_text("does not pass")
+    expect(verdict.get_by_role("row", name="accuracy")).to_contain_text("≥ 0.9000")
+    expect(verdict.get_by_role("row", name="loss")).to_contain_text("no")
+    expect(verdict.locator(".cm td")).to_have_text(["", "44", "2", "2", "2"])
+    expect(verdict.get_by_role("img", name="2 only v0 gets right, 2 only v1")).to_be_visible()
+    expect(verdict).to_contain_text("A fair coin splits 4 at least as unevenly with p = 1.000")
+    expect(verdict.locator("dt.mono")).to_have_text(["digits"])
     window.open(REQUEST)
     window.check_access()
     window.check_width()

@@ -26,6 +26,7 @@ from dvc_wandb.report import reproduce, tolerance
 from dvc_wandb.report.tolerance import EXACT, Tolerance
 from dvc_wandb.sync import attestations
 
+MOST, LONGEST = 50, 1000  # things that are not so, and characters of one
 NAMED = 5  # materials that are not at hand, by their names
 
 
@@ -84,23 +85,31 @@ def run(arguments: argparse.Namespace) -> int:
         differences += of_run
         if arguments.log:
             _log(stated, trusted, verdict, not of_run)
-    for difference in differences:
-        print(f"not so     {difference}")
+    for difference in differences[:MOST]:
+        print(f"not so     {_shown(difference)}")
+    if len(differences) > MOST:
+        print(f"not so     {len(differences) - MOST} more things")
     if differences:
         many = len(differences) > 1
         count = f"{len(differences)} things in it are" if many else "a thing in it is"
-        print(f"dvc-wandb: don't trust {about['name']} by this statement: {count} not so.", file=sys.stderr)
+        print(f"dvc-wandb: don't trust {_shown(about['name'])} by this statement: {count} not so.", file=sys.stderr)
     return 1 if differences else 0
+
+
+def _shown(text: str) -> str:
+    """What somebody else wrote, as a terminal may have it: without control characters, and not endless."""
+    escaped = "".join(one if one.isprintable() else repr(one)[1:-1] for one in text[:LONGEST])
+    return escaped + (f"… ({len(text) - LONGEST} more characters)" if len(text) > LONGEST else "")
 
 
 def _beside(file: Path) -> Path | None:
     model = file.with_name(file.name.removesuffix(".sigstore.json"))
-    return model if model != file and model.exists() else None
+    return model if model != file and (model.exists() or model.is_symlink()) else None
 
 
 def _check_model(stated: Statement, path: Path | None) -> list[str]:
     about = statement.subject(stated)
-    name = f"{about['name']} {statement.subject_md5(stated)[:8]}"
+    name = _shown(f"{about['name']} {statement.subject_md5(stated)[:8]}")
     if path is None:
         print(f"model      {name}: no file is given, so no bytes were held against it")
         return []
@@ -143,7 +152,7 @@ def _check_materials(stated: Statement) -> list[str]:
 def _run_again(stated: Statement, allowed: Tolerance, as_installed: bool) -> tuple[str, list[str]]:
     """Run the commit again on nothing: what became of it, in words, and all that came out otherwise than stated."""
     pipeline = check.pipeline_at_its_commit(stated, project_root())
-    stage = statement.definition(stated)["externalParameters"]["stage"]
+    name, stage = statement.subject(stated)["name"], statement.stage(stated)
     folder = Path(tempfile.mkdtemp(prefix="check-"))
     differences = ["it did not run to its end"]
     try:
@@ -159,10 +168,11 @@ def _run_again(stated: Statement, allowed: Tolerance, as_installed: bool) -> tup
     finally:
         if not differences or not (folder / "log").exists():
             shutil.rmtree(folder, ignore_errors=True)
-    name = statement.subject(stated)["name"]
     if differences:
         kept = f"the run is kept in {folder / 'clone'}, what it printed in {folder / 'log'}"
-        return f"{name} is not as the statement says", [*differences, kept]
+        is_same = stage in ran and check.out_in(Pipeline(root), name).md5 == statement.subject_md5(stated)
+        verdict = "equal to the byte, and what it was made from is not" if is_same else "not"
+        return f"{name} is {verdict} as the statement says", [*differences, kept]
     return f"{name} is within {allowed}: {near[name]}" if name in near else f"{name} is equal to the byte", []
 
 

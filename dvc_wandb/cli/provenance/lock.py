@@ -15,8 +15,8 @@ def add_parser(commands: Any) -> None:
         "lock",
         help="write the versions of the packages that stages import to packages.yaml",
         description="Writes packages.yaml from the project's lock file (uv, poetry, pdm, pipenv, pixi, conda-lock, or "
-        "a requirements.txt with versions): the packages that it has already and those that stages name, else all that "
-        "stages import. Stages that name them as parameters run again where a version changes.",
+        "a requirements.txt or environment.yml with versions): the packages that it has already and those that stages "
+        "name, else all that stages import. Stages that name them as parameters run again where a version changes.",
     )
     parser.set_defaults(command=run)
 

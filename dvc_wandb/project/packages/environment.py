@@ -23,7 +23,6 @@ from dvc_wandb.project.dvc_errors import on_one_line
 from dvc_wandb.project.packages import package_locks
 from dvc_wandb.project.packages.package_locks import Pin, normalized
 
-CONDA = {"pixi.lock", "conda-lock.yml"}
 INDEXES = ("--index-url", "-i ", "--extra-index-url", "--find-links", "-f ", "--no-index", "--trusted-host")
 NAMED = 5  # packages in a sentence
 REQUIREMENTS = "requirements.txt"
@@ -46,23 +45,28 @@ def make(root: Path, folder: Path) -> Environment:
     if lock is None:
         return Environment()
     differing = _differing(_pins_here(lock))
+    if condas := {pin.name: (_installed(pin.name), pin.version) for pin in differing if pin.kind == "conda"}:
+        _say(
+            f"{lock.name} has other versions of {_named(condas)}; neither uv nor pip installs conda's, so the stages "
+            "run with what is here."
+        )
+    differing = [pin for pin in differing if pin.kind != "conda"]
     changed = {pin.name: (_installed(pin.name), pin.version) for pin in differing}
     if not changed:
         return Environment()
-    count = f"{len(changed)} package{'s' if len(changed) > 1 else ''}"
-    named = "; ".join(f"{name} {new}, here {old or 'none'}" for name, (old, new) in list(changed.items())[:NAMED])
-    named += f"; and {len(changed) - NAMED} more" if len(changed) > NAMED else ""
-    if lock.name in CONDA:
-        _say(
-            f"{lock.name} has other versions of {count} than are installed ({named}); neither uv nor pip installs "
-            "conda's, so the stages run with what is here."
-        )
-        return Environment()
-    _say(f"Installing {count} as {lock.name} has them into a temporary environment: {named} …")
+    _say(f"Installing {_named(changed)} into a temporary environment, as {lock.name} says …")
     began = time.monotonic()
     python = _make(lock, differing, folder)
     _say(f"Installed in {time.monotonic() - began:.0f} s.")
     return Environment(python, changed)
+
+
+def _named(packages: dict[str, tuple[str | None, str]]) -> str:
+    """How many packages, and the first of them with their versions there and here."""
+    listed = [f"{name} {new}, here {old or 'none'}" for name, (old, new) in packages.items()]
+    count = f"{len(listed)} package{'s' if len(listed) > 1 else ''}"
+    more = [f"and {len(listed) - NAMED} more"] if len(listed) > NAMED else []
+    return f"{count} ({'; '.join(listed[:NAMED] + more)})"
 
 
 def _say(sentence: str) -> None:
@@ -100,20 +104,24 @@ def _uv_export(root: Path) -> str:
 
 
 def _differing(pins: list[Pin]) -> list[Pin]:
-    """The pins that no installed version meets, one a package."""
+    """The pins that no installed version meets, one a package.
+
+    Of what is conda's and not here nobody can tell whether it is a package of Python at all.
+    """
     by_name: dict[str, list[Pin]] = {}
     for pin in pins:
-        by_name.setdefault(normalized(pin.name), []).append(pin)
+        if pin.kind != "conda" or _installed(pin.name):
+            by_name.setdefault(normalized(pin.name), []).append(pin)
     return [found[0] for found in by_name.values() if not any(_is_installed(pin) for pin in found)]
 
 
 def _is_installed(pin: Pin) -> bool:
-    """Whether it is here, as `==` has it: 2.1+cpu is a 2.1."""
+    """Whether it is here, as `==` has it: 2.1+cpu is a 2.1. To conda, 2.1.3 is a 2.1 too."""
     from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-    version = _installed(pin.name)
+    version, more = _installed(pin.name), ".*" if pin.kind == "conda" else ""
     try:
-        return version is not None and SpecifierSet(f"=={pin.version}").contains(version, prereleases=True)
+        return version is not None and SpecifierSet(f"=={pin.version}{more}").contains(version, prereleases=True)
     except InvalidSpecifier:  # a version of conda's
         return version == pin.version
 

@@ -1,4 +1,4 @@
-"""Packages at their versions, as the lock file of uv, poetry, pdm, pipenv, pixi, conda-lock or pip has them."""
+"""Packages at their versions, as the lock file of uv, poetry, pdm, pipenv, pixi, conda-lock, pip or conda has them."""
 
 from __future__ import annotations
 
@@ -38,6 +38,15 @@ REQUIREMENT = re.compile(
     r"\s*(?P<name>[A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?\s*===?\s*(?P<version>[^\s;\\#]+)"
     r"\s*(?:;\s*(?P<marker>.*?))?\s*(?:--hash|\s#|$)"
 )
+CONDA_REQUIREMENT = re.compile(r"(?:[^:\s]+::)?(?P<name>[\w.-]+)\s*==?\s*(?P<version>[^\s=<>!~*,|]+)(?:=[^\s=]+)?")
+# conda's platforms, as Python says where it runs
+PLATFORMS = {
+    "linux-64": ("linux", "platform_machine == 'x86_64'"),
+    "linux-aarch64": ("linux", "platform_machine == 'aarch64'"),
+    "osx-64": ("darwin", "platform_machine == 'x86_64'"),
+    "osx-arm64": ("darwin", "platform_machine == 'arm64'"),
+    "win-64": ("win32", "platform_machine == 'AMD64'"),
+}
 
 
 def find(root: Path) -> Path | None:
@@ -111,20 +120,52 @@ def _pipfile(text: str) -> Iterator[Pin]:
 
 def _conda_lock(text: str) -> Iterator[Pin]:
     for one in _yaml(text)["package"]:
-        kind = "pypi" if one.get("manager") == "pip" else "conda"
-        yield Pin(one["name"], str(one["version"]), hashes=_sha256(one.get("hash", {})), kind=kind)
+        kind, marker = "pypi" if one.get("manager") == "pip" else "conda", _platform_marker([one.get("platform")])
+        yield Pin(one["name"], str(one["version"]), marker, _sha256(one.get("hash", {})), kind)
 
 
 def _pixi(text: str) -> Iterator[Pin]:
-    """A conda package without a name has it in its URL: …/numpy-2.4.6-py311_0.conda."""
-    for one in _yaml(text)["packages"]:
+    """A conda package without a name has it in its URL: …/numpy-2.4.6-py311_0.conda. Paths are the project's own."""
+    facts = _yaml(text)
+    platforms = _pixi_platforms(facts)
+    for one in facts["packages"]:
+        place = one.get("pypi") or one.get("conda") or one.get("url") or ""
+        marker = _platform_marker(platforms.get(place, ()))
         if "name" in one and "version" in one:
-            kind = "pypi" if "pypi" in one else "conda"
-            yield Pin(one["name"], str(one["version"]), hashes=_sha256(one), kind=kind)
+            kind = "pypi" if "pypi" in one or one.get("kind") == "pypi" else "conda"
+            if kind == "conda" or urlsplit(place).scheme in ("http", "https"):
+                yield Pin(one["name"], str(one["version"]), marker, _sha256(one), kind)
         elif "conda" in one:
-            file = unquote(urlsplit(one["conda"]).path.rpartition("/")[2])
+            file = unquote(urlsplit(place).path.rpartition("/")[2])
             name, version, _ = re.sub(r"\.(conda|tar\.bz2)$", "", file).rsplit("-", 2)
-            yield Pin(name, version, hashes=_sha256(one), kind="conda")
+            yield Pin(name, version, marker, _sha256(one), "conda")
+
+
+def _pixi_platforms(facts: dict[str, Any]) -> dict[str, list[str]]:
+    """By the address of a package, the platforms for which an environment has it."""
+    found: dict[str, list[str]] = {}
+    for environment in (facts.get("environments") or {}).values():
+        for platform, packages in environment["packages"].items():
+            for one in packages:
+                found.setdefault(one.get("pypi") or one.get("conda"), []).append(platform)
+    return found
+
+
+def _platform_marker(platforms: Iterable[str | None]) -> str:
+    """conda's platforms as a marker; "" where one of them isn't known, as for what runs anywhere."""
+    names = sorted({str(one) for one in platforms})
+    if not PLATFORMS.keys() >= set(names):
+        return ""
+    return " or ".join(f"(sys_platform == '{PLATFORMS[one][0]}' and {PLATFORMS[one][1]})" for one in names)
+
+
+def _conda_environment(text: str) -> Iterator[Pin]:
+    """What `conda env export` writes: numpy=2.4.6=py311_0, and pip's as requirements. A range is no version."""
+    for one in _yaml(text)["dependencies"]:
+        if isinstance(one, dict):
+            yield from _requirements("\n".join(one.get("pip") or []))
+        elif found := CONDA_REQUIREMENT.fullmatch(one):
+            yield Pin(found["name"], found["version"], kind="conda")
 
 
 def _sha256(facts: dict[str, Any]) -> tuple[str, ...]:
@@ -149,4 +190,5 @@ READERS: dict[str, Callable[[str], Iterator[Pin]]] = {
     "pixi.lock": _pixi,
     "conda-lock.yml": _conda_lock,
     "requirements.txt": _requirements,
+    "environment.yml": _conda_environment,
 }

@@ -34,7 +34,8 @@ stages:
 {promoting.REGISTER}  weigh:
     cmd: python weigh.py
     deps: [weigh.py, clean.csv]
-    outs: [weights.json]
+    params: [labels]
+    outs: [weights.json, parts]
   judge:
     cmd: python judge.py
     deps: [judge.py, registered.txt]
@@ -56,9 +57,13 @@ HASH = f"sha256:{'0' * 64}"
 WEIGH = """
 import json, os
 json.dump({"w": 1 + float(os.environ.get("SHIFT", 0))}, open("weights.json", "w"))
+os.mkdir("parts")
+open("parts/one.txt", "w").write("1")
 """
 JUDGE = promoting.JUDGE.replace('Path("words.txt")', 'Path("registered.txt")')
 PARAMS = "promote:\n  branches: [main]\n  least: 0.9\nproject: best\nrate: 0.5\n"
+# What YAML has and JSON doesn't
+PARAMS += "labels: {names: {0: zero, 1: one}, most: .inf, least: .nan}\n"
 
 
 def make_key(folder: Path, name: str) -> Path:

@@ -70,7 +70,8 @@ def test_signing_it_again_gives_the_same_bytes_and_adds_nothing(project: Project
 def test_the_lines_of_the_documentation_check_it_without_our_software(given: Path):
     """model_signing's and openssl's own commands, where nothing but the files and the key is."""
     page = (ROOT / "docs/provenance.md").read_text().partition("## Check without our software")[2]
-    lines = [one for one in commands(page) if not one.startswith(("cosign", "model_signing verify certificate"))]
+    others = ("cosign", "npm", "node", "model_signing verify certificate")
+    lines = [one for one in commands(page) if not one.startswith(others)]
     script = "\n".join(["set -e", *lines[:6]]).replace("model.h5", "model.txt")
     env = {"PATH": f"{BIN}:/usr/bin:/bin", "HOME": str(given)}
     done = subprocess.run(["bash", "-c", script], cwd=given, env=env, capture_output=True, text=True, check=False)
@@ -135,6 +136,30 @@ def test_a_clone_proves_it(project: Project, given: Path):
     assert "materials  4 at the commit" in said
     assert "3 by their bytes; the bytes of clean.csv are not at hand" in said
     assert re.search(r"packages   1 of the lock file at the commit \w+: all with the hashes stated", said)
+
+
+def test_a_folder_that_is_not_at_hand_is_no_statement_of_another_kind(project: Project, given: Path):
+    key, file = project.path.parent / "key", given / "parts.sigstore.json"
+    project.ask("attest", "parts", "--key", f"{key}.pem", "-o", str(file))
+    check_it = ("check", str(file), "--signed-by", f"{key}.pub")
+    assert "the bytes of parts" in project.ask("check", str(file), "parts", "--signed-by", f"{key}.pub")
+    clone = Project(given / "clone", project.env)
+    project.git("clone", "--quiet", str(project.path), str(clone.path))
+    assert "materials  4 at the commit" in clone.ask(*check_it)
+
+
+def test_a_shallow_clone_that_lacks_the_commit_is_told_how_to_get_it(project: Project, given: Path):
+    (project.path / "later.txt").write_text("later")
+    project.commit("Later")
+    clone = Project(given / "clone", project.env)
+    project.git("clone", "--quiet", "--depth", "1", f"file://{project.path}", str(clone.path))
+    project.git("reset", "--quiet", "--hard", "HEAD~1")
+    said = check(clone, given, ok=False)
+    assert re.search(
+        r"not so +the commit \w+, which the statement names, is not in this clone: this clone is shallow", said
+    )
+    clone.git("fetch", "--quiet", "--unshallow")  # as it was said
+    assert "materials  4 at the commit" in check(clone, given)
 
 
 def test_without_a_clone_the_signature_and_the_model_are_checked(project: Project, given: Path):
@@ -217,10 +242,31 @@ def test_a_parameter_that_somebody_else_forged_is_told_by_the_key_and_with_that_
     shutil.copy(project.path.parent / "other.pub", given)
     assert "it isn't signed by whom you trust" in check(project, given, ok=False)
     said = check(project, given, "--reproduce", key="other.pub", ok=False)
+    assert re.search(r"reproduced on .+: model.txt is equal to the byte, and what it was made from is not as", said)
     assert re.search(r"not so +train: params.yaml: rate: the statement says 0.9, the commit \w+ has 0.5", said)
     assert re.search(r"not so +run again, train: params.yaml: rate: the statement says 0.9", said)
     for kept in project.path.parent.glob("check-*"):
         shutil.rmtree(kept)
+
+
+def test_what_somebody_else_wrote_is_told_on_one_line_each_and_not_endlessly(project: Project, given: Path):
+    statement = stated(given / "model.txt.sigstore.json")
+    listed = statement["predicate"]["buildDefinition"]["resolvedDependencies"]
+    listed += [{"name": f"\x1b[31m{number}\n", "digest": {"sha256": "0" * 64}} for number in range(60)]
+    resign(project, given, statement, "key")
+    said = check(project, given, ok=False)
+    assert "not so     \\x1b[31m0\\n: the statement names it, the commit" in said
+    assert "\x1b" not in said
+    assert said.count("not so  ") == 51
+    assert "not so     10 more things" in said
+    assert "60 things in it are not so" in said
+
+
+def test_another_stage_than_made_it_is_told(project: Project, given: Path):
+    statement = stated(given / "model.txt.sigstore.json")
+    statement["predicate"]["buildDefinition"]["externalParameters"]["stage"] = "clean"
+    resign(project, given, statement, "key")
+    assert "the statement says that the stage clean made it, and in the commit" in check(project, given, ok=False)
 
 
 def test_what_is_near_enough_is_told_in_words_and_only_with_a_tolerance(project: Project, given: Path):

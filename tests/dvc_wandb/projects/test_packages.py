@@ -47,3 +47,22 @@ def test_a_stage_runs_again_when_a_package_that_it_imports_changes_and_why_names
     (project.path / "packages.yaml").write_text(by_hand)
     assert "0 changed" in project.run("dvc-wandb", "lock").text
     assert project.read("packages.yaml") == by_hand
+
+
+def test_what_python_compiles_in_a_folder_that_a_stage_reads_is_offered_to_be_ignored(tmp_path: Path):
+    """DVC took it for a part of the folder, so no clone had the same, and no statement about it could be reproduced."""
+    project = project_in(tmp_path / "project")
+    project.git("init", "--quiet", "--initial-branch=main")
+    project.run("dvc", "init", "--quiet")
+    (project.path / "lib").mkdir()
+    (project.path / "lib/words.py").write_text("WORD = 'one'\n")
+    (project.path / "dvc.yaml").write_text(
+        "stages: {say: {cmd: python say.py, deps: [say.py, lib], outs: [said.txt]}}\n"
+    )
+    (project.path / "say.py").write_text("from lib.words import WORD\nopen('said.txt', 'w').write(WORD)\n")
+    project.run("dvc", "repro", "--quiet", env={"PYTHONDONTWRITEBYTECODE": ""})
+    offered = "  .dvcignore: DVC takes what Python compiles in lib for a part of it"
+    assert offered in project.run("dvc-wandb", "init").text
+    with (project.path / ".dvcignore").open("a") as file:
+        file.write("__pycache__/\n")  # as it was said
+    assert offered not in project.run("dvc-wandb", "init").text

@@ -8,10 +8,12 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.markers import Marker
 
 from dvc_wandb.errors import ProjectError
-from dvc_wandb.project.packages import environment
+from dvc_wandb.project.packages import environment, package_locks
 from dvc_wandb.project.packages.environment import Environment
+from dvc_wandb.project.packages.package_locks import PLATFORMS
 from tests import wheels
 
 HERE = metadata.version(wheels.NAME)
@@ -60,9 +62,7 @@ def test_what_differs_is_installed_and_all_else_is_that_of_this_environment(
     found = made(tmp_path, requirements_txt=wheels.lock("0.0.1", sha256))
     assert found.changed == {wheels.NAME: (HERE, "0.0.1")}
     said = capfd.readouterr().err
-    assert (
-        f"Installing 1 package as requirements.txt has them into a temporary environment: {wheels.NAME} 0.0.1" in said
-    )
+    assert f"Installing 1 package ({wheels.NAME} 0.0.1, here {HERE}) into a temporary environment, as " in said
     assert "Installed in " in said
     words = f"import sys, {wheels.NAME} as one, dvc, dvc_wandb; print(one.__version__, sys.prefix)"
     done = subprocess.run([found.python, "-c", words], capture_output=True, text=True, check=True, cwd=tmp_path)
@@ -115,10 +115,60 @@ def test_poetrys_markers_count(tmp_path: Path):
     assert whole == by_group == Environment()
 
 
-def test_condas_packages_are_told_and_left(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
-    lock = f"package:\n- {{name: {wheels.NAME}, version: 0.0.1}}\n"
-    (tmp_path / "conda-lock.yml").write_text(lock)
-    assert made(tmp_path) == Environment()
-    assert f"conda-lock.yml has other versions of 1 package than are installed ({wheels.NAME} 0.0.1, here" in (
-        capfd.readouterr().err
-    )
+CONDA = {
+    "conda-lock.yml": f"""
+package:
+- {{name: {wheels.NAME}, version: 0.0.1, manager: conda}}
+- {{name: libgcc, version: 13.2.0, manager: conda}}
+- {{name: pluggy, version: "{metadata.version("pluggy").rpartition(".")[0]}", manager: conda}}
+""",
+    "environment.yml": f"dependencies: [python>=3.9, {wheels.NAME}=0.0.1=pyhd8ed1ab_0, libgcc=13.2.0]\n",
+    "pixi.lock": f"packages:\n- conda: https://c/noarch/{wheels.NAME}-0.0.1-py_0.conda\n",
+}
+
+
+@pytest.mark.parametrize("name", CONDA)
+def test_condas_packages_are_told_and_left(tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str):
+    """Those of Python that are here, that is; libgcc is none, and to conda 1.6.0 is a 1.6."""
+    (tmp_path / name).write_text(CONDA[name])
+    assert environment.make(tmp_path, tmp_path / "environment") == Environment()
+    said = capfd.readouterr().err
+    assert f"{name} has other versions of 1 package ({wheels.NAME} 0.0.1, here {HERE}); neither uv nor pip" in said
+
+
+MIXED = {
+    "conda-lock.yml": """
+package:
+- {{name: libgcc, version: 13.2.0, manager: conda, platform: linux-64}}
+- {{name: {name}, version: 0.0.2, manager: pip, platform: {elsewhere}, hash: {{sha256: {zeros}}}}}
+- {{name: {name}, version: 0.0.1, manager: pip, platform: {here}, hash: {{sha256: {sha}}}}}
+""",
+    "pixi.lock": """
+environments:
+  default:
+    packages:
+      {elsewhere}: [{{pypi: 'https://x/two.whl'}}]
+      {here}: [{{conda: 'https://c/libgcc-13.2.0-0.conda'}}, {{pypi: 'https://x/one.whl'}}, {{pypi: ./}}]
+packages:
+- {{conda: 'https://c/libgcc-13.2.0-0.conda'}}
+- {{pypi: 'https://x/two.whl', name: {name}, version: 0.0.2, sha256: {zeros}}}
+- {{pypi: 'https://x/one.whl', name: {name}, version: 0.0.1, sha256: {sha}}}
+- {{pypi: ./, name: own, version: 0.1.0}}
+""",
+    "environment.yml": "dependencies: [libgcc=13.2.0=h_1, {{pip: ['{name}==0.0.1 --hash=sha256:{sha}']}}]\n",
+}
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_pypis_packages_beside_condas_are_installed_for_this_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+):
+    sha256 = wheels.make(tmp_path / "wheels").removeprefix("sha256:")
+    for variable in ("UV_FIND_LINKS", "PIP_FIND_LINKS"):
+        monkeypatch.setenv(variable, str(tmp_path / "wheels"))
+    here = next(one for one in PLATFORMS if Marker(package_locks._platform_marker([one])).evaluate())
+    elsewhere = next(one for one in PLATFORMS if one != here)
+    facts = {"name": wheels.NAME, "here": here, "elsewhere": elsewhere, "sha": sha256, "zeros": "0" * 64}
+    (tmp_path / name).write_text(MIXED[name].format(**facts))
+    found = environment.make(tmp_path, tmp_path / "environment")
+    assert found.changed == {wheels.NAME: (HERE, "0.0.1")}

@@ -1,4 +1,4 @@
-"""Versions of packages, from the lock files of six packagers."""
+"""Versions of packages, from the lock files of seven packagers."""
 
 from __future__ import annotations
 
@@ -26,6 +26,11 @@ packages:
 - conda: https://conda.anaconda.org/c/linux-64/numpy-2.4.6-py311_0.conda
 - {pypi: "https://files/uvicorn-0.40-py3-none-any.whl", name: uvicorn, version: "0.40"}
 """
+ENVIRONMENT = """
+name: small
+channels: [conda-forge]
+dependencies: [python>=3.9, flask=3.*, "scipy>1,<2", conda-forge::numpy=2.4.6=py311_0, pip: [uvicorn==0.40, own>=1]]
+"""
 LOCKS = {
     "requirements.txt": REQUIREMENTS,
     "uv.lock": TOML,
@@ -33,6 +38,7 @@ LOCKS = {
     "Pipfile.lock": PIPFILE,
     "conda-lock.yml": "package:\n- {name: numpy, version: 2.4.6}\n- {name: uvicorn, version: '0.40'}\n",
     "pixi.lock": PIXI,
+    "environment.yml": ENVIRONMENT,
 }
 
 
@@ -60,6 +66,21 @@ def test_a_lock_tells_the_hashes_of_its_packages(name: str):
     assert (pin.url, pin.hashes) == ("pkg:pypi/a@1", (SHA,))
 
 
+OLDER_PIXI = """
+version: 5
+environments: {default: {packages: {linux-64: [{conda: "https://c/linux-64/a-1-0.conda"}]}}}
+packages:
+- {kind: conda, name: a, version: "1", url: "https://c/linux-64/a-1-0.conda", sha256: "11"}
+- {kind: pypi, name: b, version: "2", url: "https://files/b-2-py3-none-any.whl", sha256: "22"}
+- {kind: pypi, name: own, version: "0.1", url: ., path: .}
+"""
+
+
+def test_older_files_of_pixi_name_who_has_a_package():
+    urls = [pin.url for pin in package_locks.parse("pixi.lock", OLDER_PIXI)]
+    assert urls == ["pkg:conda/a@1", "pkg:pypi/b@2"]
+
+
 def test_a_conda_package_is_named_as_condas():
     (pin,) = package_locks.parse("pixi.lock", "packages:\n- conda: https://c/linux-64/numpy-2.4.6-py311_0.conda\n")
     assert pin.url == "pkg:conda/numpy@2.4.6"
@@ -75,7 +96,7 @@ def test_names_are_those_that_pypi_compares(tmp_path: Path):
     assert package_locks.read(tmp_path / "requirements.txt") == {"ruamel-yaml-x": "1"}
 
 
-@pytest.mark.parametrize("name", ["uv.lock", "Pipfile.lock", "pixi.lock", "conda-lock.yml"])
+@pytest.mark.parametrize("name", ["uv.lock", "Pipfile.lock", "pixi.lock", "conda-lock.yml", "environment.yml"])
 def test_what_is_no_lock_is_told(tmp_path: Path, name: str):
     (tmp_path / name).write_text("[")
     with pytest.raises(ProjectError, match=f"{name} can't be read as a lock file"):

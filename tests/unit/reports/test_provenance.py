@@ -91,11 +91,13 @@ def test_a_signature_by_another_key_under_a_trusted_name_is_told():
     ("content", "reason"),
     [
         (b"{", "Expecting property name"),
-        (b"[]", "list indices"),
+        (b"[]", "it is no object"),
         (changed(payloadType="text/plain"), "the envelope's payloadType is 'text/plain', and must be"),
-        (changed(payload="???"), "what should be base64 isn't"),
-        (changed(signatures=[]), "not enough values"),
-        (b'{"mediaType": "x"}', "it lacks 'dsseEnvelope'"),
+        (changed(payload="???"), "its dsseEnvelope.payload is no base64"),
+        (changed(signatures=[]), "it has 0 signatures"),
+        (b'{"mediaType": "x"}', "it lacks dsseEnvelope"),
+        (changed(signatures=[{"sig": 5}]), "its sig is no text"),
+        (b"[" * 100_000, "it is too deep"),
     ],
 )
 def test_what_is_no_bundle_is_told(content: bytes, reason: str):
@@ -118,7 +120,7 @@ def test_a_key_with_a_password_takes_it_from_the_environment(tmp_path: Path, mon
     monkeypatch.setenv(keys.PASSWORD, "open")
     assert keys.read_private(tmp_path / "key.pem").private_numbers() == KEY.private_numbers()
     monkeypatch.setenv(keys.PASSWORD, "shut")
-    with pytest.raises(KeyFileError, match="no private key that can be read"):
+    with pytest.raises(KeyFileError, match="can't be read with that password"):
         keys.read_private(tmp_path / "key.pem")
     monkeypatch.delenv(keys.PASSWORD)
     with pytest.raises(KeyFileError, match=f"there is no terminal to ask for it: set {keys.PASSWORD}"):
@@ -141,6 +143,16 @@ def test_what_is_no_key_is_told_with_what_makes_one(tmp_path: Path):
         keys.read_private(file)
     with pytest.raises(KeyFileError, match="can't be read: No such file"):
         keys.read_public(tmp_path / "nothing")
+    file.write_bytes(KEY.public_key().public_bytes(PEM, SPKI) * 2)
+    with pytest.raises(KeyFileError, match="holds 2 public keys: name the one that you trust"):
+        keys.read_public(file)
+
+
+def test_what_never_ends_is_no_key_and_no_statement():
+    with pytest.raises(KeyFileError, match="/dev/zero is larger than any key"):
+        keys.read_public(Path("/dev/zero"))
+    with pytest.raises(NotABundleError, match="/dev/zero is larger than any statement: 64 MiB at most"):
+        bundle.read(Path("/dev/zero"))
 
 
 def test_the_digest_of_a_folder_is_what_sha256sum_says_of_its_files(tmp_path: Path):

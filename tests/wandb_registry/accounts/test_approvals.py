@@ -169,6 +169,59 @@ def test_nobody_moves_it_alone_not_even_an_admin(team: Team):
     assert any("approvals by a second person None" in line for line in team.told())
 
 
+WAYS_ROUND = {
+    "another name for the model": """mutation M($model: ID!, $name: String!) {
+      updateArtifactPortfolio(input: {artifactPortfolioID: $model, name: $name}) { artifactCollection { name } } }""",
+    "no model any more": """mutation M($model: ID!) {
+      deleteArtifactPortfolio(input: {artifactPortfolioID: $model}) { artifactCollection { name } } }""",
+    "a link taken away": """mutation M($model: ID!, $version: ID!) {
+      unlinkArtifact(input: {artifactID: $version, artifactPortfolioID: $model}) { success } }""",
+    "a version deleted": """mutation M($version: ID!) {
+      deleteArtifact(input: {artifactID: $version, deleteAliases: true}) { artifact { id } } }""",
+    "what it is linked from deleted": """mutation M($source: ID!) {
+      deleteArtifactSequence(input: {artifactSequenceID: $source}) { artifactCollection { name } } }""",
+    "another project's name": """mutation M { renameProject(input: {entityName: "local",
+      oldProjectName: "model-registry", newProjectName: "elsewhere"}) { project { name } } }""",
+    "a request of one's own, approved by oneself": """mutation M($request: ID!) { decidePromotion(input: {id: $request,
+      decision: APPROVE, reason: "I may"}) { request { id } } }""",
+    "the rule weakened": """mutation M($name: String!) { updateApprovalRule(input: {entityName: "local",
+      projectName: "model-registry", artifactCollectionName: $name, alias: "production", required: true,
+      services: true}) { artifactCollection { name } } }""",
+}
+IDS = """query Q($name: String!) { project(name: "model-registry", entityName: "local") {
+  artifactCollection(name: $name) { id } } made: project(name: "made", entityName: "local") {
+  artifactCollection(name: $name) { id } } }"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("production", [True, False], ids=["in production", "nothing in production"])
+@pytest.mark.parametrize("way", WAYS_ROUND)
+def test_a_member_finds_no_way_round_a_second_person(team: Team, way: str, production: bool):
+    """A model under another name left its own name to one without the rule; so did a deleted one."""
+    place = {"entityName": "local", "projectName": "model-registry", "artifactCollectionName": team.model}
+    if not production:
+        gone = ALIASES % "deleteAliases"
+        data(team.registry.ask(gone, id=team.ids[0], aliases=[{**place, "alias": "production"}]))
+    asked = team.ask(team.jon)
+    found = data(team.registry.ask(IDS, name=team.model))
+    given = {
+        "model": found["project"]["artifactCollection"]["id"],
+        "source": found["made"]["artifactCollection"]["id"],
+        "version": team.ids[0 if production else 1],
+        "name": f"{team.model}-old" if "name" in way else team.model,
+        "request": asked["id"],
+    }
+    before = team.told()
+    answer = team.jon.ask(WAYS_ROUND[way], **{name: given[name] for name in given if f"${name}" in WAYS_ROUND[way]})
+    harmless = not production and way in ("a link taken away", "a version deleted", "what it is linked from deleted")
+    if not harmless:  # where nothing is in production, a version may go; the request for it goes along
+        assert answer.status in (403, 409), answer.text
+        assert team.told() == before
+    production_alias = {"artifactCollectionName": team.model, "alias": "production"}
+    again = team.jon.ask(LINK, id=team.ids[2], name=team.model, aliases=[production_alias])
+    assert again.status in (403, 404), again.text  # it went along with what it was linked from
+
+
 def test_a_service_account_approves_only_where_an_admin_allows_it(team: Team):
     asked = team.ask(team.jon)
     assert "service account" in team.decide(team.robot, asked, "APPROVE")["error"]

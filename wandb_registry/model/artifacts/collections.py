@@ -6,7 +6,7 @@ from wandb_registry.db.connection import Connection
 from wandb_registry.errors import BadInput, Conflict, NotFound
 from wandb_registry.model import access, activity_log, names
 from wandb_registry.model.access import Role, Viewer
-from wandb_registry.model.artifacts import memberships, references
+from wandb_registry.model.artifacts import memberships, protected_aliases, references
 
 Row = dict[str, Any]
 KINDS = {"SEQUENCE": "an artifact", "PORTFOLIO": "a registered collection of links"}
@@ -141,6 +141,8 @@ select membership.*
 def update(db: Connection, viewer: Viewer, collection: Row, name: str | None, description: str | None) -> Row:
     if name and name != collection["name"] and find(db, collection["project_id"], names.collection(name)):
         raise Conflict(f"There is a collection '{name}' in this project already.")
+    if name and name != collection["name"]:
+        protected_aliases.check_keeps_rules(db, viewer, collection)
     changed = db.row(
         """
         update collection
@@ -191,6 +193,7 @@ def delete(db: Connection, viewer: Viewer, doomed: list[Row]) -> None:
 
 
 def _delete(db: Connection, viewer: Viewer, collection: Row) -> None:
+    protected_aliases.check_keeps_rules(db, viewer, collection)
     only_here = collection["id"] if collection["kind"] == "PORTFOLIO" else None
     rows = db.all("select * from membership where collection_id = :id order by id", id=collection["id"])
     for membership in rows:

@@ -78,6 +78,20 @@ def rules_of(db: Connection, collection_id: int) -> list[Row]:
     )
 
 
+def check_keeps_rules(db: Connection, viewer: Viewer, collection: Row) -> None:
+    """Refuses to rename or delete a collection with a rule, unless an admin of the project does it.
+
+    Its name would be free for another collection, which has no rule.
+    """
+    rules = rules_of(db, collection["id"])
+    project = db.row(access.PROJECT, id=collection["project_id"])
+    if rules and access.project_role(db, viewer, project) < Role.ADMIN:
+        raise Forbidden(
+            f"Alias '{rules[0]['alias']}' of '{collection['name']}' takes a second person's yes, so only an admin of "
+            f"'{project['entity_name']}/{project['name']}' renames or deletes it."
+        )
+
+
 def require_approval(db: Connection, viewer: Viewer, collection_id: int, alias: str) -> None:
     """Makes the rule, if there is none yet. The caller has checked that the viewer may change the collection."""
     if rule(db, collection_id, alias) is None:

@@ -15,6 +15,7 @@ from wandb_registry.web.activity import activity_line
 from wandb_registry.web.pager import beginning, paginate
 from wandb_registry.web.pages import questions
 from wandb_registry.web.promotion import page as promotion_page
+from wandb_registry.web.promotion import statements
 from wandb_registry.web.usage import usage_snippets
 from wandb_registry.web.views import Page, PageRequest
 
@@ -94,7 +95,7 @@ def version_page(request: PageRequest, project: Row, collection: Row, alias: str
             "made_by": users.by_id(db, artifact["user_id"])["username"] if artifact["user_id"] else None,
             "source": own if registered else None,
             "links": [] if registered else _links(request, artifact["id"]),
-            "statements": _statements(request, artifact["id"]),
+            "statements": statements.about(request, artifact["id"]),
             "dvc_match": dvc_md5.of_version(db, artifact),
             "metrics": dict(list(measured.metrics.items())[: metrics.shown]),
             "all_metrics": metrics,
@@ -158,31 +159,6 @@ def _links(request: PageRequest, artifact_id: int) -> list[Row]:
             "aliases": lookups.alias_names(request, row["id"]),
         }
         for row in access.visible(request.db, request.viewer, rows)
-    ]
-
-
-def _statements(request: PageRequest, artifact_id: int) -> list[Row]:
-    """The signed statements about a version, each with what its maker told of it, and the runs that tried it."""
-    db = request.db
-    return [
-        row
-        | {
-            "told": told,
-            "attested": lookups.visible_run(request, lineage.maker(db, row)),
-            "reproductions": _reproductions(request, row["id"]),
-        }
-        for row in lookups.visible_versions(request, lineage.statements(db, artifact_id))
-        if isinstance(told := json.loads(row["metadata"] or "{}").get("provenance"), dict)
-    ]
-
-
-def _reproductions(request: PageRequest, statement_id: int) -> list[Row]:
-    """What became of running the commit of a statement again."""
-    runs = [run for run in lineage.users(request.db, statement_id) if run["job_type"] == "reproduce"]
-    return [
-        run | {"told": told, "by": users.by_id(request.db, run["user_id"])["username"] if run["user_id"] else "nobody"}
-        for run in lookups.visible_runs(request, runs)
-        if isinstance(told := json.loads(run["config"]).get("reproduction", {}).get("value"), dict)
     ]
 
 

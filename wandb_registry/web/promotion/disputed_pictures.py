@@ -22,8 +22,9 @@ Pictures = list[tuple[str, Row]]  # (address, answers)
 
 @dataclass(frozen=True)
 class Disputed:
-    """The first pictures of a table, by who is right, how many the table has, and the address of its page."""
+    """The first pictures of the table `key`, by who is right, how many it has, and the address of its page."""
 
+    key: str
     page: str
     only_candidate: Pictures
     only_champion: Pictures
@@ -41,12 +42,12 @@ def of_run(request: PageRequest, run: Row, logged: list[tuple[str, Any]]) -> Dis
     for key, value in logged:
         rows = value.get("nrows") if value.get("_type") == logged_tables.TYPE else None
         place = logged_tables.place_of(request, run, key) if isinstance(rows, int) and rows <= MOST_ROWS else None
-        if place and (found := _in_table(request, place)):
+        if place and (found := _in_table(request, key, place)):
             return found
     return None
 
 
-def _in_table(request: PageRequest, place: Place) -> Disputed | None:
+def _in_table(request: PageRequest, key: str, place: Place) -> Disputed | None:
     """Those in one table; None for a table of another kind, or none that can be read."""
     try:
         opened = open_table(request.store.folder, [(request.store.blobs.path(place.md5), place.md5)])
@@ -62,12 +63,12 @@ def _in_table(request: PageRequest, place: Place) -> Disputed | None:
             for _, cells in table.rows(TableQuery(), MOST_PICTURES, 0)
             if cells[picture]
         ]
-        return _by_who_is_right(place.page, shown, table.count(TableQuery()))
+        return _by_who_is_right(key, place.page, shown, table.count(TableQuery()))
 
 
-def _by_who_is_right(page: str, shown: Pictures, total: int) -> Disputed:
+def _by_who_is_right(key: str, page: str, shown: Pictures, total: int) -> Disputed:
     groups: dict[str, Pictures] = {"candidate": [], "champion": [], "neither": []}
     for address, answers in shown:
         right = [name for name in ("candidate", "champion") if answers[name] == answers["label"]]
         groups[right[0] if len(right) == 1 else "neither"].append((address, answers))
-    return Disputed(page, groups["candidate"], groups["champion"], groups["neither"], total)
+    return Disputed(key, page, groups["candidate"], groups["champion"], groups["neither"], total)

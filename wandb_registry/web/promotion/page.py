@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wandb_registry.errors import NotFound
-from wandb_registry.model import access, promotion_requests
+from wandb_registry.model import access, names, promotion_requests
 from wandb_registry.model.access import Role
 from wandb_registry.model.artifacts import artifacts, collections, lineage, manifests, memberships, protected_aliases
 from wandb_registry.model.nested_keys import leaves
@@ -15,7 +15,7 @@ from wandb_registry.web import addresses, lookups
 from wandb_registry.web.media.logged_media import last_media, media_of_run
 from wandb_registry.web.media.types import playable_type
 from wandb_registry.web.pager import beginning
-from wandb_registry.web.promotion import disputed_pictures
+from wandb_registry.web.promotion import disputed_pictures, gate, statements
 from wandb_registry.web.promotion.disputed_pictures import Disputed
 from wandb_registry.web.views import Page, PageRequest
 
@@ -94,6 +94,8 @@ def _described(request: PageRequest, project: Row, collection: Row, asked: Row) 
     type_name = collections.type_of(db, collection)["name"]
     holder = memberships.find(db, collection["id"], asked["holder"]) if asked["holder"] else None
     texts = {name: facts[name] if isinstance(facts.get(name), str) else "" for name in TEXTS}
+    numbers = dict(leaves(facts["numbers"])) if isinstance(facts.get("numbers"), dict) else {}
+    metrics = _metrics(request, asked, holder)
     return {
         "asked": asked,
         "version_at": addresses.page_of_version(collection, project, type_name, asked["version"]),
@@ -104,9 +106,11 @@ def _described(request: PageRequest, project: Row, collection: Row, asked: Row) 
         "is_own": asked["asked_by"] == request.viewer.user_id,
         "why_not": promotion_requests.why_not(db, request.viewer, asked),
         "texts": texts,
-        "numbers": dict(leaves(facts["numbers"])) if isinstance(facts.get("numbers"), dict) else {},
-        "metrics": _metrics(request, asked, holder),
+        "gate": gate.read(numbers, [new for _, _, new in metrics]),
+        "metrics": metrics,
         "evidence": _evidence(request, facts.get("record")),
+        "statements": statements.about(request, asked["artifact_id"]),
+        "full_name": f"{project['entity_name']}/{project['name']}/{collection['name']}:{asked['version']}",
     }
 
 
@@ -136,15 +140,21 @@ def _evidence(request: PageRequest, record: Any) -> Evidence:
         return nothing
     logged = last_media(request, run, dict(leaves(runs.loads(run["summary"]))))
     disputed = disputed_pictures.of_run(request, run, logged)
+    logged = [(key, value) for key, value in logged if not disputed or key != disputed.key]
     pictures, more = _pictures(request, run)
     more += len(pictures[MOST_FILES:]) + len(logged[MOST_FILES:])
     return Evidence(run, pictures[:MOST_FILES], media_of_run(request, run, logged[:MOST_FILES]), more, disputed)
 
 
 def _pictures(request: PageRequest, run: Row) -> tuple[list[tuple[str, str]], int]:
-    """The pictures among the first files of each version that a run made, and how many files were not looked at."""
+    """The pictures among the first files of each version that a run made, and how many files were not looked at.
+
+    Those of a table are seen in the table.
+    """
     found, more = [], 0
     for version in lookups.visible_versions(request, lineage.outputs(request.db, run["id"])):
+        if version["type"] in names.INTERNAL_TYPES:
+            continue
         more += max(0, version["file_count"] - MOST_FILES)
         for entry in manifests.entry_page(request.db, version["id"], None, MOST_FILES, 0):
             if entry["md5"] and playable_type(entry["path"]) == "picture":
