@@ -120,7 +120,8 @@ def metric_charts(
     named: list[tuple[str, str]] = []
     for stream in streams:
         names = _metrics(known, defined) if stream == "history" else _machine_metrics(request, shown)
-        found = sorted(names, key=lambda name: (_prefix(name), version_metrics.rank(name), name))
+        across = {defined_axis(defined, name, axes) for name in names}  # an axis says little as a chart: it comes last
+        found = sorted(names, key=lambda name: (name in across, _prefix(name), version_metrics.rank(name), name))
         named += [(stream, name) for name in found if name_filter.lower() in name.lower()]
     pager = paginate(request, len(named), most, "charts")
     project_address = addresses.join(project["entity_name"], project["name"])

@@ -62,7 +62,7 @@ def project_lineage(request: PageRequest) -> Page:
     """A page of a project's runs, newest first, with all that they used and made."""
     project = lookups.find_project(request)
     pager = paginate(request, run_search.count(request.db, project["id"], None), RUNS, "runs")
-    rows = run_search.page(request.db, project["id"], None, "-created_at", pager.size, pager.offset)
+    rows = run_search.page(request.db, project["id"], None, ["-created_at"], pager.size, pager.offset)
     graph = reachable(request, [("run", row["id"]) for row in rows], DIRECTIONS["both"], 1)
     graph.cut = graph.cut and len(graph.nodes) >= MOST_NODES  # one step around these runs is all that is meant
     shown = {"name": project["name"], "steps": [], "directions": [], "pages_of_runs": pager}
