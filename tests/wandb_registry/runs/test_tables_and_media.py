@@ -111,7 +111,7 @@ def test_media_are_found_by_key_and_stand_together(registry: Registry, run: wand
     pictures = page(registry, f"{base}?kind=pictures")
     assert 'aria-current="true">Pictures ' in pictures
     assert sorted(re.findall(r"<figcaption[^>]*><strong>(\w+)", pictures)) == ["now_and_then", "samples", "zz"]
-    assert re.findall(r"<figcaption[^>]*><strong>(\w+)", page(registry, f"{base}?kind=plots")) == ["squares_table"]
+    assert re.findall(r"<figcaption[^>]*><strong>(\w+)", page(registry, f"{base}?kind=plots")) == ["squares"]
     assert "is of the kind “sounds”" in page(registry, f"{base}?kind=sounds")
     scores = page(registry, f"{base}?part=scores")
     assert re.findall(r"<tr>\s*<td[^>]*>([^<]*)</td>", scores) == ["a", "b", "c", "d"]
