@@ -26,7 +26,8 @@ DEPTHS = (1, 2, 4, 10, 50)
 ZOOMS = {"fit": "Fit", "50": "50 %", "75": "75 %", "100": "100 %", "150": "150 %"}
 DIRECTIONS = {"both": (True, False), "up": (True,), "down": (False,)}  # True is upstream, False downstream
 CARD = (210, 58)  # width and height of an artifact's box, and of a run's
-PILL = (180, 42)
+PILL = (210, 42)
+MINI = (136, 26)  # of a stack with nothing to choose
 SPACING = Spacing(across=24, down=44, lane=14)
 LEAST_STACK = 3  # similar nodes that are drawn as one
 CHIPS = {"code": "code", "run_table": "table"}  # types that are told on their runs, and the word for one
@@ -148,7 +149,8 @@ def _page(request: PageRequest, project: Row, graph: LineageGraph, start: Node |
     nodes.sort(key=lambda node: node not in way)
     drawn = dict.fromkeys(nodes[:MOST_DRAWN])  # the nearest; the time that a layout takes grows faster than its graph
     lines = [edge for edge in edges if edge[0] in drawn and edge[1] in drawn]
-    layout = arrange({node: PILL if node[0] == "run" else CARD for node in drawn}, lines, SPACING)
+    _tell_minis(boxes, edges)
+    layout = arrange({node: _size(boxes[node]) for node in drawn}, lines, SPACING)
     in_reading_order = sorted(drawn, key=lambda node: (layout.corners[node][1], layout.corners[node][0]))
     listed = [*in_reading_order, *nodes[MOST_DRAWN:]]
     pager = paginate(request, len(listed), LISTED, "nodes")
@@ -172,6 +174,7 @@ def _page(request: PageRequest, project: Row, graph: LineageGraph, start: Node |
             },
             "nodes": [boxes[node] for node in listed[pager.offset : pager.last]],
             "pager": pager,
+            "stacked": any(boxes[node]["count"] > 1 for node in drawn),
             "all_nodes": Beginning(len(drawn), len(nodes), "#list"),
             "now": boxes.get(start) if start else None,
             "at": boxes[at] if at else None,
@@ -313,7 +316,31 @@ def _chips(counts: dict[str, int]) -> str:
     return ", ".join(f"{count} {word}{'s' if word == 'table' and count > 1 else ''}" for word, count in counts.items())
 
 
+def _tell_minis(boxes: dict[Node, Row], edges: list[Edge]) -> None:
+    """Marks the stacks with nothing to choose, which are drawn small: neither models nor data, nor runs that failed,
+    and what such runs made.
+    """
+    made: dict[Node, list[Node]] = {}
+    for tail, head in edges:
+        made.setdefault(tail, []).append(head)
+    minis = {node for node, box in boxes.items() if box["count"] > 1 and box["shape"] == "other"}
+    for node, box in boxes.items():
+        plain = (
+            box["kind"] == "run" and box["count"] > 1 and all(card["state"] == "finished" for card in box["members"])
+        )
+        if plain and node in made and minis.issuperset(made[node]):
+            minis.add(node)
+    for node, box in boxes.items():
+        box["mini"] = node in minis
+
+
+def _size(card: Row) -> tuple[int, int]:
+    if card["mini"]:
+        return MINI
+    return PILL if card["kind"] == "run" else CARD
+
+
 def _box(node: Node, layout: Layout[Node], card: Row) -> Row:
     x, y = layout.corners[node]
-    width, height = PILL if node[0] == "run" else CARD
+    width, height = _size(card)
     return card | {"x": x, "y": y, "width": width, "height": height}
