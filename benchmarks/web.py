@@ -30,15 +30,18 @@ from wandb_registry import daemon
 FEW = 10
 STEPS, METRICS, LINES = 1_000, 20, 100  # of the workspace whose charts are measured
 PICTURES = 200
+TRIALS = 500  # of a sweep: the most that its page draws
+SPACE = {"lr": {"distribution": "log_uniform_values", "min": 1e-5, "max": 0.1}, "dropout": {"min": 0.0, "max": 0.5},
+         "arch": {"values": ["cnn", "mlp", "vit"]}}  # fmt: skip
 
 
-def run(graph: Graph, project: str, number: int) -> None:
+def run(graph: Graph, project: str, number: int, **more: Any) -> None:
     summary = json.dumps({"accuracy": (number * 37 % 1000) / 1000, "loss": 1 / (number + 1)})
     config = json.dumps({"lr": {"value": number / 1000}, "epochs": {"value": number % 9}})
     graph.ask(
         "mutation B($i: UpsertBucketInput!) { upsertBucket(input: $i) { bucket { id } } }",
         i={"name": f"r{number}", "entityName": "local", "modelName": project, "displayName": f"run {number}",
-           "jobType": "train", "summaryMetrics": summary, "config": config, "state": "finished"},
+           "jobType": "train", "summaryMetrics": summary, "config": config, "state": "finished"} | more,
     )  # fmt: skip
 
 
@@ -128,7 +131,24 @@ def curves(graph: Graph) -> None:
         graph.session.post(f"{graph.url}/files/local/curves/r{number}/file_stream", json=body).raise_for_status()
 
 
-def fill(graph: Graph, options: argparse.Namespace) -> None:
+def sweep(graph: Graph) -> str:
+    """A random search of TRIALS runs, all of them ended. Returns its name."""
+    metric = {"name": "accuracy", "goal": "maximize"}
+    config = json.dumps({"method": "random", "metric": metric, "parameters": SPACE})
+    name = graph.ask(
+        "mutation S($i: UpsertSweepInput!) { upsertSweep(input: $i) { sweep { name } } }",
+        i={"config": config, "entityName": "local", "projectName": "swept"},
+    )["upsertSweep"]["sweep"]["name"]
+    chance = random.Random(1)
+    for number in range(TRIALS):
+        lr, dropout, arch = 10 ** chance.uniform(-5, -1), chance.uniform(0, 0.5), chance.choice(["cnn", "mlp", "vit"])
+        config = json.dumps({"lr": {"value": lr}, "dropout": {"value": dropout}, "arch": {"value": arch}})
+        run(graph, "swept", number, config=config, sweep=name)
+    return name
+
+
+def fill(graph: Graph, options: argparse.Namespace) -> str:
+    """Fills the store. Returns the name of the sweep."""
     curves(graph)
     for number in range(FEW):
         run(graph, "few", number)
@@ -146,6 +166,7 @@ def fill(graph: Graph, options: argparse.Namespace) -> None:
         ]
         body = {"files": {"wandb-history.jsonl": {"offset": first, "content": rows}}}
         graph.session.post(f"{graph.url}/files/local/many/r0/file_stream", json=body).raise_for_status()
+    return sweep(graph)
 
 
 def main() -> None:
@@ -164,13 +185,13 @@ def main() -> None:
         server = daemon.ensure(store)
         try:
             print("filling the store …", file=sys.stderr, flush=True)
-            fill(Graph(Server(server.url, server.pid, 0), server.api_key), options)
-            measure(server.url, str(daemon.login_url(store)), chromium, options)
+            swept = fill(Graph(Server(server.url, server.pid, 0), server.api_key), options)
+            measure(server.url, str(daemon.login_url(store)), chromium, options, swept)
         finally:
             daemon.stop(store)
 
 
-def measure(url: str, sign_in: str, chromium: str, options: argparse.Namespace) -> None:
+def measure(url: str, sign_in: str, chromium: str, options: argparse.Namespace, swept: str) -> None:
     base = "/local/bench/artifacts/dataset"
     pages = {
         "home": "/",
@@ -187,6 +208,7 @@ def measure(url: str, sign_in: str, chromium: str, options: argparse.Namespace) 
         "the same, as a grid": f"{base}/table/v0/files/digits.table.json?view=grid",
         f"lineage, {options.nodes} nodes": f"{base}/root/v0/lineage",
         "lineage of the project's newest runs": "/local/bench/lineage",
+        f"sweep, {TRIALS} runs": f"/local/swept/sweeps/{swept}",
     }
     print(f"{'page':34}{'server ms':>11}{'load ms':>10}{'kB':>8}")
     with sync_playwright() as playwright:

