@@ -31,7 +31,7 @@ FEW = 10
 STEPS, METRICS, LINES = 1_000, 20, 100  # of the workspace whose charts are measured
 PICTURES = 200
 TRIALS = 500  # of a sweep: the most that its page draws
-SPACE = {"lr": {"distribution": "log_uniform_values", "min": 1e-5, "max": 0.1}, "dropout": {"min": 0.0, "max": 0.5},
+SPACE = {"lr": {"distribution": "log_uniform_values", "min": 0.0001, "max": 0.1}, "dropout": {"min": 0.0, "max": 0.5},
          "arch": {"values": ["cnn", "mlp", "vit"]}}  # fmt: skip
 
 
@@ -141,7 +141,7 @@ def sweep(graph: Graph) -> str:
     )["upsertSweep"]["sweep"]["name"]
     chance = random.Random(1)
     for number in range(TRIALS):
-        lr, dropout, arch = 10 ** chance.uniform(-5, -1), chance.uniform(0, 0.5), chance.choice(["cnn", "mlp", "vit"])
+        lr, dropout, arch = 10 ** chance.uniform(-4, -1), chance.uniform(0, 0.5), chance.choice(["cnn", "mlp", "vit"])
         config = json.dumps({"lr": {"value": lr}, "dropout": {"value": dropout}, "arch": {"value": arch}})
         run(graph, "swept", number, config=config, sweep=name)
     return name
