@@ -170,7 +170,7 @@ class Columns:
 
 def _all_drawable(numbers: array) -> bool:
     """Whether none is NaN, infinite or huge. A sum is finite only then, or if the huge ones outweigh each other."""
-    return not numbers or (math.isfinite(sum(numbers)) and -HUGE < min(numbers) and max(numbers) < HUGE)
+    return not numbers or (math.isfinite(sum(numbers)) and min(numbers) > -HUGE and max(numbers) < HUGE)
 
 
 class _Kept:

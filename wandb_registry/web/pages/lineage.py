@@ -277,7 +277,8 @@ def _stacked(request: PageRequest, cards: dict[Node, Row], edges: list[Edge], ap
         # what a run hands on to its successor, such as the record of what is in production, makes no two runs unlike
         origins = [(tail, head) for tail, head in edges if _family(cards[tail]) not in made.get(head, ())]
         found = stacks({node: (node[0], _family(card)) for node, card in cards.items()}, origins, apart, LEAST_STACK)
-    opened, boxes = request.query.getlist("open"), {}
+    opened, boxes, here = request.query.getlist("open"), {}, _with(request, at=None)
+    here += "&" if "?" in here else "?"
     for members in found:
         is_open = any(_key(node) in opened for node in members)
         for some in [[node] for node in members] if is_open else [members]:
@@ -286,9 +287,9 @@ def _stacked(request: PageRequest, cards: dict[Node, Row], edges: list[Edge], ap
                 "key": key,
                 "nodes": some,
                 "members": [cards[node] for node in some],
-                "open": _with(request, open=[*opened, key], at=None) if len(some) > 1 else None,
-                "at": _with(request, at=key),
-                "hide": _with(request, hide=[*request.query.getlist("hide"), key], at=None),
+                "open": f"{here}open={key}" if len(some) > 1 else None,
+                "at": f"{here}at={key}",
+                "hide": f"{here}hide={key}",
             }
     return boxes
 
