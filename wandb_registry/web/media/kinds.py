@@ -3,7 +3,6 @@
 from collections import Counter
 from typing import Any
 
-from wandb_registry.web import addresses
 from wandb_registry.web.charts import wandb_plots
 from wandb_registry.web.views import PageRequest
 
@@ -29,12 +28,7 @@ def chosen(request: PageRequest) -> str:
     return request.query.get("kind", "")
 
 
-def links(request: PageRequest, run: Row, logged: list[tuple[str, Row]]) -> list[tuple[str, str, bool]]:
-    """(label, address, is chosen) for all media and for each kind of these. Empty if they are of one kind."""
+def options(run: Row, logged: list[tuple[str, Row]]) -> list[tuple[str, str]]:
+    """(value, label) of all media, and of each kind that these are of."""
     counts = Counter(kind_of(run, key, value) for key, value in logged)
-    if len(counts) < 2 and not chosen(request):
-        return []
-    query = {name: request.query.getlist(name) for name in request.query if name != "page"}
-    path, now = request.address.partition("?")[0], chosen(request)
-    kinds = [("", f"All {len(logged)}"), *((kind, f"{kind.capitalize()} {counts[kind]}") for kind in sorted(counts))]
-    return [(label, addresses.with_query(path, query | {"kind": kind}), kind == now) for kind, label in kinds]
+    return [("", f"all {len(logged)}"), *((kind, f"{kind} {counts[kind]}") for kind in sorted(counts))]

@@ -179,7 +179,7 @@ def _media(request: PageRequest, run: Row) -> Row:
     kind = kinds.chosen(request)
     found = [(key, value) for key, value in named if not kind or kinds.kind_of(run, key, value) == kind]
     shown |= {"kept": kept, "together": bool(request.query.get("together")), "part": part, "media_keys": len(logged)}
-    shown |= {"kinds": kinds.links(request, run, named), "kind": kind}
+    shown |= {"kinds": kinds.options(run, named), "kind": kind}
     page = page_of_media(request, run, found)
     for one in page["media"]:
         if one["kind"] == "table" and one["content"] and one["size"] <= LARGEST_INLINE:
