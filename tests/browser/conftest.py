@@ -31,7 +31,7 @@ from wandb_registry import daemon
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 LACKING = "There is no Chromium to look with. Install it: sudo apt-get install chromium"
-PATIENCE = 15_000  # ms; a page takes a fraction of one second, a busy machine more
+PATIENCE = 60_000  # ms; a page takes a fraction of one second, a busy machine more
 expect.set_options(timeout=PATIENCE)
 
 ENDLESS = """
