@@ -1,4 +1,5 @@
-"""How fast the registry's pages are: the server's time, the browser's time to load, and the weight of each page.
+"""How fast the registry's pages are: the server's time and its CPU, the browser's time to load, and the weight of each
+page.
 
     python -m benchmarks.web [--runs N] [--versions N] [--rows N] [--nodes N] [--times N]
 
@@ -21,6 +22,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import psutil
 import requests
 from playwright.sync_api import sync_playwright
 
@@ -186,13 +188,19 @@ def main() -> None:
         try:
             print("filling the store …", file=sys.stderr, flush=True)
             swept = fill(Graph(Server(server.url, server.pid, 0), server.api_key), options)
-            measure(server.url, str(daemon.login_url(store)), chromium, options, swept)
+            measure(server, str(daemon.login_url(store)), chromium, options, swept)
         finally:
             daemon.stop(store)
 
 
-def measure(url: str, sign_in: str, chromium: str, options: argparse.Namespace, swept: str) -> None:
-    base = "/local/bench/artifacts/dataset"
+def cpu(pid: int) -> float:
+    """The seconds of CPU that a process has taken, which other processes of a busy machine don't change."""
+    times = psutil.Process(pid).cpu_times()
+    return times.user + times.system
+
+
+def measure(server: daemon.Server, sign_in: str, chromium: str, options: argparse.Namespace, swept: str) -> None:
+    url, base = server.url, "/local/bench/artifacts/dataset"
     pages = {
         "home": "/",
         f"runs, {FEW}": "/local/few/runs",
@@ -210,7 +218,7 @@ def measure(url: str, sign_in: str, chromium: str, options: argparse.Namespace, 
         "lineage of the project's newest runs": "/local/bench/lineage",
         f"sweep, {TRIALS} runs": f"/local/swept/sweeps/{swept}",
     }
-    print(f"{'page':34}{'server ms':>11}{'load ms':>10}{'kB':>8}")
+    print(f"{'page':38}{'server ms':>11}{'CPU ms':>9}{'load ms':>10}{'kB':>8}")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         context = browser.new_context(viewport={"width": 1280, "height": 800})
@@ -221,11 +229,12 @@ def measure(url: str, sign_in: str, chromium: str, options: argparse.Namespace, 
             session.cookies.set(cookie.get("name", ""), cookie.get("value", ""))
         for words, address in pages.items():
             session.get(url + address).raise_for_status()  # a table's first opening makes its index
-            served, loaded = [], []
+            served, loaded, spent = [], [], 0.0
             for _ in range(options.times):
-                started = time.perf_counter()
+                before, started = cpu(server.pid), time.perf_counter()
                 session.get(url + address).raise_for_status()
                 served.append((time.perf_counter() - started) * 1000)
+                spent += (cpu(server.pid) - before) * 1000 / options.times
                 page.goto(url + address, wait_until="load")
                 loaded.append(page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd"))
             weight = page.evaluate(
@@ -233,7 +242,8 @@ def measure(url: str, sign_in: str, chromium: str, options: argparse.Namespace, 
                 ".filter(e => e.initiatorType !== 'img').reduce((sum, e) => sum + e.decodedBodySize, 0)"
             )
             print(
-                f"{words:34}{statistics.median(served):11.1f}{statistics.median(loaded):10.0f}{weight / 1000:8.0f}",
+                f"{words:38}{statistics.median(served):11.1f}{spent:9.0f}{statistics.median(loaded):10.0f}"
+                f"{weight / 1000:8.0f}",
                 flush=True,
             )
         measure_charts(page, url)

@@ -3,7 +3,6 @@
 The address holds how they are drawn: axis, smoothing, log scales, hidden runs, folded sections, and what is zoomed.
 """
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -60,14 +59,6 @@ class MetricCharts:
     values: str  # the address of all values of a metric
     line_addresses: dict[str, str]  # where each run is a line, and where each group is one
     kept: list[tuple[str, str]]  # what is in the address, for forms that change some of it
-
-    @property
-    def lines_text(self) -> str:
-        return json.dumps(self.lines)
-
-    @property
-    def hidden_text(self) -> str:
-        return json.dumps(self.hidden)
 
     @property
     def any(self) -> bool:
