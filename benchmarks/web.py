@@ -1,4 +1,5 @@
-"""How fast the registry's pages are: the server's time, the browser's time to load, and the weight of each page.
+"""How fast the registry's pages are: the server's time and its CPU, the browser's time to load, and the weight of each
+page.
 
     python -m benchmarks.web [--runs N] [--versions N] [--rows N] [--nodes N] [--times N]
 
@@ -21,6 +22,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import psutil
 import requests
 from playwright.sync_api import sync_playwright
 
@@ -30,15 +32,18 @@ from wandb_registry import daemon
 FEW = 10
 STEPS, METRICS, LINES = 1_000, 20, 100  # of the workspace whose charts are measured
 PICTURES = 200
+TRIALS = 500  # of a sweep: the most that its page draws
+SPACE = {"lr": {"distribution": "log_uniform_values", "min": 0.0001, "max": 0.1}, "dropout": {"min": 0.0, "max": 0.5},
+         "arch": {"values": ["cnn", "mlp", "vit"]}}  # fmt: skip
 
 
-def run(graph: Graph, project: str, number: int) -> None:
+def run(graph: Graph, project: str, number: int, **more: Any) -> None:
     summary = json.dumps({"accuracy": (number * 37 % 1000) / 1000, "loss": 1 / (number + 1)})
     config = json.dumps({"lr": {"value": number / 1000}, "epochs": {"value": number % 9}})
     graph.ask(
         "mutation B($i: UpsertBucketInput!) { upsertBucket(input: $i) { bucket { id } } }",
         i={"name": f"r{number}", "entityName": "local", "modelName": project, "displayName": f"run {number}",
-           "jobType": "train", "summaryMetrics": summary, "config": config, "state": "finished"},
+           "jobType": "train", "summaryMetrics": summary, "config": config, "state": "finished"} | more,
     )  # fmt: skip
 
 
@@ -128,7 +133,24 @@ def curves(graph: Graph) -> None:
         graph.session.post(f"{graph.url}/files/local/curves/r{number}/file_stream", json=body).raise_for_status()
 
 
-def fill(graph: Graph, options: argparse.Namespace) -> None:
+def sweep(graph: Graph) -> str:
+    """A random search of TRIALS runs, all of them ended. Returns its name."""
+    metric = {"name": "accuracy", "goal": "maximize"}
+    config = json.dumps({"method": "random", "metric": metric, "parameters": SPACE})
+    name = graph.ask(
+        "mutation S($i: UpsertSweepInput!) { upsertSweep(input: $i) { sweep { name } } }",
+        i={"config": config, "entityName": "local", "projectName": "swept"},
+    )["upsertSweep"]["sweep"]["name"]
+    chance = random.Random(1)
+    for number in range(TRIALS):
+        lr, dropout, arch = 10 ** chance.uniform(-4, -1), chance.uniform(0, 0.5), chance.choice(["cnn", "mlp", "vit"])
+        config = json.dumps({"lr": {"value": lr}, "dropout": {"value": dropout}, "arch": {"value": arch}})
+        run(graph, "swept", number, config=config, sweep=name)
+    return name
+
+
+def fill(graph: Graph, options: argparse.Namespace) -> str:
+    """Fills the store. Returns the name of the sweep."""
     curves(graph)
     for number in range(FEW):
         run(graph, "few", number)
@@ -146,6 +168,7 @@ def fill(graph: Graph, options: argparse.Namespace) -> None:
         ]
         body = {"files": {"wandb-history.jsonl": {"offset": first, "content": rows}}}
         graph.session.post(f"{graph.url}/files/local/many/r0/file_stream", json=body).raise_for_status()
+    return sweep(graph)
 
 
 def main() -> None:
@@ -164,14 +187,20 @@ def main() -> None:
         server = daemon.ensure(store)
         try:
             print("filling the store …", file=sys.stderr, flush=True)
-            fill(Graph(Server(server.url, server.pid, 0), server.api_key), options)
-            measure(server.url, str(daemon.login_url(store)), chromium, options)
+            swept = fill(Graph(Server(server.url, server.pid, 0), server.api_key), options)
+            measure(server, str(daemon.login_url(store)), chromium, options, swept)
         finally:
             daemon.stop(store)
 
 
-def measure(url: str, sign_in: str, chromium: str, options: argparse.Namespace) -> None:
-    base = "/local/bench/artifacts/dataset"
+def cpu(pid: int) -> float:
+    """The seconds of CPU that a process has taken, which other processes of a busy machine don't change."""
+    times = psutil.Process(pid).cpu_times()
+    return times.user + times.system
+
+
+def measure(server: daemon.Server, sign_in: str, chromium: str, options: argparse.Namespace, swept: str) -> None:
+    url, base = server.url, "/local/bench/artifacts/dataset"
     pages = {
         "home": "/",
         f"runs, {FEW}": "/local/few/runs",
@@ -187,8 +216,9 @@ def measure(url: str, sign_in: str, chromium: str, options: argparse.Namespace) 
         "the same, as a grid": f"{base}/table/v0/files/digits.table.json?view=grid",
         f"lineage, {options.nodes} nodes": f"{base}/root/v0/lineage",
         "lineage of the project's newest runs": "/local/bench/lineage",
+        f"sweep, {TRIALS} runs": f"/local/swept/sweeps/{swept}",
     }
-    print(f"{'page':34}{'server ms':>11}{'load ms':>10}{'kB':>8}")
+    print(f"{'page':38}{'server ms':>11}{'CPU ms':>9}{'load ms':>10}{'kB':>8}")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         context = browser.new_context(viewport={"width": 1280, "height": 800})
@@ -199,11 +229,12 @@ def measure(url: str, sign_in: str, chromium: str, options: argparse.Namespace) 
             session.cookies.set(cookie.get("name", ""), cookie.get("value", ""))
         for words, address in pages.items():
             session.get(url + address).raise_for_status()  # a table's first opening makes its index
-            served, loaded = [], []
+            served, loaded, spent = [], [], 0.0
             for _ in range(options.times):
-                started = time.perf_counter()
+                before, started = cpu(server.pid), time.perf_counter()
                 session.get(url + address).raise_for_status()
                 served.append((time.perf_counter() - started) * 1000)
+                spent += (cpu(server.pid) - before) * 1000 / options.times
                 page.goto(url + address, wait_until="load")
                 loaded.append(page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd"))
             weight = page.evaluate(
@@ -211,7 +242,8 @@ def measure(url: str, sign_in: str, chromium: str, options: argparse.Namespace) 
                 ".filter(e => e.initiatorType !== 'img').reduce((sum, e) => sum + e.decodedBodySize, 0)"
             )
             print(
-                f"{words:34}{statistics.median(served):11.1f}{statistics.median(loaded):10.0f}{weight / 1000:8.0f}",
+                f"{words:38}{statistics.median(served):11.1f}{spent:9.0f}{statistics.median(loaded):10.0f}"
+                f"{weight / 1000:8.0f}",
                 flush=True,
             )
         measure_charts(page, url)

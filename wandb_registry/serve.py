@@ -99,7 +99,8 @@ def _set_up_log(path: Path | None, as_json: bool) -> None:
 def first_login_token(store: Store) -> str:
     """A token for the person who runs the registry."""
     with store.db.write() as db:
-        return users.new_login_token(db, users.sign_in(db, api_key(store.folder)).user_id)
+        viewer = users.sign_in(db, api_key(store.folder))
+        return users.new_login_token(db, viewer.user_id, viewer.until)
 
 
 async def _leave_when_idle(

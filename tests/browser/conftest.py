@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -25,13 +26,20 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from tests.working_tree import ROOT
+from tests.working_tree import ROOT, take_interrupts
 from wandb_registry import daemon
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 LACKING = "There is no Chromium to look with. Install it: sudo apt-get install chromium"
 PATIENCE = 60_000  # ms; a page takes a fraction of one second, a busy machine more
 expect.set_options(timeout=PATIENCE)
+
+ENDLESS = """
+import time, wandb
+soon = wandb.Settings(x_file_stream_transmit_interval=0.5)
+with wandb.init(project="{project}", id="{name}", name="{name}", settings=soon) as run:
+    for step in range(12_000): run.log({{"step": step}}); time.sleep(0.1)
+"""
 
 # What a frame with a run's HTML is to be refused: scripts, and the style that the SDK links in each wandb.Html
 REFUSED = ("document's frame is sandboxed", "the stylesheet 'https://app.wandb.ai/normalize.css' violates")
@@ -65,6 +73,23 @@ class Site:
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    @contextmanager
+    def endless(self, project: str, name: str, folder: Path) -> Iterator[subprocess.Popen]:
+        """A process that logs a run until it is told to stop."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
+        settings = {"WANDB_BASE_URL": self.url, "WANDB_API_KEY": self.key, "WANDB_SILENT": "true"}
+        process = subprocess.Popen(
+            [sys.executable, "-c", ENDLESS.format(project=project, name=name)],
+            env={**kept, **settings, "WANDB_DIR": str(folder), "PYTHONPATH": str(ROOT)},
+            cwd=folder,
+            preexec_fn=take_interrupts,  # by which the SDK stops a run
+        )
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
 
     def command(self, *arguments: str) -> None:
         """`wandb-registry …` on its store."""

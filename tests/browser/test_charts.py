@@ -201,3 +201,22 @@ def test_bars_and_scatter_plots_are_of_any_columns(defined: Site, window: Window
     scatter = page.get_by_role("img", name="val/loss.min by epoch, a point a run")
     expect(scatter.locator("circle")).to_have_count(2)
     expect(page.get_by_role("img", name="Bars of summary.epoch")).to_be_visible()  # both are in the address
+
+
+MACHINE = """
+import time, wandb
+with wandb.init(project="machine", id="m", settings=wandb.Settings(x_stats_sampling_interval=0.5)) as run:
+    run.log({"loss": 1})
+    time.sleep(4)
+"""
+
+
+@pytest.mark.slow
+def test_the_machine_of_a_run_is_drawn_by_time(site: Site, window: Window):
+    """No chart had a point: what the machine measures has no step."""
+    site.script("-c", MACHINE)
+    page = window.open("/local/machine/runs/m/system")
+    chart = page.get_by_role("img", name=re.compile("^system.* by time$")).first
+    expect(chart).to_have_attribute("data-points", re.compile("[1-9]"))
+    page = window.open("/local/machine")
+    expect(page.get_by_role("region", name="Charts system")).to_be_visible()

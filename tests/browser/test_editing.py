@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-
-from tests.working_tree import ROOT, take_interrupts
 
 from .conftest import PATIENCE, Site, Window
 
@@ -149,22 +144,7 @@ def test_a_run_is_moved_and_back_and_deleted(edited: Site, window: Window):
 
 @pytest.mark.slow
 def test_a_run_is_told_to_stop(edited: Site, window: Window, tmp_path: Path):
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
-    settings = {"WANDB_BASE_URL": edited.url, "WANDB_API_KEY": edited.key, "WANDB_SILENT": "true"}
-    settings |= {"WANDB_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
-    loop = (
-        "import time, wandb\n"
-        "soon = wandb.Settings(x_file_stream_transmit_interval=0.5)\n"
-        "with wandb.init(project='edited', id='endless', settings=soon) as run:\n"
-        "    for step in range(12_000): run.log({'step': step}); time.sleep(0.1)\n"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", loop],
-        env={**kept, **settings},
-        cwd=tmp_path,
-        preexec_fn=take_interrupts,  # by which the SDK stops a run
-    )
-    try:
+    with edited.endless("edited", "endless", tmp_path) as process:
         page = window.page
         window.expected.add(404)
         while not page.goto(f"{edited.url}/local/edited/runs/endless").ok:  # type: ignore[union-attr]
@@ -176,9 +156,6 @@ def test_a_run_is_told_to_stop(edited: Site, window: Window, tmp_path: Path):
         expect(page.locator(".badge", has_text="killed")).to_be_visible(timeout=3 * PATIENCE)
         expect(page.locator("#activity")).to_contain_text("asked it to stop")
         process.wait(60)
-    finally:
-        process.kill()
-        process.wait()
 
 
 @pytest.mark.slow

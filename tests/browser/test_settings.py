@@ -121,3 +121,40 @@ def test_a_member_sees_what_the_role_allows_and_whom_to_ask(people: Site, strang
     for form in ({"do": "add-user", "name": "x"}, {"do": "set-role", "team": "local", "of": "jon", "role": "admin"}):
         refused = page.request.post(people.url + "/settings", form={**form, "token": token})  # type: ignore[arg-type]
         assert refused.status == 403, form
+
+
+CHART = """
+import wandb
+spec = {"data": {"name": "wandb"}, "mark": "bar", "encoding": {"x": {"field": "${field:x}"}}}
+wandb.Api().create_custom_chart("local", "spare bars", "Spare", "vega2", "private", spec)
+with wandb.init(project="charted", id="c") as run:
+    run.log({"bars": wandb.plot_table("local/spare bars", wandb.Table(["x"], [[1]]), {"x": "x"})})
+"""
+
+
+def test_a_custom_chart_is_deleted_after_a_question(people: Site, window: Window, stranger: Window):
+    people.script("-c", CHART)
+    page = window.open("/local/charted/runs/c/media")
+    expect(page.locator("iframe.sandbox")).to_have_count(1)
+    window.open("/settings")
+    row = page.locator("#charts tr", has_text="local/spare bars")
+    expect(row).to_contain_text("Spare")
+    row.get_by_role("link", name=re.compile("Delete")).click()
+    expect(page.locator(".banner")).to_contain_text("Plots that it draws show their tables then.")
+    window.check_access()
+    people.command("user", "add", "spectator", "--api-key", "spectator".ljust(40, "k"))
+    people.command("team", "add-member", "local", "spectator", "--role", "viewer")
+    other = stranger.open("/login")
+    sign_in(stranger, "spectator".ljust(40, "k"))
+    stranger.open("/settings")
+    expect(other.locator("#charts tr", has_text="local/spare bars").get_by_role("link")).to_have_count(0)
+    token = other.locator("input[name=token]").first.get_attribute("value") or ""
+    form = {"do": "delete-chart", "of": "local/spare bars", "token": token}
+    assert other.request.post(people.url + "/settings", form=form).status == 403
+    page.get_by_role("button", name="Delete chart").click()
+    expect(page.locator("#toast")).to_contain_text("The custom chart local/spare bars was deleted.")
+    expect(page.locator("#charts")).to_have_count(0)
+    window.open("/local/charted/runs/c/media")
+    expect(
+        page.get_by_text("drawn by the custom chart 'local/spare bars', which is not in this registry")
+    ).to_be_visible()

@@ -20,7 +20,7 @@ FIELDS = (project, artifact, artifact_type, mutation)
 def resolve_buckets(row, info, first=None, after=None):
     db = info.context.db
     return paging.connection(
-        first, after, lambda limit, offset: run_search.page(db, row["id"], None, "-created_at", limit, offset)
+        first, after, lambda limit, offset: run_search.page(db, row["id"], None, ["-created_at"], limit, offset)
     )
 
 

@@ -82,7 +82,7 @@ def resolve_runs(row, info, filters=None, first=None, after=None, order=None):
     return paging.connection(
         first,
         after,
-        lambda limit, offset: run_search.page(db, row["id"], filters, order, limit, offset),
+        lambda limit, offset: run_search.page(db, row["id"], filters, [order] if order else [], limit, offset),
         lambda: run_search.count(db, row["id"], filters),
     )
 

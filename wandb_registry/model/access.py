@@ -38,6 +38,7 @@ class Viewer:
     default_entity: str
     admin: bool
     short_lived: bool = False  # signed in by a token that ends soon: it makes nothing that signs in later
+    until: int | None = None  # seconds since 1970 when the key ends that signed in; what it begins ends with it
 
 
 ENTITY_ROLE = """

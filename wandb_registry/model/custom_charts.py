@@ -1,19 +1,19 @@
 """Charts that a user specified in Vega or Vega-Lite. A run's config names one as `entity/name`.
 
-Members of an entity make and replace its charts. A private chart is seen by whoever belongs to the entity, a public one
-by every account.
+Members of an entity make, replace and delete its charts. A private chart is seen by whoever belongs to the entity, a
+public one by every account.
 """
 
 import json
 from typing import Any
 
 from wandb_registry.db.connection import Connection
-from wandb_registry.errors import BadInput
+from wandb_registry.errors import BadInput, NotFound
 from wandb_registry.model import access, activity_log
 from wandb_registry.model.access import Role, Viewer
 
 Row = dict[str, Any]
-SAVE = "custom chart"
+SAVE, DELETE = "custom chart", "delete custom chart"
 LONGEST_NAME, LARGEST_SPEC, DEEPEST_SPEC = 128, 2**20, 64
 TYPES = {"vega2"}
 ACCESS = {"PRIVATE", "PUBLIC"}
@@ -23,6 +23,13 @@ insert into custom_chart (entity_id, name, display_name, access, spec, user_id)
 values (:entity, :name, :display_name, :access, :spec, :user)
     on conflict (entity_id, name) do update
    set display_name = excluded.display_name, access = excluded.access, spec = excluded.spec, user_id = excluded.user_id
+"""
+CHARTS = """
+select custom_chart.*, entity.name as entity_name, account.username
+  from custom_chart
+  join entity on entity.id = custom_chart.entity_id
+  left join account on account.id = custom_chart.user_id
+ order by entity.name, custom_chart.name
 """
 CHART = """
 select custom_chart.*, entity.name as entity_name
@@ -65,6 +72,26 @@ def find(db: Connection, viewer: Viewer, path: str) -> Row | None:
     if chart is None or chart["access"] == "PUBLIC":
         return chart
     return chart if access.entity_role(db, viewer, chart["entity_id"]) else None
+
+
+def of_viewer(db: Connection, viewer: Viewer) -> list[Row]:
+    """The charts of the viewer's entities, each with its `path` and `may_delete`."""
+    roles = {row["id"]: access.entity_role(db, viewer, row["id"]) for row in db.all("select id from entity")}
+    return [
+        row | {"path": f"{row['entity_name']}/{row['name']}", "may_delete": roles[row["entity_id"]] >= Role.MEMBER}
+        for row in db.all(CHARTS)
+        if roles[row["entity_id"]]
+    ]
+
+
+def delete(db: Connection, viewer: Viewer, path: str) -> None:
+    """Deletes the chart `entity/name`. Raises NotFound, and Forbidden for who may not write in its entity."""
+    chart = find(db, viewer, path)
+    if chart is None:
+        raise NotFound(f"There is no custom chart '{path}'.")
+    access.entity(db, viewer, chart["entity_name"], Role.MEMBER)
+    db.execute("delete from custom_chart where id = :id", {"id": chart["id"]})
+    activity_log.record(db, viewer, DELETE, chart["entity_name"], chart["name"], chart["access"], None)
 
 
 def checked(spec: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 DIGITS, MOST_DIGITS = 4, 17  # of a metric: those that are read, and those that a float has
+MOST_TYPED = 10  # characters of a number that somebody types
 UNITS = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 
 
@@ -87,6 +88,12 @@ def given(typed: Any) -> str:
     return repr(typed).replace("-", "−")
 
 
+def drawn_by_lot(number: Any) -> str:
+    """A parameter that a search chose: as it was given, or four digits of a number that nobody would type."""
+    text = given(number)
+    return value(number) if isinstance(number, float) and len(text) > MOST_TYPED else text
+
+
 def apart(values: Sequence[Any]) -> list[str]:
     """Values side by side: numbers with as many digits, four at least, as make those that differ read differently."""
     different = {number for number in values if isinstance(number, float) and math.isfinite(number)}
@@ -134,6 +141,7 @@ FILTERS = {
     "plural": plural,
     "value": value,
     "given": given,
+    "drawn_by_lot": drawn_by_lot,
     "apart": apart,
     "difference": difference,
     "short": short,

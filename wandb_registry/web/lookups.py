@@ -40,7 +40,7 @@ def find_run(request: PageRequest) -> tuple[Row, Row]:
     project = find_project(request)
     run = access.find_run(request.db, project, request.path["run"])
     if run is None:
-        newest = run_search.page(request.db, project["id"], None, "-created_at", MOST_ALTERNATIVES, 0)
+        newest = run_search.page(request.db, project["id"], None, ["-created_at"], MOST_ALTERNATIVES, 0)
         total = run_search.count(request.db, project["id"], None)
         where, there = _full_name(project), alternatives([row["name"] for row in newest], total)
         raise NotFound(f"Run '{request.path['run']}' was not found in {where}.{there}")

@@ -5,10 +5,10 @@ from starlette.routing import Route
 from wandb_registry.openid.settings import Settings
 from wandb_registry.web.charts import line_series
 from wandb_registry.web.endpoints import Endpoints
-from wandb_registry.web.finding import executions, saved_views
+from wandb_registry.web.finding import executions
 from wandb_registry.web.forms import run_forms
 from wandb_registry.web.live_updates import LiveUpdates
-from wandb_registry.web.pages import artifacts, home, lineage, models, run, run_comparison, runs, search
+from wandb_registry.web.pages import artifacts, home, lineage, models, run, run_comparison, runs, search, selected_runs
 from wandb_registry.web.rendering import static_file
 from wandb_registry.web.settings import bytes_used, forms, keys
 from wandb_registry.web.settings import page as settings
@@ -53,8 +53,8 @@ def routes(endpoints: Endpoints, live: LiveUpdates, openid: Settings | None) -> 
         Route(VERSION + "/lineage", page(lineage.version_lineage)),
         Route(VERSION + "/{tab}", page(artifacts.section_of_version)),
         # runs
-        Route("/{entity}/{project}", page(runs.runs_page, saved_views.change), methods=METHODS),
-        Route("/{entity}/{project}/runs", page(runs.runs_page, saved_views.change), methods=METHODS),
+        Route("/{entity}/{project}", page(runs.runs_page, selected_runs.change), methods=METHODS),
+        Route("/{entity}/{project}/runs", page(runs.runs_page, selected_runs.change), methods=METHODS),
         Route("/{entity}/{project}/executions", page(executions.executions_page)),
         Route("/{entity}/{project}/lineage", page(lineage.project_lineage)),
         Route("/{entity}/{project}/compare", page(run_comparison.comparison_page)),

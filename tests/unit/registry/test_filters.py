@@ -189,7 +189,7 @@ def test_runs_are_found_as_mongodb_finds_them(database: Database, runs: list[dic
             db.execute(INSERT, row | {"tags": json.dumps(run["tags"]), "config": json.dumps(config)})
             documents.insert_one(run | {"_id": str(number)})
     with database.read() as db:
-        found = run_search.page(db, 1, json.dumps(wanted), None, 10, 0)
+        found = run_search.page(db, 1, json.dumps(wanted), [], 10, 0)
     assert [run["name"] for run in found] == [run["_id"] for run in documents.find(wanted)]
 
 

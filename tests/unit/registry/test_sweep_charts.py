@@ -61,3 +61,18 @@ def test_one_value_and_none_at_all_have_axes_too():
     one, none = axes([([5.0, 5.0], True), ([None, None], False)], FRAME)
     assert all(place is not None and 0 <= place <= 100 for place in one.places)
     assert (none.places, none.ticks) == ([None, None], [])
+
+
+@pytest.mark.slow  # for the import
+def test_the_forest_tells_what_that_of_scikit_learn_tells():
+    from sklearn.ensemble import RandomForestRegressor
+
+    chance = random.Random(7)
+    columns = tuple(tuple(chance.random() for _ in range(60)) for _ in range(4))
+    results = tuple(3 * a + 2 * b**2 + chance.gauss(0, 0.05) for a, b, *_ in zip(*columns, strict=True))
+    ours = importance.forest(columns, results)
+    theirs = RandomForestRegressor(100, max_depth=5, oob_score=True, random_state=1)
+    theirs.fit(list(zip(*columns, strict=True)), results)
+    assert ours
+    assert ours.importance == pytest.approx(list(theirs.feature_importances_), abs=0.05)
+    assert ours.r2 == pytest.approx(theirs.oob_score_, abs=0.05)

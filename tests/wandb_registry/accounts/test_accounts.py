@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
@@ -146,6 +147,24 @@ def test_a_key_works_until_its_last_day_and_then_says_so(registry: Registry):
     for day, why in (("2026-01-31", "that day is over"), ("soon", "is not a day")):
         refusal = registry.command("user", "key", "tempguest", "--until", day)
         assert (refusal.returncode, why in refusal.stderr) == (1, True), refusal.stderr
+
+
+def test_a_browser_is_signed_in_no_longer_than_its_key_works(registry: Registry):
+    """A session outlived the last day of the key that it was made with by a month."""
+    registry.user("daytripper")
+    today = datetime.now(UTC).date().isoformat()
+    made = registry.command("user", "key", "daytripper", "--until", today).stdout
+    ends = Account(registry.url, "daytripper", made.rpartition(" ")[2].strip())
+    token = ends.send("POST", "/login/token").json()["token"]
+    for answer in (
+        registry.send("POST", "/login", f"key={ends.key}".encode(), signed_in=False),
+        registry.send("GET", f"/login?token={token}", signed_in=False),
+    ):
+        left = re.search(r"Max-Age=(\d+)", answer.headers["set-cookie"])
+        assert left
+        assert int(left[1]) <= 24 * 3600
+    longer = registry.send("POST", "/login", f"key={registry.key}".encode(), signed_in=False)
+    assert "Max-Age=2592000" in longer.headers["set-cookie"]
 
 
 def test_who_runs_the_registry_can_take_back_the_key_that_it_runs_by(store: Path):

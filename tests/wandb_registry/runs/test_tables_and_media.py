@@ -108,6 +108,11 @@ def test_media_are_found_by_key_and_stand_together(registry: Registry, run: wand
     assert len(re.findall(r'<img class="shown', found)) == 12
     assert "picture 11" in found
     assert "None of the" in page(registry, f"{base}?part=absent")
+    pictures = page(registry, f"{base}?kind=pictures")
+    assert re.search(r'<option value="pictures" selected>pictures \d+</option>', pictures)
+    assert sorted(re.findall(r"<figcaption[^>]*><strong>(\w+)", pictures)) == ["now_and_then", "samples", "zz"]
+    assert re.findall(r"<figcaption[^>]*><strong>(\w+)", page(registry, f"{base}?kind=plots")) == ["squares"]
+    assert "is of the kind “sounds”" in page(registry, f"{base}?kind=sounds")
     scores = page(registry, f"{base}?part=scores")
     assert re.findall(r"<tr>\s*<td[^>]*>([^<]*)</td>", scores) == ["a", "b", "c", "d"]
     wide = page(registry, f"{base}?part=wide")

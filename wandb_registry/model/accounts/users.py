@@ -4,7 +4,8 @@ import hashlib
 import hmac
 import secrets
 import time
-from datetime import UTC, date, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from wandb_registry.db.connection import Connection
@@ -71,7 +72,14 @@ def sign_in(db: Connection, key: str) -> Viewer:
             f"'{account['username']}' hasn't signed in at {account['issuer']} for too long, so its API keys wait. "
             "Sign in on this registry's page once, and they work again."
         )
-    return as_viewer(account)
+    return replace(as_viewer(account), until=_end_of(account["last_day"]))
+
+
+def _end_of(day: str | None) -> int | None:
+    """Seconds since 1970 when a day is over, in UTC."""
+    if day is None:
+        return None
+    return int((datetime.fromisoformat(day).replace(tzinfo=UTC) + timedelta(days=1)).timestamp())
 
 
 def has_ended(key: Row) -> bool:
@@ -183,9 +191,9 @@ def note_use(db: Connection, key: str, host: str | None) -> None:
     db.execute(NOTE_USE, {"hash": _hash(key), "host": host})
 
 
-def new_login_token(db: Connection, user_id: int) -> str:
-    """A token that signs this account in once, within the hour."""
-    token = secrets.token_urlsafe(32)
+def new_login_token(db: Connection, user_id: int, until: int | None = None) -> str:
+    """A token that signs this account in once, within the hour. What it begins ends at `until`, seconds since 1970."""
+    token = secrets.token_urlsafe(32) + (f".{until}" if until else "")
     db.execute("delete from login_token where expires_at < :now", {"now": int(time.time())})
     db.execute(
         "insert into login_token (hash, user_id, expires_at) values (:hash, :user, :expires)",
@@ -201,7 +209,9 @@ def use_login_token(db: Connection, token: str) -> Viewer | None:
         hash=_hash(token),
         now=int(time.time()),
     )
-    return viewer_since(db, spent["user_id"], time.time_ns()) if spent else None
+    viewer = viewer_since(db, spent["user_id"], time.time_ns()) if spent else None
+    until = token.partition(".")[2]  # as `new_login_token` wrote it: the hash is that of the whole token
+    return replace(viewer, until=int(until)) if viewer and until else viewer
 
 
 def end_session(db: Connection, session: str, seconds: int) -> bool:

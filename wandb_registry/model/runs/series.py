@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice, pairwise
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import orjson
@@ -106,7 +107,13 @@ class Columns:
 
     def _add(self, numbers: list[int], bodies: list[str]) -> None:
         self.next, self.last = numbers[-1] + 1, bodies[-1]
-        rows = [_flat(row) for row in _parsed(f"[{','.join(bodies)}]")]
+        parsed = _parsed(f"[{','.join(bodies)}]")
+        # a text without a second brace has no nested value
+        rows = [row if body.find("{", 1) < 0 else _flat(row) for row, body in zip(parsed, bodies, strict=True)]
+        if all(row.keys() == rows[0].keys() for row in rows):
+            for key in rows[0]:
+                self._extend(key, numbers, list(map(itemgetter(key), rows)))
+            return
         keys = dict.fromkeys(key for row in rows for key in row)
         if len(keys) * len(rows) <= DENSE * sum(map(len, rows)):  # most rows have most keys: one key after the other
             for key in keys:
@@ -137,6 +144,8 @@ class Columns:
             at = dict(zip(along.rows, along.values, strict=True))
             pairs = [(at[row], value) for row, value in zip(column.rows, column.values, strict=True) if row in at]
             xs, ys = array("d", (x for x, _ in pairs)), array("d", (y for _, y in pairs))
+        if _all_drawable(xs) and _all_drawable(ys) and list(xs) == sorted(xs):
+            return Line(xs, ys, 0)
         drawable = [(x, y) for x, y in zip(xs, ys, strict=True) if -HUGE < x < HUGE and -HUGE < y < HUGE]  # no NaN is
         undrawable = len(xs) - len(drawable)
         if undrawable or any(x > after for x, after in pairwise(xs)):
@@ -157,6 +166,11 @@ class Columns:
         since = Column()
         since.rows, since.values = clock.rows, array("d", (at - clock.values[0] for at in clock.values))
         return since
+
+
+def _all_drawable(numbers: array) -> bool:
+    """Whether none is NaN, infinite or huge. A sum is finite only then, or if the huge ones outweigh each other."""
+    return not numbers or (math.isfinite(sum(numbers)) and min(numbers) > -HUGE and max(numbers) < HUGE)
 
 
 class _Kept:

@@ -1,5 +1,6 @@
 """Finds a project's runs by the filters and orders of the public API."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from wandb_registry.db.connection import Connection
@@ -71,17 +72,18 @@ def page(
     db: Connection,
     project_id: int,
     wanted: str | None,
-    order: str | None,
+    orders: Sequence[str],
     limit: int,
     offset: int,
     group_by: str | None = None,
 ) -> list[Row]:
-    """A project's runs that pass the filter, in this order; by default the oldest first.
+    """A project's runs that pass the filter, in this order; without one, the oldest first.
 
+    `orders` are those of the public API, such as `-created_at`; the first counts before the second.
     `group_by` names a field: runs of the same value stand together, those without a value last.
     """
     query = Query(wanted, _field)
-    by = _order(query, order or OLDEST_FIRST)
+    by = _order(query, orders or (OLDEST_FIRST,))
     if group_by:
         by = f"{query.order(group_by)}, {by}"
     sql = f"select found.id from found where {query.condition} order by {by} limit :limit offset :offset"
@@ -106,12 +108,15 @@ def tally(db: Connection, project_id: int, wanted: str | None, field: str) -> di
     return {row["value"]: row["runs"] for row in rows}
 
 
-def _order(query: Query, order: str) -> str:
-    name, descending = filters.parse_order(order)
-    direction = "desc" if descending else "asc"
-    if name in ("created_at", "createdAt"):
-        return f"found.id {direction}"  # ids follow the order of creation, and times have only seconds
-    return f"{query.order(name, descending)}, found.id {direction}"
+def _order(query: Query, orders: Sequence[str]) -> str:
+    terms, direction = [], "asc"
+    for order in orders:
+        name, descending = filters.parse_order(order)
+        direction = "desc" if descending else "asc"
+        if name in ("created_at", "createdAt"):
+            break  # ids follow the order of creation, and times have only seconds
+        terms.append(query.order(name, descending))
+    return ", ".join([*terms, f"found.id {direction}"])
 
 
 def _field(name: str, bind: Bind) -> Field:

@@ -3,7 +3,6 @@
 The address holds how they are drawn: axis, smoothing, log scales, hidden runs, folded sections, and what is zoomed.
 """
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -62,14 +61,6 @@ class MetricCharts:
     kept: list[tuple[str, str]]  # what is in the address, for forms that change some of it
 
     @property
-    def lines_text(self) -> str:
-        return json.dumps(self.lines)
-
-    @property
-    def hidden_text(self) -> str:
-        return json.dumps(self.hidden)
-
-    @property
     def any(self) -> bool:
         return bool(self.sections)
 
@@ -120,7 +111,8 @@ def metric_charts(
     named: list[tuple[str, str]] = []
     for stream in streams:
         names = _metrics(known, defined) if stream == "history" else _machine_metrics(request, shown)
-        found = sorted(names, key=lambda name: (_prefix(name), version_metrics.rank(name), name))
+        across = {defined_axis(defined, name, axes) for name in names}  # an axis says little as a chart: it comes last
+        found = sorted(names, key=lambda name: (name in across, _prefix(name), version_metrics.rank(name), name))
         named += [(stream, name) for name in found if name_filter.lower() in name.lower()]
     pager = paginate(request, len(named), most, "charts")
     project_address = addresses.join(project["entity_name"], project["name"])

@@ -8,11 +8,11 @@ from wandb_registry.model import access, saved_views
 from wandb_registry.model.access import Role
 from wandb_registry.model.accounts import members
 from wandb_registry.web import addresses, lookups
-from wandb_registry.web.forms.undoing import UNDO, done, undone
+from wandb_registry.web.forms.undoing import done
 from wandb_registry.web.views import PageRequest, Redirect
 
 Row = dict[str, Any]
-NOT_SAVED = ("view", "own", "page", "with")  # parameters of the address that no view holds
+NOT_SAVED = ("view", "own", "page", "with", "ask", "run")  # parameters of the address that no view holds
 
 
 def entered(request: PageRequest, project: Row) -> Redirect | None:
@@ -77,13 +77,9 @@ def _query(request: PageRequest) -> str:
     return urlencode([(key, value) for key, value in request.query.multi_items() if key not in NOT_SAVED and value])
 
 
-def change(request: PageRequest) -> Redirect:
+def change(request: PageRequest, project: Row) -> Redirect:
     """Saves or removes a view, or makes it the project's default. Raises what the model refuses."""
-    project = lookups.find_project(request)
     action, name = request.form.get("do", ""), request.form.get("view", "").strip()
-    if action == UNDO:
-        path = members.path(project)
-        return Redirect(request.address, undone(request, lambda event: event["subject"] == path))
     change = {"save-view": _save, "default-view": _make_default, "drop-view": _drop}.get(action)
     if change is None:
         raise BadInput(f"'{action}' is nothing that this page can do.")

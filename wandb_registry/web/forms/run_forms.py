@@ -1,14 +1,14 @@
 """The forms of a run's page: its name, notes, group and tags; to stop, move or delete it."""
 
-import json
 from collections.abc import Callable
 from typing import Any
 
-from wandb_registry.errors import BadInput, Conflict
-from wandb_registry.model import access, names, projects
+from wandb_registry.errors import BadInput
+from wandb_registry.model import access, projects
 from wandb_registry.model.access import Role
 from wandb_registry.model.runs import edits, runs
 from wandb_registry.web import addresses, lookups
+from wandb_registry.web.forms import run_changes
 from wandb_registry.web.forms.undoing import UNDO, done, undone
 from wandb_registry.web.views import PageRequest, Redirect
 
@@ -30,47 +30,36 @@ def _edit(request: PageRequest, run: Row) -> Redirect:
     given = {name: request.form[name].strip() for name in ("name", "notes", "group") if name in request.form}
     if not given.get("name", run["display_name"]) or len(given.get("name", "")) > LONGEST_NAME:
         raise BadInput(f"A run needs a name, of at most {LONGEST_NAME} characters.")
-    return _save(
-        request, run, {edits.FIELDS[name]: text.replace("\r\n", "\n") for name, text in given.items()}, "Saved."
-    )
+    values = {edits.FIELDS[name]: text.replace("\r\n", "\n") for name, text in given.items()}
+    return _done(request, lambda: run_changes.save(request, run, values), "Saved.")
 
 
 def _add_tag(request: PageRequest, run: Row) -> Redirect:
-    tag = names.tag(request.form.get("tag", "").strip())
-    return _save(request, run, {"tags": list(dict.fromkeys([*_tags(run), tag]))}, f"Tag {tag} added.")
+    tag = request.form.get("tag", "").strip()
+    return _done(request, lambda: run_changes.add_tag(request, run, tag), f"Tag {tag} added.")
 
 
 def _drop_tag(request: PageRequest, run: Row) -> Redirect:
     tag = request.form.get("tag", "")
-    return _save(request, run, {"tags": [kept for kept in _tags(run) if kept != tag]}, f"Tag {tag} removed.")
+    return _done(request, lambda: run_changes.drop_tag(request, run, tag), f"Tag {tag} removed.")
 
 
-def _tags(run: Row) -> list[str]:
-    return [str(tag) for tag in json.loads(run["tags"])]
-
-
-def _save(request: PageRequest, run: Row, values: Row, sentence: str) -> Redirect:
-    def change() -> str:
-        runs.upsert(request.db, request.viewer, run["id"], values)
+def _done(request: PageRequest, change: Callable[[], None], sentence: str) -> Redirect:
+    def told() -> str:
+        change()
         return sentence
 
-    return done(request, request.address, change)
+    return done(request, request.address, told)
 
 
 def _stop(request: PageRequest, run: Row) -> Redirect:
-    if runs.state(run) not in runs.UNDER_WAY:
-        raise Conflict("The run has ended already.")
-    runs.ask_to_stop(request.db, request.viewer, run)
+    run_changes.stop(request, run)
     return Redirect(_address(request, run), f"{run['display_name']} is told to stop when its process next reports.")
 
 
 def _move(request: PageRequest, run: Row) -> Redirect:
-    """Into another project, NAME of this entity or ENTITY/NAME, which is made if need be."""
-    entity, _, name = request.form.get("project", "").strip().rpartition("/")
     own = projects.by_id(request.db, run["project_id"])
-    if not name:
-        raise BadInput("Name the project to move it to, as NAME or as ENTITY/NAME.")
-    target = projects.ensure(request.db, request.viewer, entity or own["entity_name"], name)
+    target = run_changes.target(request, request.form.get("project", ""), own["entity_name"])
 
     def change() -> str:
         runs.move(request.db, request.viewer, run, target)

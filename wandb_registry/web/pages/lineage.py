@@ -26,7 +26,8 @@ DEPTHS = (1, 2, 4, 10, 50)
 ZOOMS = {"fit": "Fit", "50": "50 %", "75": "75 %", "100": "100 %", "150": "150 %"}
 DIRECTIONS = {"both": (True, False), "up": (True,), "down": (False,)}  # True is upstream, False downstream
 CARD = (210, 58)  # width and height of an artifact's box, and of a run's
-PILL = (180, 42)
+PILL = (210, 42)
+MINI = (136, 26)  # of a stack with nothing to choose
 SPACING = Spacing(across=24, down=44, lane=14)
 LEAST_STACK = 3  # similar nodes that are drawn as one
 CHIPS = {"code": "code", "run_table": "table"}  # types that are told on their runs, and the word for one
@@ -62,7 +63,7 @@ def project_lineage(request: PageRequest) -> Page:
     """A page of a project's runs, newest first, with all that they used and made."""
     project = lookups.find_project(request)
     pager = paginate(request, run_search.count(request.db, project["id"], None), RUNS, "runs")
-    rows = run_search.page(request.db, project["id"], None, "-created_at", pager.size, pager.offset)
+    rows = run_search.page(request.db, project["id"], None, ["-created_at"], pager.size, pager.offset)
     graph = reachable(request, [("run", row["id"]) for row in rows], DIRECTIONS["both"], 1)
     graph.cut = graph.cut and len(graph.nodes) >= MOST_NODES  # one step around these runs is all that is meant
     shown = {"name": project["name"], "steps": [], "directions": [], "pages_of_runs": pager}
@@ -148,7 +149,8 @@ def _page(request: PageRequest, project: Row, graph: LineageGraph, start: Node |
     nodes.sort(key=lambda node: node not in way)
     drawn = dict.fromkeys(nodes[:MOST_DRAWN])  # the nearest; the time that a layout takes grows faster than its graph
     lines = [edge for edge in edges if edge[0] in drawn and edge[1] in drawn]
-    layout = arrange({node: PILL if node[0] == "run" else CARD for node in drawn}, lines, SPACING)
+    _tell_minis(boxes, edges)
+    layout = arrange({node: _size(boxes[node]) for node in drawn}, lines, SPACING)
     in_reading_order = sorted(drawn, key=lambda node: (layout.corners[node][1], layout.corners[node][0]))
     listed = [*in_reading_order, *nodes[MOST_DRAWN:]]
     pager = paginate(request, len(listed), LISTED, "nodes")
@@ -172,6 +174,7 @@ def _page(request: PageRequest, project: Row, graph: LineageGraph, start: Node |
             },
             "nodes": [boxes[node] for node in listed[pager.offset : pager.last]],
             "pager": pager,
+            "stacked": any(boxes[node]["count"] > 1 for node in drawn),
             "all_nodes": Beginning(len(drawn), len(nodes), "#list"),
             "now": boxes.get(start) if start else None,
             "at": boxes[at] if at else None,
@@ -274,7 +277,8 @@ def _stacked(request: PageRequest, cards: dict[Node, Row], edges: list[Edge], ap
         # what a run hands on to its successor, such as the record of what is in production, makes no two runs unlike
         origins = [(tail, head) for tail, head in edges if _family(cards[tail]) not in made.get(head, ())]
         found = stacks({node: (node[0], _family(card)) for node, card in cards.items()}, origins, apart, LEAST_STACK)
-    opened, boxes = request.query.getlist("open"), {}
+    opened, boxes, here = request.query.getlist("open"), {}, _with(request, at=None)
+    here += "&" if "?" in here else "?"
     for members in found:
         is_open = any(_key(node) in opened for node in members)
         for some in [[node] for node in members] if is_open else [members]:
@@ -283,9 +287,9 @@ def _stacked(request: PageRequest, cards: dict[Node, Row], edges: list[Edge], ap
                 "key": key,
                 "nodes": some,
                 "members": [cards[node] for node in some],
-                "open": _with(request, open=[*opened, key], at=None) if len(some) > 1 else None,
-                "at": _with(request, at=key),
-                "hide": _with(request, hide=[*request.query.getlist("hide"), key], at=None),
+                "open": f"{here}open={key}" if len(some) > 1 else None,
+                "at": f"{here}at={key}",
+                "hide": f"{here}hide={key}",
             }
     return boxes
 
@@ -313,7 +317,31 @@ def _chips(counts: dict[str, int]) -> str:
     return ", ".join(f"{count} {word}{'s' if word == 'table' and count > 1 else ''}" for word, count in counts.items())
 
 
+def _tell_minis(boxes: dict[Node, Row], edges: list[Edge]) -> None:
+    """Marks the stacks with nothing to choose, which are drawn small: neither models nor data, nor runs that failed,
+    and what such runs made.
+    """
+    made: dict[Node, list[Node]] = {}
+    for tail, head in edges:
+        made.setdefault(tail, []).append(head)
+    minis = {node for node, box in boxes.items() if box["count"] > 1 and box["shape"] == "other"}
+    for node, box in boxes.items():
+        plain = (
+            box["kind"] == "run" and box["count"] > 1 and all(card["state"] == "finished" for card in box["members"])
+        )
+        if plain and node in made and minis.issuperset(made[node]):
+            minis.add(node)
+    for node, box in boxes.items():
+        box["mini"] = node in minis
+
+
+def _size(card: Row) -> tuple[int, int]:
+    if card["mini"]:
+        return MINI
+    return PILL if card["kind"] == "run" else CARD
+
+
 def _box(node: Node, layout: Layout[Node], card: Row) -> Row:
     x, y = layout.corners[node]
-    width, height = PILL if node[0] == "run" else CARD
+    width, height = _size(card)
     return card | {"x": x, "y": y, "width": width, "height": height}

@@ -17,6 +17,19 @@ IN_DVC = "dvc.lock may name it: 'dvc-wandb verify' would report it as missing, '
 
 
 @dataclass(frozen=True)
+class Field:
+    """What a question wants to be typed: its name in the form, its label, and an example."""
+
+    name: str
+    label: str
+    placeholder: str = ""
+    required: bool = True
+
+
+PROJECT = Field("project", "Project", "NAME or ENTITY/NAME")
+
+
+@dataclass(frozen=True)
 class Question:
     """What a page asks before a form is sent: the form's `do`, its button, and facts, of which some are warnings."""
 
@@ -25,7 +38,7 @@ class Question:
     button: str
     facts: list[str]
     warnings: list[str]
-    field: str = ""  # a name to type
+    field: Field | None = None
     choice: str = ""  # a box to tick
 
 
@@ -40,9 +53,12 @@ def asked(request: PageRequest, known: tuple[str, ...]) -> str | None:
     return what
 
 
-def page(request: PageRequest, project: Row, question: Question, address: str, steps: list[Any], section: str) -> Page:
-    shown = {"title": question.head, "project": project, "question": question, "address": address, "steps": steps}
-    return Page("question.html", shown | {"section": section, "refused": request.refused})
+def page(
+    request: PageRequest, project: Row, question: Question, back: str, steps: list[Any], section: str, address: str = ""
+) -> Page:
+    """The page of a question. Its form goes to `address`, or else to `back`, where one also gets to by Cancel."""
+    shown = {"title": question.head, "project": project, "question": question, "steps": steps, "section": section}
+    return Page("question.html", shown | {"back": back, "address": address or back, "refused": request.refused})
 
 
 # ---- a run ----
@@ -61,9 +77,9 @@ def of_run(request: PageRequest, run: Row, what: str) -> Question:
         facts = [f"Its history, its console and its {files} go along, and so does its lineage."]
         if logged:
             facts.append(f"The {plural(len(logged), 'version')} that it logged stay in the project where they are.")
-        return Question(what, f"Move {name} to another project", "Move run", facts, [], field="project")
+        return Question(what, f"Move {name} to another project", "Move run", facts, [], field=PROJECT)
     facts = [f"Its history, its console and its {files} are removed."]
-    versions = _names(lookups.visible_versions(request, own))
+    versions = listed([row["name"] for row in lookups.visible_versions(request, own)])
     if own:
         facts.append(f"{plural(len(own), 'version')} that it was the first to log: {versions}.")
     choice = f"Delete the {plural(len(own), 'version')} too" if own else ""
@@ -104,7 +120,7 @@ def _kept_files(request: PageRequest, artifact: Row) -> list[str]:
     return [f"{needed_by} refers to files of it: these are kept for it."] if needed_by else []
 
 
-def _names(versions: list[Row]) -> str:
-    names = [row["name"] for row in versions[:MOST_NAMES]]
-    more = len(versions) - len(names)
-    return ", ".join(names) + (f" and {more} more" if more else "")
+def listed(names: list[str]) -> str:
+    """The first names, and how many more there are."""
+    more = len(names) - MOST_NAMES
+    return ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")

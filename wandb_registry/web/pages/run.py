@@ -12,7 +12,7 @@ from wandb_registry.model.runs import history, run_files, runs
 from wandb_registry.web import addresses, alerts, console, lookups
 from wandb_registry.web.activity import run_lines
 from wandb_registry.web.charts.metric_charts import metric_charts, toggled
-from wandb_registry.web.media import custom_charts, overlays
+from wandb_registry.web.media import custom_charts, kinds, overlays
 from wandb_registry.web.media.logged_media import (
     in_panels,
     is_media,
@@ -175,8 +175,11 @@ def _media(request: PageRequest, run: Row) -> Row:
     kept = [(name, value) for name, value in request.query.multi_items() if name != "together"]
     part = request.query.get("part", "").strip()
     logged = last_media(request, run, _summary(run))
-    found = [(key, value) for key, value in logged if part.casefold() in key.casefold()]
+    named = [(key, value) for key, value in logged if part.casefold() in key.casefold()]
+    kind = kinds.chosen(request)
+    found = [(key, value) for key, value in named if not kind or kinds.kind_of(run, key, value) == kind]
     shown |= {"kept": kept, "together": bool(request.query.get("together")), "part": part, "media_keys": len(logged)}
+    shown |= {"kinds": kinds.options(run, named), "kind": kind}
     page = page_of_media(request, run, found)
     for one in page["media"]:
         if one["kind"] == "table" and one["content"] and one["size"] <= LARGEST_INLINE:

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
 from wandb_registry.errors import BadInput
@@ -12,20 +11,22 @@ from wandb_registry.model.search import run_search
 from wandb_registry.web import addresses, alerts, formats, lookups
 from wandb_registry.web.charts import column_plots, run_colors
 from wandb_registry.web.charts.metric_charts import best_value, metric_charts, toggled
-from wandb_registry.web.finding import conditions, saved_views
+from wandb_registry.web.finding import conditions, grouping, saved_views, sorting
+from wandb_registry.web.finding.sorting import SortKey
 from wandb_registry.web.pager import beginning, paginate
+from wandb_registry.web.pages import selected_runs
 from wandb_registry.web.views import Page, PageRequest, Redirect
 
 Row = dict[str, Any]
 ROWS = ("50", "100", "200")  # to choose how many are on a page
 MOST_COLUMNS = 100  # to choose from, before somebody asks for all
-FIRST_COLUMNS = 5  # that are shown before somebody chooses
+FIRST_METRICS, FIRST_PARAMETERS = 5, 3  # columns that are shown before somebody chooses
 RUNNING = json.dumps({"state": "running"})
 FIXED = {
     "name": "display_name", "state": "state", "job": "job_type", "group": "group_name", "commit": "commit",
     "started": "created_at",
 }  # fmt: skip
-GROUPED = {"group": "group", "job": "job type", "state": "state", "commit": "commit"}
+LABELS = {"job": "Job type"}
 
 
 @dataclass(frozen=True)
@@ -36,14 +37,20 @@ class RunsColumn:
     label: str
     sort_address: str  # to which a click on its head leads
     order: str | None  # 'ascending' or 'descending' if the table is sorted by it
-    numeric: bool = False
+    numeric: bool
+    first: bool  # whether no other column comes before it in the order
 
 
 def runs_page(request: PageRequest) -> Page | Redirect:
     """A project's runs, and the charts of those on this page."""
     project = lookups.find_project(request)
-    if view := saved_views.entered(request, project) or toggled(request):
-        return view
+    if (
+        answer := saved_views.entered(request, project)
+        or toggled(request)
+        or sorting.entered(request)
+        or selected_runs.asked(request, project)
+    ):
+        return answer
     problem, filters, found = None, None, []
     try:
         found = conditions.conditions(request)
@@ -54,9 +61,9 @@ def runs_page(request: PageRequest) -> Page | Redirect:
         total = run_search.count(request.db, project["id"], filters)
     size = request.query["rows"] if request.query.get("rows") in ROWS else ROWS[0]
     pager = paginate(request, total, int(size))
-    by = request.query["by"] if request.query.get("by") in GROUPED else None
-    order, group = _order(request), FIXED.get(by or "")
-    rows = run_search.page(request.db, project["id"], filters, order, pager.size, pager.offset, group)
+    by, sorted_by = grouping.chosen(request), sorting.sort_keys(request)
+    orders = [key.order for key in sorted_by]
+    rows = run_search.page(request.db, project["id"], filters, orders, pager.size, pager.offset, grouping.field(by))
     shown = [_shown(row) for row in lookups.visible_runs(request, rows)]
     chosen = list(dict.fromkeys(request.query.getlist("column")))
     places = run_colors.places(request.db, shown)
@@ -64,10 +71,10 @@ def runs_page(request: PageRequest) -> Page | Redirect:
     columns = sorted({key for row in shown for key in row["facts"]}, key=_rank)
     all_columns = beginning(request, "offered", len(columns), MOST_COLUMNS)
     offered = columns[: all_columns.shown]
-    if "column" not in request.query and "columns" not in request.query:  # before somebody chooses: metrics
-        chosen = [key for key in columns if _is_measured(key, shown)][:FIRST_COLUMNS]
+    if "column" not in request.query and "columns" not in request.query:  # before somebody chooses
+        chosen = _first_columns(columns, shown)
     numeric = {key for key in chosen if _is_numeric(key, shown)}
-    groups = _groups(request, project, filters, by, shown, chosen)
+    groups = grouping.groups(request, project, filters, by, shown, chosen)
     labels = [group["head"] for group in groups for _ in group["runs"]] if by else None
     running = run_search.count(request.db, project["id"], RUNNING)
     return Page(
@@ -94,8 +101,8 @@ def runs_page(request: PageRequest) -> Page | Redirect:
             "with": request.query.get("with", ""),
             "names": [row["name"] for row in shown],
             "problem": problem,
-            "fixed": [_column(request, key, "Job type" if key == "job" else key.capitalize()) for key in FIXED],
-            "columns": [_column(request, key, key.partition(".")[2], key in numeric) for key in chosen],
+            "fixed": [_column(request, sorted_by, key, LABELS.get(key, key.capitalize())) for key in FIXED],
+            "columns": [_column(request, sorted_by, key, key.partition(".")[2], key in numeric) for key in chosen],
             "offered": [(key, key in chosen) for key in dict.fromkeys([*offered, *chosen])],
             "all_columns": all_columns,
             "find": {
@@ -105,45 +112,34 @@ def runs_page(request: PageRequest) -> Page | Redirect:
                 "kept_by_search": conditions.kept(request, found, "q", "by", "column", "columns"),
                 "comparisons": conditions.COMPARISONS,
                 "known": [*conditions.COLUMNS, *offered],
-                "grouped": GROUPED,
+                "grouped": _groups_to_choose(offered, by),
                 "by": by,
                 "q": request.query.get("q", ""),
+                "sorted": sorted_by,
             },
-            "compare": addresses.join(project["entity_name"], project["name"], "compare"),
+            "kept": [item for item in request.query.multi_items() if item[0] not in selected_runs.OF_SELECTION],
             "clear": addresses.join(project["entity_name"], project["name"], "runs"),
         },
     )
 
 
-def _groups(
-    request: PageRequest, project: Row, filters: str | None, by: str | None, shown: list[Row], chosen: list[str]
-) -> list[Row]:
-    """The rows of a page in groups with a head; one group without a head if the form asks for no groups.
-
-    A head says how many runs the group has, also on other pages, and of the columns their mean and range on this one.
-    """
-    if by is None or not shown:
-        return [{"head": None, "runs": shown, "folded": False}]
-    counts = run_search.tally(request.db, project["id"], filters, FIXED[by])
-    field, folded = "git_commit" if by == "commit" else FIXED[by], request.query.getlist("fold")
-    grouped = [(value, list(rows)) for value, rows in groupby(shown, key=lambda row: row[field])]
-    return [
-        {
-            "head": head,
-            "count": counts.get(value, 0),
-            "runs": rows,
-            "color": f"s{at % run_colors.COLORS + 1}",
-            "folded": f"group:{head}" in folded,
-            "columns": {key: _mean_and_range([row["facts"].get(key) for row in rows]) for key in chosen},
-        }
-        for at, (value, rows) in enumerate(grouped)
-        for head in [str(value or f"no {GROUPED[by]}")]
-    ]
+def _first_columns(offered: list[str], shown: list[Row]) -> list[str]:
+    """The columns before somebody chooses: metrics, and what of the config differs between these runs."""
+    measured = [key for key in offered if _is_measured(key, shown)]
+    differ = [key for key in offered if key.startswith("config.") and _differs(key, shown)]
+    return measured[:FIRST_METRICS] + differ[:FIRST_PARAMETERS]
 
 
-def _mean_and_range(values: list[Any]) -> tuple[float, float, float] | None:
-    numbers = [float(value) for value in values if formats.is_number(value) and abs(value) < version_metrics.HUGE]
-    return (sum(numbers) / len(numbers), min(numbers), max(numbers)) if numbers else None
+def _differs(key: str, shown: list[Row]) -> bool:
+    given = [row["facts"].get(key) for row in shown]
+    return any(value != given[0] for value in given) and not any(isinstance(value, list) for value in given)
+
+
+def _groups_to_choose(offered: list[str], by: str | None) -> list[tuple[str, str]]:
+    """(value, label) of each column to group by."""
+    keys = [key for key in offered if key.startswith("config.")]
+    keys += [by] if by and by not in grouping.COLUMNS and by not in keys else []
+    return [*grouping.COLUMNS.items(), *((key, key) for key in keys)]
 
 
 def _best(key: str, shown: list[Row]) -> float | None:
@@ -177,19 +173,10 @@ def _shown(row: Row) -> Row:
     return row | {"state": runs.state(row), "seconds": runs.seconds(row), "facts": facts_of_run(row)}
 
 
-def _column(request: PageRequest, key: str, label: str, numeric: bool = False) -> RunsColumn:
-    sort = request.query.get("sort", "-started")
-    order = {f"+{key}": "ascending", key: "ascending", f"-{key}": "descending"}.get(sort)
+def _column(request: PageRequest, sorted_by: list[SortKey], key: str, label: str, numeric: bool = False) -> RunsColumn:
+    found = next((one for one in sorted_by if one.column == key), None)
+    order = ("descending" if found.descending else "ascending") if found else None
     kept = {name: request.query.getlist(name) for name in request.query if name not in ("sort", "page")}
     turned = f"-{key}" if order == "ascending" or (order is None and numeric) else key
     address = addresses.with_query(request.address.partition("?")[0], kept | {"sort": turned})
-    return RunsColumn(key, label, address, order, numeric)
-
-
-def _order(request: PageRequest) -> str:
-    sort = request.query.get("sort", "-started")
-    sign, key = (sort[0], sort[1:]) if sort[:1] in "+-" and sort else ("+", sort)
-    try:
-        return sign + conditions.field(key)
-    except BadInput:
-        return "-created_at"
+    return RunsColumn(key, label, address, order, numeric, found is sorted_by[0])

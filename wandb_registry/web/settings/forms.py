@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from wandb_registry.errors import BadInput, Forbidden, NotFound
-from wandb_registry.model import access, names
+from wandb_registry.model import access, custom_charts, names
 from wandb_registry.model.access import Role
 from wandb_registry.model.accounts import roster, teams, users
 from wandb_registry.model.artifacts import protected_aliases
@@ -149,6 +149,15 @@ def _protect(request: PageRequest) -> Redirect:
     return done(request, _here("#protected"), save)
 
 
+# ---- custom charts ----
+
+
+def _delete_chart(request: PageRequest) -> Redirect:
+    path = request.form.get("of", "")
+    custom_charts.delete(request.db, request.viewer, path)
+    return Redirect(_here("#charts"), f"The custom chart {path} was deleted.")
+
+
 def _undo(request: PageRequest) -> Redirect:
     return Redirect(_here(), undone(request, lambda event: event["action"] in ("member", "protect", users.SET_ADMIN)))
 
@@ -163,5 +172,6 @@ ACTIONS: dict[str, Callable[[PageRequest], Redirect | Page]] = {
     "add-team": _add_team,
     "add-machine": _add_machine,
     "protect": _protect,
+    "delete-chart": _delete_chart,
     UNDO: _undo,
 }

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from wandb_registry.model import access
+from wandb_registry.model import access, custom_charts
 from wandb_registry.model.access import Role
 from wandb_registry.model.accounts import identities, roster, users
 from wandb_registry.model.artifacts import protected_aliases
@@ -32,6 +32,7 @@ def page(request: PageRequest, made: Row | None = None) -> Page:
     people = accounts if viewer.admin else []
     machines = [row for row in accounts if row["service"] and (viewer.admin or set() < set(row["teams"]) <= kept)]
     owners = {row["id"] for row in [own, *people, *machines]}
+    charts = custom_charts.of_viewer(db, viewer)
     return Page(
         "settings.html",
         {
@@ -47,11 +48,12 @@ def page(request: PageRequest, made: Row | None = None) -> Page:
             "keys": [key | {"ended": users.has_ended(key)} for key in roster.keys(db, sorted(owners))],
             "unused_days": UNUSED_DAYS,
             "protected": _protected(request),
+            "charts": charts,
             "roles": ROLES,
             "may": MAY,
             "everybody": [row["username"] for row in accounts] if kept else [],
             "admins": [row["username"] for row in accounts if row["admin"]],
-            "question": _question(request, accounts, owners),
+            "question": _question(request, accounts, owners, charts),
             "refused": request.refused,
         },
     )
@@ -80,11 +82,12 @@ def _protected(request: PageRequest) -> list[Row]:
 QUESTIONS = {
     "remove-user": "Remove the account {who}? Its keys and sessions end, its runs stay, its name stays taken.",
     "revoke-key": "Revoke the key {hint}… of {who}? What uses it is refused then, and {who} is signed out everywhere.",
+    "delete-chart": "Delete the custom chart {path}? Plots that it draws show their tables then. This can't be undone.",
 }
 
 
-def _question(request: PageRequest, accounts: list[Row], owners: set[int]) -> Row | None:
-    """What is asked before an account or a key ends, if the address asks for it and names one that the viewer sees."""
+def _question(request: PageRequest, accounts: list[Row], owners: set[int], charts: list[Row]) -> Row | None:
+    """What is asked before an account, a key or a chart ends, if the address asks for it and the viewer sees it."""
     what, subject = request.query.get("ask", ""), request.query.get("of", "")
     who = next((row for row in accounts if row["username"] == subject and row["id"] in owners), None)
     key = next((row for row in roster.keys(request.db, sorted(owners)) if str(row["id"]) == subject), None)
@@ -93,4 +96,6 @@ def _question(request: PageRequest, accounts: list[Row], owners: set[int]) -> Ro
     if what == "revoke-key" and key:
         text = QUESTIONS[what].format(who=key["username"], hint=key["hint"])
         return {"do": what, "of": subject, "text": text, "button": "Revoke key"}
+    if what == "delete-chart" and any(row["path"] == subject and row["may_delete"] for row in charts):
+        return {"do": what, "of": subject, "text": QUESTIONS[what].format(path=subject), "button": "Delete chart"}
     return None

@@ -1,5 +1,6 @@
 """Signing in and out, and the choice between light and dark."""
 
+import time
 from urllib.parse import quote, urlsplit
 
 from starlette.concurrency import run_in_threadpool
@@ -48,8 +49,13 @@ class SessionEndpoints:
         return await self.begin(request, viewer, request.query_params.get("next"), SESSION_SECONDS)
 
     async def begin(self, request: Request, viewer: Viewer, next: str | None, seconds: int) -> Response:
-        """Begins a new session, whatever cookie the browser came with: one that somebody put there ends."""
+        """Begins a new session, whatever cookie the browser came with: one that somebody put there ends.
+
+        It ends with the key that signs in, and after `seconds` at the latest.
+        """
         await run_in_threadpool(sign_out, request, self.store)
+        if viewer.until is not None:
+            seconds = max(0, min(seconds, viewer.until - int(time.time())))
         answer = RedirectResponse(local_address(next), 303)
         value, reach = session(self.store, viewer, seconds), cookie_reach(request)
         answer.set_cookie(cookie(request), value, max_age=seconds, httponly=True, samesite="lax", **reach)
@@ -110,7 +116,7 @@ class SessionEndpoints:
 
     def _new_token(self, viewer: Viewer) -> str:
         with self.store.db.write() as db:
-            return users.new_login_token(db, viewer.user_id)
+            return users.new_login_token(db, viewer.user_id, viewer.until)
 
 
 def local_address(address: str | None) -> str:

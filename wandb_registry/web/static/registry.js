@@ -128,6 +128,20 @@ if (about) {
   graph.scrollLeft = inner.left - outer.left - (outer.width - inner.width) / 2;
 }
 
+// One box ticks all of a list; without scripts each is ticked by itself.
+function offerAll() {
+  for (const all of document.querySelectorAll("[data-all]")) {
+    const boxes = [...all.form.querySelectorAll(`[name=${all.dataset.all}]`)];
+    const ticked = boxes.filter((box) => box.checked).length;
+    all.hidden = !boxes.length;
+    all.checked = ticked > 0 && ticked === boxes.length;
+    all.indeterminate = ticked > 0 && ticked < boxes.length;
+    all.onchange = () => { for (const box of boxes) box.checked = all.checked; };
+  }
+}
+for (const what of ["change", "swapped"]) document.addEventListener(what, offerAll);
+offerAll();
+
 // Forms that only say how something is drawn are sent as soon as they change.
 document.addEventListener("change", (event) => event.target.closest("form[data-apply]")?.requestSubmit());
 
