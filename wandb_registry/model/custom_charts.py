@@ -9,7 +9,7 @@ from typing import Any
 
 from wandb_registry.db.connection import Connection
 from wandb_registry.errors import BadInput, NotFound
-from wandb_registry.model import access, activity_log
+from wandb_registry.model import access, activity_log, names
 from wandb_registry.model.access import Role, Viewer
 
 Row = dict[str, Any]
@@ -50,7 +50,7 @@ def save(db: Connection, viewer: Viewer, entity_name: str, chart: Row) -> str:
     if not name or len(name) > LONGEST_NAME or "/" in name or not name.isprintable():
         raise BadInput(
             f"A chart's name has 1 to {LONGEST_NAME} printable characters and no '/', since runs name it as "
-            f"entity/name; this one is '{name[:LONGEST_NAME]}'."
+            f"entity/name; this one is '{names.shown(name)}'."
         )
     if chart["type"] not in TYPES:
         raise BadInput(f"A chart of the type '{chart['type']}' can't be drawn. The type is 'vega2'.")

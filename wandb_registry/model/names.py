@@ -10,6 +10,12 @@ TAG = re.compile(r"[-\w]+( +[-\w]+)*")
 TYPE = re.compile(r"[-\w]+([ ]*[-.\w]+)*")
 ENTITY = re.compile(r"[A-Za-z0-9][-\w.]*")
 INTERNAL_TYPES = ("job", "run_table", "code")
+# The first parts of the registry's own addresses: no entity's page could have them
+ADDRESSES = {
+    "activity", "artifacts", "artifactsv2", "authorize", "files", "graphql", "healthz", "live", "login", "logout",
+    "metrics", "oidc", "orgs", "ready", "readyz", "registry", "sdk", "search", "settings", "static", "storage",
+    "theme", "usage",
+}  # fmt: skip
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -39,7 +45,7 @@ def artifact_type(name: str) -> str:
     _check("Artifact type", name, "/:")
     if not TYPE.fullmatch(name):
         raise BadInput(
-            f"Artifact type '{_shown(name)}' may hold letters, digits, '-', '_', '.' and spaces between words."
+            f"Artifact type '{shown(name)}' may hold letters, digits, '-', '_', '.' and spaces between words."
         )
     return name
 
@@ -52,7 +58,7 @@ def is_internal_type(name: str) -> bool:
 def tag(name: str) -> str:
     if len(name) > LONGEST or not TAG.fullmatch(name):
         raise BadInput(
-            f"Invalid tag '{_shown(name)}': a tag has at most {LONGEST} letters, digits, '-', '_' and spaces between "
+            f"Invalid tag '{shown(name)}': a tag has at most {LONGEST} letters, digits, '-', '_' and spaces between "
             "words."
         )
     return name
@@ -60,9 +66,13 @@ def tag(name: str) -> str:
 
 def entity(name: str) -> str:
     """A user, team or organization."""
+    if name.lower() in ADDRESSES:
+        raise BadInput(
+            f"'{name}' can't be the name of an account, a team or an organization: it is an address of the registry."
+        )
     if len(name) > LONGEST or not ENTITY.fullmatch(name):
         raise BadInput(
-            f"'{_shown(name)}' can't be the name of an account, a team or an organization: use letters, digits, '-', "
+            f"'{shown(name)}' can't be the name of an account, a team or an organization: use letters, digits, '-', "
             f"'_' and '.', at most {LONGEST}, beginning with a letter or digit."
         )
     return name
@@ -77,15 +87,15 @@ def _check(what: str, name: str, forbidden: str) -> str:
     if not name.strip():
         raise BadInput(f"{what} can't be empty.")
     if len(name) > LONGEST:
-        raise BadInput(f"{what} '{_shown(name)}' has {len(name)} characters; at most {LONGEST} are allowed.")
+        raise BadInput(f"{what} '{shown(name)}' has {len(name)} characters; at most {LONGEST} are allowed.")
     if name in (".", ".."):
         raise BadInput(f"{what} can't be '{name}': in an address it means another folder. Choose a word.")
     if CONTROL.search(name) or any(character in forbidden for character in name):
-        raise BadInput(f"{what} '{_shown(name)}' may not hold control characters or any of {' '.join(forbidden)}")
+        raise BadInput(f"{what} '{shown(name)}' may not hold control characters or any of {' '.join(forbidden)}")
     return name
 
 
-def _shown(name: str) -> str:
+def shown(name: str) -> str:
     """The name as a sentence quotes it: on its line, and not too long."""
     cut = f"{name[:20]}…" if len(name) > LONGEST else name
     return CONTROL.sub(lambda found: repr(found[0])[1:-1], cut)

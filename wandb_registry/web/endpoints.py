@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote
 
+from markupsafe import escape
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
@@ -109,15 +110,19 @@ class Endpoints:
             return self._get(request, view, viewer, RefusedForm(str(error), error.status, form))
 
     def _show(self, request: Request, viewer: Viewer, page: Page, refused: RefusedForm | None = None) -> Response:
-        return self.html(
-            request, page.template, refused.status if refused else page.status, viewer=viewer, **page.values
-        )
+        status = refused.status if refused else page.status
+        return self.html(request, page.template, status, refused, viewer=viewer, **page.values)
 
     def _page_request(self, request: Request, db: Connection, viewer: Viewer, **more: Any) -> PageRequest:
         return PageRequest(db, viewer, self.store, request.path_params, request.query_params, _address(request), **more)
 
-    def html(self, request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
-        """Renders a page with its frame: theme, account, CSRF token, and the message of the last form."""
+    def html(
+        self, request: Request, template: str, status: int = 200, refused: RefusedForm | None = None, /, **values: Any
+    ) -> HTMLResponse:
+        """Renders a page with its frame: theme, account, CSRF token, and the message of the last form.
+
+        Why a form was refused stands beside the form, or at the top of a page that has no place for it there.
+        """
         theme = request.cookies.get(THEME_COOKIE)
         events, _, message = unquote(request.cookies.get(MESSAGE_COOKIE, "|")).partition("|")
         frame = {
@@ -125,9 +130,12 @@ class Endpoints:
             "token": form_token(request, self.store),
             "message": message,
             "events": events,
+            "refused": "",
             "address": _address(request),
         }
         text = render(template, {"viewer": None, **values, "frame": frame})
+        if refused and str(escape(refused.sentence)) not in text:
+            text = render(template, {"viewer": None, **values, "frame": frame | {"refused": refused.sentence}})
         whole = text.encode("utf-8", "replace")  # half a character, which JSON can hold, would close the page
         response = HTMLResponse(whole, status, {"cache-control": "no-store", "vary": "cookie"})
         if MESSAGE_COOKIE in request.cookies:

@@ -99,7 +99,7 @@ def test_a_file_that_did_not_arrive_is_not_marked_as_uploaded(registry: Registry
     upsert(registry, "marked", PROJECT)
     place = {"entityName": "local", "projectName": PROJECT, "runName": "marked"}
     assert "no file 'a.txt'" in change(registry, "markRunFilesUploaded", **place, files=["a.txt"])
-    uploaded = registry.api().run(f"local/{PROJECT}/marked").upload_file(__file__, Path(__file__).parent)
+    uploaded = registry.api().run(f"local/{PROJECT}/marked").upload_file(__file__, str(Path(__file__).parent))
     assert change(registry, "markRunFilesUploaded", **place, files=[f"./{uploaded.name}"]) == ""
 
 

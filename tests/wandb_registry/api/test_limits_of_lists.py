@@ -58,9 +58,8 @@ def typed(values: dict[str, object]) -> str:
 def wide(registry: Registry) -> None:
     """Two runs with more columns than are offered at once, and with long values."""
     for number in range(2):
-        config: dict[str, object] = {f"key{at:03}": at + number for at in range(130)} | {
-            "words": f"{number} " + "long " * 200 + "END"
-        }
+        config: dict[str, object] = {"words": f"{number} " + "long " * 200 + "END"}
+        config |= {f"key{at:03}": at + number for at in range(130)}
         upsert(registry, f"wide{number}", PROJECT, config=typed(config))
 
 

@@ -38,7 +38,7 @@ def make_first(db: Connection, key: str) -> None:
         return
     activity_log.seal_end(db)  # a new log is empty, and sealed as such
     name = names.slug(_login_name(), "me")
-    taken = {TEAM, ORGANIZATION}
+    taken = {TEAM, ORGANIZATION, *names.ADDRESSES}
     user = users.add_user(db, users.OPERATOR, f"{name}-user" if name in taken else name, key, admin=True)
     add_organization(db, users.OPERATOR, ORGANIZATION, user["username"])
     team = add_team(db, users.OPERATOR, TEAM, ORGANIZATION, user["username"])

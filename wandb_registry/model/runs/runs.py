@@ -113,6 +113,9 @@ def _values(given: dict[str, Any]) -> dict[str, Any]:
             raise BadInput(f"The {column} of a run is a JSON object.")
     if values["state"] is not None and values["state"] not in STATES:
         raise BadInput(f"'{values['state']}' is not a state of a run. Use one of: {', '.join(sorted(STATES))}.")
+    for what in ("group_name", "job_type"):
+        if "\0" in (values[what] or ""):
+            raise BadInput(f"The {what.replace('_', ' ')} of a run can't hold the character NUL.")
     tags = given.get("tags")
     for tag in tags or []:
         tag.encode()  # half a character can't be kept

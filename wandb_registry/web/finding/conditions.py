@@ -67,7 +67,7 @@ def conditions(request: PageRequest) -> list[Condition]:
         others = [other for other in query.getlist("where") if other != text]
         found.append(Condition(parts[1], parts[2], parts[3], _changed(request, where=others)))
     for column in ALONE:
-        if value := query.get(column, "").strip():
+        if (value := query.get(column, "")).strip():
             found.append(Condition(column, "is", value, _changed(request, **{column: None})))
     if column := query.get("key", "").strip():
         comparison = WRITTEN.get(query.get("is", "="), query.get("is", ""))

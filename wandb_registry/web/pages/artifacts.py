@@ -93,8 +93,11 @@ def change_version(request: PageRequest) -> Redirect:
 
 
 def compare_versions(request: PageRequest) -> Page | Redirect:
-    """Two versions of a collection side by side."""
-    return version_comparison.comparison_page(request, *lookups.find_collection(request))
+    """Two versions of a collection side by side, unless the address means a version that has the alias `compare`."""
+    project, collection = lookups.find_collection(request)
+    if not request.query and memberships.find(request.db, collection["id"], "compare"):
+        return version_page(request, project, collection, "compare")
+    return version_comparison.comparison_page(request, project, collection)
 
 
 # ---- files ----
