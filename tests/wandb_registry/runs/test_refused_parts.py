@@ -104,3 +104,16 @@ def test_dashes_around_keys_of_a_config_go_in_the_sdk(registry: Registry):
     sent = json.dumps({key: {"value": at} for at, key in enumerate(["-", "", "--a", " "])})
     upsert(registry, "by-hand", PROJECT, config=sent)
     assert registry.api().run(f"local/{PROJECT}/by-hand").config == {"-": 0, "": 1, "--a": 2, " ": 3}
+
+
+def test_a_line_of_the_console_that_no_database_keeps_takes_no_other_along(registry: Registry):
+    """Half a character closed the run's whole stream, and so did NUL where PostgreSQL keeps the records."""
+    upsert(registry, "printing", PROJECT)
+    lines = json.dumps(
+        {"files": {"output.log": {"offset": 0, "content": ["before", "half \ud800", "nul \0", "after"]}}}
+    )
+    headers = {"Content-Type": "application/json"}
+    path = f"/files/local/{PROJECT}/printing/file_stream"
+    assert registry.send("POST", path, lines.encode(), headers=headers).status == 200
+    text = registry.page(f"/local/{PROJECT}/runs/printing/logs?view=text")
+    assert text.splitlines() == ["before", "half \ufffd", "nul \ufffd", "after"]

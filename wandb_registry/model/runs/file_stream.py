@@ -23,6 +23,7 @@ CONSOLE = "output.log"
 MOST_KEYS = 10_000  # as many as W&B advises to log at most
 LONGEST_VALUE = 100
 ESCAPED, HALF = re.compile(r"\\u[dD]"), re.compile("[\ud800-\udfff]")
+UNSTORABLE = re.compile("[\0\ud800-\udfff]")  # what some database refuses in a line, and with it the request
 
 INSERT_LINE = """
 insert into stream_line (run_id, stream, number, step, body)
@@ -74,7 +75,7 @@ def _append_to_console(db: Connection, run: Row, writer: Row | None, offset: int
     else:
         first = offline_parts.console_place(db, run, offset, len(lines))
     if first is not None:
-        numbered = enumerate(lines, first)
+        numbered = enumerate((UNSTORABLE.sub("\ufffd", line) for line in lines), first)
         db.executemany(INSERT_CONSOLE_LINE, [{"run": run["id"], "number": n, "body": body} for n, body in numbered])
 
 
