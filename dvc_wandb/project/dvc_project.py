@@ -340,7 +340,7 @@ def _url(entry: Any) -> str | None:
         url = repo["url"] if urlsplit(repo["url"]).scheme else f"file:{repo['url']}"
         return f"git+{url}#{quote(entry.def_path)}"
     path = str(entry.def_path or entry)
-    if urlsplit(path).scheme:
+    if "://" in path:  # a file may be called `a:b`
         return path
     return f"file://{quote(path)}" if os.path.isabs(path) else None
 

@@ -252,7 +252,7 @@ class FileLocator:
             reason = f"DVC's remote can't be read: {one_line(error)}"
         if (entry.stage.is_import or is_versioned) and self._files_in_cache(content) is None:
             self._fetch(entry)
-            return f"DVC can't fetch it from {entry.stage.deps[0]} either" if entry.stage.is_import else reason
+            return f"DVC can't fetch it from {entry.stage.deps[0] if entry.stage.is_import else 'its remote'} either"
         return reason
 
     def _pull_objects(self, entry: Any, content: Content, remote: str) -> None:

@@ -36,6 +36,8 @@ def _how_to_begin(here: Path) -> str:
         is_sparse = git.output_or_none(here, "config", "--bool", "core.sparseCheckout") == "true"
         command = f"git sparse-checkout add {folder}" if is_sparse else f"git checkout HEAD -- {folder}"
         return f"git has it, and not here: `{command}` in {top} brings it."
+    if below := _projects_in(here):
+        return f"There are projects in {', '.join(below)}: `cd {shlex.quote(below[0])}`."
     return "Run `dvc init`." if Path(top) == here.resolve() else f"Run `dvc init --subdir`, or `dvc init` in {top}."
 
 
@@ -96,9 +98,14 @@ def projects_of_same_name(root: Path) -> list[str]:
     name, top = setting(root, "project"), git.output_or_none(root, "rev-parse", "--show-toplevel")
     if not name or not top:
         return []
-    configs = (git.output_or_none(Path(top), "ls-files", ":(glob)**/.dvc/config") or "").splitlines()
-    folders = (Path(top, config).parents[1] for config in configs)
+    folders = (Path(top, folder) for folder in _projects_in(Path(top)))
     return [os.path.relpath(one, top) for one in folders if one != root.resolve() and _has_name(one, name)]
+
+
+def _projects_in(folder: Path) -> list[str]:
+    """The folders below, from there, in which git has DVC projects."""
+    configs = git.output_or_none(folder, "ls-files", "-z", ":(glob)**/.dvc/config") or ""
+    return [str(Path(config).parents[1]) for config in configs.split("\0") if config]
 
 
 def _has_name(root: Path, name: Any) -> bool:

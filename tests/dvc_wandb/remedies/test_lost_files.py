@@ -335,6 +335,17 @@ def test_where_there_is_no_project_one_is_made_by_what_is_said(
     assert (here.path / ".dvc").is_dir()
 
 
+def test_above_projects_they_are_named(begun: Clone, tmp_path: Path):
+    """`dvc init` was said, which would have made another one around them."""
+    above = project_in(tmp_path / "above")
+    above.git("init", "--quiet")
+    begun.path.joinpath(".git").rename(tmp_path / "git")
+    begun.path.rename(above.path / "in side")
+    above.git("add", "--all")
+    (command,) = re.findall(r"`(.+?)`", above.run("dvc-wandb", "show", ok=False).text)
+    assert "never ran" not in above.run("sh", "-c", f"{command} && test -d .dvc").text
+
+
 @pytest.mark.parametrize("is_sparse", [False, True])
 def test_a_project_that_git_has_and_the_workspace_has_not_is_brought_by_what_is_said(begun: Clone, is_sparse: bool):
     """`dvc init` was said, which would have made another one."""
