@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
         command = remedies.for_no_commits(workspace.dvc)
         begin = f"Run `{command}`, then commit" if command else "Commit it"
         raise ProjectError(f"a commit is what can be reproduced, and this project has none. {begin}.")
-    allowed = tolerance.parse(arguments.tolerance) if arguments.tolerance else EXACT
+    allowed = EXACT if arguments.tolerance is None else tolerance.parse(arguments.tolerance)
     pipeline = workspace.at(workspace.commit)
     if not arguments.json:
         print(f"commit {workspace.commit[:10]}, in a fresh clone with an empty cache", flush=True)
@@ -118,11 +118,12 @@ def _describe(result: reproduce.StageComparison) -> list[str]:
 
 def _verdict(results: list[reproduce.StageComparison], equal: bool, folder: Path, allowed: Tolerance) -> str:
     outs = [out for result in results for out in result.outs]
+    stages = f"{len(results)} stage{'s' if len(results) != 1 else ''}"
     if equal:
-        return f"{len(results)} stages, {len(outs)} outputs: all equal to the byte."
+        return f"{stages}, {len(outs)} output{'s' if len(outs) != 1 else ''}: all equal to the byte."
     same = sum(out.equal for out in outs)
     near = f", {sum(out.within for out in outs)} within {allowed}" if allowed != EXACT else ""
     return (
-        f"{len(results)} stages, {same} of {len(outs)} outputs equal{near}. "
+        f"{stages}, {same} of {len(outs)} outputs equal{near}. "
         f"The clone is in {folder}/clone, what the stages printed in {folder}/log."
     )

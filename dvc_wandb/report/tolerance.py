@@ -42,6 +42,8 @@ def parse(text: str) -> Tolerance:
             value = float(number)
         except ValueError:
             value = math.nan
+        if kind in largest:
+            raise DvcWandbError(f"the tolerance of {kind} is given twice: {text}.")
         if kind not in KINDS or not 0 <= value < math.inf:
             raise DvcWandbError(
                 f"'{part}' is no tolerance; write the largest difference of {' or '.join(KINDS)}, such as "

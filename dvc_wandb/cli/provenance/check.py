@@ -76,10 +76,10 @@ def run(arguments: argparse.Namespace) -> int:
     about = statement.subject(stated)
     print(f"signature  by {trusted.described(signed)}: valid")
     differences = [*_check_model(stated, arguments.model or _beside(arguments.file)), *_check_materials(stated)]
-    if (arguments.log or arguments.tolerance or arguments.installed) and not arguments.reproduce:
+    if (arguments.log or arguments.tolerance is not None or arguments.installed) and not arguments.reproduce:
         raise DvcWandbError("--log, --tolerance and --installed are about a run: give --reproduce too.")
     if arguments.reproduce:
-        allowed = tolerance.parse(arguments.tolerance) if arguments.tolerance else EXACT
+        allowed = EXACT if arguments.tolerance is None else tolerance.parse(arguments.tolerance)
         verdict, of_run = _run_again(stated, allowed, arguments.installed)
         print(f"reproduced on {platform.node()}: {verdict}")
         differences += of_run

@@ -82,3 +82,8 @@ def test_only_numbers_of_the_named_kind_are_near_enough(
 def test_what_is_no_tolerance_is_told(text: str):
     with pytest.raises(DvcWandbError, match="is no tolerance; write the largest difference of metrics or weights"):
         tolerance.parse(text)
+
+
+def test_a_tolerance_that_is_given_twice_is_told():
+    with pytest.raises(DvcWandbError, match="the tolerance of metrics is given twice"):
+        tolerance.parse("metrics=1,metrics=2")
