@@ -31,6 +31,9 @@ for at in range(5):
     with wandb.init(project="stacked", job_type="evaluate", name=f"evaluate-{at}") as run:
         run.use_artifact(model)
         log(run, "scores", "scores", f"scores {at}")
+        if at == 3:
+            for name in ("plot.csv", "matrix.csv", "mistakes.csv"):
+                log(run, name, "report", name)
 """
 LINEAGE = "/local/stacked/lineage"
 
@@ -44,7 +47,7 @@ def stacked(site: Site) -> Site:
 def test_what_leads_to_production_stands_out_and_the_rest_is_stacked(stacked: Site, window: Window):
     page = window.open(LINEAGE)
     graph = page.locator(".graph")
-    expect(page.locator(".head").first).to_contain_text("in 10 nodes")
+    expect(page.locator(".head").first).to_contain_text("in 11 nodes")
     on_the_way = ["run build", "dataset digits:v0", "run train-3, train, 1 code, 1 table", "model net:v3, production"]
     for name in on_the_way:
         expect(graph.get_by_role("link", name=name).locator("g.way")).to_have_count(1)
@@ -54,7 +57,7 @@ def test_what_leads_to_production_stands_out_and_the_rest_is_stacked(stacked: Si
     )
     expect(graph.get_by_role("link", name="run train ×4, stacked, 4 finished, 1 code, 1 table")).to_be_visible()
     # nothing is to be chosen there
-    expect(graph.locator(".few")).to_have_text(["evaluate ×4", "scores ×4"])
+    expect(graph.locator(".few")).to_have_text(["evaluate ×4", "report ×3", "scores ×4"])
     page.get_by_role("link", name="Show code and tables").click()
     expect(graph.get_by_role("link", name="code fit.py:v0")).to_be_visible()
 

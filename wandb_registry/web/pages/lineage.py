@@ -276,7 +276,9 @@ def _stacked(request: PageRequest, cards: dict[Node, Row], edges: list[Edge], ap
             made[tail].add(_family(cards[head]))
         # what a run hands on to its successor, such as the record of what is in production, makes no two runs unlike
         origins = [(tail, head) for tail, head in edges if _family(cards[tail]) not in made.get(head, ())]
-        found = stacks({node: (node[0], _family(card)) for node, card in cards.items()}, origins, apart, LEAST_STACK)
+        used = {tail for tail, _ in edges}
+        labels = {node: (node[0], _family(card) if node in used else _end(card)) for node, card in cards.items()}
+        found = stacks(labels, origins, apart, LEAST_STACK)
     opened, boxes, here = request.query.getlist("open"), {}, _with(request, at=None)
     here += "&" if "?" in here else "?"
     for members in found:
@@ -299,6 +301,11 @@ def _family(card: Row) -> str:
     return card["name"].rpartition(":")[0] if card["kind"] == "artifact" else card["sub"]
 
 
+def _end(card: Row) -> str | tuple[str, str]:
+    """The same of nodes that nothing comes after: what a run made beside models and data is alike by its type."""
+    return ("type", card["type"]) if card["shape"] == "other" else _family(card)
+
+
 def _stack_card(cards: list[Row]) -> Row:
     """One card for several: their common name, how many they are, and how the runs ended or which versions they are."""
     first = cards[0] | {"count": len(cards), "chips_said": _chips(cards[0]["chips"])}
@@ -307,10 +314,14 @@ def _stack_card(cards: list[Row]) -> Row:
     if first["kind"] == "run":
         states = Counter(card["state"] for card in cards)
         told = ", ".join(f"{count} {state}" for state, count in states.items())
-        return first | {"name": first["sub"] or first["name"], "sub": told}
+        name = first["sub"] or first["name"]
+        return first | {"name": name, "family": name, "sub": told}
+    if len({_family(card) for card in cards}) > 1:
+        return first | {"name": first["type"], "family": first["type"], "sub": f"{len(cards)} artifacts"}
     versions = sorted(int(card["name"].rpartition(":v")[2]) for card in cards)
     name = first["name"].rpartition(":")[0]
-    return first | {"name": f"{name} v{versions[0]}–v{versions[-1]}", "sub": f"{len(cards)} versions"}
+    told = f"{name} v{versions[0]}–v{versions[-1]}"
+    return first | {"name": told, "family": name, "sub": f"{len(cards)} versions"}
 
 
 def _chips(counts: dict[str, int]) -> str:
