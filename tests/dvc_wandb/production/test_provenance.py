@@ -148,20 +148,6 @@ def test_a_folder_that_is_not_at_hand_is_no_statement_of_another_kind(project: P
     assert "materials  4 at the commit" in clone.ask(*check_it)
 
 
-def test_a_shallow_clone_that_lacks_the_commit_is_told_how_to_get_it(project: Project, given: Path):
-    (project.path / "later.txt").write_text("later")
-    project.commit("Later")
-    clone = Project(given / "clone", project.env)
-    project.git("clone", "--quiet", "--depth", "1", f"file://{project.path}", str(clone.path))
-    project.git("reset", "--quiet", "--hard", "HEAD~1")
-    said = check(clone, given, ok=False)
-    assert re.search(
-        r"not so +the commit \w+, which the statement names, is not in this clone: this clone is shallow", said
-    )
-    clone.git("fetch", "--quiet", "--unshallow")  # as it was said
-    assert "materials  4 at the commit" in check(clone, given)
-
-
 def test_without_a_clone_the_signature_and_the_model_are_checked(project: Project, given: Path):
     said = check(Project(given, project.env), given)
     assert "the bytes of model.txt" in said
