@@ -93,7 +93,7 @@ def stage_from_here(dvc: DvcProject, address: str) -> str:
 
 def for_outdated(dvc: DvcProject, stage: str) -> str:
     """The command that brings a stage, and what it reads, up to date."""
-    return _thawed(dvc, sorted(dvc.upstream_of((stage,))), f"dvc repro {stage_from_here(dvc, stage)}")
+    return _repro(dvc, stage, thawed=dvc.upstream_of((stage,)))
 
 
 def for_stages_that_never_ran(dvc: DvcProject) -> str:
@@ -148,8 +148,11 @@ def _push(dvc: DvcProject, out: Any, rev: str | None = None) -> str:
     return f"`dvc remote add {level}--force --default {remote or 'NAME'} {shlex.quote(url)} && {command}`"
 
 
-def _repro(dvc: DvcProject, *stages: str) -> str:
-    """The command that runs stages: first brings the sources upstream that `dvc repro` would miss, as far as it can."""
+def _repro(dvc: DvcProject, *stages: str, thawed: Iterable[str] = ()) -> str:
+    """The command that runs stages, and those `thawed` though they are frozen.
+
+    First brings the sources upstream that `dvc repro` would miss, as far as it can.
+    """
     upstream = [dvc.stages[name] for name in sorted(dvc.upstream_of(stages))] if stages else []
     kept = [stage for stage in upstream if not stage.cmd or (stage.frozen and dvc.address(stage) not in stages)]
     missing = [out for stage in kept for out in stage.outs if not out.exists]
@@ -159,7 +162,7 @@ def _repro(dvc: DvcProject, *stages: str) -> str:
     commands = [f"dvc {word} {' '.join(_out_name(dvc, out) for out in outs)}" for word, outs in brought if outs]
     repro = f"dvc repro {' '.join(stage_from_here(dvc, one) for one in stages)}".rstrip()
     lost = {dvc.address(out.stage) for out in missing if out not in cached and out not in pulled}
-    return " && ".join([*commands, _thawed(dvc, sorted({*stages, *lost}), repro)])
+    return " && ".join([*commands, _thawed(dvc, sorted({*stages, *lost, *thawed}), repro)])
 
 
 def _thawed(dvc: DvcProject, stages: Iterable[str], repro: str) -> str:
