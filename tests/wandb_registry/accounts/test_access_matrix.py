@@ -108,14 +108,15 @@ def thing(place: Place) -> dict[str, str]:
 
     made = did("upsertModel(input: {entityName: $orgentity, name: $registry_name}) { project { id } }")
     values["registry"] = made["upsertModel"]["project"]["id"]
-    linked = did(
-        "linkArtifact(input: {artifactID: $artifact, entityName: $orgentity, projectName: $registry_name, "
-        'artifactPortfolioName: "linked"}) { artifactMembership { artifactCollection { __typename id } } }'
-    )
-    values["portfolio"] = linked["linkArtifact"]["artifactMembership"]["artifactCollection"]["id"]
+    for name in ("ruled", "linked"):  # the first gets a rule from a request: only an admin may delete it
+        linked = did(
+            "linkArtifact(input: {artifactID: $artifact, entityName: $orgentity, projectName: $registry_name, "
+            f'artifactPortfolioName: "{name}"}}) {{ artifactMembership {{ artifactCollection {{ __typename id }} }} }}'
+        )
+        values["portfolio"] = linked["linkArtifact"]["artifactMembership"]["artifactCollection"]["id"]
     asked = did(
         "requestPromotion(input: {entityName: $orgentity, projectName: $registry_name, "
-        'artifactCollectionName: "linked", version: "v0", alias: "y", reason: "", facts: "{}"}) { request { id } }'
+        'artifactCollectionName: "ruled", version: "v0", alias: "y", reason: "", facts: "{}"}) { request { id } }'
     )
     values["promotion"] = asked["requestPromotion"]["request"]["id"]
     pending = did(
