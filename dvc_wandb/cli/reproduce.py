@@ -95,13 +95,19 @@ def run(arguments: argparse.Namespace) -> int:
             )
         )
     else:
-        print(_verdict(results, equal, folder, allowed))
+        print(_verdict(results, equal, folder, allowed) if results else _why_nothing(missing))
     return 0 if equal else WITHIN if near else 1
 
 
 def _changed(root: Path) -> list[str]:
     """The files under git's care that the workspace has otherwise than the commit."""
     return (git.output_or_none(root, "diff", "--name-only", "HEAD") or "").splitlines()
+
+
+def _why_nothing(missing: dict[str, str]) -> str:
+    if missing:
+        return "Nothing ran: each stage needs what can't be had."
+    return "Nothing ran: the commit's dvc.lock has no stage. Run `dvc repro`, and commit dvc.lock."
 
 
 def _describe(result: reproduce.StageComparison) -> list[str]:

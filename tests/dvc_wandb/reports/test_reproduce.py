@@ -182,3 +182,17 @@ def test_without_a_commit_that_is_said(tmp_path: Path):
     project = project_in(tmp_path / "new")
     project.run("dvc", "init", "--quiet", "--no-scm")
     assert "a commit is what can be reproduced" in project.run(*REPRODUCE, ok=False).text
+
+
+def test_a_commit_in_which_no_stage_ran_is_told_from_one_that_differs(tmp_path: Path):
+    """It said that 0 of 0 outputs were equal."""
+    project = project_in(tmp_path / "new")
+    project.env["TMPDIR"] = str(tmp_path)
+    project.git("init", "--quiet")
+    project.run("dvc", "init", "--quiet")
+    (project.path / "dvc.yaml").write_text("stages: {one: {cmd: echo 1 > out.txt, outs: [out.txt]}}")
+    for told in ("Nothing ran: the commit's dvc.lock has no stage. Run `dvc repro`, and commit dvc.lock.", "all equal"):
+        project.git("add", "--all")
+        project.git("commit", "--quiet", "--message", "One stage")
+        assert told in project.run(*REPRODUCE, ok=told == "all equal").text
+        project.run("dvc", "repro", "--quiet")
