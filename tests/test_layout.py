@@ -49,7 +49,8 @@ LAYERS = {
     "wandb_registry": [
         {"__main__"},
         {"cli"},
-        {"serve", "maintenance"},
+        {"serve", "move"},
+        {"maintenance"},
         {"app"},
         {"web"},
         {"http", "graphql"},

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult
 
 from wandb_registry import daemon, listener
-from wandb_registry.cli import accounts, command, maintenance
+from wandb_registry.cli import accounts, command, maintenance, move
 from wandb_registry.errors import RegistryError, from_system
 from wandb_registry.http import own_address
 from wandb_registry.store_folder import (
@@ -122,6 +122,7 @@ def parser() -> argparse.ArgumentParser:
 
     accounts.add_to(commands)
     maintenance.add_to(commands)
+    move.add_to(commands)
     return top
 
 
