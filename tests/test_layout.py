@@ -56,7 +56,7 @@ LAYERS = {
         {"http", "graphql"},
         {"store"},
         {"model"},
-        {"daemon"},
+        {"daemon", "workers"},
         {"listener"},
         {"store_folder"},
         {"storage"},

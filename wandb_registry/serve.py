@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from logging.handlers import RotatingFileHandler
@@ -10,19 +11,29 @@ from pathlib import Path
 import uvicorn
 
 from wandb_registry.app import create_app
-from wandb_registry.http import request_log
+from wandb_registry.http import metrics, request_log
 from wandb_registry.http.connections import connection_class
 from wandb_registry.http.metrics import Metrics
 from wandb_registry.http.middleware import RequestTracker
 from wandb_registry.http.own_address import OwnAddress
-from wandb_registry.listener import Listener, holds_lock, start_lock
+from wandb_registry.listener import BACKLOG, Listener, holds_lock, start_lock
 from wandb_registry.model.accounts import identities, users
 from wandb_registry.openid.settings import Settings
 from wandb_registry.store import Store, open_store
 from wandb_registry.store_folder import api_key, is_shared, log_path
+from wandb_registry.workers import Workers, when_orphaned
 
 STORE_CHECK = 2.0  # seconds, after which a server in the background looks whether its store is still there
 LARGEST_LOG = 2**20  # bytes, after which the log goes on in a new file, beside the last one
+SHARED_AT_ONCE = 2  # connections that one of several workers accepts before the others may
+
+
+@dataclass(frozen=True)
+class Worker:
+    """One of several processes that serve a store: its number, and a pipe that ends with who started it."""
+
+    number: int
+    lifeline: int
 
 
 @dataclass(frozen=True)
@@ -37,11 +48,13 @@ class Options:
     keeps_metrics: bool = False
     logs_json: bool = False  # one line a request too
     openid: Settings | None = None  # who else signs in
+    workers: int = 1  # processes that accept requests
+    worker: Worker | None = None  # this one is one of them
 
 
 def serve(folder: Path, listener: Listener, options: Options) -> None:
     """Serves until the process ends, which releases the listener's lock."""
-    url, idle_exit = options.url, options.idle_exit
+    url, worker = options.url, options.worker
     store = open_store(folder)
     store.blobs.check_reachable()
     if options.openid:
@@ -49,32 +62,53 @@ def serve(folder: Path, listener: Listener, options: Options) -> None:
             identities.check(db, options.openid)
     if not is_shared(folder):
         store.blobs.clear_incoming()
-    _set_up_log(None if url else log_path(folder), options.logs_json)
+    _set_up_log(None if url or worker else log_path(folder), options.logs_json, worker)
     if url:
         token = first_login_token(store)
         print(f"Registry  {url}\nData      {folder}\nOpen      {url}/login?token={token}\n", flush=True)
+    if options.workers > 1 and not worker:
+        store.db.close()  # it was opened to say here what is wrong with it
+        forget = metrics.begin_shared(folder) if options.keeps_metrics else _nothing
+        Workers(options.workers, listener, options.drain, forget).run()
+    else:
+        _serve_here(store, listener, options)
+
+
+def _nothing(_process: int) -> None:
+    pass
+
+
+def _serve_here(store: Store, listener: Listener, options: Options) -> None:
+    """Serves in this process."""
+    folder, worker, idle_exit = store.folder, options.worker, options.idle_exit
     tracker = RequestTracker()
-    metrics = Metrics(store, lambda: tracker.in_flight) if options.keeps_metrics else None
-    watchers = [*([metrics.note] if metrics else []), *([request_log.note] if options.logs_json else [])]
+    counts = Metrics(store, lambda: tracker.in_flight) if options.keeps_metrics else None
+    watchers = [*([counts.note] if counts else []), *([request_log.note] if options.logs_json else [])]
 
     @asynccontextmanager
     async def lifespan(_app):
         watching = _leave_when_idle(server, folder, listener.lock, tracker, idle_exit) if idle_exit else None
         watcher = asyncio.create_task(watching) if watching else None
+        if worker:
+            when_orphaned(worker.lifeline, end)
         yield
         if watcher:
             watcher.cancel()
         store.db.close()
 
+    def end() -> None:
+        server.should_exit = True
+
     connection = connection_class()
     app = create_app(
-        store, tracker, options.own, lifespan, lambda: server.should_exit, metrics, watchers, options.openid
+        store, tracker, options.own, lifespan, lambda: server.should_exit, counts, watchers, options.openid
     )
-    server = uvicorn.Server(
+    server = Server(
         uvicorn.Config(
             app,
             http=connection,
-            backlog=connection.idle.most,  # the server accepts a whole backlog before it reads from any of them
+            # the server accepts so many connections before it reads from any of them
+            backlog=SHARED_AT_ONCE if worker else connection.idle.most,
             ws="none",
             loop="asyncio",
             log_config=None,
@@ -88,10 +122,21 @@ def serve(folder: Path, listener: Listener, options: Options) -> None:
     server.run(sockets=[listener.socket])
 
 
-def _set_up_log(path: Path | None, as_json: bool) -> None:
+class Server(uvicorn.Server):
+    """uvicorn's, with as many connections that wait as before: it would set that to the number it accepts at once."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listening in sockets or ():
+            listening.listen(max(BACKLOG, self.config.backlog))
+
+
+def _set_up_log(path: Path | None, as_json: bool, worker: Worker | None) -> None:
     """Logs refusals and failures: to the terminal of a server in the foreground, else to a file of limited size."""
     handler = RotatingFileHandler(path, maxBytes=LARGEST_LOG, backupCount=1) if path else logging.StreamHandler()
-    handler.setFormatter(request_log.JSONLines() if as_json else logging.Formatter("%(asctime)s %(message)s"))
+    number = worker.number if worker else None
+    text = logging.Formatter(f"%(asctime)s {f'worker {number}: ' if number else ''}%(message)s")
+    handler.setFormatter(request_log.JSONLines(number) if as_json else text)
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     request_log.log.setLevel(logging.INFO if as_json else logging.WARNING)
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from wandb_registry.openid.settings import Settings
 
 IDLE_VARIABLE = "REGISTRY_IDLE_SECONDS"
+MOST_WORKERS = 64
 IDLE_SECONDS = 900  # after which a server that a stage started exits; one in the foreground stays
 
 
@@ -112,9 +113,19 @@ def parser() -> argparse.ArgumentParser:
     serve.add_argument(
         "--drain", type=_seconds, default=10, metavar="SECONDS", help="what open requests may take to end after SIGTERM"
     )
+    serve.add_argument(
+        "--workers",
+        type=_workers,
+        default=1,
+        metavar="N",
+        help="processes that accept requests, for records in PostgreSQL and contents in a bucket; "
+        "whichever ends is replaced (default: 1)",
+    )
     serve.add_argument("--idle-exit", type=float, metavar="SECONDS", help="leave after so long without a request")
     serve.add_argument("--lock-fd", type=int, help=argparse.SUPPRESS)
     serve.add_argument("--socket-fd", type=int, help=argparse.SUPPRESS)
+    serve.add_argument("--worker", type=int, help=argparse.SUPPRESS)
+    serve.add_argument("--lifeline-fd", type=int, help=argparse.SUPPRESS)
     serve.set_defaults(run=_serve)
 
     command(commands, "stop", "end the server of the store", _stop)
@@ -136,6 +147,12 @@ def _seconds(text: str) -> int:
     if text.isascii() and text.isdecimal() and int(text) <= 24 * 3600:
         return int(text)
     raise argparse.ArgumentTypeError(f"'{text}' is no number of seconds, from 0 to a day.")
+
+
+def _workers(text: str) -> int:
+    if text.isascii() and text.isdecimal() and 1 <= int(text) <= MOST_WORKERS:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"'{text}' is no number of workers, from 1 to {MOST_WORKERS}.")
 
 
 def _public_url(text: str) -> SplitResult:
@@ -167,8 +184,10 @@ def _serve(store: Path, options: argparse.Namespace) -> None:
         keep_database_url(store, url)
     if bucket := bucket_address(store):
         keep_bucket(store, bucket)
-    started_by_a_stage = options.socket_fd is not None
-    if started_by_a_stage:
+    if options.workers > 1:
+        _check_workers(store, options)
+    started_by_a_stage = options.socket_fd is not None and options.worker is None
+    if options.socket_fd is not None:
         listening = listener.Listener(options.lock_fd, socket.socket(fileno=options.socket_fd))
         url = None
     else:
@@ -176,17 +195,35 @@ def _serve(store: Path, options: argparse.Namespace) -> None:
             listening = listener.listen(store, options.host, options.port)
             url = listener.write_server_info(store, options.host, listening.port, os.getpid())
     idle = options.idle_exit
-    if idle is None and (started_by_a_stage or IDLE_VARIABLE in os.environ):
+    if idle is None and options.workers == 1 and (started_by_a_stage or IDLE_VARIABLE in os.environ):
         idle = _idle_seconds()
 
-    from wandb_registry.serve import Options, serve
+    from wandb_registry.serve import Options, Worker, serve
 
     public = options.public_url
     own = own_address.OwnAddress(options.host in own_address.LOOPBACK_NAMES, public)
     shown = public.geturl() if public and url else url
     logs_json = options.log_format == "json"
     proxies = tuple(options.trusted_proxy)
-    serve(store, listening, Options(own, proxies, idle, shown, options.drain, options.metrics, logs_json, openid))
+    worker = Worker(options.worker, options.lifeline_fd) if options.worker else None
+    how = (options.drain, options.metrics, logs_json, openid, options.workers, worker)
+    serve(store, listening, Options(own, proxies, idle, shown, *how))
+
+
+def _check_workers(store: Path, options: argparse.Namespace) -> None:
+    """Raises DaemonError where several processes can't serve the store as one."""
+    lacking = None
+    if database_url(store) is None:
+        lacking = (
+            "records in PostgreSQL (--database): those who write into one file wait for each other by trying again, "
+            "and open pages hear of no other process's writes"
+        )
+    elif bucket_address(store) is None:
+        lacking = "contents in a bucket (--bucket): an upload in parts to a folder is put together by one process"
+    elif options.idle_exit is not None:
+        lacking = "no --idle-exit: none of them knows how long all were idle"
+    if lacking:
+        raise DaemonError(f"--workers {options.workers} needs {lacking}.")
 
 
 def _openid(file: Path) -> "Settings":

@@ -12,7 +12,6 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -35,12 +34,6 @@ pytestmark = [
     in_folder,
     *[pytest.mark.skipif(not engine.is_installed(), reason=f"needs {name}") for name, engine in needs.items()],
 ]
-
-
-@pytest.fixture(scope="module")
-def postgresql() -> Iterator[PostgreSQL]:
-    with team_database.running() as server:
-        yield server
 
 
 @pytest.fixture
@@ -230,6 +223,7 @@ def test_a_store_that_is_served_does_not_move(store: Path, there: tuple[str, ...
     assert moved(store, *there)["records"]
 
 
+@pytest.mark.slow
 def test_a_database_with_other_records_is_refused(store: Path, there: tuple[str, ...], tmp_path: Path):
     filled(store, 1)
     other = tmp_path / "other"
@@ -241,6 +235,7 @@ def test_a_database_with_other_records_is_refused(store: Path, there: tuple[str,
     whole(store)
 
 
+@pytest.mark.slow
 def test_what_is_damaged_is_not_moved(store: Path, there: tuple[str, ...]):
     filled(store, 2)
     damaged, missing = (store / "blobs" / md5[:2] / md5[2:] for md5 in map(md5_of_own, (0, 1)))
