@@ -5,13 +5,15 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import random
 import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -27,7 +29,7 @@ from tests.engines.team_bucket import S3, TEST_BUCKET
 from tests.engines.team_database import PostgreSQL
 from tests.wandb_registry import by_hand
 from tests.wandb_registry.conftest import Registry, command, embedded, in_folder, signed_in
-from tests.wandb_registry.store.test_faults import prove, start_writers
+from tests.wandb_registry.store.test_faults import prove, prove_told, start_sdk_writers, start_writers
 from tests.working_tree import ROOT
 from wandb_registry import store_folder
 from wandb_registry.listener import is_served
@@ -67,11 +69,11 @@ def store(postgresql: PostgreSQL, s3: S3, tmp_path: Path) -> Path:
 
 
 @contextmanager
-def served(store: Path, *options: str, count: int = 3) -> Iterator[Team]:
+def served(store: Path, *options: str, count: int = 3, port: int | None = None) -> Iterator[Team]:
     """The store by workers that all have started."""
     given = ["--workers", str(count), "--log-format", "json", "--metrics", *options]
-    port, log = free_port(), store.with_suffix(".log")
-    with log.open("w") as file:
+    port, log = port or free_port(), store.with_suffix(".log")
+    with log.open("a") as file:
         process = subprocess.Popen(
             [sys.executable, "-m", "wandb_registry", "serve", "--port", str(port), *given],
             cwd=ROOT,
@@ -144,6 +146,28 @@ def test_a_worker_that_is_killed_is_replaced_and_nothing_is_lost(
         prove(team, writers)
         said = [line for line in team.lines if "ended with status -9" in line["message"]]
         assert len(said) == kills
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("rounds", [30])
+def test_what_the_sdk_was_told_is_there_after_kills_of_workers_and_of_all(store: Path, tmp_path: Path, rounds: int):
+    """Every fifth time the whole server dies, and another takes its place."""
+    with ExitStack() as servers:
+        team = servers.enter_context(served(store))
+        writers = start_sdk_writers(team, tmp_path, 10_000, ENOUGH=str(tmp_path / "enough"))
+        for turn in range(rounds):
+            time.sleep(random.uniform(0.5, 3.0))
+            if turn % 5 == 4:
+                team.process.kill()
+                assert eventually(lambda: not is_served(store))
+                team = servers.enter_context(served(store, port=urlsplit(team.url).port))
+            else:
+                os.kill(random.choice(team.workers), signal.SIGKILL)
+            assert [writer.poll() for writer in writers] == [None] * len(writers)
+        (tmp_path / "enough").touch()
+        for writer in writers:
+            writer.wait(120)
+        assert prove_told(team, writers, tmp_path) > rounds
 
 
 @pytest.mark.slow
