@@ -75,7 +75,7 @@ def serving(command: list[str], port: int, ready: str, env: dict[str, str]) -> I
             try:
                 if requests.get(url + ready, timeout=5).ok:
                     break
-            except requests.ConnectionError:
+            except (requests.ConnectionError, requests.Timeout):
                 time.sleep(0.01)
             if process.poll() is not None or time.perf_counter() - started > 120:
                 sys.exit(f"{' '.join(command)} did not start")

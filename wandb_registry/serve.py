@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import os
 import socket
+import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from logging.handlers import RotatingFileHandler
@@ -21,19 +23,11 @@ from wandb_registry.model.accounts import identities, users
 from wandb_registry.openid.settings import Settings
 from wandb_registry.store import Store, open_store
 from wandb_registry.store_folder import api_key, is_shared, log_path
-from wandb_registry.workers import Workers, when_orphaned
+from wandb_registry.workers import Worker, Workers, when_orphaned
 
 STORE_CHECK = 2.0  # seconds, after which a server in the background looks whether its store is still there
 LARGEST_LOG = 2**20  # bytes, after which the log goes on in a new file, beside the last one
 SHARED_AT_ONCE = 2  # connections that one of several workers accepts before the others may
-
-
-@dataclass(frozen=True)
-class Worker:
-    """One of several processes that serve a store: its number, and a pipe that ends with who started it."""
-
-    number: int
-    lifeline: int
 
 
 @dataclass(frozen=True)
@@ -49,12 +43,32 @@ class Options:
     logs_json: bool = False  # one line a request too
     openid: Settings | None = None  # who else signs in
     workers: int = 1  # processes that accept requests
-    worker: Worker | None = None  # this one is one of them
 
 
 def serve(folder: Path, listener: Listener, options: Options) -> None:
     """Serves until the process ends, which releases the listener's lock."""
-    url, worker = options.url, options.worker
+    if options.workers == 1:
+        _serve_here(_opened(folder, options), listener, options)
+        return
+    if os.fork() == 0:  # the process that forks workers opens no store; what is wrong with it is told as by any server
+        _opened(folder, options)
+        os._exit(0)
+    if status := os.waitstatus_to_exitcode(os.wait()[1]):
+        sys.exit(status)
+    _set_up_log(folder, options, None)
+    forget = metrics.begin_shared(folder) if options.keeps_metrics else _nothing
+    _load()
+
+    def work(worker: Worker) -> None:
+        _set_up_log(folder, options, worker)
+        _serve_here(open_store(folder), listener, options, worker)
+
+    Workers(options.workers, listener, options.drain, work, forget).run()
+
+
+def _opened(folder: Path, options: Options) -> Store:
+    """The store of a server that begins, found fit to be served; prints where to look."""
+    url = options.url
     store = open_store(folder)
     store.blobs.check_reachable()
     if options.openid:
@@ -62,25 +76,29 @@ def serve(folder: Path, listener: Listener, options: Options) -> None:
             identities.check(db, options.openid)
     if not is_shared(folder):
         store.blobs.clear_incoming()
-    _set_up_log(None if url or worker else log_path(folder), options.logs_json, worker)
+    _set_up_log(folder, options, None)
     if url:
         token = first_login_token(store)
         print(f"Registry  {url}\nData      {folder}\nOpen      {url}/login?token={token}\n", flush=True)
-    if options.workers > 1 and not worker:
-        store.db.close()  # it was opened to say here what is wrong with it
-        forget = metrics.begin_shared(folder) if options.keeps_metrics else _nothing
-        Workers(options.workers, listener, options.drain, forget).run()
-    else:
-        _serve_here(store, listener, options)
+    return store
+
+
+def _load() -> None:
+    """Loads what all workers need once, before they part."""
+    from wandb_registry.db import postgresql
+    from wandb_registry.storage import bucket
+
+    assert postgresql
+    assert bucket
 
 
 def _nothing(_process: int) -> None:
     pass
 
 
-def _serve_here(store: Store, listener: Listener, options: Options) -> None:
+def _serve_here(store: Store, listener: Listener, options: Options, worker: Worker | None = None) -> None:
     """Serves in this process."""
-    folder, worker, idle_exit = store.folder, options.worker, options.idle_exit
+    folder, idle_exit = store.folder, options.idle_exit
     tracker = RequestTracker()
     counts = Metrics(store, lambda: tracker.in_flight) if options.keeps_metrics else None
     watchers = [*([counts.note] if counts else []), *([request_log.note] if options.logs_json else [])]
@@ -131,14 +149,15 @@ class Server(uvicorn.Server):
             listening.listen(max(BACKLOG, self.config.backlog))
 
 
-def _set_up_log(path: Path | None, as_json: bool, worker: Worker | None) -> None:
+def _set_up_log(folder: Path, options: Options, worker: Worker | None) -> None:
     """Logs refusals and failures: to the terminal of a server in the foreground, else to a file of limited size."""
+    path = None if options.url else log_path(folder)
     handler = RotatingFileHandler(path, maxBytes=LARGEST_LOG, backupCount=1) if path else logging.StreamHandler()
     number = worker.number if worker else None
     text = logging.Formatter(f"%(asctime)s {f'worker {number}: ' if number else ''}%(message)s")
-    handler.setFormatter(request_log.JSONLines(number) if as_json else text)
-    logging.basicConfig(level=logging.WARNING, handlers=[handler])
-    request_log.log.setLevel(logging.INFO if as_json else logging.WARNING)
+    handler.setFormatter(request_log.JSONLines(number) if options.logs_json else text)
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    request_log.log.setLevel(logging.INFO if options.logs_json else logging.WARNING)
 
 
 def first_login_token(store: Store) -> str:

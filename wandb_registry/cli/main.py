@@ -124,8 +124,6 @@ def parser() -> argparse.ArgumentParser:
     serve.add_argument("--idle-exit", type=float, metavar="SECONDS", help="leave after so long without a request")
     serve.add_argument("--lock-fd", type=int, help=argparse.SUPPRESS)
     serve.add_argument("--socket-fd", type=int, help=argparse.SUPPRESS)
-    serve.add_argument("--worker", type=int, help=argparse.SUPPRESS)
-    serve.add_argument("--lifeline-fd", type=int, help=argparse.SUPPRESS)
     serve.set_defaults(run=_serve)
 
     command(commands, "stop", "end the server of the store", _stop)
@@ -186,8 +184,8 @@ def _serve(store: Path, options: argparse.Namespace) -> None:
         keep_bucket(store, bucket)
     if options.workers > 1:
         _check_workers(store, options)
-    started_by_a_stage = options.socket_fd is not None and options.worker is None
-    if options.socket_fd is not None:
+    started_by_a_stage = options.socket_fd is not None
+    if started_by_a_stage:
         listening = listener.Listener(options.lock_fd, socket.socket(fileno=options.socket_fd))
         url = None
     else:
@@ -198,15 +196,14 @@ def _serve(store: Path, options: argparse.Namespace) -> None:
     if idle is None and options.workers == 1 and (started_by_a_stage or IDLE_VARIABLE in os.environ):
         idle = _idle_seconds()
 
-    from wandb_registry.serve import Options, Worker, serve
+    from wandb_registry.serve import Options, serve
 
     public = options.public_url
     own = own_address.OwnAddress(options.host in own_address.LOOPBACK_NAMES, public)
     shown = public.geturl() if public and url else url
     logs_json = options.log_format == "json"
     proxies = tuple(options.trusted_proxy)
-    worker = Worker(options.worker, options.lifeline_fd) if options.worker else None
-    how = (options.drain, options.metrics, logs_json, openid, options.workers, worker)
+    how = (options.drain, options.metrics, logs_json, openid, options.workers)
     serve(store, listening, Options(own, proxies, idle, shown, *how))
 
 

@@ -100,11 +100,11 @@ def begin_shared(folder: Path) -> Callable[[int], None]:
 
     Raises NotSupported where Prometheus's library is not installed.
     """
-    _check_installed()
     place = folder / "metrics"
     shutil.rmtree(place, ignore_errors=True)  # of workers that were there before
     place.mkdir()
-    os.environ[SHARED] = str(place)
+    os.environ[SHARED] = str(place)  # the library looks at it once, when it is loaded
+    _check_installed()
     from prometheus_client.multiprocess import mark_process_dead
 
     return mark_process_dead

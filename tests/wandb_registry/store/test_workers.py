@@ -151,10 +151,11 @@ def test_a_worker_that_is_killed_is_replaced_and_nothing_is_lost(
 @pytest.mark.soak
 @pytest.mark.parametrize("rounds", [30])
 def test_what_the_sdk_was_told_is_there_after_kills_of_workers_and_of_all(store: Path, tmp_path: Path, rounds: int):
-    """Every fifth time the whole server dies, and another takes its place."""
+    """Every fifth time the whole server dies, and another takes its place: none waits for an answer above a minute."""
     with ExitStack() as servers:
         team = servers.enter_context(served(store))
-        writers = start_sdk_writers(team, tmp_path, 10_000, ENOUGH=str(tmp_path / "enough"))
+        more = {"ENOUGH": str(tmp_path / "enough"), "WANDB_HTTP_TIMEOUT": "60"}
+        writers = start_sdk_writers(team, tmp_path, 10_000, **more)
         for turn in range(rounds):
             time.sleep(random.uniform(0.5, 3.0))
             if turn % 5 == 4:
