@@ -1,6 +1,6 @@
 """The registry in its folder beside the same one for a team, with PostgreSQL, a bucket and workers, on one machine.
 
-    python -m venv /tmp/mlflow && /tmp/mlflow/bin/pip install mlflow psycopg2-binary boto3
+    python -m venv /tmp/mlflow && /tmp/mlflow/bin/pip install mlflow 'psycopg[binary]' boto3
     python -m benchmarks.team --mlflow /tmp/mlflow/bin/python
 
 It starts PostgreSQL and an S3 server itself. MLflow gets a database of the same server and the same bucket; without
@@ -23,6 +23,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
+
 from benchmarks.registry import Graph, MLflow, Report, Server, free_port, serving
 from tests.engines import team_bucket, team_database
 from tests.engines.team_bucket import BUCKET, KEYS
@@ -38,7 +40,8 @@ with mlflow.start_run() as run:
     mlflow.log_artifacts(path)
     up = time.perf_counter()
     mlflow.artifacts.download_artifacts(run_id=run.info.run_id, dst_path=target)
-    print(up - began, time.perf_counter() - up)
+    down = time.perf_counter()
+print(up - began, down - up)
 """
 SDK_TRANSFER = """
 import sys, time, wandb
@@ -50,7 +53,8 @@ with wandb.init(entity="local", project="sdk") as run:
     logged = run.log_artifact(artifact).wait()
     up = time.perf_counter()
     logged.download(target, skip_cache=True)
-    print(up - began, time.perf_counter() - up)
+    down = time.perf_counter()
+print(up - began, down - up)
 """
 
 
@@ -181,7 +185,7 @@ def tell_ratios(report: Report, contenders: list[Contender]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--mlflow", metavar="PYTHON", help="an interpreter that has mlflow, psycopg2 and boto3")
+    parser.add_argument("--mlflow", metavar="PYTHON", help="an interpreter that has mlflow, psycopg and boto3")
     parser.add_argument("--workers", default="2", help="processes of the team's server (default 2)")
     parser.add_argument("--files", type=int, default=10_000, help="small files (default 10,000)")
     parser.add_argument("--gigabytes", type=float, default=1, help="size of the large file (default 1)")
@@ -199,7 +203,9 @@ def main() -> None:
             started.enter_context(ours(TEAM, folder, "--database", url, *place, "--workers", options.workers)),
         ]
         if options.mlflow:
-            url = team_database.new_schema(database.url)
+            with psycopg.connect(database.url, autocommit=True) as db:
+                db.execute("create database mlflow")
+            url = database.url.replace("/postgres", "/mlflow")
             contenders.append(started.enter_context(mlflow(options.mlflow, url, bucket.url)))
         measure_requests(report, contenders)
         measure_clients(report, contenders)
