@@ -83,7 +83,7 @@ def serving(command: list[str], port: int, ready: str, env: dict[str, str]) -> I
     finally:
         children = psutil.Process(process.pid).children(recursive=True)
         process.terminate()
-        process.wait(30)
+        process.wait(120)
         for child in children:
             if child.is_running():
                 child.kill()

@@ -99,6 +99,8 @@ def mlflow(python: str, database: str, endpoint: str) -> Iterator[Contender]:
     port = free_port()
     command = [python, "-m", "mlflow", "server", "--port", str(port), "--backend-store-uri", database]
     command += ["--artifacts-destination", f"s3://{BUCKET}/mlflow"]
+    # otherwise it ends its own workers where a busy machine lets them start slowly
+    command += ["--uvicorn-opts", "--timeout-worker-healthcheck 120"]
     with serving(command, port, "/health", {"MLFLOW_S3_ENDPOINT_URL": endpoint}) as server:
         first = MLflow(server)
         yield Contender(

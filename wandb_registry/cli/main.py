@@ -193,7 +193,7 @@ def _serve(store: Path, options: argparse.Namespace) -> None:
             listening = listener.listen(store, options.host, options.port)
             url = listener.write_server_info(store, options.host, listening.port, os.getpid())
     idle = options.idle_exit
-    if idle is None and options.workers == 1 and (started_by_a_stage or IDLE_VARIABLE in os.environ):
+    if idle is None and (started_by_a_stage or IDLE_VARIABLE in os.environ):
         idle = _idle_seconds()
 
     from wandb_registry.serve import Options, serve
@@ -217,8 +217,8 @@ def _check_workers(store: Path, options: argparse.Namespace) -> None:
         )
     elif bucket_address(store) is None:
         lacking = "contents in a bucket (--bucket): an upload in parts to a folder is put together by one process"
-    elif options.idle_exit is not None:
-        lacking = "no --idle-exit: none of them knows how long all were idle"
+    elif options.idle_exit is not None or IDLE_VARIABLE in os.environ:
+        lacking = f"no --idle-exit and no {IDLE_VARIABLE}: none of them knows how long all were idle"
     if lacking:
         raise DaemonError(f"--workers {options.workers} needs {lacking}.")
 

@@ -186,7 +186,7 @@ def test_a_move_that_is_killed_at_random_goes_on(store: Path, there: tuple[str, 
     filled(store, 1)
     with records(store) as db:
         lines = ({"number": number, "body": "x" * 100} for number in range(100_000))
-        run = by_hand_run(db)
+        run = new_run(db)
         db.executemany(f"insert into console_line values ({run}, :number, :body)", lines)
     for number in range(600):
         content = b"%d" % number
@@ -274,17 +274,17 @@ def test_a_move_says_where_to(tmp_path: Path, there: tuple[str, ...]):
 
 @pytest.mark.slow
 def test_a_text_that_the_database_can_not_hold_is_told(store: Path, there: tuple[str, ...]):
-    """A line of a console may hold a NUL: SQLite keeps it, PostgreSQL can't."""
+    """Notes may hold a NUL: SQLite keeps it, PostgreSQL can't."""
     filled(store, 1)
     with records(store) as db:
-        db.execute(f"insert into console_line values ({by_hand_run(db)}, 1, :body)", {"body": "a\0b"})
+        db.execute("update run set notes = :notes where id = :run", {"notes": "a\0b", "run": new_run(db)})
     assert moved(store, *there)["replaced"] == 1
     with closing(open_database(store, str)) as database, database.read() as db:
-        assert db.value("select body from console_line") == "a\ufffdb"
+        assert db.value("select notes from run") == "a\ufffdb"
 
 
-def by_hand_run(db: Any) -> int:
-    """The id of a new run."""
+def new_run(db: Any) -> int:
+    """The id of a new run, that nobody has logged."""
     project = db.value("select id from project where name = 'p'")
     return db.value(
         "insert into run (project_id, name, display_name) values (:project, 'r', 'r') returning id", project=project

@@ -215,7 +215,10 @@ def test_what_several_processes_can_not_serve_as_one_is_refused(tmp_path: Path, 
     for options, sentence in (
         ((), "--workers 2 needs records in PostgreSQL (--database): "),
         (("--database", url), "--workers 2 needs contents in a bucket (--bucket): "),
-        (("--database", url, "--bucket", "s3://team", "--idle-exit", "9"), "--workers 2 needs no --idle-exit: "),
+        (
+            ("--database", url, "--bucket", "s3://team", "--idle-exit", "9"),
+            "--workers 2 needs no --idle-exit and no REGISTRY_IDLE_SECONDS: ",
+        ),
     ):
         done = command(tmp_path / "store", "serve", "--workers", "2", *options)
         assert (done.returncode, sentence in done.stderr, done.stderr.count("\n")) == (1, True, 1), done.stderr
