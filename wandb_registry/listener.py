@@ -52,19 +52,37 @@ def listen(store: Path, host: str = "127.0.0.1", port: int | None = None) -> Lis
     Servers of a store whose records are in a database share the lock. Raises DaemonError where the store is served
     already or the port can't be used.
     """
-    lock = os.open(store / "server.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    lock = _server_lock(store, fcntl.LOCK_SH if is_shared(store) else fcntl.LOCK_EX)
     try:
-        if not _lock_soon(lock, fcntl.LOCK_SH if is_shared(store) else fcntl.LOCK_EX):
-            info = read_server_info(store)
-            where = f" at {info.url} (process {info.pid})" if info else ""
-            raise DaemonError(
-                f"{store} is already served{where}. "
-                "Stop it with 'wandb-registry stop', or choose another folder with REGISTRY_DIR."
-            )
         return Listener(lock, _bind(store, host, port))
     except BaseException:
         os.close(lock)
         raise
+
+
+@contextmanager
+def unserved(store: Path) -> Iterator[None]:
+    """Keeps the store from being served. Raises DaemonError where it is already."""
+    with starting(store):  # a stage that wants a server meanwhile waits for that lock
+        lock = _server_lock(store, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            os.close(lock)
+
+
+def _server_lock(store: Path, operation: int) -> int:
+    """Takes the lock of those who serve the store, as an open descriptor. Raises DaemonError where others have it."""
+    lock = os.open(store / "server.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    if not _lock_soon(lock, operation):
+        os.close(lock)
+        info = read_server_info(store)
+        where = f" at {info.url} (process {info.pid})" if info else ""
+        raise DaemonError(
+            f"{store} is already served{where}. "
+            "Stop it with 'wandb-registry stop', or choose another folder with REGISTRY_DIR."
+        )
+    return lock
 
 
 def is_served(store: Path) -> bool:

@@ -2,6 +2,9 @@
 
 import asyncio
 import logging
+import os
+import socket
+import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from logging.handlers import RotatingFileHandler
@@ -10,19 +13,21 @@ from pathlib import Path
 import uvicorn
 
 from wandb_registry.app import create_app
-from wandb_registry.http import request_log
+from wandb_registry.http import metrics, request_log
 from wandb_registry.http.connections import connection_class
 from wandb_registry.http.metrics import Metrics
 from wandb_registry.http.middleware import RequestTracker
 from wandb_registry.http.own_address import OwnAddress
-from wandb_registry.listener import Listener, holds_lock, start_lock
+from wandb_registry.listener import BACKLOG, Listener, holds_lock, start_lock
 from wandb_registry.model.accounts import identities, users
 from wandb_registry.openid.settings import Settings
 from wandb_registry.store import Store, open_store
 from wandb_registry.store_folder import api_key, is_shared, log_path
+from wandb_registry.workers import Worker, Workers, when_orphaned
 
 STORE_CHECK = 2.0  # seconds, after which a server in the background looks whether its store is still there
 LARGEST_LOG = 2**20  # bytes, after which the log goes on in a new file, beside the last one
+SHARED_AT_ONCE = 2  # connections that one of several workers accepts before the others may
 
 
 @dataclass(frozen=True)
@@ -37,11 +42,33 @@ class Options:
     keeps_metrics: bool = False
     logs_json: bool = False  # one line a request too
     openid: Settings | None = None  # who else signs in
+    workers: int = 1  # processes that accept requests
 
 
 def serve(folder: Path, listener: Listener, options: Options) -> None:
     """Serves until the process ends, which releases the listener's lock."""
-    url, idle_exit = options.url, options.idle_exit
+    if options.workers == 1:
+        _serve_here(_opened(folder, options), listener, options)
+        return
+    if os.fork() == 0:  # the process that forks workers opens no store; what is wrong with it is told as by any server
+        _opened(folder, options)
+        os._exit(0)
+    if status := os.waitstatus_to_exitcode(os.wait()[1]):
+        sys.exit(status)
+    _set_up_log(folder, options, None)
+    forget = metrics.begin_shared(folder) if options.keeps_metrics else _nothing
+    _load()
+
+    def work(worker: Worker) -> None:
+        _set_up_log(folder, options, worker)
+        _serve_here(open_store(folder), listener, options, worker)
+
+    Workers(options.workers, listener, options.drain, work, forget).run()
+
+
+def _opened(folder: Path, options: Options) -> Store:
+    """The store of a server that begins, found fit to be served; prints where to look."""
+    url = options.url
     store = open_store(folder)
     store.blobs.check_reachable()
     if options.openid:
@@ -49,32 +76,57 @@ def serve(folder: Path, listener: Listener, options: Options) -> None:
             identities.check(db, options.openid)
     if not is_shared(folder):
         store.blobs.clear_incoming()
-    _set_up_log(None if url else log_path(folder), options.logs_json)
+    _set_up_log(folder, options, None)
     if url:
         token = first_login_token(store)
         print(f"Registry  {url}\nData      {folder}\nOpen      {url}/login?token={token}\n", flush=True)
+    return store
+
+
+def _load() -> None:
+    """Loads what all workers need once, before they part."""
+    from wandb_registry.db import postgresql
+    from wandb_registry.storage import bucket
+
+    assert postgresql
+    assert bucket
+
+
+def _nothing(_process: int) -> None:
+    pass
+
+
+def _serve_here(store: Store, listener: Listener, options: Options, worker: Worker | None = None) -> None:
+    """Serves in this process."""
+    folder, idle_exit = store.folder, options.idle_exit
     tracker = RequestTracker()
-    metrics = Metrics(store, lambda: tracker.in_flight) if options.keeps_metrics else None
-    watchers = [*([metrics.note] if metrics else []), *([request_log.note] if options.logs_json else [])]
+    counts = Metrics(store, lambda: tracker.in_flight) if options.keeps_metrics else None
+    watchers = [*([counts.note] if counts else []), *([request_log.note] if options.logs_json else [])]
 
     @asynccontextmanager
     async def lifespan(_app):
         watching = _leave_when_idle(server, folder, listener.lock, tracker, idle_exit) if idle_exit else None
         watcher = asyncio.create_task(watching) if watching else None
+        if worker:
+            when_orphaned(worker.lifeline, end)
         yield
         if watcher:
             watcher.cancel()
         store.db.close()
 
+    def end() -> None:
+        server.should_exit = True
+
     connection = connection_class()
     app = create_app(
-        store, tracker, options.own, lifespan, lambda: server.should_exit, metrics, watchers, options.openid
+        store, tracker, options.own, lifespan, lambda: server.should_exit, counts, watchers, options.openid
     )
-    server = uvicorn.Server(
+    server = Server(
         uvicorn.Config(
             app,
             http=connection,
-            backlog=connection.idle.most,  # the server accepts a whole backlog before it reads from any of them
+            # the server accepts so many connections before it reads from any of them
+            backlog=SHARED_AT_ONCE if worker else connection.idle.most,
             ws="none",
             loop="asyncio",
             log_config=None,
@@ -88,12 +140,24 @@ def serve(folder: Path, listener: Listener, options: Options) -> None:
     server.run(sockets=[listener.socket])
 
 
-def _set_up_log(path: Path | None, as_json: bool) -> None:
+class Server(uvicorn.Server):
+    """uvicorn's, with as many connections that wait as before: it would set that to the number it accepts at once."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listening in sockets or ():
+            listening.listen(max(BACKLOG, self.config.backlog))
+
+
+def _set_up_log(folder: Path, options: Options, worker: Worker | None) -> None:
     """Logs refusals and failures: to the terminal of a server in the foreground, else to a file of limited size."""
+    path = None if options.url else log_path(folder)
     handler = RotatingFileHandler(path, maxBytes=LARGEST_LOG, backupCount=1) if path else logging.StreamHandler()
-    handler.setFormatter(request_log.JSONLines() if as_json else logging.Formatter("%(asctime)s %(message)s"))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler])
-    request_log.log.setLevel(logging.INFO if as_json else logging.WARNING)
+    number = worker.number if worker else None
+    text = logging.Formatter(f"%(asctime)s {f'worker {number}: ' if number else ''}%(message)s")
+    handler.setFormatter(request_log.JSONLines(number) if options.logs_json else text)
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    request_log.log.setLevel(logging.INFO if options.logs_json else logging.WARNING)
 
 
 def first_login_token(store: Store) -> str:

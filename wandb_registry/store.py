@@ -16,9 +16,19 @@ from wandb_registry.model.runs.series import SeriesCache
 from wandb_registry.storage.blobs import Blobs
 from wandb_registry.storage.multipart_uploads import MultipartUploads
 from wandb_registry.storage.signing import Signer
-from wandb_registry.store_folder import api_key, bucket_address, database_url, prepare, private_text, replace_api_key
+from wandb_registry.store_folder import (
+    RECORDS,
+    BucketAddress,
+    api_key,
+    bucket_address,
+    database_url,
+    prepare,
+    private_text,
+    replace_api_key,
+)
 
 if TYPE_CHECKING:
+    from wandb_registry.db import postgresql
     from wandb_registry.storage.bucket import Bucket
 
 
@@ -37,9 +47,8 @@ class Store:
 def open_store(folder: Path) -> Store:
     """Opens the store of a folder and makes what a new one lacks, down to the first account."""
     prepare(folder)
-    secret = private_text(folder / "secret", lambda: secrets.token_hex(32))
-    signer = Signer(bytes.fromhex(secret))
-    database = open_database(folder, partial(signer.mark, "LOG"))
+    signer = signer_of(folder)
+    database = open_database(folder, seal_of(signer))
     bucket = open_bucket(folder, database)
     blobs = bucket or Blobs(folder)
     store = Store(
@@ -56,11 +65,23 @@ def open_store(folder: Path) -> Store:
     return store
 
 
+def signer_of(folder: Path) -> Signer:
+    """What signs addresses and seals the log, by the store's secret, which is made with it."""
+    return Signer(bytes.fromhex(private_text(folder / "secret", lambda: secrets.token_hex(32))))
+
+
+def seal_of(signer: Signer) -> Callable[[str], str]:
+    return partial(signer.mark, "LOG")
+
+
 def open_database(folder: Path, seal: Callable[[str], str]) -> Database:
     """The records of a store: in the database that it names, else in a file."""
     url = database_url(folder)
-    if url is None:
-        return sqlite.Database(folder / "registry.db", seal)
+    return database_at(url, seal) if url else sqlite.Database(folder / RECORDS, seal)
+
+
+def database_at(url: str, seal: Callable[[str], str]) -> "postgresql.Database":
+    """The database at an address, with the registry's tables. Raises RegistryError where it can't be used."""
     try:
         from wandb_registry.db import postgresql  # here alone: without a database nobody needs its driver
     except ImportError:
@@ -73,8 +94,11 @@ def open_database(folder: Path, seal: Callable[[str], str]) -> Database:
 def open_bucket(folder: Path, database: Database) -> "Bucket | None":
     """The bucket with the contents of a store, if it names one; else they are in its folder."""
     address = bucket_address(folder)
-    if address is None:
-        return None
+    return bucket_at(address, folder, database) if address else None
+
+
+def bucket_at(address: BucketAddress, folder: Path, database: Database) -> "Bucket":
+    """The bucket at an address. What it has is noted in the database."""
     from wandb_registry.storage.bucket import Bucket  # here alone: it takes boto3
     from wandb_registry.storage.object_store import ObjectStore
 

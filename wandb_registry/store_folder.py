@@ -3,17 +3,19 @@
 api-key      the API key of the person who runs the registry
 bucket       where its contents are, as s3://BUCKET/PREFIX, and on a second line the endpoint; without it in blobs/
 database     the address of the database that has its records; without this file they are in registry.db
+move.lock    held by a move of records or contents to another place, as long as it lasts
 server.json  where the store is served, or was last
 server.lock  held by the server as long as it lives
 start.lock   held by whoever starts or ends the server
 server.log   what a server in the background has to say
 """
 
+import fcntl
 import os
 import re
 import secrets
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,9 +23,12 @@ from wandb_registry import file_system
 from wandb_registry.storage.fsync import fsync
 
 API_KEY = "api-key"
+RECORDS = "registry.db"
+CONTENTS = "blobs"
 DATABASE = "database"
 DATABASE_VARIABLE = "REGISTRY_DATABASE"
 BUCKET = "bucket"
+MOVE_LOCK = "move.lock"
 BUCKET_VARIABLE = "REGISTRY_BUCKET"
 ENDPOINT_VARIABLE = "REGISTRY_BUCKET_ENDPOINT"
 BUCKET_ADDRESS = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])((?:/[A-Za-z0-9!_.*'()-]+)*)/?")
@@ -41,15 +46,13 @@ def default_store() -> Path:
 def prepare(store: Path) -> None:
     """Makes the store's folder, for this user only and ignored by git.
 
-    Raises DaemonError if it can't be written, or lies on a network's file system while its records are in a file.
+    Raises DaemonError if it can't be written, is being moved, or lies on a network's file system while its records are
+    in a file.
     """
-    in_a_file = not os.environ.get(DATABASE_VARIABLE) and not is_shared(store)
-    if in_a_file and (kind := file_system.of_a_network(store)):
-        raise DaemonError(
-            f"The registry's folder {store} lies on a network's file system ({kind}), where its database can't live: "
-            "SQLite's log is shared memory of one machine. Name a folder on a disk of this machine with REGISTRY_DIR; "
-            "for several machines run 'wandb-registry serve' on one; the others set WANDB_BASE_URL and WANDB_API_KEY."
-        )
+    if not os.environ.get(DATABASE_VARIABLE) and not is_shared(store):
+        refuse_network(store)
+    if _is_moving(store):
+        raise DaemonError(f"{store} is being moved to another place. Wait until 'wandb-registry move' has ended.")
     try:
         if not store.is_dir():
             store.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -65,22 +68,33 @@ def prepare(store: Path) -> None:
         ) from None
 
 
+def refuse_network(store: Path) -> None:
+    """Raises DaemonError where the folder can't have records in a file."""
+    if kind := file_system.of_a_network(store):
+        raise DaemonError(
+            f"The registry's folder {store} lies on a network's file system ({kind}), where its database can't live: "
+            "SQLite's log is shared memory of one machine. Name a folder on a disk of this machine with REGISTRY_DIR; "
+            "for several machines run 'wandb-registry serve' on one; the others set WANDB_BASE_URL and WANDB_API_KEY."
+        )
+
+
 def database_url(store: Path) -> str | None:
     """The database that has the store's records, as the environment or the store itself names it; None: it has a file.
 
     Raises DaemonError where records lie in a file although a database is named: one of them would be forgotten.
     """
-    named = os.environ.get(DATABASE_VARIABLE)
-    try:
-        url = named or (store / DATABASE).read_text().strip()
-    except FileNotFoundError:
-        return None
-    if (store / "registry.db").exists():
+    url = os.environ.get(DATABASE_VARIABLE) or noted_database(store)
+    if url and (store / RECORDS).exists():
         raise DaemonError(
-            f"{store} has its records in the file registry.db, and a database is named beside it. "
-            f"Choose a new folder with REGISTRY_DIR, or unset {DATABASE_VARIABLE}."
+            f"{store} has its records in the file {RECORDS}, and a database is named beside it. "
+            + _settle(store, DATABASE, DATABASE_VARIABLE)
         )
     return url
+
+
+def noted_database(store: Path) -> str | None:
+    """The database that the store itself names."""
+    return _note(store / DATABASE)
 
 
 def keep_database_url(store: Path, url: str) -> None:
@@ -107,12 +121,26 @@ def bucket_address(store: Path) -> BucketAddress | None:
     Raises DaemonError for what is no address of a bucket, and where contents lie in the folder although one is named.
     """
     named = os.environ.get(BUCKET_VARIABLE)
-    try:
-        text = named or (store / BUCKET).read_text().strip()
-    except FileNotFoundError:
+    address = parse_bucket(named, os.environ.get(ENDPOINT_VARIABLE, "")) if named else noted_bucket(store)
+    if address and has_contents(store):
+        raise DaemonError(
+            f"{store} has its contents in the folder {CONTENTS}, and a bucket is named beside it. "
+            + _settle(store, BUCKET, BUCKET_VARIABLE)
+        )
+    return address
+
+
+def noted_bucket(store: Path) -> BucketAddress | None:
+    """The bucket that the store itself names."""
+    text = _note(store / BUCKET)
+    if text is None:
         return None
     address, _, endpoint = text.partition("\n")
-    endpoint = os.environ.get(ENDPOINT_VARIABLE, endpoint) if named else endpoint
+    return parse_bucket(address, endpoint)
+
+
+def parse_bucket(address: str, endpoint: str) -> BucketAddress:
+    """Reads s3://BUCKET/PREFIX and an endpoint, which may be empty. Raises DaemonError for what is neither."""
     parsed = BUCKET_ADDRESS.fullmatch(address)
     if parsed is None:
         raise DaemonError(
@@ -121,17 +149,58 @@ def bucket_address(store: Path) -> BucketAddress | None:
         )
     if endpoint and not re.fullmatch(r"https?://[^/\s]+/?", endpoint):
         raise DaemonError(f"'{endpoint}' is no endpoint of a bucket, as https://s3.example.com is.")
-    if any((store / "blobs").glob("*/*")):
-        raise DaemonError(
-            f"{store} has its contents in the folder blobs, and a bucket is named beside it. "
-            f"Choose a new folder with REGISTRY_DIR, or unset {BUCKET_VARIABLE}."
-        )
     return BucketAddress(parsed[1], parsed[2].strip("/"), endpoint.rstrip("/") or None)
+
+
+def has_contents(store: Path) -> bool:
+    """Whether contents lie in the store's folder."""
+    return any((store / CONTENTS).glob("*/*"))
 
 
 def keep_bucket(store: Path, address: BucketAddress) -> None:
     """Notes the bucket in the store, so that all commands on this folder find it."""
     _write_beside(store / BUCKET, address.text).replace(store / BUCKET)
+
+
+@contextmanager
+def moving(store: Path) -> Iterator[None]:
+    """Keeps all other commands from opening the store. Raises DaemonError where another process is in the block."""
+    lock = os.open(store / MOVE_LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise DaemonError(f"Another 'wandb-registry move' of {store} is at work. Wait until it has ended.") from None
+    finally:
+        os.close(lock)
+
+
+def _is_moving(store: Path) -> bool:
+    try:
+        lock = os.open(store / MOVE_LOCK, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+
+
+def _note(path: Path) -> str | None:
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        return None
+
+
+def _settle(store: Path, note: str, variable: str) -> str:
+    """What to do where records or contents have two places."""
+    if (store / note).exists():
+        return "A move was interrupted: run the same 'wandb-registry move' again, and it goes on."
+    return f"Move them there with 'wandb-registry move', choose a new folder with REGISTRY_DIR, or unset {variable}."
 
 
 def is_shared(store: Path) -> bool:

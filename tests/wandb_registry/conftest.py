@@ -25,7 +25,7 @@ import wandb
 
 from tests.engines import team_bucket, team_database
 from tests.engines.team_bucket import KEYS, S3, TEST_BUCKET
-from tests.engines.team_database import TEST_DATABASE
+from tests.engines.team_database import TEST_DATABASE, PostgreSQL
 from tests.working_tree import ROOT
 from wandb_registry import daemon, store_folder
 from wandb_registry.db.connection import Connection
@@ -249,3 +249,10 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
             patch.setenv(name, value)
         with team_bucket.running(tmp_path_factory.mktemp("bucket") / "s3") as server:
             yield server
+
+
+@pytest.fixture(scope="module")
+def postgresql() -> Iterator[PostgreSQL]:
+    """A real PostgreSQL."""
+    with team_database.running() as server:
+        yield server

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult
 
 from wandb_registry import daemon, listener
-from wandb_registry.cli import accounts, command, maintenance
+from wandb_registry.cli import accounts, command, maintenance, move
 from wandb_registry.errors import RegistryError, from_system
 from wandb_registry.http import own_address
 from wandb_registry.store_folder import (
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from wandb_registry.openid.settings import Settings
 
 IDLE_VARIABLE = "REGISTRY_IDLE_SECONDS"
+MOST_WORKERS = 64
 IDLE_SECONDS = 900  # after which a server that a stage started exits; one in the foreground stays
 
 
@@ -112,6 +113,14 @@ def parser() -> argparse.ArgumentParser:
     serve.add_argument(
         "--drain", type=_seconds, default=10, metavar="SECONDS", help="what open requests may take to end after SIGTERM"
     )
+    serve.add_argument(
+        "--workers",
+        type=_workers,
+        default=1,
+        metavar="N",
+        help="processes that accept requests, for records in PostgreSQL and contents in a bucket; "
+        "whichever ends is replaced (default: 1)",
+    )
     serve.add_argument("--idle-exit", type=float, metavar="SECONDS", help="leave after so long without a request")
     serve.add_argument("--lock-fd", type=int, help=argparse.SUPPRESS)
     serve.add_argument("--socket-fd", type=int, help=argparse.SUPPRESS)
@@ -122,6 +131,7 @@ def parser() -> argparse.ArgumentParser:
 
     accounts.add_to(commands)
     maintenance.add_to(commands)
+    move.add_to(commands)
     return top
 
 
@@ -135,6 +145,12 @@ def _seconds(text: str) -> int:
     if text.isascii() and text.isdecimal() and int(text) <= 24 * 3600:
         return int(text)
     raise argparse.ArgumentTypeError(f"'{text}' is no number of seconds, from 0 to a day.")
+
+
+def _workers(text: str) -> int:
+    if text.isascii() and text.isdecimal() and 1 <= int(text) <= MOST_WORKERS:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"'{text}' is no number of workers, from 1 to {MOST_WORKERS}.")
 
 
 def _public_url(text: str) -> SplitResult:
@@ -166,6 +182,8 @@ def _serve(store: Path, options: argparse.Namespace) -> None:
         keep_database_url(store, url)
     if bucket := bucket_address(store):
         keep_bucket(store, bucket)
+    if options.workers > 1:
+        _check_workers(store, options)
     started_by_a_stage = options.socket_fd is not None
     if started_by_a_stage:
         listening = listener.Listener(options.lock_fd, socket.socket(fileno=options.socket_fd))
@@ -185,7 +203,24 @@ def _serve(store: Path, options: argparse.Namespace) -> None:
     shown = public.geturl() if public and url else url
     logs_json = options.log_format == "json"
     proxies = tuple(options.trusted_proxy)
-    serve(store, listening, Options(own, proxies, idle, shown, options.drain, options.metrics, logs_json, openid))
+    how = (options.drain, options.metrics, logs_json, openid, options.workers)
+    serve(store, listening, Options(own, proxies, idle, shown, *how))
+
+
+def _check_workers(store: Path, options: argparse.Namespace) -> None:
+    """Raises DaemonError where several processes can't serve the store as one."""
+    lacking = None
+    if database_url(store) is None:
+        lacking = (
+            "records in PostgreSQL (--database): those who write into one file wait for each other by trying again, "
+            "and open pages hear of no other process's writes"
+        )
+    elif bucket_address(store) is None:
+        lacking = "contents in a bucket (--bucket): an upload in parts to a folder is put together by one process"
+    elif options.idle_exit is not None or IDLE_VARIABLE in os.environ:
+        lacking = f"no --idle-exit and no {IDLE_VARIABLE}: none of them knows how long all were idle"
+    if lacking:
+        raise DaemonError(f"--workers {options.workers} needs {lacking}.")
 
 
 def _openid(file: Path) -> "Settings":

@@ -6,7 +6,7 @@ overtaken.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -41,6 +41,10 @@ class Connection(ABC):
 
     @abstractmethod
     def all(self, sql: str, **parameters: Any) -> list[Row]: ...
+
+    @abstractmethod
+    def stream(self, sql: str) -> Iterator[Row]:
+        """The rows of a query part by part, however many they are."""
 
     @abstractmethod
     def sift(self, rows: str, sql: str, functions: Functions, /, **parameters: Any) -> list[Row]:

@@ -9,7 +9,7 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from decimal import Decimal
 from itertools import islice
@@ -72,6 +72,20 @@ class Connection(connection.Connection):
     def all(self, sql: str, **parameters: Any) -> list[Row]:
         return self.execute(sql, parameters).fetchall()
 
+    def stream(self, sql: str) -> Iterator[Row]:
+        with self._raw.cursor("streamed") as cursor:
+            yield from cursor.execute(dialect.statement(sql).sql)  # type: ignore[arg-type]
+
+    def load(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Puts rows with their ids into a table, which gives higher ids from then on."""
+        names = sql.SQL(", ").join(map(sql.Identifier, columns))
+        with psycopg.ClientCursor(self._raw) as cursor:
+            with cursor.copy(sql.SQL("copy {} ({}) from stdin").format(sql.Identifier(table), names)) as copy:
+                for row in rows:
+                    copy.write_row(row)
+            if "id" in columns:
+                self._give_higher_ids(table)
+
     def sift(self, rows: str, sql: str, functions: Functions, /, **parameters: Any) -> list[Row]:
         """Fetches the rows, of them only the columns that are named, and asks SQLite in memory."""
         columns = "*" if "select *" in sql else ", ".join(sorted({*FOUND.findall(sql), "id"}))
@@ -79,6 +93,15 @@ class Connection(connection.Connection):
         names = [column.name for column in cursor.description]
         with closing(sqlite.in_memory(cursor.fetchall(), names)) as memory:
             return memory.sift("select * from main.found", sql, functions, **parameters)
+
+    def _give_higher_ids(self, table: str) -> None:
+        """As in SQLite the next id is the highest and one more. Those of `next_id` come from a table of their own."""
+        counter = self.value("select pg_get_serial_sequence(:table, 'id')", table=f'"{table}"')
+        if counter:
+            highest = sql.SQL("select setval(%s, coalesce(max(id), 0) + 1, false) from {}").format(
+                sql.Identifier(table)
+            )
+            self._raw.execute(highest, [counter])
 
     def seal(self, text: str) -> str:
         return self._seal(text)
@@ -109,6 +132,11 @@ class Database(connection.Database):
         self._writers, self._readers = self._pool(1), self._pool(READERS)
 
     @property
+    def name(self) -> str:
+        """What people call it, without its password."""
+        return _shown(self._url)
+
+    @property
     def changes(self) -> int:
         if self._listener is None:
             self._listener = threading.Thread(target=self._listen, name="listen", daemon=True)
@@ -128,14 +156,8 @@ class Database(connection.Database):
             self._changes += 1
 
     def copy(self, target: Path) -> None:
-        with _told(self._url), self._begun(self._readers, BEGIN_READ) as raw:
-
-            def rows_of(table: str, columns: list[str]) -> Iterator[Row]:
-                with raw.cursor("copied") as cursor:  # the rows come in parts
-                    names = sql.SQL(", ").join(map(sql.Identifier, columns))
-                    yield from cursor.execute(sql.SQL("select {} from {}").format(names, sql.Identifier(table)))
-
-            sqlite.fill(target, rows_of)
+        with self.read() as db:
+            sqlite.fill(target, lambda table, columns: db.stream(f"select {', '.join(columns)} from {table}"))
 
     def close(self) -> None:
         self._closed.set()

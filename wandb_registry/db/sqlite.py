@@ -25,6 +25,9 @@ class Connection(sqlite3.Connection, connection.Connection):  # type: ignore[mis
         names = [column[0] for column in cursor.description]
         return [dict(zip(names, values, strict=True)) for values in cursor]
 
+    def stream(self, sql: str) -> Iterator[Row]:
+        yield from self.execute(sql)
+
     def sift(self, rows: str, sql: str, functions: Functions, /, **parameters: Any) -> list[Row]:
         for name, function in functions.items():
             self.create_function(name, -1, function, deterministic=True)
@@ -85,12 +88,15 @@ class Database(connection.Database):
     def copy(self, target: Path) -> None:
         with closing(sqlite3.connect(self.path)) as source, closing(sqlite3.connect(target)) as copy:
             source.backup(copy)
-            copy.execute("pragma journal_mode = delete")
+        fold_in(target)
 
     def close(self) -> None:
-        """Lets go of the file; the write-ahead log is folded in."""
+        """Lets go of the file, as far as this thread reads it; the last to go folds the write-ahead log in."""
         with self._writing:
             self._writer.close()
+        if hasattr(self._readers, "connection"):
+            self._readers.connection.close()
+            del self._readers.connection
 
     def _migrate(self, scripts: dict[int, Path]) -> None:
         """Runs the scripts that the store lacks, each in a transaction: another process may be doing the same."""
@@ -126,7 +132,12 @@ def fill(target: Path, rows_of: Callable[[str, list[str]], Iterable[Row]]) -> No
         db.execute("delete from sqlite_sequence")  # what the inserts noted
         db.executemany("insert into sqlite_sequence values (:name, :seq)", rows_of("sqlite_sequence", ["name", "seq"]))
         db.execute("commit")
-    with closing(sqlite3.connect(target)) as db:
+    fold_in(target)
+
+
+def fold_in(path: Path) -> None:
+    """Makes it one file, without a write-ahead log beside it. Raises OperationalError where somebody has it open."""
+    with closing(sqlite3.connect(path)) as db:
         db.execute("pragma journal_mode = delete")
 
 

@@ -50,16 +50,16 @@ def complete_multipart(_, info, input):
     """The file is stored since its last part was acknowledged: see storage/multipart_uploads.py. A bucket is told."""
     artifact = _pending(info, input["artifact_id"])
     md5 = input["storage_path"].rpartition("/")[2]
-    if bucket := info.context.store.bucket:
-        etags = [part["hex_md5"] for part in sorted(input["completed_parts"], key=lambda part: part["part_number"])]
+    parts = sorted(input["completed_parts"], key=lambda part: part["part_number"])
+    if parts and (bucket := info.context.store.bucket):
+        etags = [part["hex_md5"] for part in parts]
         info.context.contents.outside(
             ("parts", md5), lambda: bucket.complete_parts(artifact["id"], md5, input["upload_id"], etags)
         )
         return {"digest": to_base64(md5)}
     entity_id = content_ownership.entity_of(info.context.db, artifact["id"])
-    if info.context.store.blobs.size_of(md5) is None or not content_ownership.find(
-        info.context.db, info.context.viewer, entity_id, [md5]
-    ):
+    is_there = info.context.store.blobs.still_there(info.context.db, md5)
+    if not is_there or not content_ownership.find(info.context.db, info.context.viewer, entity_id, [md5]):
         raise BadInput("Not all parts of this upload have arrived. Upload the file again.")
     return {"digest": to_base64(md5)}
 

@@ -12,11 +12,16 @@ log = logging.getLogger("wandb_registry.requests")
 class JSONLines(logging.Formatter):
     """A record as one line of JSON. `facts` of a record become keys of their own."""
 
+    def __init__(self, worker: int | None = None):
+        super().__init__()
+        self._who = {"worker": worker} if worker else {}
+
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "message": record.getMessage(),
+            **self._who,
             **getattr(record, "facts", {}),
         }
         if record.exc_info:

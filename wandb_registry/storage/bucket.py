@@ -37,6 +37,7 @@ delete from bucket_content
  where md5 in (select value from json_each(:md5s)) and asked_at <= :before
 returning md5, size
 """
+FORGET = "delete from bucket_content where md5 in (select value from json_each(:md5s))"
 ASKED = "update bucket_content set asked_at = :now where md5 in (select value from json_each(:md5s))"
 
 
@@ -248,6 +249,38 @@ class Bucket(Blobs):
         if len(self._sure) > 100_000:
             self._sure.clear()
         self._sure |= {md5: (size, now) for md5, size in sizes.items()}
+
+    # ---- moved in and out as a whole ----
+
+    def noted(self) -> dict[str, int]:
+        """The sizes of all contents that the registry has here, by md5."""
+        with self._db.read() as db:
+            return {row["md5"]: row["size"] for row in db.all("select md5, size from bucket_content")}
+
+    def forget(self, md5s: set[str]) -> None:
+        """Notes that the registry doesn't have these here. What lies in the bucket stays."""
+        if md5s:
+            with self._db.write() as db:
+                db.execute(FORGET, {"md5s": json.dumps(sorted(md5s))})
+
+    def put_files(self, files: dict[str, Path]) -> set[str]:
+        """Puts files under their md5s, as far as the bucket lacks them, and answers which it did.
+
+        Raises BadInput where one hasn't its md5, and FileNotFoundError.
+        """
+        there = self.proved(list(files))
+        missing = [md5 for md5 in files if there.get(md5) != files[md5].stat().st_size]
+        self.objects.each(lambda md5: self.objects.put_file(_key(md5), files[md5], md5), missing)
+        if lost := set(missing) - self.proved(missing).keys():
+            raise BadInput(f"The bucket has other bytes than were sent to it, under {', '.join(sorted(lost))}.")
+        return set(missing)
+
+    def fetch(self, md5: str, writer: BlobWriter) -> None:
+        """Writes a content into a folder. Raises FileNotFoundError, and BadInput where it hasn't its md5."""
+        with self.objects.open(_key(md5)) as chunks:
+            for chunk in chunks:
+                writer.write(chunk)
+        writer.commit("The bucket's content", md5)
 
     # ---- maintenance ----
 

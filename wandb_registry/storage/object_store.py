@@ -107,12 +107,14 @@ class ObjectStore:
 
     def put_file(self, key: str, path: Path, md5: str) -> None:
         """Stores a file: in one request with its md5, or in parts where it is too large for that."""
+        size = path.stat().st_size
         with self._errors():
-            if path.stat().st_size > LARGEST_COPY:
+            if size > LARGEST_COPY:
                 self._client.upload_file(str(path), self.bucket, self.prefix + key)
                 return
+            client = self._patient if size > LARGE else self._client
             with path.open("rb") as body:
-                self._client.put_object(Bucket=self.bucket, Key=self.prefix + key, Body=body, ContentMD5=_b64(md5))
+                client.put_object(Bucket=self.bucket, Key=self.prefix + key, Body=body, ContentMD5=_b64(md5))
 
     @contextmanager
     def open(self, key: str) -> Iterator[Iterator[bytes]]:

@@ -187,6 +187,8 @@ patience = {f"x_{part}_retry_{key}": value for part in ("graphql", "file_transfe
             for key, value in {"max": 50, "wait_min_seconds": 0.2, "wait_max_seconds": 2}.items()}
 with wandb.init(project="sdk-faults", settings=wandb.Settings(silent=True, **patience)) as run:
     for _ in range(versions):
+        if os.path.exists(os.environ.get("ENOUGH", "")):
+            break
         artifact = wandb.Artifact("together", "model")
         text = uuid.uuid4().hex * random.choice([1, 1000, 50_000])
         with artifact.new_file("text") as file:
@@ -197,18 +199,34 @@ with wandb.init(project="sdk-faults", settings=wandb.Settings(silent=True, **pat
 """
 
 
+def start_sdk_writers(account: Account, folder: Path, versions: int, **more: str) -> list[subprocess.Popen[str]]:
+    """Processes that log so many versions each, or until there is a file ENOUGH, and print what each is called."""
+    own = {"WANDB_BASE_URL": account.url, "WANDB_API_KEY": account.key, "WANDB_DIR": str(folder), **more}
+    env = {name: value for name, value in (os.environ | own).items() if name != "WANDB_SERVICE"}
+    command = [sys.executable, "-c", SDK_WRITER]
+    return [
+        subprocess.Popen([*command, str(number), str(versions)], env=env, stdout=subprocess.PIPE, text=True)
+        for number in range(WRITERS)
+    ]
+
+
+def prove_told(registry: Registry, writers: list[subprocess.Popen[str]], folder: Path) -> int:
+    """Each version that the SDK was told is there, with its bytes. Answers how many these are."""
+    told = [json.loads(line) for writer in writers if writer.stdout for line in writer.stdout]
+    assert [writer.wait() for writer in writers] == [0] * WRITERS
+    for one in told:
+        path = registry.api().artifact(f"sdk-faults/together:{one['version']}").get_entry("text").download(str(folder))
+        assert hashlib.sha256(Path(path).read_bytes()).hexdigest() == one["sha256"]
+    checked = command(registry.store, "check")
+    assert checked.returncode == 0, checked.stdout
+    return len(told)
+
+
 @pytest.mark.soak
 def test_what_the_sdk_was_told_is_there_is_there_whole_after_many_kills(store: Path, tmp_path: Path):
     server = daemon.ensure(store)
     registry = Registry(server.url, server.entity, server.api_key, store)
-    env = {**os.environ, "WANDB_BASE_URL": server.url, "WANDB_API_KEY": server.api_key, "WANDB_DIR": str(tmp_path)}
-    env = {name: value for name, value in env.items() if name != "WANDB_SERVICE"}
-    writers = [
-        subprocess.Popen(
-            [sys.executable, "-c", SDK_WRITER, str(number), "12"], env=env, stdout=subprocess.PIPE, text=True
-        )
-        for number in range(WRITERS)
-    ]
+    writers = start_sdk_writers(registry, tmp_path, versions=12)
     kills = 0
     while any(writer.poll() is None for writer in writers):
         time.sleep(random.uniform(1.0, 3.0))
@@ -216,13 +234,4 @@ def test_what_the_sdk_was_told_is_there_is_there_whole_after_many_kills(store: P
         server = daemon.ensure(store)
         kills += 1
     assert kills >= 3
-    told = [json.loads(line) for writer in writers if writer.stdout for line in writer.stdout]
-    assert [writer.returncode for writer in writers] == [0] * WRITERS
-    assert len(told) == WRITERS * 12
-    for one in told:
-        path = (
-            registry.api().artifact(f"sdk-faults/together:{one['version']}").get_entry("text").download(str(tmp_path))
-        )
-        assert hashlib.sha256(Path(path).read_bytes()).hexdigest() == one["sha256"]
-    checked = command(store, "check")
-    assert checked.returncode == 0, checked.stdout
+    assert prove_told(registry, writers, tmp_path) == WRITERS * 12

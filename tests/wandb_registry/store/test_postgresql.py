@@ -46,12 +46,6 @@ query State($name: String!) { project(name: "shared", entityName: "local") { art
 """
 
 
-@pytest.fixture(scope="module")
-def postgresql() -> Iterator[PostgreSQL]:
-    with team_database.running() as server:
-        yield server
-
-
 @pytest.fixture
 def team(postgresql: PostgreSQL, tmp_path: Path) -> Path:
     """A store with its records in the database, that nobody serves yet."""
