@@ -52,13 +52,14 @@ rate = yaml.safe_load(open("params.yaml"))["rate"]
 open("model.txt", "w").write(f"{rate} {open('clean.csv').read()}")
 """
 NO_NETWORK = dict.fromkeys(("HTTPS_PROXY", "HTTP_PROXY"), "http://127.0.0.1:9")  # where nobody listens
-HASH = f"sha256:{'0' * 64}"
+SHA256 = "0" * 64
+HASH = f"sha256:{SHA256}"
 PYLOCK = f"""
 lock-version = "1.0"
 [[packages]]
 name = "pyyaml"
 version = "{yaml.__version__}"
-wheels = [{{ name = "pyyaml.whl", hashes = {{ sha256 = "{'0' * 64}" }} }}]
+wheels = [{{ name = "pyyaml.whl", hashes = {{ sha256 = "{SHA256}" }} }}]
 """
 # As on another processor: not quite the same numbers
 WEIGH = """
