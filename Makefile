@@ -81,8 +81,9 @@ lint: .venv/installed-dev ## format, lint, types, the jobs for CI
 	@check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	@check-jsonschema --builtin-schema vendor.gitlab-ci .gitlab-ci.yml
 
-lock: .venv/installed-dev ## choose new versions for requirements*.txt from requirements*.in
+lock: .venv/installed-dev ## choose new versions for requirements*.txt and pylock.toml from requirements*.in
 	$(LOCK) --upgrade requirements.in pyproject.toml -o requirements.txt
+	$(LOCK) --format pylock.toml requirements.txt -o pylock.toml
 	$(LOCK) --upgrade requirements-dev.in -o requirements-dev.txt
 	@$(MAKE) packages.yaml
 

@@ -11,6 +11,7 @@ from functools import cache
 import pytest
 import yaml
 
+from dvc_wandb.project.packages import package_locks
 from tests import working_tree
 from tests.working_tree import BIN, ROOT
 
@@ -126,6 +127,12 @@ def test_packages_yaml_holds_the_versions_of_requirements_txt():
     locked = dict(re.findall(r"^([\w-]+)==(\S+)", (ROOT / "requirements.txt").read_text(), flags=re.MULTILINE))
     named = yaml.safe_load((ROOT / "packages.yaml").read_text())
     assert named == {name: locked[name] for name in named}
+
+
+def test_pylock_toml_holds_the_packages_of_requirements_txt_with_hashes():
+    pins = package_locks.pins(ROOT / "pylock.toml")
+    assert {one.name: one.version for one in pins} == package_locks.read(ROOT / "requirements.txt")
+    assert all(any(found.startswith("sha256:") for found in one.hashes) for one in pins)
 
 
 def test_the_md5s_that_the_readme_shows_are_those_of_the_committed_lock():

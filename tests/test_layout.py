@@ -44,7 +44,7 @@ LAYERS = {
         {"production"},
         {"client", "project"},
         {"content_alias"},
-        {"errors", "interrupts", "processes", "temporary_folders"},
+        {"errors", "interrupts", "machine", "processes", "temporary_folders"},
     ],
     "wandb_registry": [
         {"__main__"},

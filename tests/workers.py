@@ -16,7 +16,8 @@ GROUPS = {
         *(f"tests/dvc_wandb/reports/test_{name}" for name in ("report", "show", "why")),
     ),
     "a signed model": tuple(
-        f"tests/dvc_wandb/production/test_{name}" for name in ("certificates", "provenance", "sigstore_js")
+        f"tests/dvc_wandb/production/test_{name}"
+        for name in ("certificates", "provenance", "signed_reproduction", "sigstore_js")
     ),
     "a site": tuple(f"tests/browser/test_{name}" for name in ("models", "pages", "runs", "signin")),
 }

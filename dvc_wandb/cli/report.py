@@ -101,14 +101,7 @@ def _merged_into() -> Iterator[str]:
 
 
 def _commit(root: Path, name: str) -> str:
-    try:
-        return revisions.resolve_commit(root, name)
-    except ProjectError:
-        incomplete = revisions.why_incomplete(root)
-        raise ProjectError(
-            f"there is no revision '{name}' here to hold this one against{f' ({incomplete})' if incomplete else ''}. "
-            "In CI, check out with the whole history."
-        ) from None
+    return revisions.named_commit(root, name, "to hold this one against")
 
 
 def _is_committed(root: Path) -> bool:

@@ -1,4 +1,4 @@
-"""dvc-wandb reproduce: runs the current commit again on nothing, and says whether each output is byte-equal."""
+"""dvc-wandb reproduce: runs a commit again on nothing, and says whether each output is byte-equal."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from dvc_wandb import machine
 from dvc_wandb.errors import ProjectError
 from dvc_wandb.project import git, remedies
+from dvc_wandb.project.git import revisions
 from dvc_wandb.project.packages import environment
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.settings import project_root
@@ -27,8 +29,9 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "reproduce",
         help="run the current commit again on nothing, and compare every output",
-        description="Clones the current commit into a temporary folder with an empty DVC cache, runs every stage there "
-        "and says for each whether its outputs are equal to the byte; where not, which files differ and by how much. "
+        description="Clones the current commit, or another one, into a temporary folder with an empty DVC cache, runs "
+        "every stage there and says for each whether its outputs are equal to the byte; where not, which files differ "
+        "and by how much. "
         "Data that are nowhere are named; the stages that don't need them run. Packages that the commit's lock file "
         "has at other versions are installed for it, by uv or pip, into a temporary environment. "
         "Ends with 0 only if all are equal to the byte. The clone stays where something differs.",
@@ -41,9 +44,14 @@ def add_parser(commands: Any) -> None:
         "is equal or within it",
     )
     parser.add_argument(
+        "--commit", metavar="REV", help="run this commit instead, such as the one that a statement is about"
+    )
+    parser.add_argument(
         "--installed", action="store_true", help="with the packages that are installed, whatever the commit's lock says"
     )
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.add_argument(
+        "--json", action="store_true", help="print the result as JSON, which `dvc-wandb attest --reproduced` takes"
+    )
     parser.set_defaults(command=run)
 
 
@@ -54,10 +62,13 @@ def run(arguments: argparse.Namespace) -> int:
         begin = f"Run `{command}`, then commit" if command else "Commit it"
         raise ProjectError(f"a commit is what can be reproduced, and this project has none. {begin}.")
     allowed = EXACT if arguments.tolerance is None else tolerance.parse(arguments.tolerance)
-    pipeline = workspace.at(workspace.commit)
+    commit = workspace.commit
+    if arguments.commit:
+        commit = revisions.named_commit(workspace.root, arguments.commit, "to run again")
+    pipeline = workspace.at(commit)
     if not arguments.json:
-        print(f"commit {workspace.commit[:10]}, in a fresh clone with an empty cache", flush=True)
-    if changed := _changed(workspace.root):
+        print(f"commit {commit[:10]}, in a fresh clone with an empty cache", flush=True)
+    if commit == workspace.commit and (changed := _changed(workspace.root)):
         print(f"dvc-wandb: not part of it, since not committed: {', '.join(changed)}.", file=sys.stderr)
     folder = Path(tempfile.mkdtemp(prefix="reproduce-"))
     results, missing, packages = [], {}, environment.Environment()
@@ -84,10 +95,13 @@ def run(arguments: argparse.Namespace) -> int:
         print(
             json.dumps(
                 {
-                    "commit": pipeline.commit,
+                    "commit": commit,
+                    "machine": {"host": machine.host(), "processor": machine.processor()},
+                    "tolerance": str(allowed),
                     "equal": equal,
                     "within": near,
                     "missing": missing,
+                    "installed": arguments.installed,
                     "packages": {name: {"here": old, "there": new} for name, (old, new) in packages.changed.items()},
                     "stages": [asdict(one) for one in results],
                 },

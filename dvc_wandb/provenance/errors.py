@@ -33,5 +33,9 @@ class OtherFormError(DvcWandbError):
     """The statement is about something else than a DVC output, or a field of it is wrong."""
 
 
+class OtherRunError(DvcWandbError):
+    """The result of running a commit again is of another commit, lock or model than the statement."""
+
+
 class OtherModelError(DvcWandbError):
     """The statement is about another model."""

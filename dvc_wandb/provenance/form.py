@@ -14,7 +14,7 @@ Descriptor = dict[str, Any]
 PREDICATE_TYPE = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "https://dvc.org/doc/command-reference/repro"
 # Names among dependencies and byproducts
-COMMIT, DECISION, APPROVAL, REGISTRY = "commit", "decision", "approval", "registry"
+COMMIT, DECISION, APPROVAL, REGISTRY, REPRODUCTION = "commit", "decision", "approval", "registry", "reproduction"
 PACKAGE = "pkg:"  # how the name of a package begins
 PROVING = ("sha256", "dirHash")  # the digests of bytes that prove something
 
@@ -97,6 +97,9 @@ def _check_byproduct(one: Descriptor) -> None:
     if one["name"] == DECISION:
         field(one, "annotations.record", str)
         _check_commit(field(one, "annotations.commit", str))
+    elif one["name"] == REPRODUCTION:
+        for name in ("verdict", "host", "processor", "packages"):
+            field(one, f"annotations.{name}", str)
 
 
 def _check_commit(commit: Any) -> None:

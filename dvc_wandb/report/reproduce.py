@@ -6,6 +6,7 @@ hand. What is nowhere stops only the stages that need it. The registry is left o
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import subprocess
@@ -28,7 +29,8 @@ from dvc_wandb.report.tolerance import EXACT, Tolerance
 class OutComparison:
     """An out that was made again: the md5s of both, and for each file that differs how far the two are apart.
 
-    `within` a tolerance, it has other bytes that are near enough.
+    `within` a tolerance, it has other bytes that are near enough. `largest` is the largest absolute difference of
+    numbers in its files; None where it differs in more than numbers, or not at all.
     """
 
     path: str
@@ -36,6 +38,7 @@ class OutComparison:
     made: str | None
     files: dict[str, str] = field(default_factory=dict)
     within: bool = False
+    largest: float | None = None
 
     @property
     def equal(self) -> bool:
@@ -165,8 +168,11 @@ def _compare_out(
     files = {name: one.phrase for name, one in differences.items()}
     files |= dict.fromkeys(sorted(old.keys() - new.keys()), "was not made again")
     files |= dict.fromkeys(sorted(new.keys() - old.keys()), "was not there before")
-    within = old.keys() == new.keys() and all(tolerance.allows(name, one) for name, one in differences.items())
-    return OutComparison(committed.path, committed.md5, made.md5, files, within)
+    same_names = old.keys() == new.keys()
+    within = same_names and all(tolerance.allows(name, one) for name, one in differences.items())
+    largest = max((one.distance for one in differences.values()), default=math.inf) if same_names else math.inf
+    known = largest if math.isfinite(largest) else None
+    return OutComparison(committed.path, committed.md5, made.md5, files, within, known)
 
 
 def runnable(pipeline: Pipeline, *targets: str) -> list[Execution]:

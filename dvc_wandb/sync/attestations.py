@@ -21,7 +21,7 @@ from dvc_wandb.production import registry_state
 from dvc_wandb.project import remedies
 from dvc_wandb.project.lock import Content, Execution
 from dvc_wandb.project.pipeline import Pipeline
-from dvc_wandb.provenance import bundle, check, form, statement, trust
+from dvc_wandb.provenance import bundle, check, form, reproduction, statement, trust
 from dvc_wandb.provenance.errors import KeyFileError
 from dvc_wandb.provenance.statement import Statement
 from dvc_wandb.provenance.trust import Trusted
@@ -228,7 +228,9 @@ def describe(
         return f"not signed by {key_name}: {error_reason(error)}"
     materials = len(statement.materials(found.statement))
     said = f"signed by {key_name}, materials {materials} at the commit {statement.commit(found.statement)[:10]}"
-    return "; ".join([said, *_reproductions(connection, found)])
+    by_signer = statement.byproduct(found.statement, form.REPRODUCTION)
+    told = [f"reproduced by its word {reproduction.described(by_signer)}"] if by_signer else []
+    return "; ".join([said, *told, *_reproductions(connection, found)])
 
 
 def _reproductions(connection: RegistryConnection, found: Attestation) -> Iterator[str]:

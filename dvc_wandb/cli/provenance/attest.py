@@ -15,7 +15,7 @@ from dvc_wandb.production import approvals, history, registry_state
 from dvc_wandb.production.promoting_stage import PromotingStage, find_promoting_stage
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.settings import project_name, project_root
-from dvc_wandb.provenance import digests, model_signature, statement, subjects, trust
+from dvc_wandb.provenance import digests, model_signature, reproduction, statement, subjects, trust
 from dvc_wandb.provenance.subjects import Subject
 from dvc_wandb.provenance.trust import Signer
 from dvc_wandb.sync import attestations
@@ -52,6 +52,13 @@ def add_parser(commands: Any) -> None:
         "--trust-config", metavar="FILE", type=Path, help="with --keyless: the servers and keys of one's own Sigstore"
     )
     parser.add_argument(
+        "--reproduced",
+        metavar="FILE",
+        type=Path,
+        help="state also what became of running the commit again, by FILE, which `dvc-wandb reproduce --json` printed: "
+        "what was equal, within the tolerance and different, on which machine",
+    )
+    parser.add_argument(
         "-o",
         "--output",
         metavar="FILE",
@@ -66,6 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
     signer = _signer(arguments)
     pipeline = Pipeline(project_root())
     subject, decision = find_subject(pipeline, arguments.target)
+    run_again = arguments.reproduced and reproduction.byproduct(arguments.reproduced, subject.pipeline, subject.out)
     connection = _connect(pipeline, lenient=bool(arguments.output))
     version = None
     if connection:
@@ -82,7 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
         subject.pipeline,
         subject.out,
         lambda content: statement.full_digest(subject.pipeline, content),
-        [decision, approval, in_registry],
+        [decision, approval, in_registry, run_again],
     )
     files = {
         attestations.STATEMENT: signer.seal(stated),
@@ -101,6 +109,7 @@ def run(arguments: argparse.Namespace) -> int:
             "found_by": signer.found_by,
             "commit": commit,
             "materials": materials,
+            **({"reproduced": reproduction.described(run_again)} if run_again else {}),
         }
         start_sdk()
         where = attestations.log(connection, subject.out, version, files, facts)
@@ -108,6 +117,8 @@ def run(arguments: argparse.Namespace) -> int:
     count = _count(materials, "material") + (f", {_count(packages, 'package')}" if packages else "")
     what = f"{subject.out.path} {str(subject.out.md5)[:8]}"
     print(f"{where}: {what} from {count} at the commit {commit[:10]}, signed by {signer.name}")
+    if run_again:
+        print(f"reproduced {reproduction.described(run_again)}")
     return 0
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import platform
 import shutil
 import sys
 import tempfile
@@ -11,6 +10,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
+from dvc_wandb import machine
 from dvc_wandb.cli.provenance import trust_options
 from dvc_wandb.client.connection import connect
 from dvc_wandb.client.versions import RegistryProject
@@ -19,7 +19,7 @@ from dvc_wandb.project.packages import environment
 from dvc_wandb.project.packages.environment import Environment
 from dvc_wandb.project.pipeline import Pipeline
 from dvc_wandb.project.settings import project_name, project_root
-from dvc_wandb.provenance import bundle, check, statement
+from dvc_wandb.provenance import bundle, check, form, reproduction, statement
 from dvc_wandb.provenance.statement import Statement
 from dvc_wandb.provenance.trust import Trusted
 from dvc_wandb.report import reproduce, tolerance
@@ -75,13 +75,15 @@ def run(arguments: argparse.Namespace) -> int:
     stated = trusted.verify(signed)
     about = statement.subject(stated)
     print(f"signature  by {trusted.described(signed)}: valid")
+    if by_signer := statement.byproduct(stated, form.REPRODUCTION):
+        print(f"stated     by the signer: reproduced {_shown(reproduction.described(by_signer))}")
     differences = [*_check_model(stated, arguments.model or _beside(arguments.file)), *_check_materials(stated)]
     if (arguments.log or arguments.tolerance is not None or arguments.installed) and not arguments.reproduce:
         raise DvcWandbError("--log, --tolerance and --installed are about a run: give --reproduce too.")
     if arguments.reproduce:
         allowed = EXACT if arguments.tolerance is None else tolerance.parse(arguments.tolerance)
         verdict, of_run = _run_again(stated, allowed, arguments.installed)
-        print(f"reproduced on {platform.node()}: {verdict}")
+        print(f"reproduced on {machine.host()}: {verdict}")
         differences += of_run
         if arguments.log:
             _log(stated, trusted, verdict, not of_run)
@@ -200,5 +202,5 @@ def _log(stated: Statement, trusted: Trusted, verdict: str, holds: bool) -> None
     collection = attestations.collection_for(check.out_in(pipeline, name))
     md5 = statement.subject_md5(stated)
     found = attestations.find(RegistryProject(connection), connection, collection, md5, trusted)
-    facts = {"holds": holds, "host": platform.node(), "verdict": verdict}
+    facts = {"holds": holds, "host": machine.host(), "verdict": verdict}
     print(f"logged     {attestations.log_reproduction(connection, found, facts)}")

@@ -14,9 +14,10 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "lock",
         help="write the versions of the packages that stages import to packages.yaml",
-        description="Writes packages.yaml from the project's lock file (uv, poetry, pdm, pipenv, pixi, conda-lock, or "
-        "a requirements.txt or environment.yml with versions): the packages that it has already and those that stages "
-        "name, else all that stages import. Stages that name them as parameters run again where a version changes.",
+        description="Writes packages.yaml from the project's lock file (uv, poetry, pdm, pipenv, pixi, conda-lock, a "
+        "pylock.toml, or a requirements.txt or environment.yml with versions; the first of these that it has): the "
+        "packages that it has already and those that stages name, else all that stages import. Stages that name them "
+        "as parameters run again where a version changes.",
     )
     parser.set_defaults(command=run)
 

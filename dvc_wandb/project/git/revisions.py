@@ -67,6 +67,18 @@ def resolve_commit(root: Path, name: str) -> str:
     return _lines(root, "rev-parse", "--verify", "--end-of-options", f"{name}^{{commit}}")[0]
 
 
+def named_commit(root: Path, name: str, purpose: str) -> str:
+    """The commit that somebody named for a `purpose`. Raises ProjectError, which says so, where there is none."""
+    try:
+        return resolve_commit(root, name)
+    except ProjectError:
+        incomplete = why_incomplete(root)
+        raise ProjectError(
+            f"there is no revision '{name}' here {purpose}{f' ({incomplete})' if incomplete else ''}. "
+            "In CI, check out with the whole history."
+        ) from None
+
+
 def why_incomplete(root: Path) -> str | None:
     """That git lacks a part of the history here, and how to get it; None where it has all."""
     if git.output_or_none(root, "rev-parse", "--is-shallow-repository") != "true":

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import sysconfig
 import time
+import tomllib
 import venv
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,11 +22,10 @@ from pathlib import Path
 from dvc_wandb.errors import ProjectError
 from dvc_wandb.project.dvc_errors import on_one_line
 from dvc_wandb.project.packages import package_locks
-from dvc_wandb.project.packages.package_locks import Pin, normalized
+from dvc_wandb.project.packages.package_locks import PYLOCK, REQUIREMENTS, Pin, normalized
 
 INDEXES = ("--index-url", "-i ", "--extra-index-url", "--find-links", "-f ", "--no-index", "--trusted-host")
 NAMED = 5  # packages in a sentence
-REQUIREMENTS = "requirements.txt"
 
 
 @dataclass(frozen=True)
@@ -86,9 +86,15 @@ def _pins_here(lock: Path) -> list[Pin]:
         else package_locks.pins(lock)
     )
     try:
-        return [pin for pin in pins if not pin.marker or Marker(pin.marker).evaluate()]
+        return [pin for pin in pins if not pin.marker or Marker(pin.marker).evaluate(_groups(lock))]
     except InvalidMarker as error:
         raise ProjectError(f"{lock.name} has a marker that can't be read: {on_one_line(str(error))}.") from None
+
+
+def _groups(lock: Path) -> dict[str, frozenset[str]]:
+    """What pylock.toml's markers ask for beside the system: no extras, and the groups of who names none."""
+    named = tomllib.loads(lock.read_text()).get("default-groups", []) if lock.name == PYLOCK else []
+    return {"extras": frozenset(), "dependency_groups": frozenset(named)}
 
 
 def _uv_export(root: Path) -> str:
@@ -152,9 +158,13 @@ def _make(lock: Path, pins: list[Pin], folder: Path) -> Path:
 
 
 def _lines(lock: Path, pins: list[Pin]) -> Iterator[str]:
-    """The lines of a requirements file: where the lock's own says that packages are to be had, and the packages."""
-    if lock.name == REQUIREMENTS:
-        yield from (line for line in lock.read_text().splitlines() if line.startswith(INDEXES))
+    """The lines of a requirements file: where the project's own says that packages are to be had, and the packages.
+
+    A pylock.toml beside one was made from it.
+    """
+    own = lock.with_name(REQUIREMENTS)
+    if lock.name in (PYLOCK, REQUIREMENTS) and own.is_file():
+        yield from (line for line in own.read_text().splitlines() if line.startswith(INDEXES))
     for pin in pins:
         yield " ".join([f"{pin.name}=={pin.version}", *(f"--hash={one}" for one in pin.hashes)])
 

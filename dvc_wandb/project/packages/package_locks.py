@@ -1,4 +1,8 @@
-"""Packages at their versions, as the lock file of uv, poetry, pdm, pipenv, pixi, conda-lock, pip or conda has them."""
+"""Packages at their versions, as the lock file of uv, poetry, pdm, pipenv, pixi, conda-lock, pip or conda has them.
+
+Where a project has several, the one that stands first in READERS counts: the file that its packager resolved, then what
+was made from such a file.
+"""
 
 from __future__ import annotations
 
@@ -39,6 +43,8 @@ REQUIREMENT = re.compile(
     r"\s*(?:;\s*(?P<marker>.*?))?\s*(?:--hash|\s#|$)"
 )
 CONDA_REQUIREMENT = re.compile(r"(?:[^:\s]+::)?(?P<name>[\w.-]+)\s*==?\s*(?P<version>[^\s=<>!~*,|]+)(?:=[^\s=]+)?")
+PYLOCK, REQUIREMENTS = "pylock.toml", "requirements.txt"
+SECURE = ("sha256", "sha384", "sha512")  # the hashes that pip takes
 # conda's platforms, as Python says where it runs
 PLATFORMS = {
     "linux-64": ("linux", "platform_machine == 'x86_64'"),
@@ -101,6 +107,18 @@ def _toml(text: str) -> Iterator[Pin]:
         if "version" in one:
             files = [*one.get("files", []), *one.get("wheels", []), *([one["sdist"]] if "sdist" in one else [])]
             yield Pin(one["name"], one["version"], _marker(one), _hashes(file.get("hash") for file in files))
+
+
+def _pylock(text: str) -> Iterator[Pin]:
+    """PEP 751's pylock.toml (https://packaging.python.org/en/latest/specifications/pylock-toml/), whoever wrote it.
+
+    What is from git or a path has no version that an index knows.
+    """
+    for one in tomllib.loads(text)["packages"]:
+        if "version" in one and not {"vcs", "directory"} & one.keys():
+            files = [*one.get("wheels", []), *(one[kind] for kind in ("sdist", "archive") if kind in one)]
+            hashes = (f"{how}:{value}" for file in files for how, value in file["hashes"].items() if how in SECURE)
+            yield Pin(one["name"], one["version"], one.get("marker", ""), tuple(hashes))
 
 
 def _marker(package: dict[str, Any]) -> str:
@@ -189,6 +207,7 @@ READERS: dict[str, Callable[[str], Iterator[Pin]]] = {
     "Pipfile.lock": _pipfile,
     "pixi.lock": _pixi,
     "conda-lock.yml": _conda_lock,
-    "requirements.txt": _requirements,
+    PYLOCK: _pylock,
+    REQUIREMENTS: _requirements,
     "environment.yml": _conda_environment,
 }

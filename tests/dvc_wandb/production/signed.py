@@ -52,7 +52,15 @@ rate = yaml.safe_load(open("params.yaml"))["rate"]
 open("model.txt", "w").write(f"{rate} {open('clean.csv').read()}")
 """
 NO_NETWORK = dict.fromkeys(("HTTPS_PROXY", "HTTP_PROXY"), "http://127.0.0.1:9")  # where nobody listens
-HASH = f"sha256:{'0' * 64}"
+SHA256 = "0" * 64
+HASH = f"sha256:{SHA256}"
+PYLOCK = f"""
+lock-version = "1.0"
+[[packages]]
+name = "pyyaml"
+version = "{yaml.__version__}"
+wheels = [{{ name = "pyyaml.whl", hashes = {{ sha256 = "{SHA256}" }} }}]
+"""
 # As on another processor: not quite the same numbers
 WEIGH = """
 import json, os
@@ -94,7 +102,8 @@ def made(folder: Path) -> Iterator[Project]:
     for name, text in files.items():
         (project.path / name).write_text(text)
     (project.path / ".gitignore").write_text("/.registry/\n/wandb/\n")
-    (project.path / "requirements.txt").write_text(f"pyyaml=={yaml.__version__} --hash={HASH}\n")
+    (project.path / "requirements.txt").write_text(f"pyyaml=={yaml.__version__}\n")
+    (project.path / "pylock.toml").write_text(PYLOCK)
     project.run("dvc", "repro", "--quiet")
     project.commit("A model")
     project.ask("promote")

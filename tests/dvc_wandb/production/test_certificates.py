@@ -50,7 +50,7 @@ def test_who_trusts_the_root_alone_gets_and_checks_what_is_signed_with_a_certifi
     assert re.search(
         r"^signature  by the certificate of CN=Mika, valid until [-\d]+, by .*root.pem: valid$", said, re.M
     )
-    assert "materials  4 at the commit" in said
+    assert "materials  5 at the commit" in said
     assert "other-root.pem doesn't vouch for" in project.ask(*check_it, str(folder / "other-root.pem"), ok=False)
     assert "dvc.lock and the registry agree" in project.ask("verify")  # who trusts the key goes on trusting it
     page = (ROOT / "docs/provenance.md").read_text()

@@ -39,11 +39,12 @@ def test_the_statement_names_all_that_the_model_was_made_from(project: Project, 
     definition = statement["predicate"]["buildDefinition"]
     commit, *dependencies = definition["resolvedDependencies"]
     (package,) = (one for one in dependencies if one["name"] == f"pkg:pypi/pyyaml@{yaml.__version__}")
-    assert package["annotations"] == {"lockedIn": "requirements.txt", "hashes": [HASH]}
+    assert package["annotations"] == {"lockedIn": "pylock.toml", "hashes": [HASH]}
     materials = [one for one in dependencies if one != package]
     assert commit["digest"] == {"gitCommit": project.git("rev-parse", "HEAD").strip()}
-    assert [one["name"] for one in materials] == ["requirements.txt", "clean.csv", "raw.csv", "train.py"]
-    assert materials[1]["annotations"] == {"madeBy": "clean", "readBy": ["train"]}
+    locks = ["pylock.toml", "requirements.txt"]
+    assert [one["name"] for one in materials] == [*locks, "clean.csv", "raw.csv", "train.py"]
+    assert materials[2]["annotations"] == {"madeBy": "clean", "readBy": ["train"]}
     assert all({"sha256", "md5"} == one["digest"].keys() for one in (*statement["subject"], *materials))
     stages = definition["externalParameters"]["stages"]
     assert stages["train"] == {"command": "python train.py", "parameters": {"params.yaml": {"rate": 0.5}}}
@@ -98,12 +99,12 @@ def test_the_models_page_shows_who_signed_it_and_how_to_check_it(project: Projec
     url = account(project)["WANDB_BASE_URL"]
     address = "registry/model?selectionPath=local/model-registry/Best&view=membership&version=v0"
     page = session.get(f"{url}/{address}").text
-    assert "4 materials at the commit" in page
+    assert "5 materials at the commit" in page
     assert "model_signing verify key model --signature model.sig --public_key key.pub" in page
 
 
 def test_the_report_says_who_signed_what_is_in_production(project: Project):
-    assert "Provenance: signed by keys/key.pub, materials 4 at the commit" in project.ask("report")
+    assert "Provenance: signed by keys/key.pub, materials 5 at the commit" in project.ask("report")
 
 
 def test_a_card_tells_of_the_model_in_production_for_the_hub(project: Project, given: Path):
@@ -133,8 +134,8 @@ def test_a_clone_proves_it(project: Project, given: Path):
     said = check(clone, given)
     assert re.search(r"^signature  by the key [0-9a-f]{16}, .*key.pub: valid$", said, flags=re.MULTILINE)
     assert "the bytes of model.txt" in said
-    assert "materials  4 at the commit" in said
-    assert "3 by their bytes; the bytes of clean.csv are not at hand" in said
+    assert "materials  5 at the commit" in said
+    assert "4 by their bytes; the bytes of clean.csv are not at hand" in said
     assert re.search(r"packages   1 of the lock file at the commit \w+: all with the hashes stated", said)
 
 
@@ -145,7 +146,7 @@ def test_a_folder_that_is_not_at_hand_is_no_statement_of_another_kind(project: P
     assert "the bytes of parts" in project.ask("check", str(file), "parts", "--signed-by", f"{key}.pub")
     clone = Project(given / "clone", project.env)
     project.git("clone", "--quiet", str(project.path), str(clone.path))
-    assert "materials  4 at the commit" in clone.ask(*check_it)
+    assert "materials  5 at the commit" in clone.ask(*check_it)
 
 
 def test_without_a_clone_the_signature_and_the_model_are_checked(project: Project, given: Path):

@@ -49,6 +49,16 @@ requires-dist = [
 """
 
 
+DEFAULT = "'default' in dependency_groups"
+
+
+def pylock(sha256: str, marker: str = "sys_platform != 'none'") -> str:
+    """A pylock.toml that has the package of the wheels at 0.0.1, where the marker holds."""
+    wheel = f'{{ name = "a.whl", hashes = {{ sha256 = "{sha256}" }} }}'
+    where = f'name = {wheels.NAME!r}\nversion = \'0.0.1\'\nmarker = """{marker}"""'
+    return f"lock-version = '1.0'\n[[packages]]\n{where}\nwheels = [{wheel}]\n"
+
+
 def made(root: Path, **files: str) -> Environment:
     for name, text in files.items():
         (root / name.replace("_", ".")).write_text(text)
@@ -68,6 +78,24 @@ def test_what_differs_is_installed_and_all_else_is_that_of_this_environment(
     done = subprocess.run([found.python, "-c", words], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert done.stdout.split() == ["0.0.1", str(tmp_path / "environment")]
     assert metadata.version(wheels.NAME) == HERE
+
+
+def test_a_pylock_beside_requirements_is_installed_from_where_these_say_by_its_hashes(tmp_path: Path):
+    sha256 = wheels.make(tmp_path / "wheels").removeprefix("sha256:")
+    requirements = f"--no-index\n--find-links wheels\n{wheels.NAME}\n"
+    with pytest.raises(ProjectError, match=r"pylock.toml says can't be installed: .*(?i:hash)"):
+        made(tmp_path, requirements_txt=requirements, pylock_toml=pylock("0" * 64))
+    assert made(tmp_path, pylock_toml=pylock(sha256)).changed == {wheels.NAME: (HERE, "0.0.1")}
+
+
+def test_what_pylock_has_for_an_extra_or_another_group_is_left_out(tmp_path: Path):
+    """pdm marks each package with its groups."""
+    here, other = pylock("0" * 64, f'{DEFAULT} and sys_platform != "none"'), pylock("0" * 64, "'x' in extras")
+    groups = 'default-groups = ["default"]\n'
+    assert made(tmp_path, pylock_toml=other) == Environment(Path(sys.executable))
+    assert made(tmp_path, pylock_toml=here) == Environment(Path(sys.executable))
+    with pytest.raises(ProjectError, match=r"pylock.toml says can't be installed"):
+        made(tmp_path, requirements_txt="--no-index\n", pylock_toml=groups + here)
 
 
 def test_a_command_of_another_package_runs_in_it_too(tmp_path: Path):

@@ -1,4 +1,4 @@
-"""Versions of packages, from the lock files of seven packagers."""
+"""Versions of packages, from the lock files of seven packagers and of PEP 751."""
 
 from __future__ import annotations
 
@@ -31,8 +31,16 @@ name: small
 channels: [conda-forge]
 dependencies: [python>=3.9, flask=3.*, "scipy>1,<2", conda-forge::numpy=2.4.6=py311_0, pip: [uvicorn==0.40, own>=1]]
 """
+PYLOCK = """
+lock-version = "1.0"
+packages = [
+    {name = "numpy", version = "2.4.6"}, {name = "uvicorn", version = "0.40"}, {name = "own", directory = {path = "."}},
+    {name = "forked", version = "1", vcs = {type = "git", url = "https://x/forked", commit-id = "0"}},
+]
+"""
 LOCKS = {
     "requirements.txt": REQUIREMENTS,
+    "pylock.toml": PYLOCK,
     "uv.lock": TOML,
     "poetry.lock": TOML,
     "Pipfile.lock": PIPFILE,
@@ -53,6 +61,8 @@ SHA = f"sha256:{'1' * 64}"
 HASHED = {
     "requirements.txt": f"a==1 ; python_version > '3' \\\n    --hash={SHA}\n",
     "uv.lock": f'[[package]]\nname = "a"\nversion = "1"\nwheels = [{{ url = "https://x/a", hash = "{SHA}" }}]\n',
+    "pylock.toml": '[[packages]]\nname = "a"\nversion = "1"\nwheels = '
+    f'[{{ hashes = {{ sha256 = "{SHA[7:]}", md5 = "0" }} }}]\n',
     "poetry.lock": f'[[package]]\nname = "a"\nversion = "1"\nfiles = [{{ file = "a", hash = "{SHA}" }}]\n',
     "Pipfile.lock": f'{{"default": {{"a": {{"version": "==1", "hashes": ["{SHA}"]}}}}}}',
     "pixi.lock": f"packages:\n- {{pypi: 'https://x/a', name: a, version: '1', sha256: '{SHA[7:]}'}}\n",
@@ -91,12 +101,20 @@ def test_several_versions_of_a_package_are_all_told(tmp_path: Path):
     assert package_locks.read(tmp_path / "requirements.txt") == {"a": "1 or 2"}
 
 
+def test_the_packagers_own_file_counts_before_pylock_and_that_before_requirements(tmp_path: Path):
+    for name in ("requirements.txt", "pylock.toml", "uv.lock"):
+        (tmp_path / name).touch()
+        assert package_locks.find(tmp_path) == tmp_path / name
+
+
 def test_names_are_those_that_pypi_compares(tmp_path: Path):
     (tmp_path / "requirements.txt").write_text("Ruamel.yaml_X==1\n")
     assert package_locks.read(tmp_path / "requirements.txt") == {"ruamel-yaml-x": "1"}
 
 
-@pytest.mark.parametrize("name", ["uv.lock", "Pipfile.lock", "pixi.lock", "conda-lock.yml", "environment.yml"])
+@pytest.mark.parametrize(
+    "name", ["uv.lock", "pylock.toml", "Pipfile.lock", "pixi.lock", "conda-lock.yml", "environment.yml"]
+)
 def test_what_is_no_lock_is_told(tmp_path: Path, name: str):
     (tmp_path / name).write_text("[")
     with pytest.raises(ProjectError, match=f"{name} can't be read as a lock file"):
