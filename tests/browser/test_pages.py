@@ -221,7 +221,8 @@ def test_a_phone_has_the_search_too(window: Window):
     page.get_by_role("link", name="Search").click()
     page.get_by_label("Part of a name").fill("digits")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("group", name="Artifacts").get_by_role("link", name="digits")).to_be_visible()
+    found = page.get_by_role("group", name="Artifacts").get_by_role("row", name="vision")
+    expect(found.get_by_role("link", name="digits")).to_be_visible()
 
 
 @pytest.mark.slow
