@@ -22,7 +22,7 @@ from tests.engines import team_bucket
 from tests.engines.team_bucket import BUCKET, S3
 from tests.wandb_registry import by_hand
 from tests.wandb_registry.artifacts.test_uploads import InParts, Upload, refused, some_bytes
-from tests.wandb_registry.conftest import Account, Registry, command, own_store, signed_in
+from tests.wandb_registry.conftest import Account, Registry, command, in_folder, own_store, signed_in
 from wandb_registry import daemon
 from wandb_registry.storage.blobs import to_base64
 from wandb_registry.store_folder import keep_bucket
@@ -252,6 +252,7 @@ def test_a_bucket_that_is_none_is_refused_in_a_sentence(s3: S3, tmp_path: Path, 
     assert "Traceback" not in done.stderr
 
 
+@in_folder
 def test_a_store_with_contents_in_its_folder_takes_no_bucket(s3: S3, tmp_path: Path):
     with own_store(tmp_path / "store") as store:
         server = daemon.ensure(store)
