@@ -20,7 +20,7 @@ import pytest
 
 from tests.engines.proxy import serving
 from tests.other_machine import beside
-from tests.wandb_registry.conftest import command, embedded
+from tests.wandb_registry.conftest import command, embedded, in_folder
 from tests.working_tree import ROOT
 from wandb_registry import daemon
 from wandb_registry.store_folder import prepare
@@ -235,6 +235,8 @@ def test_serve_in_the_foreground_says_where_to_look(store: Path):
         assert opened[1].startswith(f"{server.url}/login?token=")
 
 
+@embedded
+@in_folder
 def test_the_server_starts_fast_and_small(store: Path):
     """Median of three, in seconds of a processor, which a shared machine gives when it can."""
     taken = []
