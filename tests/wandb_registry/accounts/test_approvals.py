@@ -428,13 +428,13 @@ def test_the_request_says_who_may_decide_and_who_uses_what_is_in_production(team
     assert re.search(r"May decide ana, bo, (\S+, )*root Can’t", who())
     assert "'jon' asked for this, so somebody else has to decide." in who()
     assert "'robot' is a service account." in who()
-    assert "Use v0 no run that you may see" in who()
+    assert "Uses v0 no run that you may see" in who()
     with signed_in(team.registry, tmp_path), team.registry.run("serving") as run:
         run.use_artifact(f"local/model-registry/{team.model}:production")
-    assert re.search(r"Use v0 1 run of \w+, the last on", who())
+    assert re.search(r"Uses v0 1 run of \w+, the last on", who())
 
     data(team.registry.ask(PROTECT, aliases=["production"]))
     try:
-        assert re.search(r"May decide root Use v0", who())
+        assert re.search(r"May decide root Uses v0", who())
     finally:
         team.registry.ask(PROTECT, aliases=[])
