@@ -10,8 +10,9 @@ from typing import Any
 
 from wandb_registry.db.connection import Connection
 from wandb_registry.errors import BadInput, Conflict, Forbidden, NotFound
-from wandb_registry.model import access, activity_log, names
+from wandb_registry.model import access, activity_log, names, projects
 from wandb_registry.model.access import Role, Viewer
+from wandb_registry.model.accounts import members, users
 from wandb_registry.model.artifacts import memberships, protected_aliases
 
 Row = dict[str, Any]
@@ -195,6 +196,24 @@ def withdraw(db: Connection, viewer: Viewer, number: int, reason: str) -> Row:
 
 def why_not(db: Connection, viewer: Viewer, request: Row) -> str | None:
     """Why this account is no second person for the request; None if it is one."""
+    return _why_not_this_person(db, viewer, request) or _why_no_right(db, viewer, request)
+
+
+def deciders(db: Connection, request: Row) -> tuple[list[str], list[str]]:
+    """Who may decide on a request, by name; and why not, a sentence each, of those who have the right otherwise."""
+    able, barred = [], []
+    for account in members.people(db, projects.by_id(db, request["project_id"])):
+        viewer = users.as_viewer(account)
+        if _why_no_right(db, viewer, request):
+            continue
+        if refusal := _why_not_this_person(db, viewer, request):
+            barred.append(refusal)
+        else:
+            able.append(viewer.username)
+    return able, barred
+
+
+def _why_not_this_person(db: Connection, viewer: Viewer, request: Row) -> str | None:
     if request["asked_by"] == viewer.user_id:
         return f"'{viewer.username}' asked for this, so somebody else has to decide."
     account = db.row("select service, email from user where id = :id", id=viewer.user_id)
@@ -204,10 +223,14 @@ def why_not(db: Connection, viewer: Viewer, request: Row) -> str | None:
     committer = json.loads(request["facts"]).get("email")
     if account["email"] and isinstance(committer, str) and account["email"].lower() == committer.lower():
         return f"'{viewer.username}' committed this decision, by its e-mail, so somebody else has to decide."
+    return None
+
+
+def _why_no_right(db: Connection, viewer: Viewer, request: Row) -> str | None:
     try:
         access.collection_by_id(db, viewer, request["collection_id"], Role.MEMBER)
         protected_aliases.check_right(db, viewer, request["collection_id"], request["alias"])
-    except Forbidden as error:
+    except (Forbidden, NotFound) as error:
         return str(error)
     return None
 

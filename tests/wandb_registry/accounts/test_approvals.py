@@ -412,3 +412,29 @@ def test_the_request_shows_what_the_decision_rests_on(team: Team):
     assert "Approve" in other
     broken = team.jon.ask(REQUEST, name=team.model, version="v2", reason="", facts="[]")
     assert "JSON object" in broken.text
+
+
+def test_the_request_says_who_may_decide_and_who_uses_what_is_in_production(team: Team, tmp_path: Path):
+    team.ask(team.jon)
+    address = f"/registry/model?selectionPath=local%2Fmodel-registry%2F{team.model}&view=request"
+
+    def who() -> str:
+        section = re.search(
+            r'<section class="panel" id="who".*?</section>', team.registry.page(address), flags=re.DOTALL
+        )
+        assert section
+        return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", section[0])).replace("&#39;", "'")
+
+    assert re.search(r"May decide ana, bo, (\S+, )*root Can’t", who())
+    assert "'jon' asked for this, so somebody else has to decide." in who()
+    assert "'robot' is a service account." in who()
+    assert "Uses v0 no run that you may see" in who()
+    with signed_in(team.registry, tmp_path), team.registry.run("serving") as run:
+        run.use_artifact(f"local/model-registry/{team.model}:production")
+    assert re.search(r"Uses v0 1 run of \w+, the last on", who())
+
+    data(team.registry.ask(PROTECT, aliases=["production"]))
+    try:
+        assert re.search(r"May decide root Uses v0", who())
+    finally:
+        team.registry.ask(PROTECT, aliases=[])

@@ -24,6 +24,25 @@ select entity.*, project_team.role
  where project_team.project_id = :project
  order by entity.name
 """
+# Whoever any rule of access.py gives a role
+PEOPLE = """
+select account.*
+  from account
+ where account.deleted_at is null
+   and (account.admin = 1
+     or account.entity_id = :entity
+     or account.id in (select user_id from team_member where entity_id = :entity)
+     or account.id in (select organization_member.user_id
+                         from organization_member
+                         join entity on entity.organization_id = organization_member.organization_id
+                        where entity.id = :entity)
+     or account.id in (select user_id from project_member where project_id = :project)
+     or account.id in (select team_member.user_id
+                         from project_team
+                         join team_member on team_member.entity_id = project_team.entity_id
+                        where project_team.project_id = :project))
+ order by account.username
+"""
 SET_USER = """
 insert into project_member (project_id, user_id, role) values (:project, :member, :role)
     on conflict (project_id, user_id) do update set role = excluded.role
@@ -44,6 +63,11 @@ def users(db: Connection, project_id: int) -> list[Row]:
 def teams(db: Connection, project_id: int) -> list[Row]:
     """The teams that have a role in a project, by name, each with `role`."""
     return db.all(TEAMS, project=project_id)
+
+
+def people(db: Connection, project: Row) -> list[Row]:
+    """The accounts that may have a role in a project, by name; `access.project_role` says which."""
+    return db.all(PEOPLE, entity=project["entity_id"], project=project["id"])
 
 
 def set_user(db: Connection, viewer: Viewer, project: Row, user_id: int, role: str | None) -> None:

@@ -69,6 +69,22 @@ def users(db: Connection, artifact_id: int) -> list[Row]:
     )
 
 
+def uses(db: Connection, artifact_id: int) -> list[Row]:
+    """How often a version was used: by project and account the number of `runs`, and when it was the `last` time."""
+    return db.all(
+        """
+        select run.project_id, account.username, count(*) as runs, max(run_input.created_at) as last
+          from run_input
+          join run on run.id = run_input.run_id
+          left join account on account.id = run.user_id
+         where run_input.artifact_id = :artifact
+         group by run.project_id, account.username
+         order by account.username
+        """,
+        artifact=artifact_id,
+    )
+
+
 def maker(db: Connection, artifact: Row) -> Row | None:
     """The run that first logged a version, if it is still there."""
     return db.one("select * from run where id = :id", id=artifact["run_id"])

@@ -104,6 +104,8 @@ def _described(request: PageRequest, project: Row, collection: Row, asked: Row) 
         else None,
         "is_open": asked["state"] == OPEN,
         "is_own": asked["asked_by"] == request.viewer.user_id,
+        "deciders": promotion_requests.deciders(db, asked) if asked["state"] == OPEN else None,
+        "uses": _uses(request, holder) if holder else None,
         "why_not": promotion_requests.why_not(db, request.viewer, asked),
         "texts": texts,
         "gate": gate.read(numbers, [new for _, _, new in metrics]),
@@ -111,6 +113,17 @@ def _described(request: PageRequest, project: Row, collection: Row, asked: Row) 
         "evidence": _evidence(request, facts.get("record")),
         "statements": statements.about(request, asked["artifact_id"]),
         "full_name": f"{project['entity_name']}/{project['name']}/{collection['name']}:{asked['version']}",
+    }
+
+
+def _uses(request: PageRequest, holder: Row) -> Row:
+    """Who used the version that has the alias: how many runs, whose, and when it was the last time."""
+    seen = access.visible(request.db, request.viewer, lineage.uses(request.db, holder["artifact_id"]))
+    names = dict.fromkeys(row["username"] for row in seen if row["username"])
+    return {
+        "runs": sum(row["runs"] for row in seen),
+        "by": list(names),
+        "last": max((row["last"] for row in seen), default=None),
     }
 
 
