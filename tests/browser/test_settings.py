@@ -155,7 +155,7 @@ def test_a_custom_chart_is_deleted_after_a_question(people: Site, window: Window
     assert refused.status == 403
     page.get_by_role("button", name="Delete chart").click()
     expect(page.locator("#toast")).to_contain_text("The custom chart local/spare bars was deleted.")
-    expect(page.locator("#charts")).to_have_count(0)
+    expect(page.locator("#charts tr", has_text="local/spare bars")).to_have_count(0)
     window.open("/local/charted/runs/c/media")
     expect(
         page.get_by_text("drawn by the custom chart 'local/spare bars', which is not in this registry")
