@@ -229,7 +229,7 @@ def describe(
     materials = len(statement.materials(found.statement))
     said = f"signed by {key_name}, materials {materials} at the commit {statement.commit(found.statement)[:10]}"
     by_signer = statement.byproduct(found.statement, form.REPRODUCTION)
-    told = [f"reproduced by its word {reproduction.described(by_signer)}"] if by_signer else []
+    told = [f"reproduced by the signer's word {reproduction.described(by_signer)}"] if by_signer else []
     return "; ".join([said, *told, *_reproductions(connection, found)])
 
 

@@ -82,6 +82,16 @@ def test_the_page_tells_it_by_the_signers_word(project: Project, given: Path, at
     assert re.search(f"by the signer’s word{MACHINE}{NEAR}", page)
 
 
+def test_the_report_tells_it_of_what_is_in_production(project: Project, given: Path):
+    sign = ("attest", "--key", str(project.path.parent / "key.pem"))
+    project.ask(*sign, "--reproduced", str(run_again(project, given / "result.json")))
+    try:
+        said = project.ask("report").replace("\\", "")
+    finally:
+        project.ask(*sign)  # as it was, for the tests after this one
+    assert re.search(f"signed by keys/key.pub, .*; reproduced by the signer's word{MACHINE}model.txt is equal", said)
+
+
 def test_what_differs_is_stated_as_different(project: Project, given: Path, attest: tuple[str, ...]):
     run_again(project, given / "result.json", "--installed")
     project.ask(*attest)
