@@ -117,14 +117,22 @@ def log_values(run: wandb.Run, pipeline: Pipeline, execution: Execution, whole: 
         except DvcWandbError as error:  # of a function of the project's, say; the others are logged
             errors.append(error)
     logged = dict(run.summary)  # by an interrupted mirror
-    values = {name: value for name, value in values.items() if name not in logged}
-    if values:
-        run.log(values)
+    new = {name: value for name, value in values.items() if name not in logged}
+    if new:
+        run.log(new)
+    shadowed = {name: value for name, value in values.items() if name in logged and _is_another(value, logged[name])}
+    if shadowed:
+        run.summary.update(shadowed)
     facts = config(whole or execution)
     shown = values_at_top(pipeline, execution)
     facts["dvc"] |= {key: found for key, found in (("limits", limits), ("shown", shown)) if found}
     run.config.update(facts, allow_val_change=True)
     return Logged(errors, limits)
+
+
+def _is_another(value: Any, logged: Any) -> bool:
+    """Whether a metric isn't what the summary has: a plot's last row, where its column has the metric's name."""
+    return isinstance(value, int | float | str) and value != logged
 
 
 def link(run: wandb.Run, execution: Execution) -> list[DvcWandbError]:

@@ -7,6 +7,7 @@ from wandb_registry.model import access, ids
 from wandb_registry.model.access import Role
 from wandb_registry.model.accounts import members, teams, users
 from wandb_registry.model.artifacts import protected_aliases, registries
+from wandb_registry.model.runs import runs
 from wandb_registry.model.search import registry_search
 
 entity = Fields("Entity")
@@ -68,6 +69,7 @@ def upsert_project(_, info, input):
 @mutation.field("renameProject")
 def rename_project(_, info, input):
     names = (input["entity_name"], input["old_project_name"], input["new_project_name"])
+    runs.refuse_under_way(info.context.db, info.context.viewer, names[0], names[1])
     renamed = registries.rename(info.context.db, info.context.viewer, *names)
     return {"project": renamed, "model": renamed, "inserted": False}
 

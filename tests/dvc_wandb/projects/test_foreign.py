@@ -371,3 +371,27 @@ plots:
     assert limits == [
         "its run lacks the confusion matrix 'eval/lost.csv': eval/lost.csv has no rows with 'truth' and 'predicted'"
     ]
+
+
+@pytest.mark.slow
+def test_a_metric_counts_over_the_column_of_a_plot_that_has_its_name(tmp_path: Path):
+    """The summary kept the column's last value, also after another mirror."""
+    project = project_in(tmp_path / "named")
+    project.run("dvc", "init", "--no-scm", "--quiet")
+    (project.path / "dvc.yaml").write_text("""
+stages:
+  fit:
+    cmd: mkdir live && printf 'step,acc\\n0,0.1\\n1,0.5\\n' > live/acc.csv && echo '{"acc":3}' > best.json
+    plots: [live]
+    metrics: [best.json]
+""")
+    project.run("dvc", "repro", "--quiet")
+    try:
+        project.run("dvc-wandb", "mirror")
+        base_url, entity, name = project.json("dvc-wandb", "show", "--json")["registry"].rsplit("/", 2)
+        key = project.read(".registry/api-key").strip()
+        (run,) = wandb.Api(overrides={"base_url": base_url}, api_key=key).runs(f"{entity}/{name}")
+        assert run.summary["acc"] == 3
+        assert [row["acc"] for row in run.scan_history(keys=["acc"])] == [0.1, 0.5]
+    finally:
+        project.run("wandb-registry", "stop", ok=False)

@@ -250,6 +250,28 @@ def test_offline_parts_go_on_from_a_run_that_was_online(registry: Registry, tmp_
 
 
 @pytest.mark.slow
+def test_a_part_is_kept_that_is_synced_after_the_run_went_on_online(registry: Registry, tmp_path: Path):
+    """Rows that were logged later stood before its own, and counted as those which had replaced them."""
+    machine = Machine(tmp_path)
+    with registry.run("between", id="one") as run:
+        run.log({"a": 1})
+    parts = machine.log_offline(
+        "between", ("one", "next", "10,11", "resume=allow"), ("one", "next", "20", "resume=allow")
+    )
+    with registry.run("between", id="one", resume="must") as run:
+        run.log({"a": 2})
+    for number, count in ((0, 4), (1, 5), (0, 5)):
+        machine.sync(parts[number])
+        assert [a for _, a in rows(registry, "between/one")] == [1, 2, 10, 11, 20][:count]
+    with registry.run("between", id="one", resume="must") as run:
+        run.log({"a": 3})
+    assert [a for _, a in rows(registry, "between/one")] == [1, 2, 10, 11, 20, 3]
+    *_, again = machine.log_offline("between", ("one", "0", "7"))
+    machine.sync(again)
+    assert [a for _, a in rows(registry, "between/one")] == [7]
+
+
+@pytest.mark.slow
 def test_rows_that_have_steps_further_on_stay_there(registry: Registry, tmp_path: Path):
     machine = Machine(tmp_path)
     parts = machine.log_offline("far", ("one", "0", "1,2"), ("one", "100", "3,4", "resume=allow"))

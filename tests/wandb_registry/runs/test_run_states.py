@@ -209,3 +209,16 @@ def test_a_shared_writer_that_repeats_a_request_adds_nothing(registry: Registry)
     send("one", 1, 2, 4)
     send("two", 3, 5)
     assert [row["v"] for row in registry.api().run(path).scan_history()] == [1, 2, 3, 4, 5]
+
+
+def test_a_project_with_a_run_under_way_keeps_its_name(registry: Registry):
+    """Whatever the run logged after that was lost, and nobody was told."""
+    path = started(registry, "renamed-early")
+    rename = """mutation M($entity: String!) { renameProject(input: {entityName: $entity,
+      oldProjectName: "renamed-early", newProjectName: "renamed"}) { project { name } } }"""
+    refused = registry.ask(rename, entity=registry.entity).json()
+    assert "is still under way: its process would not find the project again" in refused["errors"][0]["message"]
+    stream(registry, path, files={"wandb-history.jsonl": {"offset": 0, "content": ['{"_step":0}']}})
+    stream(registry, path, complete=True, exitcode=0)
+    assert registry.ask(rename, entity=registry.entity).json()["data"]["renameProject"]["project"]["name"] == "renamed"
+    assert steps(registry, path.replace("renamed-early", "renamed")) == [0]

@@ -7,7 +7,7 @@ has them.
 """
 
 import math
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import accumulate
@@ -38,6 +38,11 @@ select first_step is not null
  order by started desc
  limit 1
 """
+BESIDE = """
+select first_step, started
+  from offline_part
+ where run_id = :run and follows = 0 and first_step = resumed_at
+"""
 DELETE_ROW = "delete from stream_line where run_id = :run and stream = 'history' and step = :step and body = :body"
 INSERT_ROW = """
 insert into stream_line (run_id, stream, number, step, body) values (:run, 'history', :number, :step, :body)
@@ -50,12 +55,17 @@ def in_their_time(db: Connection, run: Row, numbered: Iterator[Numbered]) -> Ite
     steps = [step for step, _ in stored]
     latest = list(accumulate((time for _, time in stored), max))  # up to each of the steps
     rewinds = [(rewind["step"], rewind["at"]) for rewind in db.all(REWINDS, run=run["id"])]
-    replaced_from = None
+    beside = replaced_from = None
     for item in numbered:
         step, time = history.step(item[1]), time_of(item[1])
         before = bisect_right(steps, step) if step is not None else 0
         rewound = step is not None and any(to < step and time < at for to, at in rewinds)
-        if rewound or (before and latest[before - 1] > time):
+        is_older = bool(before) and latest[before - 1] > time
+        if is_older and step is not None:
+            beside = _beside(db, run) if beside is None else beside  # the part that sends is placed by now
+            least = _counts_at(time_of_first_step(db, run), beside, step, time)
+            is_older = not least or any(logged > time for _, logged in stored[bisect_left(steps, least) : before])
+        if rewound or is_older:
             keep_aside(db, run, [(step or 0, item[2])])
             continue
         if step is not None and replaced_from is None:
@@ -84,7 +94,38 @@ def rows_at(db: Connection, run: Row, moment: float = math.inf) -> list[tuple[in
     latest = accumulate((logged for _, logged, _ in standing), max)
     newest = {step: (logged, body) for step, logged, body in standing}
     up_to = {row[0]: time for row, time in zip(standing, latest, strict=True)}
+    beside = _beside(db, run)
+    if beside:
+        up_to |= _up_to_beside(db, run, beside, newest)
     return [(step, body) for step, (logged, body) in newest.items() if logged >= up_to[step]]
+
+
+def _up_to_beside(
+    db: Connection, run: Row, beside: list[tuple[int, float]], newest: dict[int, tuple[float, str]]
+) -> dict[int, float]:
+    """When the latest row was logged that can replace one of a part beside others, by step."""
+    began = newest[0][0] if 0 in newest and not db.value(RESUMED, run=run["id"], time=newest[0][0]) else None
+    up_to: dict[int, float] = {}
+    latest: dict[int, float] = {}  # by the least step
+    for step, (logged, _) in newest.items():
+        for first, _ in beside:
+            if first <= step:
+                latest[first] = max(latest.get(first, logged), logged)
+        if least := _counts_at(began, beside, step, logged):
+            up_to[step] = latest[least]
+    return up_to
+
+
+def _beside(db: Connection, run: Row) -> list[tuple[int, float]]:
+    """The parts that were numbered when they were synced, since others logged while they ran: first step and start."""
+    return [(part["first_step"], part["started"]) for part in db.all(BESIDE, run=run["id"])]
+
+
+def _counts_at(began: float | None, beside: list[tuple[int, float]], step: int, logged: float) -> int:
+    """The least step whose later rows replace a row. What a part beside others went on behind replaces none of it."""
+    if began is not None and began > logged:
+        return 0
+    return max((first for first, started in beside if first <= step and started <= logged), default=0)
 
 
 def last_rewind(db: Connection, run: Row) -> float | None:

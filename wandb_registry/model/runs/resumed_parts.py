@@ -34,6 +34,7 @@ update offline_part
    set first_step = :first_step, follows = :follows, sent_to = :sent_to, moved_by = :moved_by
  where id = :id
 """
+PLACE = ("id", "first_step", "follows", "sent_to", "moved_by")
 STORED = """
 select number, step, body
   from stream_line
@@ -83,11 +84,12 @@ def in_place(db: Connection, run: Row, numbered: Iterator[Numbered]) -> Iterator
         step = history.step(row)
         if step is not None and part["sent_to"] is None:
             part |= _place(db, run, part, step)
+            db.execute(SAVE, {name: part[name] for name in PLACE})
         if step is not None and step == part["sent_to"] + 1:
             part["sent_to"] = step
             row, body = _at(row, body, step + part["moved_by"])
         yield number, row, body
-    db.execute(SAVE, {name: part[name] for name in ("id", "first_step", "follows", "sent_to", "moved_by")})
+    db.execute(SAVE, {name: part[name] for name in PLACE})
 
 
 def settle(db: Connection, run: Row) -> None:

@@ -239,6 +239,17 @@ update run set project_id = :project, updated_at = strftime('%Y-%m-%dT%H:%M:%SZ'
 """
 
 
+def refuse_under_way(db: Connection, viewer: Viewer, entity: str, project: str) -> None:
+    """Raises Conflict if a run of a project is under way. Its process knows the project by the name that it has."""
+    found = access.project(db, viewer, entity, project, Role.ADMIN)
+    for run in db.all("select * from run where project_id = :project", project=found["id"]):
+        if state(run) in UNDER_WAY:
+            raise Conflict(
+                f"Run '{run['name']}' of '{entity}/{project}' is still under way: its process would not find the "
+                "project again. Rename it when the run has ended."
+            )
+
+
 def move(db: Connection, viewer: Viewer, run: Row, project: Row) -> Row:
     """Moves a run with its history and files into another project. What it logged as artifacts stays where it is.
 
