@@ -1,4 +1,7 @@
-"""The five stages of the pipeline, one script each: prepare → train → register → evaluate → promote."""
+"""The five stages of the pipeline, one script each: prepare → train → register → evaluate → promote.
+
+The packages that can change their bytes are in packages.yaml by version, and in pylock.toml by sha256.
+"""
 
 import importlib.util
 import sys
