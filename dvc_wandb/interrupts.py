@@ -19,6 +19,12 @@ def install_handler() -> None:
         signal.signal(signal.SIGINT, _interrupt)
 
 
+def leave() -> None:
+    """The command has ended: Ctrl-C ends the process at once. Python would print it from within what runs at exit."""
+    if signal.getsignal(signal.SIGINT) is _interrupt:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def check() -> None:
     """Raises KeyboardInterrupt if the process was interrupted before, even if the first one was lost."""
     if _interrupted.is_set():

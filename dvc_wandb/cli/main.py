@@ -19,6 +19,8 @@ def main() -> int:
     except KeyboardInterrupt:
         print("dvc-wandb: interrupted; run it again to go on where it stopped.", file=sys.stderr)
         code = INTERRUPTED
+    finally:
+        interrupts.leave()
     from dvc_wandb.client import timeouts
 
     return timeouts.exit_code(code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 
@@ -38,3 +39,17 @@ def test_an_interrupt_that_a_destructor_drops_ends_the_wait():
 
 def test_a_process_that_was_started_to_ignore_interrupts_goes_on_doing_so():
     assert run("time.sleep(1.5) or 'done'", "signal.signal(signal.SIGINT, signal.SIG_IGN)") == ("done\n", "")
+
+
+def test_an_interrupt_after_the_command_ends_the_process_without_a_traceback():
+    """The SDK's own exit printed one, and the command said 0."""
+    code = """
+import atexit, os, signal, sys
+from dvc_wandb.cli.main import main
+atexit.register(os.kill, os.getpid(), signal.SIGINT)
+sys.argv = ["dvc-wandb", "no-such-command"]
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGINT
+    assert "Traceback" not in done.stderr
