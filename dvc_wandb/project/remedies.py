@@ -10,7 +10,7 @@ from typing import Any
 
 from dvc_wandb.project import git
 from dvc_wandb.project.dvc_project import DvcProject, executes, is_cached, lock_hash
-from dvc_wandb.project.git import submodules
+from dvc_wandb.project.git import revisions, submodules
 
 
 def for_missing_file(dvc: DvcProject, path: str, cache_is_damaged: bool = False) -> str:
@@ -45,7 +45,9 @@ def for_missing_bytes(dvc: DvcProject, path: str, md5: str) -> str:
     if out is None:
         repro = _repro(dvc, *readers)
         if dvc.exists(path):
-            return f"`{repro}` takes the file as it is now."
+            here = f"`{repro}` takes the file as it is now."
+            cut_off = revisions.why_incomplete(dvc.root)
+            return f"`git fetch --unshallow` brings it, if an older commit has it; {here}" if cut_off else here
         if checkout := _git_checkout(dvc, path):
             return f"`{checkout} && {repro}` takes the one that git has."
         return f"Put it back, or another one and run `{repro}`."

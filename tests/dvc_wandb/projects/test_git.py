@@ -72,6 +72,23 @@ def test_code_that_was_committed_after_the_last_run_is_found_in_the_commits_befo
     assert VERIFIED in project.run("dvc-wandb", "verify", "--deep").text
 
 
+def test_code_that_a_shallow_clone_lacks_comes_with_what_is_said(project: Clone):
+    """That the commits before may have it was said by `mirror` alone, and `verify` said only to run the stage again."""
+    commit(project, "one")
+    add_line(project, "data.csv")
+    commit(project, "edit, don't run", repro=False)
+    shallow = cloned(project, "shallow", "--depth=1")
+    try:
+        for command in ("verify", "mirror"):
+            said = shallow.run("dvc-wandb", command, ok=False).text
+            assert "`git fetch --unshallow` brings it, if an older commit has it; `dvc repro make` takes" in said
+        shallow.git("fetch", "--quiet", "--unshallow")
+        assert "not mirrored" not in shallow.run("dvc-wandb", "mirror").text
+        assert VERIFIED in shallow.run("dvc-wandb", "verify", "--deep").text
+    finally:
+        daemon.stop(shallow.path / ".registry")
+
+
 def test_code_that_was_committed_after_the_lock_is_found_for_its_commit(project: Clone):
     project.run("dvc", "repro", "--quiet")
     project.git("add", "dvc.lock", "dvc.yaml", ".dvc", ".dvcignore")
