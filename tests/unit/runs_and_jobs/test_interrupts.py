@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 
+from tests.working_tree import take_interrupts
+
 DROPPED = """
 import signal, threading, time
 from dvc_wandb import interrupts
@@ -50,6 +52,7 @@ atexit.register(os.kill, os.getpid(), signal.SIGINT)
 sys.argv = ["dvc-wandb", "no-such-command"]
 main()
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, preexec_fn=take_interrupts)
     assert done.returncode == -signal.SIGINT
     assert "Traceback" not in done.stderr
