@@ -73,6 +73,13 @@ def test_columns_that_are_not_offered_are_counted(registry: Registry, wide: None
     assert ">key129</a>" in page(registry, f"{BASE}/runs?{chosen}")
 
 
+def test_a_list_that_is_sorted_by_as_many_columns_as_it_can_be_says_so(registry: Registry, wide: None):
+    """A sixth was taken and did nothing."""
+    for count, form in ((4, True), (5, False), (6, False)):
+        text = page(registry, f"{BASE}/runs?{'&'.join(f'sort=config.key{at:03}' for at in range(count))}")
+        assert ("A list is sorted by 5 columns at most" in text, 'name="then"' in text) == (not form, form)
+
+
 @pytest.mark.parametrize("address", ["runs?column=config.words", "compare?run=wide0&run=wide1"])
 def test_a_cell_that_is_cut_leads_to_all_of_its_text(registry: Registry, wide: None, address: str):
     text = page(registry, f"{BASE}/{address}")

@@ -36,7 +36,7 @@ def entered(request: PageRequest) -> Redirect | None:
 
 
 def sort_keys(request: PageRequest) -> list[SortKey]:
-    """The columns of the address, or the start of the runs. What is no column, and more than MOST, is left out."""
+    """The columns of the address, or the start of the runs. What is no column is left out; the menu tells of MOST."""
     named = {text.lstrip("+-"): text for text in request.query.getlist("sort") if _is_column(text.lstrip("+-"))}
     texts = list(named.values())[:MOST] or [NEWEST_FIRST]
     return [_sort_key(request, texts, at) for at in range(len(texts))]

@@ -116,6 +116,7 @@ def runs_page(request: PageRequest) -> Page | Redirect:
                 "by": by,
                 "q": request.query.get("q", ""),
                 "sorted": sorted_by,
+                "most_sorted": sorting.MOST,
             },
             "kept": [item for item in request.query.multi_items() if item[0] not in selected_runs.OF_SELECTION],
             "clear": addresses.join(project["entity_name"], project["name"], "runs"),
