@@ -2,54 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-import wandb
-from PIL import Image
 
-from tests.wandb_registry.by_hand import data, log
-from tests.wandb_registry.conftest import Account, Registry, _cookies, own_store, signed_in
+from tests.wandb_registry.accounts.approving import ALIASES, LINK, PROTECT, REQUEST, RULE, Team
+from tests.wandb_registry.by_hand import data
+from tests.wandb_registry.conftest import Account
 from tests.working_tree import ROOT
 from wandb_registry import daemon
 
-REQUEST = """mutation Ask($name: String!, $version: String!, $reason: String!, $facts: JSONString!) {
-  requestPromotion(input: {entityName: "local", projectName: "model-registry", artifactCollectionName: $name,
-    version: $version, alias: "production", reason: $reason, facts: $facts}) { request { ...R } } }
-fragment R on PromotionRequest { id number state alias version holder reason asker decider decision whyNot }
-"""
-DECIDE = """mutation Decide($id: ID!, $decision: PromotionDecision!, $reason: String!) {
-  decidePromotion(input: {id: $id, decision: $decision, reason: $reason}) { request { ...R } } }
-fragment R on PromotionRequest { id number state alias version holder reason asker decider decision whyNot }
-"""
-RULE = """mutation Rule($name: String!, $required: Boolean!, $services: Boolean) {
-  updateApprovalRule(input: {entityName: "local", projectName: "model-registry", artifactCollectionName: $name,
-    alias: "production", required: $required, services: $services}) { artifactCollection { approvalRules { alias } } } }
-"""
-FOUND = """query Found($name: String!) { project(name: "model-registry", entityName: "local") {
-  artifactCollection(name: $name) { promotionRequests { state } artifactMembership(aliasName: "production") {
-  versionIndex } } } }"""
-LINK = """mutation L($id: ID!, $name: String!, $aliases: [ArtifactAliasInput!]) { linkArtifact(input: {artifactID: $id,
-  entityName: "local", projectName: "model-registry", artifactPortfolioName: $name, aliases: $aliases}) {
-  versionIndex } }"""
-ALIASES = """mutation A($id: ID!, $aliases: [ArtifactCollectionAliasInput!]!) {
-  %s(input: {artifactID: $id, aliases: $aliases}) { success } }"""
-PROTECT = """mutation P($aliases: [String!]!) { updateProtectedAliases(input: {entityName: "local",
-  projectName: "model-registry", aliases: $aliases}) { project { id } } }"""
 DIES_BEFORE_THE_ALIAS = """
 import os, signal
 from wandb_registry.model.artifacts import memberships
@@ -59,41 +27,6 @@ main()
 """
 
 
-@dataclass
-class Team:
-    """A registered model of the test's own with two versions, v0 in production, and the people around it."""
-
-    registry: Registry
-    jon: Account  # a member, as are ana and bo
-    ana: Account
-    bo: Account
-    robot: Account  # a service account
-    model: str = ""
-    ids: tuple[str, ...] = ()
-
-    def ask(self, who: Account, version: str = "v1", reason: str = "better", **facts: Any) -> dict[str, Any]:
-        answer = who.ask(REQUEST, name=self.model, version=version, reason=reason, facts=json.dumps(facts))
-        return data(answer)["requestPromotion"]["request"]
-
-    def decide(self, who: Account, request: dict[str, Any], decision: str, reason: str = "looked at it") -> dict:
-        """The answer to a decision: the request, or the `error`."""
-        answer = who.ask(DECIDE, id=request["id"], decision=decision, reason=reason).json()
-        failed = answer.get("errors")
-        return {"error": failed[0]["message"]} if failed else answer["data"]["decidePromotion"]["request"]
-
-    def found(self) -> dict[str, Any]:
-        return data(self.registry.ask(FOUND, name=self.model))["project"]["artifactCollection"]
-
-    def production(self) -> str:
-        return f"v{self.found()['artifactMembership']['versionIndex']}"
-
-    def told(self) -> list[str]:
-        """What the log tells of the alias, without times."""
-        rows = self.registry.command("log", self.model, "--json").stdout.splitlines()
-        events = [event for event in map(json.loads, rows) if event["name"] == "production"]
-        return [f"{event['who']} {event['action']} {event['before']} {event['after']}" for event in events]
-
-
 def wait_for(store: Path, pid: int) -> None:
     """Wait until the server of the store is the process `pid`."""
     for _ in range(300):
@@ -101,30 +34,6 @@ def wait_for(store: Path, pid: int) -> None:
             return
         time.sleep(0.1)
     pytest.fail(f"process {pid} serves no store")
-
-
-@pytest.fixture(scope="module")
-def people(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
-    with own_store(tmp_path_factory.mktemp("approvals") / "store") as store:
-        server = daemon.ensure(store)
-        registry = Registry(server.url, server.entity, server.api_key, store)
-        jon, ana, bo = (registry.user(name) for name in ("jon", "ana", "bo"))
-        for name in ("jon", "ana", "bo"):
-            registry.command("team", "add-member", "local", name, "--role", "member")
-        key = "robot".ljust(40, "x")
-        made = registry.command("user", "add", "robot", "--service", "local", "--api-key", key)
-        assert made.returncode == 0, made.stderr
-        yield Team(registry, jon, ana, bo, Account(server.url, "robot", key))
-
-
-@pytest.fixture
-def team(people: Team, request: pytest.FixtureRequest) -> Team:
-    name = request.node.name.replace("_", "-")[:100]
-    ids = tuple(log(people.registry, "made", name, {"a": f"{name} {n}".encode()}) for n in range(3))
-    for number, artifact in enumerate(ids):
-        aliases = [{"artifactCollectionName": name, "alias": "production"}] if number == 0 else []
-        data(people.registry.ask(LINK, id=artifact, name=name, aliases=aliases))
-    return Team(people.registry, people.jon, people.ana, people.bo, people.robot, name, ids)
 
 
 def test_a_second_person_moves_the_alias_and_the_log_names_both(team: Team):
@@ -321,120 +230,3 @@ def test_a_server_that_dies_between_yes_and_alias_has_done_neither(team: Team):
     assert team.decide(team.ana, asked, "APPROVE")["state"] == "APPROVED"
     assert team.production() == "v1"
     assert team.registry.command("check").returncode == 0
-
-
-# ---- the pages ----
-
-
-def opened(who: Account, address: str, form: dict[str, str] | None = None) -> str:
-    """A page as somebody sees it, or what a form leads to."""
-    cookies = urllib.request.HTTPCookieProcessor(_cookies(who.url, who.key))
-    opener = urllib.request.build_opener(cookies, urllib.request.ProxyHandler({}))
-    body = urllib.parse.urlencode(form).encode() if form else None
-    try:
-        with opener.open(who.url + address, data=body, timeout=60) as answer:
-            return answer.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.read().decode()
-
-
-def sent(who: Account, address: str, **form: str) -> str:
-    """What a form of a page leads to."""
-    token = opened(who, address).split('name="token" value="')[1].split('"')[0]
-    return opened(who, address, {"token": token, **form})
-
-
-def test_a_click_becomes_a_request_that_the_page_lets_another_person_decide(team: Team):
-    model = f"/registry/model?selectionPath=local%2Fmodel-registry%2F{team.model}"
-    version = f"{model}&view=membership&version=v1"
-    asked = f"{model}&view=request"
-    assert "Nobody asked yet." in team.registry.page(asked)
-    assert "by a second person" not in team.registry.page(model)
-    sent(team.jon, asked, do="require", alias="production")
-    shown = sent(team.jon, version, do="add-alias", alias="production")
-    assert "jon asked for production on v1." in shown
-    assert "waits for a second person" in shown
-    assert team.production() == "v0"
-    number = team.ask(team.bo)["number"]  # bo asks too: another request, which replaces jon's
-    assert "You asked for this" in opened(team.bo, asked)
-    refused = sent(team.ana, asked, do="approve", request=str(number), reason="")
-    assert "Say why it is approved" in refused
-    shown = sent(team.ana, asked, do="approve", request=str(number), reason="it holds")
-    assert "“it holds”" in shown
-    assert team.production() == "v1"
-    assert "ana approved <strong>production on v1</strong> (asked by bo: it holds)" in team.registry.page(model)
-    assert "Undo" not in team.registry.page(model).partition("approved")[0]
-
-
-def test_what_the_request_does_not_show_is_counted(team: Team, tmp_path: Path):
-    pictures = tmp_path / "pictures"
-    pictures.mkdir()
-    for number in range(10):
-        Image.new("L", (1, 1), number).save(pictures / f"{number}.png")
-    with signed_in(team.registry, tmp_path), team.registry.run("evidence") as run:
-        record = wandb.Artifact("record", "record")
-        record.add_dir(str(pictures))
-        run.log_artifact(record).wait()
-        run.log({"seen": [wandb.Image(Image.new("L", (1, 1), number)) for number in range(14)]})
-    team.ask(team.jon, record="local/evidence/record:v0")
-    page = team.registry.page(f"/registry/model?selectionPath=local%2Fmodel-registry%2F{team.model}&view=request")
-    assert page.count("<figure") == 8 + 12
-    assert "2 more of what it made and logged" in page
-    assert re.search(
-        r'12 of 14 files of seen are shown.\s*<a href="/local/evidence/runs/\w+/media\?key=seen">All 14</a>', page
-    )
-
-
-def test_the_request_shows_what_the_decision_rests_on(team: Team):
-    facts = {
-        "decision": "right on 12 more <digits>",
-        "decided_by": "gate",
-        "commit": "7c41e09d52",
-        "committed_by": "jon",
-    }
-    asked = team.ask(
-        team.jon, reason="gate", **facts, numbers={"p_value": 0.0227, "gain": {"all": 0.01}}, record="a/b/c:d"
-    )
-    page = team.registry.page(f"/registry/model?selectionPath=local%2Fmodel-registry%2F{team.model}&view=request")
-    for text in (
-        "right on 12 more &lt;digits&gt;",
-        "the gate",
-        "p_value",
-        "0.0227",
-        "gain.all",
-        "7c41e09d52",
-        "by jon",
-    ):
-        assert text in page
-    other = team.registry.page(
-        f"/registry/model?selectionPath=local%2Fmodel-registry%2F{team.model}&view=request&request={asked['number']}"
-    )
-    assert "Approve" in other
-    broken = team.jon.ask(REQUEST, name=team.model, version="v2", reason="", facts="[]")
-    assert "JSON object" in broken.text
-
-
-def test_the_request_says_who_may_decide_and_who_uses_what_is_in_production(team: Team, tmp_path: Path):
-    team.ask(team.jon)
-    address = f"/registry/model?selectionPath=local%2Fmodel-registry%2F{team.model}&view=request"
-
-    def who() -> str:
-        section = re.search(
-            r'<section class="panel" id="who".*?</section>', team.registry.page(address), flags=re.DOTALL
-        )
-        assert section
-        return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", section[0])).replace("&#39;", "'")
-
-    assert re.search(r"May decide ana, bo, (\S+, )*root Can’t", who())
-    assert "'jon' asked for this, so somebody else has to decide." in who()
-    assert "'robot' is a service account." in who()
-    assert "Uses v0 no run that you may see" in who()
-    with signed_in(team.registry, tmp_path), team.registry.run("serving") as run:
-        run.use_artifact(f"local/model-registry/{team.model}:production")
-    assert re.search(r"Uses v0 1 run of \w+, the last on", who())
-
-    data(team.registry.ask(PROTECT, aliases=["production"]))
-    try:
-        assert re.search(r"May decide root Uses v0", who())
-    finally:
-        team.registry.ask(PROTECT, aliases=[])
