@@ -41,7 +41,7 @@ def main() -> None:
         while server.busy or (is_alive(runner, since) and server.idle_seconds < IDLE_LIMIT):
             time.sleep(0.05)
         session.end()
-        temporary_folders.remove_all()  # here, since this process doesn't always come to its exit handlers
+        temporary_folders.remove_all()  # now: whoever waits for the end sees that the endpoint is gone
         endpoint_file.unlink(missing_ok=True)
         client.log_file(root, runner).unlink(missing_ok=True)
         if session.unresponsive:
