@@ -1,6 +1,7 @@
 """Runs the server of a store on a socket that already listens, until it is stopped or idle for too long."""
 
 import asyncio
+import gc
 import logging
 import os
 import socket
@@ -137,6 +138,7 @@ def _serve_here(store: Store, listener: Listener, options: Options, worker: Work
             timeout_graceful_shutdown=options.drain,
         )
     )
+    gc.freeze()  # code and templates stay: looking through them for garbage takes longer than most pages
     server.run(sockets=[listener.socket])
 
 

@@ -131,7 +131,7 @@ def _places(xs: list[float]) -> str:
     unit = 10**scale
     whole = [round(x * unit) for x in xs]
     steps = [whole[0], *(after - before for before, after in pairwise(whole))]
-    return f'"x":{json.dumps(steps)},"scale":{scale}'
+    return f'"x":{json.dumps(steps, separators=(",", ":"))},"scale":{scale}'
 
 
 def _values(ys: list[float]) -> str:
