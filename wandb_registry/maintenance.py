@@ -18,7 +18,7 @@ from wandb_registry.model import activity_log
 from wandb_registry.model.accounts import users
 from wandb_registry.model.artifacts import artifacts, manifests, memberships, references
 from wandb_registry.storage.blobs import Content, md5_of, to_base64
-from wandb_registry.store import Store
+from wandb_registry.store import Store, owner_mark
 
 Row = dict[str, Any]
 GRACE_SECONDS = 24 * 3600  # uploads may take so long: what is younger is left alone
@@ -186,10 +186,11 @@ def collect(store: Store, grace: float = GRACE_SECONDS, needed: set[str] | None 
     upload that counts on one either finds it or is told to send it again.
     """
     removed = GcReport()
+    if store.bucket:
+        store.bucket.claim(owner_mark(store.signer))
     with _maintenance_lock(store):
-        _remove_contents(
-            store, grace, removed, needed
-        )  # first, since on a full disk nothing else can be written before
+        # first, since on a full disk nothing else can be written before
+        _remove_contents(store, grace, removed, needed)
         with store.db.write() as db:
             removed.pending = len(db.all(REMOVE_STALE, age=f"-{int(grace)} seconds"))
             for version in db.all(EXPIRED):

@@ -22,6 +22,7 @@ from wandb_registry.store_folder import (
     api_key,
     bucket_address,
     database_url,
+    is_shared,
     prepare,
     private_text,
     replace_api_key,
@@ -30,6 +31,9 @@ from wandb_registry.store_folder import (
 if TYPE_CHECKING:
     from wandb_registry.db import postgresql
     from wandb_registry.storage.bucket import Bucket
+
+
+CLAIM = "insert into owner (one, mark) values (1, :mark) on conflict do nothing"
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,8 @@ def open_store(folder: Path) -> Store:
         signer=signer,
     )
     with store.db.write() as db:
+        if is_shared(folder):
+            _claim(db, signer, folder)
         teams.make_first(db, api_key(folder))
         keep_key(db, folder)
     return store
@@ -68,6 +74,22 @@ def open_store(folder: Path) -> Store:
 def signer_of(folder: Path) -> Signer:
     """What signs addresses and seals the log, by the store's secret, which is made with it."""
     return Signer(bytes.fromhex(private_text(folder / "secret", lambda: secrets.token_hex(32))))
+
+
+def owner_mark(signer: Signer) -> str:
+    """What tells the records and contents of this registry from another's: all its servers have one secret."""
+    return signer.mark("OWNER", "")
+
+
+def _claim(db: Connection, signer: Signer, folder: Path) -> None:
+    """Sees to it that the records of a database are this registry's. Raises RegistryError where they are another's."""
+    db.execute(CLAIM, {"mark": owner_mark(signer)})
+    if db.value("select mark from owner") != owner_mark(signer):
+        raise RegistryError(
+            f"The database that {folder} names has the records of a registry with another secret. For one more server "
+            "of that registry, copy the files 'secret' and 'api-key' of its folder into this one; for another "
+            "registry, name an empty database."
+        )
 
 
 def seal_of(signer: Signer) -> Callable[[str], str]:

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 from wandb_registry import file_system
 from wandb_registry.storage.fsync import fsync
@@ -81,9 +82,16 @@ def refuse_network(store: Path) -> None:
 def database_url(store: Path) -> str | None:
     """The database that has the store's records, as the environment or the store itself names it; None: it has a file.
 
-    Raises DaemonError where records lie in a file although a database is named: one of them would be forgotten.
+    Raises DaemonError where records lie in a file although a database is named, or in another database: one of them
+    would be forgotten.
     """
-    url = os.environ.get(DATABASE_VARIABLE) or noted_database(store)
+    named, noted = os.environ.get(DATABASE_VARIABLE), noted_database(store)
+    if named and noted and _place_of_database(named) != _place_of_database(noted):
+        raise DaemonError(
+            f"{store} has its records in another database than {DATABASE_VARIABLE} or --database names. "
+            + _two_places(store, DATABASE)
+        )
+    url = named or noted
     if url and (store / RECORDS).exists():
         raise DaemonError(
             f"{store} has its records in the file {RECORDS}, and a database is named beside it. "
@@ -102,6 +110,16 @@ def keep_database_url(store: Path, url: str) -> None:
     _write_beside(store / DATABASE, url).replace(store / DATABASE)
 
 
+def _place_of_database(url: str) -> tuple[str | None, ...]:
+    """Where a database is, whoever signs in there and how."""
+    parts = urlsplit(url)
+    query = dict(parse_qsl(parts.query))
+    if parts.scheme not in ("postgresql", "postgres") or query.keys() & {"host", "hostaddr", "port", "dbname"}:
+        return (url,)  # libpq reads more than addresses
+    host, _, port = parts.netloc.rpartition("@")[2].partition(":")
+    return (host.lower(), port or "5432", parts.path.strip("/"), query.get("options"))
+
+
 @dataclass(frozen=True)
 class BucketAddress:
     """Where contents are: `s3://BUCKET/PREFIX`, at a server of one's own or, without an endpoint, at Amazon's."""
@@ -114,14 +132,25 @@ class BucketAddress:
     def text(self) -> str:
         return f"s3://{self.bucket}/{self.prefix}\n{self.endpoint or ''}"
 
+    @property
+    def where(self) -> str:
+        return f"s3://{self.bucket}/{self.prefix}".rstrip("/") + (f" at {self.endpoint}" if self.endpoint else "")
+
 
 def bucket_address(store: Path) -> BucketAddress | None:
     """The bucket that has the store's contents, as the environment or the store itself names it; None: its folder has.
 
-    Raises DaemonError for what is no address of a bucket, and where contents lie in the folder although one is named.
+    Raises DaemonError for what is no address of a bucket, and where contents lie in the folder, or in another bucket,
+    although one is named.
     """
-    named = os.environ.get(BUCKET_VARIABLE)
-    address = parse_bucket(named, os.environ.get(ENDPOINT_VARIABLE, "")) if named else noted_bucket(store)
+    text, noted = os.environ.get(BUCKET_VARIABLE), noted_bucket(store)
+    named = parse_bucket(text, os.environ.get(ENDPOINT_VARIABLE, "")) if text else None
+    if named and noted and named != noted:
+        raise DaemonError(
+            f"{store} has its contents in {noted.where}, and {BUCKET_VARIABLE} or --bucket names {named.where}. "
+            + _two_places(store, BUCKET)
+        )
+    address = named or noted
     if address and has_contents(store):
         raise DaemonError(
             f"{store} has its contents in the folder {CONTENTS}, and a bucket is named beside it. "
@@ -201,6 +230,14 @@ def _settle(store: Path, note: str, variable: str) -> str:
     if (store / note).exists():
         return "A move was interrupted: run the same 'wandb-registry move' again, and it goes on."
     return f"Move them there with 'wandb-registry move', choose a new folder with REGISTRY_DIR, or unset {variable}."
+
+
+def _two_places(store: Path, note: str) -> str:
+    """What to do where another place is named than the one that the store itself does."""
+    return (
+        "To move them there, bring them back first: 'wandb-registry move --to-folder', without the new name. "
+        f"If they are there already, by another way, remove {store / note} and start again."
+    )
 
 
 def is_shared(store: Path) -> bool:

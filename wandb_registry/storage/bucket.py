@@ -23,6 +23,7 @@ from wandb_registry.storage.object_store import ObjectStore, StoredObject
 
 LAYOUT = "files/md5"  # as DVC 3 lays out its remotes
 INCOMING = "incoming"
+OWNER = "registry-owner"
 SURE_SECONDS = 60.0  # for which a content that was just seen in the bucket is taken to be there
 ASKED_SECONDS = 3600  # after which it is noted again that somebody asked for a content
 FEW = 8  # contents below `files/md5/ab` that are asked for one by one; more are listed
@@ -55,6 +56,24 @@ class Bucket(Blobs):
     def check_reachable(self) -> None:
         super().check_reachable()
         self.objects.check()
+
+    def claim(self, mark: str) -> None:
+        """Makes the prefix that of the registry with this mark. Raises RegistryError where it is another's: what one
+        removes there the other may need.
+        """
+        if self._owner() is None:
+            self.objects.put_new(OWNER, mark.encode())
+        if self._owner() != mark:
+            raise RegistryError(
+                f"{self.objects.name} has the contents of a registry with another secret. For one more server of that "
+                "registry, copy the file 'secret' of its folder into this one; for another registry, name another "
+                f"prefix. If that registry is gone for good, remove the object {self.objects.name}/{OWNER}."
+            )
+
+    def _owner(self) -> str | None:
+        with suppress(FileNotFoundError), self.objects.open(OWNER) as chunks:
+            return b"".join(chunks).decode()
+        return None
 
     def local(self, md5: str) -> Path:
         """A copy in the cache. Raises FileNotFoundError, also for a content that hasn't its md5 any more."""

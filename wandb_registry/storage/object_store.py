@@ -35,6 +35,7 @@ CHUNK = 2**20
 MISSING = {"404", "NoSuchKey", "NotFound", "NoSuchUpload", "NoSuchBucket"}
 FULL = {"XMinioStorageFull", "InsufficientStorage", "QuotaExceeded", "XMinioAdminBucketQuotaExceeded", "507"}
 NO_KEYS = "there are no keys for it; set AWS_ACCESS_KEY_ID and its secret"
+FIRST_WAS_ANOTHER = {"PreconditionFailed", "ConditionalRequestConflict"}
 WRONG_BYTES = {"BadDigest", "InvalidDigest", "InvalidPart", "InvalidPartOrder", "EntityTooSmall"}
 
 
@@ -104,6 +105,19 @@ class ObjectStore:
         with self._errors():
             put = self._client.put_object(Bucket=self.bucket, Key=self.prefix + key, Body=body, ContentMD5=_b64(md5))
         return put["ETag"].strip('"')
+
+    def put_new(self, key: str, body: bytes) -> None:
+        """Stores a small object unless one is there. A store that can't make that a condition takes it in any case."""
+        place = {"Bucket": self.bucket, "Key": self.prefix + key, "Body": body}
+        with self._errors():
+            try:
+                self._client.put_object(**place, IfNoneMatch="*")
+            except ClientError as error:
+                code = error.response.get("Error", {}).get("Code")
+                if code == "NotImplemented":
+                    self._client.put_object(**place)
+                elif code not in FIRST_WAS_ANOTHER:
+                    raise
 
     def put_file(self, key: str, path: Path, md5: str) -> None:
         """Stores a file: in one request with its md5, or in parts where it is too large for that."""
