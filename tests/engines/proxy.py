@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,16 +97,24 @@ def serving(store: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str],
 
 
 @contextmanager
-def behind_nginx(folder: Path, path: str = "", *options: str, outer: int | None = None) -> Iterator[Served]:
-    """A registry behind nginx, at the root of an address or below a path; `outer` is the port of that address."""
+def behind_nginx(
+    folder: Path, path: str = "", *options: str, outer: int | None = None, servers: int = 1
+) -> Iterator[Served]:
+    """A registry behind nginx, at the root of an address or below a path; `outer` is the port of that address.
+
+    Several servers share its store, and nginx passes requests to each in turn.
+    """
     if not Path(NGINX).exists():
         pytest.skip(LACKING)
-    inner, outer = free_port(), outer or free_port(HOST)
+    ports, outer = [free_port() for _ in range(servers)], outer or free_port(HOST)
     url = f"https://{HOST}:{outer}{path}"
     certificate = _certificate(folder)
-    known = ("--port", str(inner), "--public-url", url, "--trusted-proxy", "127.0.0.1")
-    with serving(folder / "store", *known, *options) as (process, said), _nginx(folder, path, inner, outer):
-        yield Served(url, f"http://127.0.0.1:{inner}", folder / "store", said, certificate, process)
+    known = ("--public-url", url, "--trusted-proxy", "127.0.0.1", *options)
+    with ExitStack() as stack:
+        started = [stack.enter_context(serving(folder / "store", "--port", str(port), *known)) for port in ports]
+        process, said = started[0]
+        stack.enter_context(_nginx(folder, path, ports, outer))
+        yield Served(url, f"http://127.0.0.1:{ports[0]}", folder / "store", said, certificate, process)
 
 
 def _certificate(folder: Path) -> Path:
@@ -122,7 +130,7 @@ def _certificate(folder: Path) -> Path:
 
 
 @contextmanager
-def _nginx(folder: Path, path: str, inner: int, outer: int) -> Iterator[None]:
+def _nginx(folder: Path, path: str, ports: list[int], outer: int) -> Iterator[None]:
     site = (ROOT / "deploy/nginx.conf").read_text()
     for pattern, value in (
         (r"listen 443 ssl", f"listen {HOST}:{outer} ssl"),
@@ -130,7 +138,7 @@ def _nginx(folder: Path, path: str, inner: int, outer: int) -> Iterator[None]:
         (r"/etc/ssl/wandb/fullchain\.pem", f"{folder}/certificate.pem"),
         (r"/etc/ssl/wandb/privkey\.pem", f"{folder}/key.pem"),
         (r"(?m)^    location /", f"    location {path}/"),
-        (r"127\.0\.0\.1:8090;", f"127.0.0.1:{inner};"),
+        (r"server 127\.0\.0\.1:8090;", " ".join(f"server 127.0.0.1:{port};" for port in ports)),
     ):
         site, found = re.subn(pattern, value, site)
         assert found == 1, f"deploy/nginx.conf has no {pattern}"

@@ -24,6 +24,7 @@ import pytest
 import wandb
 
 from tests.engines import team_bucket, team_database
+from tests.engines.proxy import behind_nginx
 from tests.engines.team_bucket import KEYS, S3, TEST_BUCKET
 from tests.engines.team_database import TEST_DATABASE, PostgreSQL
 from tests.working_tree import ROOT
@@ -182,19 +183,37 @@ def drop_guard(db: Connection, name: str) -> None:
     db.execute(f"drop trigger {name} on event" if TEST_DATABASE in os.environ else f"drop trigger {name}")
 
 
+IS_TEAM = {TEST_DATABASE, TEST_BUCKET} <= os.environ.keys()
+directly_reached = pytest.mark.skipif(IS_TEAM, reason="is about a server without a proxy before it")
 in_folder = pytest.mark.skipif(TEST_BUCKET in os.environ, reason="is about contents in a store's folder")
 embedded = pytest.mark.skipif(TEST_DATABASE in os.environ, reason="is about the file of an embedded store")
 
 
 @pytest.fixture(scope="package")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    """One server for all tests that don't harm it; the SDK is signed in there."""
+    """One server for all tests that don't harm it; the SDK is signed in there.
+
+    A team's is two servers behind nginx, with TLS.
+    """
     folder = tmp_path_factory.mktemp("registry")
-    server = daemon.ensure(folder / "store")
-    made = Registry(server.url, server.entity, server.api_key, folder / "store")
-    with signed_in(made, folder):
+    with _team(folder) if IS_TEAM else _alone(folder) as made, signed_in(made, folder):
         yield made
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[Registry]:
+    server = daemon.ensure(folder / "store")
+    yield Registry(server.url, server.entity, server.api_key, folder / "store")
     daemon.stop(folder / "store")
+
+
+@contextmanager
+def _team(folder: Path) -> Iterator[Registry]:
+    prepare(folder / "store")
+    with behind_nginx(folder, servers=2) as served, pytest.MonkeyPatch.context() as patch:
+        for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
+            patch.setenv(name, str(served.certificate))
+        yield Registry(served.url, "local", served.key, served.store)
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.types import Message
 
 from tests.wandb_registry.by_hand import log
-from tests.wandb_registry.conftest import Registry
+from tests.wandb_registry.conftest import Registry, directly_reached
 from tests.working_tree import ROOT
 from wandb_registry import daemon
 from wandb_registry.http.middleware import RequestTracker, SecurityMiddleware
@@ -155,6 +155,7 @@ def test_connections_that_ask_nothing_do_not_keep_others_out(store: Path):
         assert (asked.status, process.stderr.read()) == (200, b"")
 
 
+@directly_reached
 def test_a_head_without_end_is_cut_off(registry: Registry):
     address = urlsplit(registry.url)
     with socket.create_connection((address.hostname, address.port), timeout=10) as client:
