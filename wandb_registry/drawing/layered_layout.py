@@ -5,6 +5,7 @@ layers ordered by the means of their neighbours, then moved towards these withou
 Coordinates are those of SVG: x to the right, y down, (0, 0) the upper left corner of the drawing.
 """
 
+import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
@@ -14,6 +15,7 @@ Node = TypeVar("Node", bound=Hashable)
 Edge = tuple[int, int]  # from and to; nodes have the numbers from 0, lanes those behind
 Neighbours = list[list[int]]  # of each node and lane
 SWEEPS = 6
+COORDINATES = re.compile(r"(-?[\d.]+) (-?[\d.]+)")  # of a point on a path
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,12 @@ def arrange(
         )
     right = max((middle + width / 2 for middle, width in zip(middles, widths, strict=True)), default=0.0)
     return Layout(corners, paths, round(right, 1), max(0.0, tops[-1] - spacing.down))
+
+
+def turned(layout: Layout[Node]) -> Layout[Node]:
+    """The same from left to right, for boxes whose width and height were given in each other's place."""
+    paths = {edge: COORDINATES.sub(r"\2 \1", path).replace("V", "H") for edge, path in layout.paths.items()}
+    return Layout({node: (x, y) for node, (y, x) in layout.corners.items()}, paths, layout.height, layout.width)
 
 
 def _acyclic(count: int, edges: list[Edge]) -> list[Edge]:

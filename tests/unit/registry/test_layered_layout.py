@@ -8,7 +8,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wandb_registry.drawing.layered_layout import Layout, Spacing, arrange
+from wandb_registry.drawing.layered_layout import Layout, Spacing, arrange, turned
 
 SPACING = Spacing(across=24, down=44, lane=14)
 
@@ -113,3 +113,17 @@ def test_a_source_can_lie_just_above_its_first_successor():
     tops = {lowered: arrange(*graph, SPACING, lower_sources=lowered).corners for lowered in (False, True)}
     assert tops[False]["s"][1] == tops[False]["a"][1]
     assert tops[True]["s"][1] == tops[True]["b"][1]
+
+
+@given(graphs(acyclic=True))
+def test_turned_all_edges_lead_to_the_right(graph: tuple[dict, list]):
+    sizes, edges = graph
+    layout = arrange(sizes, edges, SPACING)
+    flat = turned(layout)
+    assert (flat.width, flat.height) == (layout.height, layout.width)
+    assert flat.corners == {node: (y, x) for node, (x, y) in layout.corners.items()}
+    for edge, path in flat.paths.items():
+        upright = anchors(layout.paths[edge])
+        ends = re.findall(r"M([-\d.]+) ([-\d.]+)|[ H]([-\d.]+)(?: ([-\d.]+))?$", path)
+        assert (float(ends[0][0]), float(ends[0][1])) == (upright[0][1], upright[0][0])
+        assert "V" not in path

@@ -4,7 +4,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from wandb_registry.drawing.layered_layout import Layout, Spacing, arrange
 from wandb_registry.drawing.stacking import ancestors, stacks
 from wandb_registry.model import access
 from wandb_registry.model.artifacts import artifacts, collections, dvc_md5, lineage, memberships
@@ -12,27 +11,22 @@ from wandb_registry.model.runs import runs
 from wandb_registry.model.search import run_search
 from wandb_registry.web import addresses, lookups
 from wandb_registry.web.pager import Beginning, beginning, paginate
+from wandb_registry.web.pages.lineage_drawing import Edge, Node, drawing, small_drawing
 from wandb_registry.web.views import Page, PageRequest
 
 Row = dict[str, Any]
-Node = tuple[str, int]  # 'artifact' or 'run', and the row's id
-Edge = tuple[Node, Node]
 MOST_NODES = 20_000  # that are looked for
 MOST_DRAWN = 500  # nodes of a graph; its list has all
-RUNS = 100  # that a page of a project's graph begins with
+NEWEST = (20, 50, 100, 200)  # runs that a page of a project's graph begins with
+RUNS = 100  # of these by default
 LISTED = 100  # nodes on a page of the list
 NEIGHBOURS = 8
 DEPTHS = (1, 2, 4, 10, 50)
 ZOOMS = {"fit": "Fit", "50": "50 %", "75": "75 %", "100": "100 %", "150": "150 %"}
 DIRECTIONS = {"both": (True, False), "up": (True,), "down": (False,)}  # True is upstream, False downstream
-CARD = (210, 58)  # width and height of an artifact's box, and of a run's
-PILL = (210, 42)
-MINI = (136, 26)  # of a stack with nothing to choose
-SPACING = Spacing(across=24, down=44, lane=14)
+KEPT = ("show", "zoom", "stack", "chips")  # of the address, by the form above a graph
 LEAST_STACK = 3  # similar nodes that are drawn as one
 CHIPS = {"code": "code", "run_table": "table"}  # types that are told on their runs, and the word for one
-STACKED = 14  # room for the edges of a stack and what opens it
-MARGIN = 2  # so that the strokes of the outermost boxes aren't cut
 
 
 @dataclass
@@ -62,11 +56,13 @@ def run_lineage(request: PageRequest) -> Page:
 def project_lineage(request: PageRequest) -> Page:
     """A page of a project's runs, newest first, with all that they used and made."""
     project = lookups.find_project(request)
-    pager = paginate(request, run_search.count(request.db, project["id"], None), RUNS, "runs")
+    newest = int(request.query["newest"]) if request.query.get("newest", "") in map(str, NEWEST) else RUNS
+    pager = paginate(request, run_search.count(request.db, project["id"], None), newest, "runs")
     rows = run_search.page(request.db, project["id"], None, ["-created_at"], pager.size, pager.offset)
     graph = reachable(request, [("run", row["id"]) for row in rows], DIRECTIONS["both"], 1)
     graph.cut = graph.cut and len(graph.nodes) >= MOST_NODES  # one step around these runs is all that is meant
     shown = {"name": project["name"], "steps": [], "directions": [], "pages_of_runs": pager}
+    shown |= {"choices": [("newest", "Newest", NEWEST, newest)]}
     return _page(request, project, graph, None, shown)
 
 
@@ -123,9 +119,9 @@ def _lineage_of(request: PageRequest, project: Row, start: Node, name: str, addr
         "name": name,
         "steps": [(name, address)],
         "directions": [(label, _with(request, show=key), key == direction) for label, key in labels],
-        "depths": DEPTHS,
+        "choices": [("depth", "Steps", DEPTHS, depth)],
+        "further": depth < max(DEPTHS),
         "depth": depth,
-        "kept": [(key, query[key]) for key in ("show", "zoom", "stack", "chips") if key in query],
         "pages_of_runs": None,
     }
     return _page(request, project, reachable(request, [start], DIRECTIONS[direction], depth), start, shown)
@@ -138,8 +134,12 @@ def _page(request: PageRequest, project: Row, graph: LineageGraph, start: Node |
     edges = [edge for edge in graph.edges if edge[0] in cards and edge[1] in cards]
     if query.get("chips") != "no":
         edges = _fold_into_chips(cards, edges, start)
-    way = ancestors(edges, [node for node, card in cards.items() if card["production"]])
-    near = (ancestors(edges, [start]) | ancestors([(head, tail) for tail, head in edges], [start])) if start else way
+    end = next((node for node in cards if _key(node) == query.get("path")), None)
+    way = ancestors(edges, [end] if end else [node for node, card in cards.items() if card["production"]])
+    near = way
+    if start and not end:
+        near = ancestors(edges, [start]) | ancestors([(head, tail) for tail, head in edges], [start])
+    goals = [(_key(node), goal) for node, card in cards.items() for goal in _goals(card)]
     boxes = _stacked(request, cards, edges, way | ({start} if start else set()))
     top = {node: first for first, box in boxes.items() for node in box["nodes"]}
     edges = list(dict.fromkeys((top[tail], top[head]) for tail, head in edges if top[tail] != top[head]))
@@ -150,28 +150,23 @@ def _page(request: PageRequest, project: Row, graph: LineageGraph, start: Node |
     drawn = dict.fromkeys(nodes[:MOST_DRAWN])  # the nearest; the time that a layout takes grows faster than its graph
     lines = [edge for edge in edges if edge[0] in drawn and edge[1] in drawn]
     _tell_minis(boxes, edges)
-    layout = arrange({node: _size(boxes[node]) for node in drawn}, lines, SPACING)
-    in_reading_order = sorted(drawn, key=lambda node: (layout.corners[node][1], layout.corners[node][0]))
-    listed = [*in_reading_order, *nodes[MOST_DRAWN:]]
+    at = next((node for node in nodes if _key(node) == query.get("at")), None)
+    shown_boxes = {node: boxes[node] | {"now": node == (at or start), "near": node in near} for node in drawn}
+    graph_drawn = drawing(shown_boxes, lines, near)
+    listed = [*(box["nodes"][0] for box in graph_drawn["boxes"]), *nodes[MOST_DRAWN:]]
     pager = paginate(request, len(listed), LISTED, "nodes")
     zoom = query["zoom"] if query.get("zoom", "") in ZOOMS else "fit"
-    at = next((node for node in nodes if _key(node) == query.get("at")), None)
     return Page(
         "lineage.html",
         {
             "title": f"Lineage of {shown['name']}",
             "project": project,
             "counts": lookups.project_counts(request, project),
-            "graph": {
-                "width": layout.width + 2 * MARGIN + STACKED,
-                "height": layout.height + 2 * MARGIN + STACKED,
-                "margin": MARGIN,
-                "boxes": [
-                    _box(node, layout, boxes[node]) | {"now": node == (at or start), "near": node in near}
-                    for node in in_reading_order
-                ],
-                "edges": [(path, tail in near and head in near) for (tail, head), path in layout.paths.items()],
-            },
+            "graph": graph_drawn,
+            "small": small_drawing(shown_boxes, lines, near),
+            "goals": goals,
+            "goal": (_key(end), _goals(cards[end])[0]) if end and _goals(cards[end]) else None,
+            "kept": [(key, query[key]) for key in KEPT if key in query],
             "nodes": [boxes[node] for node in listed[pager.offset : pager.last]],
             "pager": pager,
             "stacked": any(boxes[node]["count"] > 1 for node in drawn),
@@ -218,6 +213,11 @@ def _switches(request: PageRequest, hidden: int) -> list[tuple[str, str]]:
     if hidden:
         links.append((f"Show {hidden} hidden", _with(request, hide=None)))
     return links
+
+
+def _goals(card: Row) -> list[str]:
+    """What the way may lead to instead of what is in production: a version, by each alias that somebody gave it."""
+    return [f"{_family(card)}:{alias}" for alias in card["aliases"] if alias not in ("latest", "production")]
 
 
 def _key(node: Node) -> str:
@@ -344,15 +344,3 @@ def _tell_minis(boxes: dict[Node, Row], edges: list[Edge]) -> None:
             minis.add(node)
     for node, box in boxes.items():
         box["mini"] = node in minis
-
-
-def _size(card: Row) -> tuple[int, int]:
-    if card["mini"]:
-        return MINI
-    return PILL if card["kind"] == "run" else CARD
-
-
-def _box(node: Node, layout: Layout[Node], card: Row) -> Row:
-    x, y = layout.corners[node]
-    width, height = _size(card)
-    return card | {"x": x, "y": y, "width": width, "height": height}
