@@ -85,10 +85,10 @@ def test_on_a_phone_the_graph_goes_from_left_to_right(stacked: Site, window: Win
     assert lefts == sorted(set(lefts))
     assert min(box["height"] for box in boxes if box) >= 40  # as large as a finger wants it
     expect(small.locator("g.way")).to_have_count(len(names))
-    window.check_width()
-    window.check_access()
     small.get_by_role("link", name="Unfold net v0–v4 ×4").click()
     expect(small.get_by_role("link", name="model net:v0")).to_be_visible()
+    window.check_width()
+    window.check_access()
 
 
 def test_a_large_graph_scrolls_on_a_phone(stacked: Site, window: Window):

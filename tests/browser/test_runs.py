@@ -312,7 +312,7 @@ def test_what_is_alike_is_one_node_that_unfolds_and_hides(runs: Site, window: Wi
         use = {**where, "runName": f"r{number}", "artifactID": version}
         ask("mutation U($i: UseArtifactInput!) { useArtifact(input: $i) { artifact { id } } }", i=use)
     page = window.open("/local/alike/lineage")
-    graph = page.locator(".graph")
+    graph = page.locator(".graph .wide")
     expect(page.locator(".head").first).to_contain_text("1 artifact, 4 runs in 2 nodes")
     graph.get_by_role("link", name="run score ×4, stacked").focus()
     page.keyboard.press("Enter")

@@ -7,8 +7,9 @@ from wandb_registry.web.charts import line_series
 from wandb_registry.web.endpoints import Endpoints
 from wandb_registry.web.finding import executions
 from wandb_registry.web.forms import run_forms
+from wandb_registry.web.lineage import page as lineage
 from wandb_registry.web.live_updates import LiveUpdates
-from wandb_registry.web.pages import artifacts, home, lineage, models, run, run_comparison, runs, search, selected_runs
+from wandb_registry.web.pages import artifacts, home, models, run, run_comparison, runs, search, selected_runs
 from wandb_registry.web.rendering import static_file
 from wandb_registry.web.settings import bytes_used, forms, keys
 from wandb_registry.web.settings import page as settings

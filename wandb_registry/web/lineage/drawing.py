@@ -22,7 +22,8 @@ MARGIN = 2  # so that the strokes of the outermost boxes aren't cut
 def drawing(boxes: dict[Node, Row], edges: Sequence[Edge], near: set[Node]) -> Row:
     """The graph from top to bottom, its boxes in reading order. Edges between what is `near` stand out."""
     layout = arrange({node: _size(box) for node, box in boxes.items()}, edges, SPACING)
-    return _drawn(layout, {node: box | _extent(_size(box)) | {"few": None} for node, box in boxes.items()}, near)
+    whole = {node: box | _extent(_size(box)) | {"few": None} for node, box in boxes.items()}
+    return _drawn(layout, whole, near, downwards=True)
 
 
 def small_drawing(boxes: dict[Node, Row], edges: Sequence[Edge], near: set[Node]) -> Row | None:
@@ -31,11 +32,12 @@ def small_drawing(boxes: dict[Node, Row], edges: Sequence[Edge], near: set[Node]
         return None
     layout = turned(arrange(dict.fromkeys(boxes, (SMALL[1], SMALL[0])), edges, SMALL_SPACING))
     few = {node: box | _extent(SMALL) | {"few": _few_words(box)} for node, box in boxes.items()}
-    return _drawn(layout, few, near)
+    return _drawn(layout, few, near, downwards=False)
 
 
-def _drawn(layout: Layout[Node], boxes: dict[Node, Row], near: set[Node]) -> Row:
-    order = sorted(boxes, key=lambda node: (layout.corners[node][1], layout.corners[node][0]))
+def _drawn(layout: Layout[Node], boxes: dict[Node, Row], near: set[Node], downwards: bool) -> Row:
+    """The boxes stand in the order in which the keyboard reaches them: that of the layers."""
+    order = sorted(boxes, key=lambda node: layout.corners[node][:: -1 if downwards else 1])
     corners = {node: dict(zip("xy", layout.corners[node], strict=True)) for node in order}
     return {
         "width": layout.width + 2 * MARGIN + STACKED,

@@ -10,8 +10,8 @@ from wandb_registry.model.artifacts import artifacts, collections, dvc_md5, line
 from wandb_registry.model.runs import runs
 from wandb_registry.model.search import run_search
 from wandb_registry.web import addresses, lookups
+from wandb_registry.web.lineage.drawing import Edge, Node, drawing, small_drawing
 from wandb_registry.web.pager import Beginning, beginning, paginate
-from wandb_registry.web.pages.lineage_drawing import Edge, Node, drawing, small_drawing
 from wandb_registry.web.views import Page, PageRequest
 
 Row = dict[str, Any]
