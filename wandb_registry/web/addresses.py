@@ -86,4 +86,5 @@ def file(base: str, path: str) -> str:
 def with_query(path: str, query: dict[str, Any]) -> str:
     """A path with a query. Empty parameters are left out."""
     filled = {key: value for key, value in query.items() if value not in (None, "", [])}
-    return f"{path}?{urlencode(filled, doseq=True)}" if filled else path
+    # a key in JSON can hold half a character, of which a query has no bytes
+    return f"{path}?{urlencode(filled, doseq=True, errors='replace')}" if filled else path

@@ -128,7 +128,7 @@ def cut(text: str, characters: int) -> str:
 
 def query(pairs: list[tuple[str, str]]) -> str:
     """Pairs as the query of an address."""
-    return urlencode(pairs)
+    return urlencode(pairs, errors="replace")
 
 
 FILTERS = {
