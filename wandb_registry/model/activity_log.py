@@ -19,9 +19,14 @@ HASHED = ("at", "who", "action", "subject", "collection_id", "name", "before", "
 INSERT = """
 insert into event (at, who, action, subject, collection_id, name, before, after, source, run, git_commit, hash)
 values (:at, :who, :action, :subject, :collection_id, :name, :before, :after, :source, :run, :git_commit, :hash)
+returning id
 """
-LAST = "select id, hash from event order by id desc limit 1"
-HAS_SEAL = "select 1 from event_end where seal = :seal"
+LAST = """
+select strftime('%Y-%m-%dT%H:%M:%fZ') as now, last.id, last.hash, event_end.seal
+  from (select 1) as one
+  left join (select id, hash from event order by id desc limit 1) as last on 1 = 1
+  left join event_end on 1 = 1
+"""
 HAS_HASH = "select 1 from event where hash = :hash"
 SEAL_END = """
 insert into event_end (one, seal) values (1, :seal) on conflict (one) do update set seal = excluded.seal
@@ -83,8 +88,9 @@ def _insert(
     after: str | None,
     origin: Row,
 ) -> None:
+    last = db.row(LAST)
     event = origin | {
-        "at": db.value("select strftime('%Y-%m-%dT%H:%M:%fZ') as now"),
+        "at": last["now"],
         "who": viewer.username,
         "action": action,
         "subject": subject,
@@ -93,30 +99,29 @@ def _insert(
         "before": before,
         "after": after,
     }
-    was_sealed = _is_sealed(db)
-    db.execute(INSERT, event | {"hash": hash_of(head(db), event)})
-    if was_sealed:  # a new seal on a log that isn't whole would hide that events were removed
-        seal_end(db)
+    hash = hash_of(last["hash"] or FIRST, event)
+    number = db.row(INSERT, **event, hash=hash)["id"]
+    if _is_sealed(db, last):  # a new seal on a log that isn't whole would hide that events were removed
+        _seal(db, number, hash)
 
 
 def head(db: Connection) -> str:
     """The hash of the last event, which stands for all events so far."""
-    last = db.one(LAST)
-    return last["hash"] if last else FIRST
+    return db.row(LAST)["hash"] or FIRST
 
 
 def seal_end(db: Connection) -> None:
     """Seals the last event, so that `faults` sees if events are removed from the end."""
-    db.execute(SEAL_END, {"seal": db.seal(_end(db))})
+    last = db.row(LAST)
+    _seal(db, last["id"] or 0, last["hash"] or FIRST)
 
 
-def _is_sealed(db: Connection) -> bool:
-    return bool(db.value(HAS_SEAL, seal=db.seal(_end(db))))
+def _seal(db: Connection, number: int, hash: str) -> None:
+    db.execute(SEAL_END, {"seal": db.seal(f"{number} {hash}")})
 
 
-def _end(db: Connection) -> str:
-    last = db.one(LAST)
-    return f"{last['id']} {last['hash']}" if last else f"0 {FIRST}"
+def _is_sealed(db: Connection, last: Row) -> bool:
+    return last["seal"] == db.seal(f"{last['id'] or 0} {last['hash'] or FIRST}")
 
 
 def hash_of(previous: str, event: Row) -> str:
@@ -262,7 +267,7 @@ def faults(db: Connection, known: str | None = None) -> list[str]:
         faults.append(
             f"Activity log: it holds no event {known}. It was made anew by hand, or the store is an older one."
         )
-    if not _is_sealed(db):
+    if not _is_sealed(db, db.row(LAST)):
         faults.append(
             f"Activity log: it doesn't end with event {expected - 1} as it is here. Events were changed or removed by "
             "hand, or the store's file 'secret' is another one."
