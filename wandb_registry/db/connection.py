@@ -89,6 +89,11 @@ class Database(ABC):
     def read(self) -> AbstractContextManager[Connection]:
         """A reader, looking at one moment: what is committed meanwhile isn't seen in the block."""
 
+    def one(self, sql: str, **parameters: Any) -> Row | None:
+        """The first row of a query that stands alone."""
+        with self.read() as db:
+            return db.one(sql, **parameters)
+
     @abstractmethod
     def write(self) -> AbstractContextManager[Connection]:
         """One transaction: on disk when the block ends, as if it never was when the block raises."""

@@ -28,6 +28,7 @@ from wandb_registry.db.connection import MIGRATIONS, Functions, Row, refuse_newe
 from wandb_registry.errors import BadInput, DatabaseAway, RegistryError, StoreFull
 
 Raw = psycopg.Connection[Any]
+Pool = psycopg_pool.ConnectionPool[Raw]
 PRELUDE = Path(__file__).parent / "postgresql.sql"
 OLDEST = 13
 READERS = 8  # connections of a process, beside one that writes and one that listens
@@ -111,6 +112,32 @@ class Connection(connection.Connection):
         return []
 
 
+class Reader(Connection):
+    """A transaction that only reads. It begins together with its first statement: each message costs a wait."""
+
+    def __init__(self, pool: Pool, seal: Callable[[str], str]):
+        self._pool, self._begun, self._seal = pool, None, seal
+
+    @property
+    def _raw(self) -> Raw:
+        if self._begun is None:
+            self._begun, _ = _sent(self._pool, BEGIN_READ)
+        return self._begun
+
+    def execute(self, sql: str, parameters: Mapping[str, Any] = {}, /) -> Any:
+        if self._begun:
+            return super().execute(sql, parameters)
+        statement = dialect.statement(sql)
+        given = dialect.parameters(parameters, statement.lists)
+        self._begun, cursor = _sent(self._pool, f"{BEGIN_READ}; {statement.sql}", given)
+        cursor.nextset()  # what `begin` answered
+        return cursor
+
+    def end(self) -> None:
+        if self._begun:
+            _give_back(self._pool, self._begun)
+
+
 class Database(connection.Database):
     """The records of a registry in the database that a URL names."""
 
@@ -145,14 +172,30 @@ class Database(connection.Database):
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        with _told(self._url), self._begun(self._readers, BEGIN_READ) as raw:
-            yield Connection(raw, self._seal)
+        with _told(self._url):
+            reader = Reader(self._readers, self._seal)
+            try:
+                yield reader
+            finally:
+                reader.end()
+
+    def one(self, sql: str, **parameters: Any) -> Row | None:
+        """Without a transaction: a statement sees one moment by itself."""
+        statement = dialect.statement(sql)
+        with _told(self._url):
+            raw, cursor = _sent(self._readers, statement.sql, dialect.parameters(parameters, statement.lists))
+            self._readers.putconn(raw)
+            return cursor.fetchone()
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        with self._writing, _told(self._url), self._begun(self._writers, BEGIN_WRITE) as raw:
-            yield Connection(raw, self._seal)
-            raw.execute(sql.SQL("select pg_notify({}, {}); commit").format(CHANNEL, self._name))
+        with self._writing, _told(self._url):
+            raw, _ = _sent(self._writers, BEGIN_WRITE)
+            try:
+                yield Connection(raw, self._seal)
+                raw.execute(sql.SQL("select pg_notify({}, {}); commit").format(CHANNEL, self._name))
+            finally:
+                _give_back(self._writers, raw)
             self._changes += 1
 
     def copy(self, target: Path) -> None:
@@ -164,25 +207,13 @@ class Database(connection.Database):
         self._writers.close()
         self._readers.close()
 
-    @contextmanager
-    def _begun(self, pool: psycopg_pool.ConnectionPool[Raw], begin: str) -> Iterator[Raw]:
-        """A connection in a transaction. It is rolled back unless the block has committed it."""
-        raw = _begin(pool, begin)
-        try:
-            yield raw
-        finally:
-            with suppress(psycopg.Error):
-                if raw.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
-                    raw.execute("rollback")
-            pool.putconn(raw)
-
     def _connect(self) -> Raw:
         raw = psycopg.connect(self._url, **self._options)
         _configure(raw)
         return raw
 
-    def _pool(self, most: int) -> psycopg_pool.ConnectionPool[Raw]:
-        pool: psycopg_pool.ConnectionPool[Raw] = psycopg_pool.ConnectionPool(
+    def _pool(self, most: int) -> Pool:
+        pool: Pool = psycopg_pool.ConnectionPool(
             self._url,
             kwargs=self._options,
             configure=_configure,
@@ -252,14 +283,13 @@ def _configure(raw: Raw) -> None:
     raw.execute(SESSION)
 
 
-def _begin(pool: psycopg_pool.ConnectionPool[Raw], begin: str) -> Raw:
-    """A connection on which a transaction begins. Those that a restart of the database cut are replaced."""
+def _sent(pool: Pool, first: str, parameters: Mapping[str, Any] = {}) -> tuple[Raw, Any]:
+    """A connection, and what it answered to its first statement. One that a restart of the database cut is replaced."""
     deadline = time.monotonic() + PATIENCE
     while True:
         raw = pool.getconn(max(1.0, deadline - time.monotonic()))
         try:
-            raw.execute(begin)  # type: ignore[arg-type]
-            return raw
+            return raw, raw.execute(first, parameters)  # type: ignore[arg-type]
         except psycopg.OperationalError:
             raw.close()
             pool.putconn(raw)
@@ -269,6 +299,14 @@ def _begin(pool: psycopg_pool.ConnectionPool[Raw], begin: str) -> Raw:
             raw.close()
             pool.putconn(raw)
             raise
+
+
+def _give_back(pool: Pool, raw: Raw) -> None:
+    """Lets others use a connection. Its transaction is rolled back unless it was committed."""
+    with suppress(psycopg.Error):
+        if raw.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+            raw.execute("rollback")
+    pool.putconn(raw)
 
 
 @contextmanager

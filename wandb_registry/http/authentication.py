@@ -31,8 +31,7 @@ def viewer_of_request(request: Request, store: Store) -> Viewer:
     opened = store.signer.open(ACCESS, key)
     if opened:
         return _viewer_of_access_token(opened, store)
-    with store.db.read() as db:
-        viewer, is_news = users.sign_in(db, key), users.is_use_news(db, key)
+    viewer, is_news = users.use_key(store.db, key)
     if is_news:
         full = (sqlite3.OperationalError, StoreFull, DatabaseAway)
         with suppress(*full), store.db.write() as db:  # a full disk refuses nobody

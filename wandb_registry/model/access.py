@@ -56,10 +56,12 @@ select case entity.kind
  where entity.id = :entity
 """
 
-PROJECT_ROLES = """
-select role from project_member where project_id = :project and user_id = :user
+PROJECT_ROLES = f"""
+select role, 1 as is_inherited from ({ENTITY_ROLE}) as inherited
  union all
-select project_team.role
+select role, 0 from project_member where project_id = :project and user_id = :user
+ union all
+select project_team.role, 0
   from project_team
   join team_member on team_member.entity_id = project_team.entity_id
  where project_team.project_id = :project and team_member.user_id = :user
@@ -78,11 +80,13 @@ def project_role(db: Connection, viewer: Viewer, project: Row) -> Role:
 
     Admins of the entity are admins of all its projects.
     """
-    inherited = entity_role(db, viewer, project["entity_id"])
+    if viewer.admin:
+        return Role.ADMIN
+    rows = db.all(PROJECT_ROLES, project=project["id"], entity=project["entity_id"], user=viewer.user_id)
+    inherited = max(ROLES[row["role"]] for row in rows if row["is_inherited"])
     if project["access"] == "RESTRICTED" and inherited < Role.ADMIN:
         inherited = Role.NONE
-    own = (ROLES[row["role"]] for row in db.all(PROJECT_ROLES, project=project["id"], user=viewer.user_id))
-    return max(inherited, *own, Role.NONE)
+    return max(inherited, *(ROLES[row["role"]] for row in rows if not row["is_inherited"]), Role.NONE)
 
 
 def needs_lasting(viewer: Viewer) -> None:
@@ -170,19 +174,21 @@ def find_project(db: Connection, viewer: Viewer, entity_name: str | None, name: 
 
 def project(db: Connection, viewer: Viewer, entity_name: str | None, name: str | None, need: Role) -> Row:
     """The project. Raises NotFound, or Forbidden if the viewer's role is below `need`."""
-    project = find_project(db, viewer, entity_name, name)
-    if project is None:
+    project = db.one(PROJECT_BY_NAME, entity=entity_name or viewer.default_entity, name=name or "")
+    role = project_role(db, viewer, project) if project else Role.NONE
+    if project is None or not role:
         where = entity_name or viewer.default_entity
         raise NotFound(f"Project '{name}' of '{where}' was not found, or '{viewer.username}' may not see it.")
-    return _at_least(db, viewer, project, need)
+    return _at_least(viewer, project, role, need)
 
 
 def project_by_id(db: Connection, viewer: Viewer, number: int, need: Role) -> Row:
     """The project of this id. Raises as `project`."""
     project = db.one(PROJECT, id=number)
-    if project is None or not project_role(db, viewer, project):
+    role = project_role(db, viewer, project) if project else Role.NONE
+    if project is None or not role:
         raise NotFound(f"The project was not found, or '{viewer.username}' may not see it.")
-    return _at_least(db, viewer, project, need)
+    return _at_least(viewer, project, role, need)
 
 
 def readable(db: Connection, viewer: Viewer, project_id: int) -> bool:
@@ -252,8 +258,10 @@ def find_artifact(db: Connection, viewer: Viewer, number: int) -> Row | None:
     artifact = db.one(ARTIFACT, id=number)
     if artifact is None:
         return None
-    project_ids = {artifact["project_id"], *(row["project_id"] for row in db.all(PROJECTS_OF_ARTIFACT, id=number))}
-    return artifact if any(readable(db, viewer, project_id) for project_id in project_ids) else None
+    if readable(db, viewer, artifact["project_id"]):
+        return artifact
+    linked_to = db.all(PROJECTS_OF_ARTIFACT, id=number)
+    return artifact if any(readable(db, viewer, row["project_id"]) for row in linked_to) else None
 
 
 def artifact(db: Connection, viewer: Viewer, number: int, need: Role) -> Row:
@@ -266,14 +274,14 @@ def artifact(db: Connection, viewer: Viewer, number: int, need: Role) -> Row:
 
 def _in_project(db: Connection, viewer: Viewer, row: Row | None, what: str, need: Role) -> Row:
     project = db.one(PROJECT, id=row["project_id"]) if row else None
-    if row is None or project is None or not project_role(db, viewer, project):
+    role = project_role(db, viewer, project) if project else Role.NONE
+    if row is None or project is None or not role:
         raise NotFound(f"The {what} was not found, or '{viewer.username}' may not see it.")
-    _at_least(db, viewer, project, need)
+    _at_least(viewer, project, role, need)
     return row
 
 
-def _at_least(db: Connection, viewer: Viewer, project: Row, need: Role) -> Row:
-    role = project_role(db, viewer, project)
+def _at_least(viewer: Viewer, project: Row, role: Role, need: Role) -> Row:
     if role < need:
         raise Forbidden(
             f"'{viewer.username}' may not do this in '{project['entity_name']}/{project['name']}': "

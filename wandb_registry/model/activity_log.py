@@ -51,7 +51,11 @@ select entity.name || '/' || project.name || '/' || collection.name || ':v' || a
   left join entity run_entity on run_entity.id = run_project.entity_id
  where artifact.id = :artifact
 """
-NO_ORIGIN = {"source": None, "run": None, "git_commit": None}
+KNOWN = f"""
+select last.*, origin.*, ({PATH}) as path
+  from ({LAST}) as last
+  left join ({ORIGIN}) as origin on 1 = 1
+"""
 
 
 def record_in_collection(
@@ -65,16 +69,15 @@ def record_in_collection(
     artifact_id: int | None = None,
 ) -> None:
     """Records a change in a collection, with the version that it is about and the run that made that."""
-    subject = db.value(PATH, collection=collection_id)
-    origin = db.row(ORIGIN, artifact=artifact_id) if artifact_id else NO_ORIGIN
-    _insert(db, viewer, action, subject, collection_id, name, before, after, origin)
+    known = db.row(KNOWN, collection=collection_id, artifact=artifact_id)
+    _insert(db, viewer, action, known["path"], collection_id, name, before, after, known)
 
 
 def record(
     db: Connection, viewer: Viewer, action: str, subject: str, name: str | None, before: str | None, after: str | None
 ) -> None:
     """Records a change of a registry, a project, a team or an account."""
-    _insert(db, viewer, action, subject, None, name, before, after, NO_ORIGIN)
+    _insert(db, viewer, action, subject, None, name, before, after, db.row(KNOWN, collection=None, artifact=None))
 
 
 def _insert(
@@ -86,11 +89,10 @@ def _insert(
     name: str | None,
     before: str | None,
     after: str | None,
-    origin: Row,
+    known: Row,
 ) -> None:
-    last = db.row(LAST)
-    event = origin | {
-        "at": last["now"],
+    event = {key: known[key] for key in ("source", "run", "git_commit")} | {
+        "at": known["now"],
         "who": viewer.username,
         "action": action,
         "subject": subject,
@@ -99,9 +101,9 @@ def _insert(
         "before": before,
         "after": after,
     }
-    hash = hash_of(last["hash"] or FIRST, event)
+    hash = hash_of(known["hash"] or FIRST, event)
     number = db.row(INSERT, **event, hash=hash)["id"]
-    if _is_sealed(db, last):  # a new seal on a log that isn't whole would hide that events were removed
+    if _is_sealed(db, known):  # a new seal on a log that isn't whole would hide that events were removed
         _seal(db, number, hash)
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from wandb_registry.db.connection import Connection
+from wandb_registry.db.connection import Connection, Database
 from wandb_registry.errors import BadInput, Conflict, KeyEnded, NotFound, NotSignedIn
 from wandb_registry.model import activity_log, names
 from wandb_registry.model.access import Viewer
@@ -21,15 +21,13 @@ OPERATOR = Viewer(0, "command line", "", True)  # whoever can run commands on th
 
 SET_ADMIN = "set admin"
 NOTED_EVERY_SECONDS = 300
-IS_NEWS = """
-select used_at is null or used_at < strftime('%Y-%m-%dT%H:%M:%SZ', 'now', :age) from api_key where hash = :hash
-"""
 NOTE_USE = """
 update api_key set used_at = strftime('%Y-%m-%dT%H:%M:%SZ'), used_from = :host where hash = :hash
 """
 
 ACCOUNT_OF_KEY = """
-select account.*, api_key.hash, api_key.hint, api_key.last_day, identity.issuer, identity.valid_until
+select account.*, api_key.hash, api_key.hint, api_key.last_day, identity.issuer, identity.valid_until,
+       api_key.used_at is null or api_key.used_at < strftime('%Y-%m-%dT%H:%M:%SZ', 'now', :age) as is_news
   from api_key
   join account on account.id = api_key.user_id
   left join identity on identity.user_id = account.id
@@ -59,6 +57,14 @@ REMOVE_USER = (
 
 def sign_in(db: Connection, key: str) -> Viewer:
     """The account of an API key. Raises NotSignedIn if there is none, KeyEnded if its last day is over."""
+    return use_key(db, key)[0]
+
+
+def use_key(db: Connection | Database, key: str) -> tuple[Viewer, bool]:
+    """The account of an API key, and whether the key's last use was noted so long ago that this one is worth a write.
+
+    Raises as `sign_in`.
+    """
     account = _of_key(db, key)
     if account is None:
         raise NotSignedIn("No account of this registry has this API key. Check WANDB_API_KEY and WANDB_BASE_URL.")
@@ -72,7 +78,7 @@ def sign_in(db: Connection, key: str) -> Viewer:
             f"'{account['username']}' hasn't signed in at {account['issuer']} for too long, so its API keys wait. "
             "Sign in on this registry's page once, and they work again."
         )
-    return replace(as_viewer(account), until=_end_of(account["last_day"]))
+    return replace(as_viewer(account), until=_end_of(account["last_day"])), bool(account["is_news"])
 
 
 def _end_of(day: str | None) -> int | None:
@@ -96,9 +102,9 @@ def is_key(db: Connection, key: str) -> bool:
     return _of_key(db, key) is not None
 
 
-def _of_key(db: Connection, key: str) -> Row | None:
+def _of_key(db: Connection | Database, key: str) -> Row | None:
     hashed = _hash(key)
-    account = db.one(ACCOUNT_OF_KEY, hash=hashed)
+    account = db.one(ACCOUNT_OF_KEY, hash=hashed, age=f"-{NOTED_EVERY_SECONDS} seconds")
     return account if account and hmac.compare_digest(account["hash"], hashed) else None
 
 
@@ -179,11 +185,6 @@ def end_sessions(db: Connection, user_id: int) -> None:
     """Ends all sessions of an account, and what could still begin one."""
     db.execute("delete from login_token where user_id = :user", {"user": user_id})
     db.execute("update user set sessions_since = :now where id = :user", {"now": time.time_ns(), "user": user_id})
-
-
-def is_use_news(db: Connection, key: str) -> bool:
-    """Whether the key's last use was recorded so long ago that this one is worth a write."""
-    return bool(db.value(IS_NEWS, hash=_hash(key), age=f"-{NOTED_EVERY_SECONDS} seconds"))
 
 
 def note_use(db: Connection, key: str, host: str | None) -> None:
