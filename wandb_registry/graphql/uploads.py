@@ -109,9 +109,8 @@ def take_in(info, artifact: dict) -> None:
     bucket, contents, id = info.context.store.bucket, info.context.contents, artifact["id"]
     if bucket is None:
         return
-    for md5, size in contents.outside(("arrived", id), lambda: bucket.arrived(id)).items():
-        if bucket.still_there(info.context.db, md5):
-            content_ownership.add(info.context.db, id, md5, size)
+    arrived = contents.outside(("arrived", id), lambda: bucket.arrived(id))
+    content_ownership.add_all(info.context.db, id, bucket.still_there_of(info.context.db, arrived))
     contents.afterwards(lambda: bucket.forget_arrived(id))
 
 

@@ -86,6 +86,11 @@ class Bucket(Blobs):
     def still_there(self, db: Connection, md5: str) -> bool:
         return db.one("select 1 from bucket_content where md5 = :md5", md5=md5) is not None
 
+    def still_there_of(self, db: Connection, sizes: dict[str, int]) -> dict[str, int]:
+        """Those of the contents, given with their sizes, that `gc` hasn't taken away meanwhile."""
+        noted = {row["md5"] for row in db.all(NOTED, md5s=json.dumps(list(sizes)))}
+        return {md5: size for md5, size in sizes.items() if md5 in noted}
+
     def known(self, md5: str, size: int) -> bool | None:
         known, seen = self._sure.get(md5, (0, -SURE_SECONDS))
         return known == size if time.monotonic() - seen < SURE_SECONDS else None
@@ -170,8 +175,7 @@ class Bucket(Blobs):
 
         def remove() -> None:
             with suppress(RegistryError):  # what is left is removed by `gc`
-                for one in self.objects.below(f"{INCOMING}/{artifact_id}/"):
-                    self.objects.delete(one.key)
+                self.objects.delete_all([one.key for one in self.objects.below(f"{INCOMING}/{artifact_id}/")])
 
         self._sweeper.submit(remove)
 

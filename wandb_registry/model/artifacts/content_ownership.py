@@ -34,6 +34,10 @@ select holding.*, exists (select 1 from artifact where artifact.id = holding.art
   from holding
  where entity_id = :entity and md5 in (select value from json_each(:md5s))
 """
+HOLD = """
+insert into holding (entity_id, md5, size, artifact_id) values (:entity, :md5, :size, :artifact)
+    on conflict (entity_id, md5) do update set artifact_id = excluded.artifact_id
+"""
 CHALLENGE = "CHALLENGE"
 CHALLENGE_SECONDS = 3600
 CLAIM_SECONDS = 24 * 3600  # as long as an upload may take
@@ -61,16 +65,16 @@ def find(db: Connection, viewer: Viewer, entity_id: int, md5s: list[str]) -> dic
 
 def add(db: Connection, artifact_id: int, md5: str, size: int) -> None:
     """Notes that the content arrived whole for this version."""
+    add_all(db, artifact_id, {md5: size})
+
+
+def add_all(db: Connection, artifact_id: int, sizes: dict[str, int]) -> None:
+    """Notes that contents, their sizes by md5, arrived whole for this version."""
     entity_id = db.value(ENTITY_OF_ARTIFACT, artifact=artifact_id)
     if entity_id is None:
         raise NotFound("The artifact was deleted while this file was on its way. Nothing was stored.")
-    db.execute(
-        """
-        insert into holding (entity_id, md5, size, artifact_id) values (:entity, :md5, :size, :artifact)
-            on conflict (entity_id, md5) do update set artifact_id = excluded.artifact_id
-        """,
-        {"entity": entity_id, "md5": md5, "size": size, "artifact": artifact_id},
-    )
+    common = {"entity": entity_id, "artifact": artifact_id}
+    db.executemany(HOLD, [common | {"md5": md5, "size": size} for md5, size in sizes.items()])
 
 
 def entity_of(db: Connection, artifact_id: int) -> int:
@@ -128,8 +132,8 @@ def claim(db: Connection, viewer: Viewer, sizes: dict[str, int]) -> None:
 def use_claims(db: Connection, viewer: Viewer, artifact_id: int, md5s: list[str]) -> bool:
     """Gives a version those of the contents that this account has claimed, as if they had been sent for it."""
     claimed = db.all(CLAIMED, user=viewer.user_id, now=int(time.time()), md5s=json.dumps(md5s))
-    for row in claimed:
-        add(db, artifact_id, row["md5"], row["size"])
+    if claimed:
+        add_all(db, artifact_id, {row["md5"]: row["size"] for row in claimed})
     return bool(claimed)
 
 
