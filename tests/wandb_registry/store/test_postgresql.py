@@ -33,7 +33,7 @@ from wandb_registry import store_folder
 from wandb_registry.store import open_database
 from wandb_registry.store_folder import keep_database_url
 
-pytest.importorskip("psycopg")
+psycopg = pytest.importorskip("psycopg")
 pytestmark = pytest.mark.skipif(not team_database.is_installed(), reason="needs PostgreSQL: apt-get install postgresql")
 
 MOVE = """
@@ -158,6 +158,41 @@ def test_writers_of_all_processes_take_turns(team: Path):
             time.sleep(1)
             assert not waiting.done()
         waiting.result(60)
+
+
+def test_a_reader_sees_one_moment_and_a_single_question_the_present(team: Path):
+    count = "select count(*) as found from bucket_content"
+    with closing(open_database(team, str)) as one, closing(open_database(team, str)) as other:
+        with one.read() as reader:
+            assert reader.value(count) == 0
+            with other.write() as db:
+                db.execute("insert into bucket_content (md5, size, etag, asked_at) values ('a', 1, 'a', 1)")
+            assert reader.value(count) == 0
+        assert one.one(count) == {"found": 1}
+
+
+def test_a_request_waits_for_few_answers_of_the_database(team: Path, postgresql: PostgreSQL):
+    """Each costs a way there and back: on a network that is all that an operation takes."""
+    with psycopg.connect(postgresql.url, autocommit=True) as db:
+        db.execute("alter database postgres set log_min_duration_statement = 0")
+    try:
+        with served(team) as (server, _):
+            first, second = (log(server, "shared", "m", {"a": text}) for text in (b"1", b"2"))
+            move(server, first, "m", "best")
+            began = statements(postgresql)
+            move(server, second, "m", "best")
+            moved = statements(postgresql)
+            holders(server, "m", "best")
+            assert 0 < moved - began <= 14
+            assert 0 < statements(postgresql) - moved <= 12
+    finally:
+        with psycopg.connect(postgresql.url, autocommit=True) as db:
+            db.execute("alter database postgres reset log_min_duration_statement")
+
+
+def statements(postgresql: PostgreSQL) -> int:
+    """How many messages of its clients the server has logged."""
+    return (postgresql.folder / "log").read_text().count(" statement: ")
 
 
 @pytest.mark.slow
