@@ -175,8 +175,7 @@ class Bucket(Blobs):
 
         def remove() -> None:
             with suppress(RegistryError):  # what is left is removed by `gc`
-                self.objects.delete_all([one.key for one in self.objects.below(f"{INCOMING}/{artifact_id}/")])
-                for one in self.objects.below(f"{INCOMING}/{artifact_id}/"):  # a store over files keeps the folder
+                for one in self.objects.below(f"{INCOMING}/{artifact_id}/"):
                     self.objects.delete(one.key)
 
         self._sweeper.submit(remove)

@@ -4,7 +4,6 @@ Every request ends within a minute, and with a sentence where the store doesn't 
 """
 
 import base64
-import hashlib
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -32,7 +31,6 @@ LARGE = 64 * 2**20
 AWAY_SECONDS = 3.0  # for which a store that didn't answer isn't asked again, so that nobody waits behind others
 THREADS = 16
 LARGEST_COPY = 5 * 2**30  # bytes that S3 copies, or takes, in one request
-MOST_DELETED = 1000  # objects that S3 deletes in one request
 CHUNK = 2**20
 MISSING = {"404", "NoSuchKey", "NotFound", "NoSuchUpload", "NoSuchBucket"}
 FULL = {"XMinioStorageFull", "InsufficientStorage", "QuotaExceeded", "XMinioAdminBucketQuotaExceeded", "507"}
@@ -74,8 +72,6 @@ class ObjectStore:
         with self._errors():
             self._client: Any = boto3.client("s3", endpoint_url=endpoint, config=config)
             self._patient: Any = boto3.client("s3", endpoint_url=endpoint, config=patient)
-        # stores want it where many are deleted, and boto3 leaves it out
-        self._client.meta.events.register("before-call.s3.DeleteObjects", _add_md5)
 
     def check(self) -> None:
         """Raises the sentence that says why the bucket can't be used, if it can't."""
@@ -165,13 +161,6 @@ class ObjectStore:
         with self._errors():
             self._client.delete_object(Bucket=self.bucket, Key=self.prefix + key)
 
-    def delete_all(self, keys: list[str]) -> None:
-        """Deletes objects in as few requests as the store takes. One that it keeps all the same isn't told."""
-        for start in range(0, len(keys), MOST_DELETED):
-            named = [{"Key": self.prefix + key} for key in keys[start : start + MOST_DELETED]]
-            with self._errors():
-                self._client.delete_objects(Bucket=self.bucket, Delete={"Objects": named, "Quiet": True})
-
     def each(self, ask: Callable[[Any], Any], about: list[Any]) -> list[Any]:
         """Asks about several things at once, and answers in their order."""
         return list(self._pool.map(ask, about))
@@ -259,10 +248,6 @@ class ObjectStore:
             reason = " ".join(str(error).split()).rstrip(".")
             self._away = time.monotonic() + AWAY_SECONDS, reason
             raise BucketAway(self.name, reason) from None
-
-
-def _add_md5(params: dict[str, Any], **_: Any) -> None:
-    params["headers"]["Content-MD5"] = _b64(hashlib.md5(params["body"], usedforsecurity=False).hexdigest())
 
 
 def _b64(md5: str) -> str:
