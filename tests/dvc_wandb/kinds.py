@@ -43,7 +43,8 @@ stages:
     outs: [inside.txt]
   tool:
     cmd: printf '#!/bin/sh\\necho "$@"\\n' > tool.sh && chmod +x tool.sh
-    outs: [tool.sh]
+    outs:
+      - tool.sh: {push: false}
   grown:
     cmd: cat parts/3.txt >> grown.txt
     deps: [parts/3.txt]

@@ -6,5 +6,6 @@ node   stage_run.py  pulls, has DVC run the stage, pushes, and puts what the rem
 head   merge.py      writes the entry into dvc.lock and the uncached outputs beside it, and pulls the others
 
 DVC's run cache is no way back: it lacks uncached metrics, and never restores persisted outputs, plain uncached ones,
-or stages without deps or outs. project_remote.py is where the remote is, archive.py how files travel.
+or stages without deps or outs. project_remote.py is where the remote is; contents.py and archive.py
+are how files travel.
 """

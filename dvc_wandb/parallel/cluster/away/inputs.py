@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dvc_wandb.parallel import stage_process
-from dvc_wandb.parallel.cluster.away import archive, project_remote
+from dvc_wandb.parallel.cluster.away import archive, contents, project_remote
 from dvc_wandb.parallel.cluster.job_folder import JobFolder, StageRequest
 from dvc_wandb.project.git import work_tree
 from dvc_wandb.project.git.work_tree import WorkTree
@@ -44,8 +44,7 @@ def prepare(folder: JobFolder, request: StageRequest) -> int:
             return stage_process.reproduce(repo, request.target, request.force)
         top = work_tree.top_of(root)
         pulled, carried = _read_by(stage, top)
-        if pulled:
-            repo.push(targets=pulled)
+        contents.push(repo, pulled)
         tree, packed = work_tree.pack(root)
         folder.begin(request)
         Inputs(tree, project_remote.default_name(root), [os.path.relpath(path, root) for path in pulled]).put(folder)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dvc_wandb.parallel import stage_process
-from dvc_wandb.parallel.cluster.away import archive
+from dvc_wandb.parallel.cluster.away import archive, contents
 from dvc_wandb.parallel.cluster.job_folder import JobFolder
 from dvc_wandb.project.git import work_tree
 
@@ -31,8 +31,7 @@ def merge(root: Path, folder: JobFolder, target: str, job: str, only_if_current:
             _write_entry(stage, entry)
             _replace_uncached(stage, folder, f"result-{attempt}", work_tree.top_of(root))
             repo._reset()
-            if any(out.use_cache for out in stage.outs):
-                repo.pull(targets=[target], force=True)
+            contents.pull(repo, [out.fs_path for out in stage.outs if out.use_cache], force=True)
             (stage,) = repo.stage.collect(target)
             with repo.scm_context(quiet=True) as scm:
                 stage.ignore_outs()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dvc_wandb.parallel import stage_process
-from dvc_wandb.parallel.cluster.away import archive
+from dvc_wandb.parallel.cluster.away import archive, contents
 from dvc_wandb.parallel.cluster.away.inputs import Inputs
 from dvc_wandb.parallel.cluster.job_folder import JobFolder, StageRequest
 from dvc_wandb.project.git import work_tree
@@ -18,8 +18,7 @@ def run(root: Path, folder: JobFolder, request: StageRequest, attempt: str) -> i
 
     def work(repo: Any) -> int:
         top = work_tree.top_of(root)
-        if pulled := Inputs.of(folder).pulled:
-            repo.pull(targets=[str(root / path) for path in pulled])
+        contents.pull(repo, [str(root / path) for path in Inputs.of(folder).pulled])
         archive.take(folder.exchange, "carried", top)
         # The head has decided that it runs; by force only if that was asked for: the run cache may have it
         status = stage_process.reproduce(repo, request.target, request.force)
@@ -35,8 +34,7 @@ def _send(repo: Any, target: str, top: Path, folder: JobFolder, attempt: str) ->
     from dvc.utils.serialize import dumps_yaml, load_yaml
 
     (stage,) = repo.stage.collect(target)
-    if any(out.use_cache for out in stage.outs):
-        repo.push(targets=[target])
+    contents.push(repo, [out.fs_path for out in stage.outs if out.use_cache])
     entry = load_yaml(stage.dvcfile._lockfile.path)["stages"][stage.name]
     folder.exchange.put(f"entry-{attempt}", dumps_yaml(entry))
     uncached = [
