@@ -19,19 +19,29 @@ class Dask:
     """The processes of the cluster."""
 
     name = "Dask"
+    controller = "scheduler"
+    machines = ("w1", "w2")
 
     def __init__(self, folder: Path, hidden: Path, environment: dict[str, str]) -> None:
         self.folder, self._hidden, self._environment = folder, hidden, environment
         self.address = f"127.0.0.1:{free_port()}"
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
-        port = self.address.rpartition(":")[2]
-        self._start("scheduler", [], "scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard")
-        self.start_worker("w1")
-        self.start_worker("w2")
+        self.mend()
 
     @property
     def options(self) -> tuple[str, ...]:
         return ("--on", f"dask://{self.address}")
+
+    def mend(self) -> None:
+        """Start what doesn't run."""
+        if not self._runs(self.controller):
+            for name in self.machines:  # they end without it
+                assert eventually(lambda name=name: not self._runs(name)), self.log(name)
+            port = self.address.rpartition(":")[2]
+            self._start(self.controller, [], "scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard")
+        for name in self.machines:
+            if not self._runs(name):
+                self.start_worker(name)
 
     def start_worker(self, name: str, resources: str = "cpus=2") -> None:
         options = ["--name", name, "--nthreads", "2", "--resources", resources, "--no-nanny", "--no-dashboard"]
@@ -41,6 +51,10 @@ class Dask:
     def kill(self, name: str, number: int = signal.SIGKILL) -> None:
         self.processes[name].send_signal(number)
         self.processes[name].wait()
+
+    def homes(self, pattern: str) -> list[Path]:
+        """What matches in the homes of workers."""
+        return [path for name in self.machines for path in (self.folder / name / "home").glob(pattern)]
 
     def log(self, name: str) -> str:
         return (self.folder / name / "log").read_text(errors="replace")
@@ -52,6 +66,9 @@ class Dask:
                 process.wait(10)
             process.kill()
             process.wait()
+
+    def _runs(self, name: str) -> bool:
+        return name in self.processes and self.processes[name].poll() is None
 
     def _start(self, name: str, under: list[str], *command: str) -> None:
         home = self.folder / name / "home"

@@ -74,6 +74,8 @@ class Slurm:
     """The processes of the cluster."""
 
     name = "SLURM"
+    controller = "ctld"
+    machines = ("n1", "n2")
     options = ("--on", "slurm", "--away")
 
     def __init__(self, folder: Path, hidden: Path | None = None) -> None:
@@ -108,18 +110,26 @@ class Slurm:
             *files.values(),
         )
         assert eventually((folder / "munge.socket").exists, 20), self.log("munge")
-        self._start("ctld", "slurmctld", "-D", "-f", str(self.conf))
-        self.start_node("n1")
-        self.start_node("n2")
+        self.mend()
         assert eventually(lambda: self.node_states() == ["idle", "idle"], 90), self.log("ctld") + self.log("n1")
 
-    def start_node(self, name: str) -> None:
-        self._start(name, *self._hiding, "slurmd", "-D", "-N", name, "-f", str(self.conf))
+    def mend(self) -> None:
+        """Start what doesn't run."""
+        node = [*self._hiding, "slurmd", "-D", "-f", str(self.conf)]
+        commands = {self.controller: ["slurmctld", "-D", "-f", str(self.conf)]}
+        commands |= {name: [*node, "-N", name] for name in self.machines}
+        for name, command in commands.items():
+            if name not in self.processes or self.processes[name].poll() is not None:
+                self._start(name, *command)
 
     def kill(self, name: str) -> None:
         """kill -9 of a daemon: ctld, n1, n2."""
         self.processes[name].kill()
         self.processes[name].wait()
+
+    def homes(self, pattern: str) -> list[Path]:
+        """What matches in the homes of jobs."""
+        return [path for name in self.machines for path in (self.folder / name).glob(pattern)]
 
     def run(self, *command: str) -> str:
         return subprocess.run(

@@ -13,12 +13,11 @@ import psutil
 import pytest
 
 from tests.cluster.conftest import Engine, ready
-from tests.cluster.dask import Dask
 from tests.cluster.slurm import Slurm
 from tests.conftest import Clone, eventually
 from tests.dvc_wandb import kinds
 from tests.dvc_wandb.conftest import project_in
-from tests.dvc_wandb.kinds import copy, differences
+from tests.dvc_wandb.kinds import asleep, copy, differences
 from tests.dvc_wandb.mirroring.test_parallel import STAGE, TRACKED
 from tests.engines.object_storage import bucket
 from tests.working_tree import take_interrupts
@@ -106,16 +105,11 @@ def slow(heads: Path, tmp_path: Path, engine: Engine, storage: str) -> Iterator[
 
 def mend(engine: Engine) -> None:
     """Start again what a test has killed."""
-    if isinstance(engine, Dask):
-        for name in ("w1", "w2"):
-            if engine.processes[name].poll() is not None:
-                engine.start_worker(name)
-        return
-    engine.wait_until_idle()
-    for node in ("n1", "n2"):
-        if engine.processes[node].poll() is not None:
-            engine.start_node(node)
-    assert eventually(lambda: set(engine.node_states()) == {"idle"})
+    if isinstance(engine, Slurm):
+        engine.wait_until_idle()
+    engine.mend()
+    if isinstance(engine, Slurm):
+        assert eventually(lambda: set(engine.node_states()) == {"idle"})
 
 
 def start(project: Clone, engine: Engine, folder: Path, *options: str) -> subprocess.Popen[str]:
@@ -177,6 +171,19 @@ def test_the_next_call_takes_what_a_killed_head_left(slow: Clone, engine: Engine
     assert head.stdout
     assert any("grown | > echo more" in line for line in head.stdout)  # up to there
     (tmp_path / "go").touch()
+    said, _ = head.communicate(timeout=120)
+    assert re.search(r"3 stages in .*: 3 ran", said), said
+    assert len(begun(tmp_path)) == 2
+    whole(slow)
+
+
+def test_a_head_that_slept_takes_what_was_done_meanwhile(slow: Clone, engine: Engine, tmp_path: Path):
+    head = start(slow, engine, tmp_path)
+    with asleep(head):
+        (tmp_path / "go").touch()
+        assert eventually(lambda: not at_work(tmp_path))
+        refused = slow.run("dvc-wandb", "repro", *engine.options, ok=False).text
+        assert f"another `dvc-wandb repro` (process {head.pid} on " in refused
     said, _ = head.communicate(timeout=120)
     assert re.search(r"3 stages in .*: 3 ran", said), said
     assert len(begun(tmp_path)) == 2

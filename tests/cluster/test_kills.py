@@ -8,28 +8,34 @@ import re
 import shutil
 import subprocess
 import time
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
 from tests.cluster.conftest import Engine, ready
-from tests.cluster.dask import Dask
 from tests.conftest import Clone, eventually
 from tests.dvc_wandb.conftest import project_in
 from tests.dvc_wandb.kinds import copy, differences
 from tests.dvc_wandb.mirroring.test_parallel import STAGE
+from tests.engines.object_storage import bucket
 from wandb_registry import daemon
 
 pytestmark = [pytest.mark.cluster, pytest.mark.soak]
+WAYS = {"dask": ("dask", False), "slurm": ("slurm", True), "slurm-away": ("slurm", False)}
+# How many stages may begin once more, since the kill ended them. Dask's workers end with its scheduler
+AGAIN = {"head": 0, "registry": 0, "stage": 1, "machine": 2, "ctld": 0, "scheduler": 3}
+SECONDS = {True: 10, False: 25}  # that the whole of it takes, in one folder or not
 # Each stage is a W&B run, takes a second, and tells the test that it began
 STAGES = """
 stages:
   part:
-    foreach: [1, 2, 3, 4]
+    foreach: [1, 2, 3]
     do:
       cmd:
-        - touch $RAN/part-${item}-$$
+        - touch $RAN/part@${item}-$$
         - sleep 1
         - python stage.py part@${item} ${item}.txt
       deps: [stage.py]
@@ -40,81 +46,124 @@ stages:
     outs:
       - grown.txt: {persist: true}
   join:
-    cmd: touch $RAN/join-$$ && sleep 1 && cat 1.txt 2.txt 3.txt 4.txt grown.txt > all.txt
-    deps: [1.txt, 2.txt, 3.txt, 4.txt, grown.txt]
+    cmd: touch $RAN/join-$$ && sleep 1 && cat 1.txt 2.txt 3.txt grown.txt > all.txt
+    deps: [1.txt, 2.txt, 3.txt, grown.txt]
     outs:
       - all.txt: {cache: false}
 """
 
 
-@pytest.mark.parametrize("seed", range(10))  # of each engine
-def test_the_next_call_ends_with_the_serial_bytes(heads: Path, engine: Engine, storage: str, tmp_path: Path, seed: int):
-    chance = random.Random(seed)
-    ran = tmp_path / "ran"
-    ran.mkdir()
-    fresh = ready(made(heads / f"kills-{engine.name}-{seed}/fresh", ran), engine, storage)
-    serial = copy(fresh, fresh.path.with_name("serial"))
-    serial.run("dvc", "repro", env={"WANDB_MODE": "disabled"})
-    for name in ran.iterdir():
-        name.unlink()
-    project = copy(fresh, fresh.path.with_name("killed"))
-    try:
-        head = subprocess.Popen(
-            ["dvc-wandb", "repro", *engine.options],
-            cwd=project.path,
-            env=project.env,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        assert eventually(lambda: any(ran.iterdir()))
-        time.sleep(chance.random() * 8)
-        what = chance.choice(["stage", "machine", "head", "registry"])
-        kill(what, engine, project, head, ran, chance)
-        if what != "head":
-            head.wait(timeout=300)
-        else:
-            head.wait()
-        mend(engine)
-        recorded = set(re.findall(r"^  ([\w@]+):$", project.read("dvc.lock"), re.M)) if has_lock(project) else set()
-        began = runs_of(ran)
-        project.run("dvc-wandb", "repro", *engine.options)
-        again = {stage for stage in recorded if len(runs_of(ran)[stage]) > len(began[stage])}
-        assert not again, (what, again)
-        assert differences(serial, project) == [], what
-        project.run("dvc-wandb", "mirror")
-        assert "agree" in project.run("dvc-wandb", "verify").text
-    finally:
-        daemon.stop(project.path / ".registry")
-        shutil.rmtree(fresh.path.parent, ignore_errors=True)
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where each stage leaves a file when it begins."""
+    return tmp_path_factory.mktemp("ran")
 
 
-def made(path: Path, ran: Path) -> Clone:
-    project = project_in(path)
+@pytest.fixture(scope="module")
+def fresh(heads: Path, engine: Engine, storage: str, ran: Path) -> Clone:
+    project = project_in(heads / f"kills-{engine.name}/fresh")
     project.git("init", "--quiet")
     project.run("dvc", "init", "--quiet")
-    (path / "dvc.yaml").write_text(STAGES.replace("$RAN", str(ran)))
-    (path / "stage.py").write_text(STAGE)
-    (path / ".gitignore").write_text("/.registry\n/wandb\n")
+    (project.path / "dvc.yaml").write_text(STAGES.replace("$RAN", str(ran)))
+    (project.path / "stage.py").write_text(STAGE)
+    (project.path / ".gitignore").write_text("/.registry\n/wandb\n")
+    ready(project, engine, storage)
     project.git("add", "--all")
     project.git("commit", "--quiet", "--message", "Stages that take a second")
     return project
 
 
+@pytest.fixture(scope="module")
+def serial(fresh: Clone) -> Clone:
+    """The same after `dvc repro`."""
+    done = copy(fresh, fresh.path.with_name("serial"))
+    done.run("dvc", "repro", env={"WANDB_MODE": "disabled"})
+    return done
+
+
+@pytest.fixture
+def project(
+    fresh: Clone, serial: Clone, engine: Engine, is_shared: bool, storage: str, ran: Path, tmp_path: Path
+) -> Iterator[Clone]:
+    """A copy in which nothing has run, nor anywhere else."""
+    begin_anew(engine, storage, ran)
+    yield (made := copy(fresh, (tmp_path if is_shared else fresh.path.parent) / "killed"))
+    engine.mend()
+    daemon.stop(made.path / ".registry")
+    shutil.rmtree(made.path)
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("what", ["stage", "machine", "controller", "head", "registry"])
+@pytest.mark.parametrize(("engine", "is_shared"), WAYS.values(), ids=WAYS, indirect=["engine"], scope="module")
+def test_the_next_call_ends_with_the_serial_bytes(
+    project: Clone, serial: Clone, engine: Engine, is_shared: bool, ran: Path, tmp_path: Path, what: str, seed: int
+):
+    chance = random.Random(f"{engine.name} {is_shared} {what} {seed}")
+    options = ("--on", "slurm") if is_shared else engine.options
+    printed = tmp_path / "printed"
+    with printed.open("w") as output:
+        head = subprocess.Popen(
+            ["dvc-wandb", "repro", *options],
+            cwd=project.path,
+            env=project.env,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    assert eventually(lambda: any(ran.iterdir())), printed.read_text()
+    time.sleep(chance.random() * SECONDS[is_shared])
+    killed = kill(what, engine, project, head, ran, chance)
+    head.wait(timeout=300)
+    engine.mend()
+    recorded = set(re.findall(r"^  ([\w@]+):$", project.read("dvc.lock"), re.M)) if has_lock(project) else set()
+    began = runs_of(ran)
+    said = project.run("dvc-wandb", "repro", *options).text
+    print(f"killed: {killed}\n{printed.read_text()}--- then\n{said}")
+    again = {stage for stage, times in runs_of(ran).items() if stage in recorded and times > began[stage]}
+    assert not again
+    assert sum(runs_of(ran).values()) - len(runs_of(ran)) <= AGAIN[engine.controller if what == "controller" else what]
+    assert differences(serial, project) == []
+    project.run("dvc-wandb", "mirror")
+    assert "agree" in project.run("dvc-wandb", "verify").text
+
+
+def begin_anew(engine: Engine, storage: str, ran: Path) -> None:
+    for name in ran.iterdir():
+        name.unlink()
+    for cache in engine.homes("**/.cache/dvc-wandb"):
+        shutil.rmtree(cache)
+    store = bucket(storage)
+    for page in store.get_paginator("list_objects_v2").paginate(Bucket="team"):
+        for one in page.get("Contents", ()):
+            store.delete_object(Bucket="team", Key=one["Key"])
+
+
 def kill(
     what: str, engine: Engine, project: Clone, head: subprocess.Popen[bytes], ran: Path, chance: random.Random
-) -> None:
-    """kill -9 of the head, of a worker or slurmd, of the registry, or of a process of a stage."""
+) -> str:
+    """kill -9 of the head, a worker or slurmd, the scheduler or slurmctld, the registry, or a process of a stage."""
     if what == "head":
         head.kill()
-    elif what == "machine":
-        engine.kill(chance.choice(["w1", "w2"] if isinstance(engine, Dask) else ["n1", "n2"]))
-    else:
-        of_stage = "dvc_wandb.parallel.cluster.node"
-        marks = ("wandb_registry serve",) if what == "registry" else (of_stage, str(ran))
-        victims = [process for process in psutil.process_iter() if belongs(process, project, engine, marks)]
-        if victims:
-            with contextlib.suppress(psutil.Error):
-                chance.choice(victims).kill()
+        return what
+    if what == "machine":
+        machine = chance.choice(engine.machines)
+        engine.kill(machine)
+        return machine
+    if what == "controller":
+        engine.kill(engine.controller)
+        time.sleep(chance.random() * 5)
+        engine.mend()
+        return engine.controller
+    of_stage = "dvc_wandb.parallel.cluster.node"
+    marks = ("wandb_registry serve",) if what == "registry" else (of_stage, str(ran))
+    victims = [process for process in psutil.process_iter() if belongs(process, project, engine, marks)]
+    if not victims:
+        return f"no process of the {what}"
+    victim, line = chance.choice(victims), "ended by itself"
+    with contextlib.suppress(psutil.Error):
+        line = " ".join(victim.cmdline())
+        victim.kill()
+    return line
 
 
 def belongs(process: psutil.Process, project: Clone, engine: Engine, marks: tuple[str, ...]) -> bool:
@@ -128,20 +177,10 @@ def belongs(process: psutil.Process, project: Clone, engine: Engine, marks: tupl
         return False
 
 
-def mend(engine: Engine) -> None:
-    for name in ("w1", "w2") if isinstance(engine, Dask) else ("n1", "n2"):
-        if engine.processes[name].poll() is not None:
-            engine.start_worker(name) if isinstance(engine, Dask) else engine.start_node(name)
-
-
 def has_lock(project: Clone) -> bool:
     return (project.path / "dvc.lock").exists()
 
 
-def runs_of(ran: Path) -> dict[str, list[str]]:
-    """The times that each stage began, by its name."""
-    found: dict[str, list[str]] = {name: [] for name in ("grown", "join", *(f"part@{at}" for at in range(1, 5)))}
-    for path in ran.iterdir():
-        stage = path.name.rpartition("-")[0]
-        found[stage.replace("-", "@")].append(path.name)
-    return found
+def runs_of(ran: Path) -> Counter[str]:
+    """How often each stage began."""
+    return Counter(path.name.rpartition("-")[0] for path in ran.iterdir())

@@ -18,7 +18,7 @@ from tests.cluster.slurm import Slurm
 from tests.conftest import Clone, eventually
 from tests.dvc_wandb import kinds
 from tests.dvc_wandb.conftest import project_in
-from tests.dvc_wandb.kinds import at_work, copy, differences
+from tests.dvc_wandb.kinds import asleep, at_work, copy, differences
 from tests.dvc_wandb.mirroring.test_parallel import STAGE, TRACKED
 from wandb_registry import daemon
 
@@ -92,9 +92,7 @@ def slow(tmp_path: Path, cluster: Slurm) -> Iterator[Clone]:
     yield project
     cluster.run("scancel", "--user", getpass.getuser())
     cluster.wait_until_idle()
-    for node in ("n1", "n2"):
-        if cluster.processes[node].poll() is not None:
-            cluster.start_node(node)
+    cluster.mend()
     assert eventually(lambda: set(cluster.node_states()) == {"idle"})
 
 
@@ -141,6 +139,20 @@ def test_the_next_call_follows_what_a_killed_head_left_at_work(slow: Clone, clus
     (slow.path / "go").touch()
     said, _ = head.communicate(timeout=120)
     assert re.search(r"3 stages in .*: 2 ran, 1 unchanged", said), said
+    assert len(begun(slow)) == 2
+    whole(slow)
+
+
+def test_a_head_that_slept_takes_what_was_done_meanwhile(slow: Clone, cluster: Slurm):
+    """Somebody else who calls while it sleeps is told whose it is."""
+    head = start(slow)
+    with asleep(head):
+        (slow.path / "go").touch()
+        assert eventually(lambda: len(cluster.jobs()) == 0)
+        refused = slow.run(*ON_SLURM, ok=False).text
+        assert f"another `dvc-wandb repro` (process {head.pid} on " in refused
+    said, _ = head.communicate(timeout=120)
+    assert re.search(r"3 stages in .*: 3 ran", said), said
     assert len(begun(slow)) == 2
     whole(slow)
 

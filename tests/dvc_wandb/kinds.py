@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -139,6 +141,17 @@ def differences(one: Clone, other: Clone) -> list[str]:
     left, right = contents(one), contents(other)
     names = [name for name in sorted({*left, *right}) if left.get(name) != right.get(name)]
     return names + ["git status"] * (one.git("status", "--porcelain") != other.git("status", "--porcelain"))
+
+
+@contextlib.contextmanager
+def asleep(head: subprocess.Popen[str]) -> Iterator[None]:
+    """Within the block, it stands still with all that it has started, as on a laptop that is closed."""
+    processes = [psutil.Process(head.pid), *psutil.Process(head.pid).children(recursive=True)]
+    for process in processes:
+        process.suspend()
+    yield
+    for process in processes:
+        process.resume()
 
 
 def at_work(project: Clone) -> list[str]:
