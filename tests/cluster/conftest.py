@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,6 +39,15 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     started = Dask(folder, heads, KEYS) if request.param == "dask" else Slurm(folder, hidden=heads)
     yield started
     started.close()
+
+
+def wait_for(head: subprocess.Popen[Any], engine: Engine) -> None:
+    """Wait for the end of the command, and do meanwhile what SLURM leaves to an administrator."""
+    deadline = time.monotonic() + 300
+    while head.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.5)
+        if isinstance(engine, Slurm):
+            engine.resume_drained()
 
 
 def ready(project: Clone, engine: Engine, storage: str) -> Clone:

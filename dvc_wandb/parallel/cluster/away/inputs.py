@@ -57,8 +57,12 @@ def prepare(folder: JobFolder, request: StageRequest) -> int:
 
 def _is_in_run_cache(stage: Any) -> bool:
     from dvc.stage.cache import RunCacheNotFoundError
+    from dvc_data.hashfile.hash_info import HashInfo
 
-    stage.save_deps()
+    if stage.changed_deps():
+        stage.save_deps()
+        for out in stage.outs:  # those in dvc.lock are of what it read before
+            out.hash_info = HashInfo()
     try:
         stage.repo.stage_cache.restore(stage, dry=True)
         return True
