@@ -34,6 +34,8 @@ def main() -> None:
             _say(True, getattr(answers, method)(*arguments))
         except Exception as error:  # of the scheduler, or on the way there
             _say(False, one_line(error))
+            if client.status == "closed":  # it looks for a scheduler that is gone no longer than for seconds
+                sys.exit(1)
 
 
 def _say(ok: bool, answer: Any) -> None:
