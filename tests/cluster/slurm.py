@@ -127,6 +127,11 @@ class Slurm:
         self.processes[name].kill()
         self.processes[name].wait()
 
+    def resume_drained(self) -> None:
+        """As an administrator does: slurmctld, killed and started again, drains nodes with jobs that it forgot."""
+        if any(state.startswith("drain") for state in self.node_states()):
+            self.run("scontrol", "update", f"nodename={','.join(self.machines)}", "state=resume")
+
     def homes(self, pattern: str) -> list[Path]:
         """What matches in the homes of jobs."""
         return [path for name in self.machines for path in (self.folder / name).glob(pattern)]

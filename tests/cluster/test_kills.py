@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.cluster.conftest import Engine, ready
+from tests.cluster.conftest import Engine, ready, wait_for
 from tests.conftest import Clone, eventually
 from tests.dvc_wandb.conftest import project_in
 from tests.dvc_wandb.kinds import copy, differences
@@ -25,8 +25,9 @@ from wandb_registry import daemon
 
 pytestmark = [pytest.mark.cluster, pytest.mark.soak]
 WAYS = {"dask": ("dask", False), "slurm": ("slurm", True), "slurm-away": ("slurm", False)}
-# How many stages may begin once more, since the kill ended them. Dask's workers end with its scheduler
-AGAIN = {"head": 0, "registry": 0, "stage": 1, "machine": 2, "ctld": 0, "scheduler": 3}
+# How many stages may begin once more: the kill ended them, or Dask's scheduler takes the workers along, or slurmctld
+# forgot the last second and starts jobs again
+AGAIN = {"head": 0, "registry": 0, "stage": 1, "machine": 2, "ctld": 3, "scheduler": 3}
 SECONDS = {True: 10, False: 25}  # that the whole of it takes, in one folder or not
 # Each stage is a W&B run, takes a second, and tells the test that it began
 STAGES = """
@@ -113,7 +114,7 @@ def test_the_next_call_ends_with_the_serial_bytes(
     assert eventually(lambda: any(ran.iterdir())), printed.read_text()
     time.sleep(chance.random() * SECONDS[is_shared])
     killed = kill(what, engine, project, head, ran, chance)
-    head.wait(timeout=300)
+    wait_for(head, engine)
     engine.mend()
     recorded = set(re.findall(r"^  ([\w@]+):$", project.read("dvc.lock"), re.M)) if has_lock(project) else set()
     began = runs_of(ran)
@@ -156,14 +157,19 @@ def kill(
         return engine.controller
     of_stage = "dvc_wandb.parallel.cluster.node"
     marks = ("wandb_registry serve",) if what == "registry" else (of_stage, str(ran))
-    victims = [process for process in psutil.process_iter() if belongs(process, project, engine, marks)]
+    while not (victims := of_test(project, engine, marks)) and head.poll() is None:
+        time.sleep(0.05)
     if not victims:
-        return f"no process of the {what}"
+        return f"no process of the {what}: all had ended"
     victim, line = chance.choice(victims), "ended by itself"
     with contextlib.suppress(psutil.Error):
         line = " ".join(victim.cmdline())
         victim.kill()
     return line
+
+
+def of_test(project: Clone, engine: Engine, marks: tuple[str, ...]) -> list[psutil.Process]:
+    return [process for process in psutil.process_iter() if belongs(process, project, engine, marks)]
 
 
 def belongs(process: psutil.Process, project: Clone, engine: Engine, marks: tuple[str, ...]) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import os
 import re
 import shutil
 import signal
@@ -11,6 +10,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.cluster import slurm
@@ -216,40 +216,39 @@ def test_a_job_that_was_cancelled_fails_by_name(slow: Clone, cluster: Slurm):
 
 
 def test_a_stage_is_tried_again_whose_process_or_node_dies(slow: Clone, cluster: Slurm):
-    """A lost node's own stage ends too, when it sees that it was given up."""
-    head = start(slow, "--retries", "1")
+    """The job's own process, or DVC's below it. A lost node's own stage ends too, when it sees that it was given up."""
+    head = start(slow, "--retries", "2")
     jobs = cluster.jobs()
-    for process in at_work_of(slow, jobs["first"]):
-        os.kill(process, signal.SIGKILL)
+    at_work_of(slow, jobs["first"])[0].kill()
     assert eventually(lambda: len(begun(slow)) == 3)
+    at_work_of(slow, cluster.jobs()["first"])[-1].kill()
+    assert eventually(lambda: len(begun(slow)) == 4)
     victim = cluster.node_of(jobs["grown"])
     cluster.kill(victim)
     (slow.path / "go-first").touch()  # on the other node
-    assert eventually(lambda: len(begun(slow)) == 4)
+    assert eventually(lambda: len(begun(slow)) == 5)
     (slow.path / "go").touch()
     said, _ = head.communicate(timeout=120)
     assert head.returncode == 0, said
     assert re.search(r"^first +\| SLURM job \d+ on n\d: FAILED: its process was killed, or ", said, re.M), said
+    assert re.search(r"^first +\| SLURM job \d+: its process was killed, or ", said, re.M), said
     assert re.search(rf"^grown +\| SLURM job \d+ on {victim}: NODE_FAIL: its node died$", said, re.M), said
     assert eventually(lambda: not at_work(slow)), at_work(slow)
     whole(slow)
 
 
-def at_work_of(project: Clone, job: str) -> list[int]:
-    """The process of a job on its node, and not what it started."""
-    import psutil
-
+def at_work_of(project: Clone, job: str) -> list[psutil.Process]:
+    """The processes of a job on its node, from its own to that of DVC, and not what these started."""
     found = []
     for process in psutil.process_iter():
         try:
             is_node = "dvc_wandb.parallel.cluster.node" in process.cmdline()
             if is_node and process.environ().get("SLURM_JOB_ID") == job and process.cwd() == str(project.path):
-                found.append(process.pid)
+                found.append(process)
         except psutil.Error:
             continue
-    parents = {pid for pid in found if psutil.Process(pid).ppid() not in found}
-    assert parents
-    return sorted(parents)
+    assert len(found) == 3  # its guard is between them
+    return sorted(found, key=psutil.Process.create_time)
 
 
 def test_resources_reach_sbatch_and_a_wrong_one_is_refused_before_anything_runs(slow: Clone, cluster: Slurm):

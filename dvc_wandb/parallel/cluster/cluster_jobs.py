@@ -206,7 +206,11 @@ class ClusterJobs:
         if piece := job.folder.output_from(job.offset):
             job.offset += len(piece)
             yield Output(name, piece)
-        if status is not None:
+        if status is not None and status < 0 and job.retries and not self._interrupted:
+            job.lost = "FAILED"  # somebody killed DVC there
+            yield from _say(name, f"{self._cluster.name} job {job.id}: {WHY[job.lost]}")
+            yield from self._try_again(name, job)
+        elif status is not None:
             del self._jobs[name]
             yield from self._ended(name, job, status)
         elif job.lost and time.monotonic() > job.ended_at + FENCE:

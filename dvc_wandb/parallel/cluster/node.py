@@ -78,6 +78,8 @@ def main() -> None:
     request = folder.request()
     if folder.job != job or request is None:
         sys.exit("nobody waits for this job any more")
+    if folder.status_of(job) is not None:  # slurmctld, killed and started again, may have forgotten that
+        sys.exit(f"job {job} has ended")
     attempt = secrets.token_hex(8)
     folder.claim(attempt)
     _import_dvc()
