@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import subprocess
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from tests.dvc_wandb import kinds
 from tests.dvc_wandb.conftest import project_in
 from tests.dvc_wandb.kinds import asleep, at_work, copy, differences
 from tests.dvc_wandb.mirroring.test_parallel import STAGE, TRACKED
+from tests.working_tree import ROOT
 from wandb_registry import daemon
 
 pytestmark = [
@@ -277,6 +279,31 @@ def test_resources_reach_sbatch_and_a_wrong_one_is_refused_before_anything_runs(
     refused = slow.run(*ON_SLURM, "--force", ok=False)
     assert "ERROR: sbatch: Batch job submission failed: Invalid partition name specified" in refused.text
     assert "failed: say" in refused.text
+
+
+def test_the_grid_of_the_page_runs_its_experiments_side_by_side(tmp_path: Path, cluster: Slurm):
+    page = (ROOT / "docs/cluster.md").read_text()
+    script, commands = re.findall(r"    \$ cat grid.sh\n((?:    [^$].*\n)+)((?:    \$ .*\n)+)", page)[0]
+    project = project_in(tmp_path / "grid")
+    project.env.update(cluster.env, PATH=f"{project.env['PATH']}:{slurm.SEARCH}", WANDB_MODE="disabled")
+    project.git("init", "--quiet")
+    project.run("dvc", "init", "--quiet")
+    stage = "{cmd: cat params.yaml > made.txt, params: [model.dropout], outs: [made.txt]}"
+    (project.path / "dvc.yaml").write_text(f"stages:\n  make: {stage}\n")
+    (project.path / "params.yaml").write_text("model: {dropout: 0.7}\n")
+    (project.path / "grid.sh").write_text(textwrap.dedent(script))
+    project.git("add", "--all")
+    project.git("commit", "--quiet", "--message", "A stage")
+    submit, show = re.findall(r"\$ (.*)", commands)
+    project.run(*submit.split())
+    cluster.wait_until_idle()
+    shown = project.json(*show.split(), "--json")
+    values = [
+        one["revs"][0]["data"]["params"]["params.yaml"]["data"]["model"]["dropout"]
+        for branch in shown
+        for one in branch["experiments"] or ()
+    ]
+    assert sorted(values) == [0.1, 0.3, 0.5]
 
 
 def test_each_stage_is_a_run_of_its_own(tmp_path: Path, cluster: Slurm):
