@@ -146,7 +146,8 @@ def at_work(folder: Path) -> list[int]:
 def machine_of_grown(engine: Engine, folder: Path) -> str:
     if isinstance(engine, Slurm):
         return engine.node_of(engine.jobs()["grown"])
-    (shell,) = [pid for pid in at_work(folder) if "grown.txt" in " ".join(command(psutil.Process(pid)))]
+    # A second one, if it is forking a `sleep`
+    shell, *_ = [pid for pid in at_work(folder) if "grown.txt" in " ".join(command(psutil.Process(pid)))]
     above = {process.pid for process in psutil.Process(shell).parents()}
     return next(name for name, process in engine.processes.items() if process.pid in above)
 

@@ -249,8 +249,8 @@ def at_work_of(project: Clone, job: str) -> list[psutil.Process]:
                 found.append(process)
         except psutil.Error:
             continue
-    assert len(found) == 3  # its guard is between them
-    return sorted(found, key=psutil.Process.create_time)
+    assert len(found) >= 3  # its guard is between them; DVC may be forking another
+    return sorted(found, key=psutil.Process.create_time)[:3]
 
 
 def test_resources_reach_sbatch_and_a_wrong_one_is_refused_before_anything_runs(slow: Clone, cluster: Slurm):
