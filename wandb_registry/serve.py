@@ -110,11 +110,13 @@ def _serve_here(store: Store, listener: Listener, options: Options, worker: Work
     async def lifespan(_app):
         watching = _leave_when_idle(server, folder, listener.lock, tracker, idle_exit) if idle_exit else None
         watcher = asyncio.create_task(watching) if watching else None
+        asker = asyncio.create_task(_rechecks(store, options.openid)) if options.openid else None
         if worker:
             when_orphaned(worker.lifeline, end)
         yield
-        if watcher:
-            watcher.cancel()
+        for task in (watcher, asker):
+            if task:
+                task.cancel()
         store.db.close()
 
     def end() -> None:
@@ -142,6 +144,14 @@ def _serve_here(store: Store, listener: Listener, options: Options, worker: Work
     )
     gc.freeze()  # code and templates stay: looking through them for garbage takes longer than most pages
     server.run(sockets=[listener.socket])
+
+
+async def _rechecks(store: Store, settings: Settings) -> None:
+    """Asks the provider again about those who signed in, if people sign in at one."""
+    if settings.provider:
+        from wandb_registry.web.signing_in.rechecks import Rechecks  # here, for those who lack the extra `team`
+
+        await Rechecks(store, settings).run()
 
 
 class Server(uvicorn.Server):

@@ -86,3 +86,11 @@ def who(url: str, browser: Browser) -> str | None:
     answer = browser.session.get(f"{url}/settings", timeout=60)
     found = re.search(r"Signed in as (\S+)", text_of(answer))
     return found[1] if found and answer.ok and "/login" not in answer.url else None
+
+
+def make_key(url: str, browser: Browser) -> str:
+    """A key that somebody who is signed in makes on the page for it."""
+    page = browser.session.get(f"{url}/authorize", timeout=60)
+    [token] = re.findall(r'action="[^"]*/authorize">\s*<input type="hidden" name="token" value="([^"]+)"', page.text)
+    made = browser.session.post(f"{url}/authorize", {"token": token}, timeout=60)
+    return re.findall(r'id="made"[^>]*value="([^"]+)"', made.text)[0]

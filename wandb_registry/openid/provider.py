@@ -16,6 +16,9 @@ from wandb_registry.openid.issuer import TIMEOUT, Issuer, asking
 from wandb_registry.openid.people import Person
 from wandb_registry.openid.settings import ProviderSettings
 
+# With which a provider answers that it doesn't vouch for somebody any more, by RFC 6749, 5.2, and OpenID Connect Core
+# 1.0, 3.1.2.6. Other errors are about the client or the moment
+REFUSALS = ("invalid_grant", "access_denied", "interaction_required", "login_required")
 LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 
 
@@ -26,6 +29,18 @@ class Attempt:
     state: str
     nonce: str
     verifier: str
+
+
+@dataclass(frozen=True)
+class SignIn:
+    """Who signed in, and with what the provider may be asked later whether that person still may."""
+
+    person: Person
+    refresh_token: str | None
+
+
+class NoLongerVouched(IdentityRefused):
+    """The provider refused a refresh token: the person is locked out, or the session there has ended."""
 
 
 class Provider:
@@ -42,17 +57,39 @@ class Provider:
                 state=attempt.state,
                 nonce=attempt.nonce,
                 code_verifier=attempt.verifier,
+                **({"prompt": self.settings.prompt} if self.settings.prompt else {}),
             )
         return address, attempt
 
-    def finish(self, attempt: Attempt, code: str, back: str) -> Person:
+    def finish(self, attempt: Attempt, code: str, back: str) -> SignIn:
         """Who the code stands for. Raises IdentityRefused and ProviderAway."""
         with self._client(back) as client:
             answer = self._fetch(client, code, attempt.verifier)
             if not isinstance(answer.get("id_token"), str):
                 raise IdentityRefused(f"{self.issuer.host} gave no ID token. Is 'openid' among the scopes it allows?")
             claims = self._check(answer["id_token"], attempt.nonce, answer.get("access_token"))
-            return self._person(self._with_user_info(client, claims))
+            return SignIn(self._person(self._with_user_info(client, claims)), _text(answer.get("refresh_token")))
+
+    def ask_again(self, subject: str, refresh_token: str) -> tuple[Person | None, str]:
+        """What the provider says now of somebody who signed in, and the refresh token for the next time. None: that the
+        person still may, and nothing else. By OpenID Connect Core 1.0, 12.
+
+        Raises NoLongerVouched, IdentityRefused for an answer that can't be taken, and ProviderAway.
+        """
+        with self._client(None) as client:
+            with asking(self.issuer.host):
+                try:
+                    answer = client.refresh_token(self._endpoint("token_endpoint"), refresh_token=refresh_token)
+                except OAuthError as error:
+                    kind = NoLongerVouched if error.error in REFUSALS else IdentityRefused
+                    raise kind(f"{self.issuer.host} refused a refresh token: {error}.") from None
+            claims: dict[str, Any] = {"sub": subject}
+            if token := _text(answer.get("id_token")):
+                claims = tokens.read(token, self.issuer).claims
+                if claims["sub"] != subject or self.settings.client_id not in tokens.audiences(claims):
+                    raise IdentityRefused(f"{self.issuer.host} answered a refresh token with an ID token of another.")
+            told = self._with_user_info(client, claims)
+            return self._person(told) if told.keys() > {"sub"} else None, answer["refresh_token"]
 
     def end_address(self) -> str:
         """Where a browser ends its session at the provider. Raises IdentityRefused, and ProviderAway."""
@@ -72,7 +109,7 @@ class Provider:
             raise IdentityRefused(f"The token is not for '{self.settings.client_id}'.")
         return claims["sub"]
 
-    def _client(self, back: str) -> Any:
+    def _client(self, back: str | None) -> Any:
         """A session of `requests`, which Authlib's types don't say."""
         secret = self.settings.secret
         return OAuth2Session(
@@ -134,6 +171,10 @@ class Provider:
         return Person(
             self.issuer.url, claims["sub"], username, email if isinstance(email, str) else None, _texts(groups)
         )
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _texts(value: Any) -> frozenset[str]:

@@ -27,7 +27,14 @@ class ProviderSettings:
     scopes: tuple[str, ...] = ("openid", "profile", "email")
     session_hours: int = 12  # after which a browser goes to the provider again
     key_days: int = 30  # after a sign-in, until the account's API keys wait for the next one
+    recheck_minutes: int = 15  # after which the provider is asked again, where it gives a refresh token
+    prompt: str | None = None  # what its page asks for, such as "consent": without it some give no refresh token
     secret: str | None = field(default=None, repr=False)  # from the environment; None: PKCE alone proves the client
+
+    @property
+    def asks_for_offline_access(self) -> bool:
+        """Whether a refresh token outlives the session at the provider: OpenID Connect Core 1.0, 11."""
+        return "offline_access" in self.scopes
 
     @property
     def shown_name(self) -> str:
@@ -90,10 +97,10 @@ def read(path: Path) -> Settings:
 
 def _provider(path: Path, values: Any) -> ProviderSettings:
     table = _Table(f"{path}, provider", values)
-    names = ("issuer", "client_id", "name", "username", "groups", "scopes", "session_hours", "key_days")
-    table.only(names)
-    given: dict[str, Any] = {name: table.text(name) for name in ("name", "username", "groups") if name in table.values}
-    given |= {name: table.number(name, 1, 10_000) for name in ("session_hours", "key_days") if name in table.values}
+    texts, numbers = ("name", "username", "groups", "prompt"), ("session_hours", "key_days", "recheck_minutes")
+    table.only(("issuer", "client_id", "scopes", *texts, *numbers))
+    given: dict[str, Any] = {name: table.text(name) for name in texts if name in table.values}
+    given |= {name: table.number(name, 1, 10_000) for name in numbers if name in table.values}
     if "scopes" in table.values:
         given["scopes"] = tuple(dict.fromkeys(["openid", *table.texts("scopes")]))
     return ProviderSettings(

@@ -36,12 +36,23 @@ class IdentityProvider:
     accounts: Path
     client_id: str
     secret: str | None
+    process: subprocess.Popen[str]
 
     def know(self, name: str, *groups: str, **claims: Any) -> None:
         """Makes or changes an account: what the provider says of it from now on."""
         known = json.loads(self.accounts.read_text())
         known[name] = {"preferred_username": name, "email": f"{name}@example.com", "groups": list(groups)} | claims
         self.accounts.write_text(json.dumps(known))
+
+    def lock_out(self, name: str) -> None:
+        """Ends an account, and tells nobody."""
+        known = json.loads(self.accounts.read_text())
+        del known[name]
+        self.accounts.write_text(json.dumps(known))
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(timeout=30)
 
 
 @contextmanager
@@ -54,7 +65,7 @@ def running(folder: Path, back: str, secret: str | None = SECRET) -> Iterator[Id
     client = {
         "client_id": "registry",
         "redirect_uris": [f"{back}/login/openid/done"],
-        "grant_types": ["authorization_code"],
+        "grant_types": ["authorization_code", "refresh_token"],
         "response_types": ["code"],
         "backchannel_logout_uri": f"{back}/login/openid/logout",
     }
@@ -65,7 +76,7 @@ def running(folder: Path, back: str, secret: str | None = SECRET) -> Iterator[Id
     try:
         assert process.stdout
         assert process.stdout.readline() == "ready\n", "the provider doesn't start"
-        yield IdentityProvider(f"http://127.0.0.1:{port}", accounts, "registry", secret)
+        yield IdentityProvider(f"http://127.0.0.1:{port}", accounts, "registry", secret, process)
     finally:
         process.terminate()
         process.wait(timeout=30)
@@ -99,11 +110,19 @@ class Browser:
         return self.session.send(self.last_step(page, name), timeout=60) if "/interaction/" in page.url else page
 
     def last_step(self, page: requests.Response, name: str) -> requests.PreparedRequest:
-        """Signs in on the provider's page and returns the request that leads back to the registry, unsent."""
+        """Signs in on the provider's page, consents where that asks for it, and returns the request that leads back to
+        the registry, unsent.
+        """
+        answer = self._send_form(page, name)
+        while "/login/openid/done" not in answer.headers.get("location", ""):
+            if answer.is_redirect:
+                address = urljoin(answer.url, answer.headers["location"])
+                answer = self.session.get(address, allow_redirects=False, timeout=60)
+            else:
+                answer = self._send_form(answer, name)
+        return self.session.prepare_request(requests.Request("GET", answer.headers["location"]))
+
+    def _send_form(self, page: requests.Response, name: str) -> requests.Response:
         [form] = FORM.findall(page.text)
         fields = dict(FIELD.findall(page.text)) | {"login": name, "password": "any"}
-        answer = self.session.post(urljoin(page.url, html.unescape(form)), fields, allow_redirects=False, timeout=60)
-        while "/login/openid/done" not in answer.headers["location"]:
-            address = urljoin(answer.url, answer.headers["location"])
-            answer = self.session.get(address, allow_redirects=False, timeout=60)
-        return self.session.prepare_request(requests.Request("GET", answer.headers["location"]))
+        return self.session.post(urljoin(page.url, html.unescape(form)), fields, allow_redirects=False, timeout=60)

@@ -15,7 +15,7 @@ from tests.engines import identity_provider
 from tests.engines.identity_provider import Browser, IdentityProvider
 from tests.engines.proxy import HOST, behind_nginx, free_port
 from tests.wandb_registry.conftest import command, records
-from tests.wandb_registry.openid_place import FILE, Place, make_team, problem, served, text_of, who
+from tests.wandb_registry.openid_place import FILE, Place, make_key, make_team, problem, served, text_of, who
 
 
 @pytest.fixture(scope="module")
@@ -28,13 +28,6 @@ def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Identit
         patch.setenv("REGISTRY_OPENID_SECRET", running.secret or "")
         with served(folder, port, running.url) as place:
             yield running, place
-
-
-def make_key(url: str, browser: Browser) -> str:
-    page = browser.session.get(f"{url}/authorize", timeout=60)
-    [token] = re.findall(r'action="[^"]*/authorize">\s*<input type="hidden" name="token" value="([^"]+)"', page.text)
-    made = browser.session.post(f"{url}/authorize", {"token": token}, timeout=60)
-    return re.findall(r'id="made"[^>]*value="([^"]+)"', made.text)[0]
 
 
 def members(place: Place) -> str:

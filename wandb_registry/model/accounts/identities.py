@@ -32,8 +32,27 @@ insert into identity (issuer, subject, user_id) values (:issuer, :subject, :user
 """
 NOTE = """
 update identity
-   set signed_in = strftime('%Y-%m-%dT%H:%M:%SZ'), valid_until = :valid_until, ended = 0
+   set signed_in = strftime('%Y-%m-%dT%H:%M:%SZ'), valid_until = :valid_until, ended = 0,
+       refresh_token = :token, asked_at = :now
  where user_id = :user
+"""
+IS_DUE = """
+select 1 from identity
+ where issuer = :issuer and refresh_token is not null and asked_at < :before and valid_until > :now
+"""
+TAKE_DUE = """
+update identity
+   set asked_at = :now
+ where user_id = (
+         select user_id
+           from identity
+          where issuer = :issuer and refresh_token is not null and asked_at < :before and valid_until > :now
+          order by asked_at
+          limit 1)
+returning user_id, issuer, subject, refresh_token
+"""
+KEEP_TOKEN = """
+update identity set refresh_token = :new where user_id = :user and refresh_token = :old returning user_id
 """
 ORGANIZATION = "select * from organization where id = :id"
 ROLE_IN_ORGANIZATION = """
@@ -81,23 +100,56 @@ def granted(settings: Settings, person: Person) -> list[Access]:
     return [rule for rule in settings.access if rule.group == EVERYBODY or rule.group in person.groups]
 
 
-def sign_in(db: Connection, settings: Settings, person: Person) -> Viewer:
-    """The account of a person with groups that let in, as it is now. Raises Conflict and IdentityRefused.
+def sign_in(db: Connection, settings: Settings, person: Person, refresh_token: str | None) -> Viewer:
+    """The account of a person with groups that let in, as it is now. `refresh_token` is encrypted, if there is one.
+
+    Raises Conflict and IdentityRefused.
+    """
+    assert settings.provider
+    user, now = _account(db, person), int(time.time())
+    update(db, settings, user, person)
+    valid_until = now + settings.provider.key_days * 24 * 3600
+    db.execute(NOTE, {"user": user["id"], "valid_until": valid_until, "token": refresh_token, "now": now})
+    return users.as_viewer(users.by_id(db, user["id"]))
+
+
+def update(db: Connection, settings: Settings, user: Row, person: Person) -> None:
+    """Brings an account up to date with what the provider says of the person.
 
     In teams that the settings name, the groups decide alone; other memberships stay as they are.
     """
-    assert settings.provider
     rules = granted(settings, person)
-    user = _account(db, person)
     for name in settings.teams:
         _set_role(db, teams.team_named(db, name), user, _best_role(rules, name))
     if any(rule.admin for rule in settings.access):
         users.set_admin(db, PROVIDER, user, any(rule.admin for rule in rules))
     if person.email:
         db.execute("update user set email = :email where id = :id", {"email": person.email, "id": user["id"]})
-    valid_until = int(time.time()) + settings.provider.key_days * 24 * 3600
-    db.execute(NOTE, {"user": user["id"], "valid_until": valid_until})
-    return users.as_viewer(users.by_id(db, user["id"]))
+
+
+def is_due(db: Connection, issuer: str, before: int) -> bool:
+    """Whether the provider was last asked about somebody before this time, in seconds since 1970."""
+    return db.one(IS_DUE, issuer=issuer, before=before, now=int(time.time())) is not None
+
+
+def take_due(db: Connection, issuer: str, before: int) -> Row | None:
+    """Somebody to ask the provider about: the caller alone, since many providers take a refresh token once."""
+    return db.one(TAKE_DUE, issuer=issuer, before=before, now=int(time.time()))
+
+
+def keep_token(db: Connection, asked: Row, new: str | None) -> bool:
+    """Keeps what the provider gave for the next time. False: the person has signed in anew meanwhile."""
+    return db.one(KEEP_TOKEN, user=asked["user_id"], old=asked["refresh_token"], new=new) is not None
+
+
+def suspend(db: Connection, user_id: int, with_keys: bool) -> None:
+    """Ends the sessions of somebody for whom the provider doesn't vouch any more. Keys wait for the next sign-in."""
+    users.end_sessions(db, user_id)
+    if with_keys:
+        db.execute(
+            "update identity set valid_until = :past where user_id = :user",
+            {"past": int(time.time()) - 1, "user": user_id},
+        )
 
 
 def end(db: Connection, person: Person) -> None:

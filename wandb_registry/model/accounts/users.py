@@ -48,6 +48,7 @@ REMOVE_USER = (
     "delete from organization_member where user_id = :user",
     "delete from team_member where user_id = :user",
     "delete from project_member where user_id = :user",
+    "update identity set refresh_token = null where user_id = :user",
     "update user set deleted_at = strftime('%Y-%m-%dT%H:%M:%SZ') where id = :user",
 )
 

@@ -20,6 +20,7 @@ from wandb_registry.model.accounts import identities, users
 from wandb_registry.openid.provider import Attempt, Provider
 from wandb_registry.openid.settings import Settings
 from wandb_registry.web.endpoints import read_form
+from wandb_registry.web.signing_in import rechecks
 from wandb_registry.web.signing_in.session import SessionEndpoints
 
 log = logging.getLogger("wandb_registry")
@@ -89,11 +90,12 @@ class OpenIDEndpoints:
         if "error" in query:
             reason = query.get("error_description") or query["error"]
             raise IdentityRefused(f"{host} signed nobody in: {reason[:200]}.")
-        person = self.provider.finish(attempt, query.get("code", ""), _back(request))
+        signed_in = self.provider.finish(attempt, query.get("code", ""), _back(request))
+        person, token = signed_in.person, rechecks.sealed(self.store, signed_in.refresh_token)
         allowed = identities.granted(self.settings, person)
         with self.store.db.write() as db:
             if allowed:
-                return identities.sign_in(db, self.settings, person), next
+                return identities.sign_in(db, self.settings, person, token), next
             identities.end(db, person)
         raise IdentityRefused(f"'{person.username[:80]}' is in no group of {host} that may sign in here.")
 
