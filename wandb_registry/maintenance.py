@@ -18,7 +18,7 @@ from wandb_registry.model import activity_log
 from wandb_registry.model.accounts import users
 from wandb_registry.model.artifacts import artifacts, manifests, memberships, references
 from wandb_registry.storage.blobs import Content, md5_of, to_base64
-from wandb_registry.store import Store, owner_mark
+from wandb_registry.store import Store, claim_bucket
 
 Row = dict[str, Any]
 GRACE_SECONDS = 24 * 3600  # uploads may take so long: what is younger is left alone
@@ -187,7 +187,7 @@ def collect(store: Store, grace: float = GRACE_SECONDS, needed: set[str] | None 
     """
     removed = GcReport()
     if store.bucket:
-        store.bucket.claim(owner_mark(store.signer))
+        claim_bucket(store.bucket, store.db, store.signer)
     with _maintenance_lock(store):
         # first, since on a full disk nothing else can be written before
         _remove_contents(store, grace, removed, needed)

@@ -22,7 +22,7 @@ from wandb_registry.maintenance import REFERRED_MD5S
 from wandb_registry.model import activity_log
 from wandb_registry.storage.blobs import Blobs, md5_of
 from wandb_registry.storage.fsync import fsync
-from wandb_registry.store import bucket_at, database_at, owner_mark, seal_of, signer_of
+from wandb_registry.store import bucket_at, claim_bucket, database_at, seal_of, signer_of
 from wandb_registry.store_folder import (
     BUCKET,
     CONTENTS,
@@ -219,7 +219,7 @@ def _contents_to_bucket(folder: Path, address: BucketAddress, db: Database, repo
         return
     blobs, bucket = Blobs(folder), bucket_at(address, folder, db)
     bucket.check_reachable()
-    bucket.claim(owner_mark(signer_of(folder)))
+    claim_bucket(bucket, db, signer_of(folder))
     files = {one.md5: blobs.path(one.md5) for one in blobs.listing()}
     if missing := _referred(db) - files.keys():
         raise _incomplete(missing)

@@ -22,7 +22,7 @@ from wandb_registry.http.own_address import OwnAddress
 from wandb_registry.listener import BACKLOG, Listener, holds_lock, start_lock
 from wandb_registry.model.accounts import identities, users
 from wandb_registry.openid.settings import Settings
-from wandb_registry.store import Store, open_store, owner_mark
+from wandb_registry.store import Store, claim_bucket, open_store
 from wandb_registry.store_folder import api_key, is_shared, log_path
 from wandb_registry.workers import Worker, Workers, when_orphaned
 
@@ -73,7 +73,7 @@ def _opened(folder: Path, options: Options) -> Store:
     store = open_store(folder)
     store.blobs.check_reachable()
     if store.bucket:
-        store.bucket.claim(owner_mark(store.signer))
+        claim_bucket(store.bucket, store.db, store.signer)
     if options.openid:
         with store.db.read() as db:
             identities.check(db, options.openid)

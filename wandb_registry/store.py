@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 
 CLAIM = "insert into owner (one, mark) values (1, :mark) on conflict do nothing"
+NAME_RECORDS = "update owner set id = :id where id is null"
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,16 @@ def signer_of(folder: Path) -> Signer:
 def owner_mark(signer: Signer) -> str:
     """What tells the records and contents of this registry from another's: all its servers have one secret."""
     return signer.mark("OWNER", "")
+
+
+def claim_bucket(bucket: "Bucket", db: Database, signer: Signer) -> None:
+    """Sees to it that the contents of a bucket are those of these records. Raises RegistryError where they aren't."""
+    mark = owner_mark(signer)
+    with db.write() as connection:
+        connection.execute(CLAIM, {"mark": mark})
+        connection.execute(NAME_RECORDS, {"id": secrets.token_hex(16)})
+        records = connection.value("select id from owner")
+    bucket.claim(mark, records)
 
 
 def _claim(db: Connection, signer: Signer, folder: Path) -> None:

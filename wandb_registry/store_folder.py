@@ -192,6 +192,21 @@ def keep_bucket(store: Path, address: BucketAddress) -> None:
 
 
 @contextmanager
+def taking_back_notes(store: Path) -> Iterator[None]:
+    """Leaves what is noted of database and bucket as it was where the block fails: they may be somebody else's."""
+    before = {name: _note(store / name) for name in (DATABASE, BUCKET)}
+    try:
+        yield
+    except Exception:
+        for name, text in before.items():
+            if text is None:
+                (store / name).unlink(missing_ok=True)
+            elif text != _note(store / name):
+                _write_beside(store / name, text).replace(store / name)
+        raise
+
+
+@contextmanager
 def moving(store: Path) -> Iterator[None]:
     """Keeps all other commands from opening the store. Raises DaemonError where another process is in the block."""
     lock = os.open(store / MOVE_LOCK, os.O_RDWR | os.O_CREAT, 0o600)

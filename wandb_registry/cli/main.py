@@ -25,6 +25,7 @@ from wandb_registry.store_folder import (
     keep_bucket,
     keep_database_url,
     prepare,
+    taking_back_notes,
 )
 
 if TYPE_CHECKING:
@@ -178,10 +179,15 @@ def _serve(store: Path, options: argparse.Namespace) -> None:
     if options.bucket_endpoint:
         os.environ[ENDPOINT_VARIABLE] = options.bucket_endpoint
     prepare(store)
-    if url := database_url(store):
-        keep_database_url(store, url)
-    if bucket := bucket_address(store):
-        keep_bucket(store, bucket)
+    with taking_back_notes(store):
+        if url := database_url(store):
+            keep_database_url(store, url)
+        if bucket := bucket_address(store):
+            keep_bucket(store, bucket)
+        _listen_and_serve(store, options, openid)
+
+
+def _listen_and_serve(store: Path, options: argparse.Namespace, openid: "Settings | None") -> None:
     if options.workers > 1:
         _check_workers(store, options)
     started_by_a_stage = options.socket_fd is not None

@@ -57,22 +57,34 @@ class Bucket(Blobs):
         super().check_reachable()
         self.objects.check()
 
-    def claim(self, mark: str) -> None:
-        """Makes the prefix that of the registry with this mark. Raises RegistryError where it is another's: what one
-        removes there the other may need.
+    def claim(self, mark: str, records: str) -> None:
+        """Makes the prefix that of the registry with the secret of this mark, and with these records.
+
+        Raises RegistryError where it is another's: what one removes there the other may need.
         """
         if self._owner() is None:
-            self.objects.put_new(OWNER, mark.encode())
-        if self._owner() != mark:
+            self.objects.put_new(OWNER, f"{mark}\n{records}\n".encode())
+        owner = self._owner() or ["", ""]
+        if owner == [mark, records]:
+            return
+        elsewhere = (
+            f"for another registry, name another prefix. If that registry is gone for good, remove the object "
+            f"{self.objects.name}/{OWNER}."
+        )
+        if owner[0] == mark:
             raise RegistryError(
-                f"{self.objects.name} has the contents of a registry with another secret. For one more server of that "
-                "registry, copy the file 'secret' of its folder into this one; for another registry, name another "
-                f"prefix. If that registry is gone for good, remove the object {self.objects.name}/{OWNER}."
+                f"{self.objects.name} has the contents of other records than this registry's, though both have one "
+                f"secret. For one more server of that registry, name its database; {elsewhere}"
             )
+        raise RegistryError(
+            f"{self.objects.name} has the contents of a registry with another secret. For one more server of that "
+            f"registry, copy the file 'secret' of its folder into this one; {elsewhere}"
+        )
 
-    def _owner(self) -> str | None:
+    def _owner(self) -> list[str] | None:
+        """Mark and records of the registry that has the prefix."""
         with suppress(FileNotFoundError), self.objects.open(OWNER) as chunks:
-            return b"".join(chunks).decode()
+            return b"".join(chunks).decode().split()
         return None
 
     def local(self, md5: str) -> Path:

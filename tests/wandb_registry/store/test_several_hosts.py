@@ -110,10 +110,13 @@ def test_two_registries_share_no_prefix(postgresql: PostgreSQL, s3: S3, tmp_path
         pass
     sentence = refused(theirs, *contents)
     assert "has the contents of a registry with another secret" in sentence
-    assert command(theirs, "gc").returncode == 1
+    assert not (theirs / "bucket").exists()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REGISTRY_BUCKET", contents[1])
+        patch.setenv("REGISTRY_BUCKET_ENDPOINT", contents[3])
+        assert "has the contents of a registry with another secret" in command(theirs, "gc").stderr
     owner = re.search(r"remove the object s3://([^/]+)/(\S+)\.$", sentence.strip())
     assert owner
-    (theirs / "bucket").unlink()
     with served(theirs, *bucket(s3)):  # another prefix
         pass
     (theirs / "bucket").unlink()
@@ -121,6 +124,33 @@ def test_two_registries_share_no_prefix(postgresql: PostgreSQL, s3: S3, tmp_path
     with served(theirs, *contents) as account:
         assert by_hand.log(account, "p", "m", {"a": b"1"})
     assert "has the contents of a registry with another secret" in refused(ours)
+
+
+def test_a_copied_folder_with_other_records_takes_no_prefix(postgresql: PostgreSQL, s3: S3, tmp_path: Path):
+    """It has the same secret, and knows nothing of what the prefix has."""
+    records, contents, ours, copied = database(postgresql), bucket(s3), tmp_path / "ours", tmp_path / "copied"
+    with served(ours, *records, *contents) as account:
+        by_hand.log(account, "p", "m", {"a": b"1"})
+    shutil.copytree(ours, copied)
+    (copied / "database").unlink()
+    sentence = refused(copied, *database(postgresql))
+    assert "has the contents of other records than this registry's, though both have one secret" in sentence
+    assert not (copied / "database").exists()
+    with served(copied, *records) as account:  # the remedy
+        assert versions(account, "m") == ["v0"]
+
+
+def test_a_backup_takes_the_prefix_back(postgresql: PostgreSQL, s3: S3, tmp_path: Path):
+    contents, ours, backup = bucket(s3), tmp_path / "ours", tmp_path / "backup"
+    with served(ours, *database(postgresql), *contents) as account:
+        by_hand.log(account, "p", "m", {"a": b"1"})
+    done = command(ours, "backup", str(backup))
+    assert done.returncode == 0, done.stderr
+    moved = command(backup, "move", "--to-database", database(postgresql)[1], "--to-bucket", *contents[1:])
+    assert moved.returncode == 0, moved.stderr
+    with served(backup) as account:
+        assert versions(account, "m") == ["v0"]
+    assert command(backup, "check").returncode == 0
 
 
 def test_a_store_does_not_change_its_database_unnoticed(postgresql: PostgreSQL, tmp_path: Path):
@@ -183,3 +213,13 @@ def test_a_store_does_not_change_its_bucket_unnoticed(s3: S3, tmp_path: Path):
         assert moved.returncode == 0, moved.stderr
     with served(store, *elsewhere) as account:
         assert versions(account, "m") == ["v0"]
+
+
+def test_a_place_that_was_mistyped_is_not_noted(place: tuple[str, ...], tmp_path: Path):
+    store, (_, url, *contents) = tmp_path / "store", place
+    assert "can't be used" in refused(store, "--database", "postgresql://reg@127.0.0.1:9/none", *contents)
+    nowhere = (contents[0], contents[1], contents[2], "http://127.0.0.1:9")
+    assert "127.0.0.1:9" in refused(store, "--database", url, *nowhere)
+    assert not {"database", "bucket"} & {path.name for path in store.iterdir()}
+    with served(store, *place):
+        pass
