@@ -22,6 +22,7 @@ from typing import Any
 
 import pytest
 import wandb
+from requests.structures import CaseInsensitiveDict
 
 from tests.engines import team_bucket, team_database
 from tests.engines.proxy import behind_nginx
@@ -54,7 +55,7 @@ class Answer:
 
     status: int
     body: bytes
-    headers: dict[str, str]
+    headers: CaseInsensitiveDict[str]  # each server writes their names in its own way
 
     @property
     def text(self) -> str:
@@ -88,12 +89,12 @@ class Account:
             with urllib.request.build_opener(_Stay, urllib.request.ProxyHandler({})).open(
                 request, timeout=60
             ) as answer:
-                return Answer(answer.status, answer.read(), dict(answer.headers))
+                return Answer(answer.status, answer.read(), CaseInsensitiveDict(answer.headers.items()))
         except urllib.error.HTTPError as error:
             place = error.headers.get("location", "")
             if method == "GET" and TEST_BUCKET in os.environ and place.startswith(os.environ[TEST_BUCKET]):
                 return self.send("GET", place, signed_in=False, headers=headers)
-            return Answer(error.code, error.read(), dict(error.headers))
+            return Answer(error.code, error.read(), CaseInsensitiveDict(error.headers.items()))
 
     def ask(self, query: str, **variables: Any) -> Answer:
         """A GraphQL request."""

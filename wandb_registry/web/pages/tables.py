@@ -118,7 +118,7 @@ def beginning_of(request: PageRequest, md5: str, raw: str) -> Row | None:
     `raw` is the address below which the files are that its cells name.
     """
     try:
-        with open_table(request.store.folder, [(request.store.blobs.path(md5), md5)]) as table:
+        with open_table(request.store.folder, [(request.store.blobs.local(md5), md5)]) as table:
             shown = range(min(FIRST_COLUMNS, len(table.columns)))
             return {
                 "columns": [table.columns[at] for at in shown],

@@ -50,7 +50,7 @@ def of_run(request: PageRequest, run: Row, logged: list[tuple[str, Any]]) -> Dis
 def _in_table(request: PageRequest, key: str, place: Place) -> Disputed | None:
     """Those in one table; None for a table of another kind, or none that can be read."""
     try:
-        opened = open_table(request.store.folder, [(request.store.blobs.path(place.md5), place.md5)])
+        opened = open_table(request.store.folder, [(request.store.blobs.local(place.md5), place.md5)])
     except BadInput:
         return None
     with opened as table:
