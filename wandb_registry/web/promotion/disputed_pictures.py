@@ -51,7 +51,7 @@ def _in_table(request: PageRequest, key: str, place: Place) -> Disputed | None:
     """Those in one table; None for a table of another kind, or none that can be read."""
     try:
         opened = open_table(request.store.folder, [(request.store.blobs.local(place.md5), place.md5)])
-    except BadInput:
+    except (BadInput, FileNotFoundError):
         return None
     with opened as table:
         column = {one.name: at for at, one in enumerate(table.columns)}
