@@ -220,7 +220,7 @@ def serve(folder: Path) -> None:
     store_folder.prepare(folder)
     listening = listener.listen(folder)
     listener.write_server_info(folder, "127.0.0.1", listening.port, os.getpid())
-    server.serve(folder, listening, server.Options(OwnAddress(loopback=True)))
+    server.serve(folder, listening, server.Options(OwnAddress(loopback=True)), lambda: None)
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 import sys
+from collections.abc import Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from logging.handlers import RotatingFileHandler
@@ -46,16 +47,19 @@ class Options:
     workers: int = 1  # processes that accept requests
 
 
-def serve(folder: Path, listener: Listener, options: Options) -> None:
-    """Serves until the process ends, which releases the listener's lock."""
+def serve(folder: Path, listener: Listener, options: Options, opened: Callable[[], None]) -> None:
+    """Serves until the process ends, which releases the listener's lock. Calls `opened` once the store is found fit."""
     if options.workers == 1:
-        _serve_here(_opened(folder, options), listener, options)
+        store = _opened(folder, options)
+        opened()
+        _serve_here(store, listener, options)
         return
     if os.fork() == 0:  # the process that forks workers opens no store; what is wrong with it is told as by any server
         _opened(folder, options)
         os._exit(0)
     if status := os.waitstatus_to_exitcode(os.wait()[1]):
         sys.exit(status)
+    opened()
     _set_up_log(folder, options, None)
     forget = metrics.begin_shared(folder) if options.keeps_metrics else _nothing
     _load()

@@ -192,12 +192,15 @@ def keep_bucket(store: Path, address: BucketAddress) -> None:
 
 
 @contextmanager
-def taking_back_notes(store: Path) -> Iterator[None]:
-    """Leaves what is noted of database and bucket as it was where the block fails: they may be somebody else's."""
+def taking_back_notes(store: Path) -> Iterator[Callable[[], None]]:
+    """Leaves what is noted of database and bucket as it was where the block fails: they may be somebody else's.
+
+    Once what the block is given was called, the notes stay, however it ends.
+    """
     before = {name: _note(store / name) for name in (DATABASE, BUCKET)}
     try:
-        yield
-    except Exception:
+        yield before.clear
+    except (Exception, SystemExit):
         for name, text in before.items():
             if text is None:
                 (store / name).unlink(missing_ok=True)

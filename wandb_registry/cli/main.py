@@ -6,6 +6,7 @@ import os
 import socket
 import sqlite3
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult
@@ -179,15 +180,17 @@ def _serve(store: Path, options: argparse.Namespace) -> None:
     if options.bucket_endpoint:
         os.environ[ENDPOINT_VARIABLE] = options.bucket_endpoint
     prepare(store)
-    with taking_back_notes(store):
+    with taking_back_notes(store) as keep_notes:
         if url := database_url(store):
             keep_database_url(store, url)
         if bucket := bucket_address(store):
             keep_bucket(store, bucket)
-        _listen_and_serve(store, options, openid)
+        _listen_and_serve(store, options, openid, keep_notes)
 
 
-def _listen_and_serve(store: Path, options: argparse.Namespace, openid: "Settings | None") -> None:
+def _listen_and_serve(
+    store: Path, options: argparse.Namespace, openid: "Settings | None", opened: Callable[[], None]
+) -> None:
     if options.workers > 1:
         _check_workers(store, options)
     started_by_a_stage = options.socket_fd is not None
@@ -210,7 +213,7 @@ def _listen_and_serve(store: Path, options: argparse.Namespace, openid: "Setting
     logs_json = options.log_format == "json"
     proxies = tuple(options.trusted_proxy)
     how = (options.drain, options.metrics, logs_json, openid, options.workers)
-    serve(store, listening, Options(own, proxies, idle, shown, *how))
+    serve(store, listening, Options(own, proxies, idle, shown, *how), opened)
 
 
 def _check_workers(store: Path, options: argparse.Namespace) -> None:
