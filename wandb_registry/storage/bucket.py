@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from wandb_registry.db.connection import Connection, Database
-from wandb_registry.errors import BadInput, RegistryError
+from wandb_registry.errors import BadInput, BucketAway, RegistryError
 from wandb_registry.storage.blobs import MD5, Blobs, BlobWriter, Content, check_md5
 from wandb_registry.storage.local_cache import LocalCache
 from wandb_registry.storage.object_store import ObjectStore, StoredObject
@@ -177,6 +177,7 @@ class Bucket(Blobs):
         there = self.undamaged({md5: one.size for md5, one in zip(md5s, sent, strict=True)})
         missing = [(one, md5) for one, md5 in zip(sent, md5s, strict=True) if not there[md5]]
         placed = self.objects.each(lambda pair: self._place(*pair), missing)
+        self._confirm({md5: size for md5, size, _ in placed})
         self._note(placed)
         sizes = {md5: one.size for md5, one in zip(md5s, sent, strict=True)}
         self._remember(sizes)
@@ -204,6 +205,12 @@ class Bucket(Blobs):
         if sent.etag != md5:
             self._check_whole(sent, md5)
         return md5, sent.size, self.objects.copy(sent, _key(md5))
+
+    def _confirm(self, sizes: dict[str, int]) -> None:
+        """Raises BucketAway where a content isn't there after all: a store without room may answer otherwise."""
+        found = self._find(list(sizes))
+        if lost := [md5 for md5, size in sizes.items() if md5 not in found or found[md5].size != size]:
+            raise BucketAway(self.objects.name, f"it took {lost[0]} and hasn't it, so it may be full")
 
     def _check_whole(self, sent: StoredObject, md5: str) -> None:
         digest = self._digest(sent.key)

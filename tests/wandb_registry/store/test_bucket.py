@@ -232,6 +232,7 @@ def test_files_media_and_tables_of_a_run_are_in_the_bucket_and_on_its_pages(s3: 
     assert registry.command("check").returncode == 0
 
 
+@in_folder
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
