@@ -82,11 +82,11 @@ def refused(store: Path, *options: str) -> str:
 
 
 def all_records(store: Path) -> dict[str, list[str]]:
-    """The rows of all tables, but for what is noted of a bucket, and sessions of a browser."""
+    """The rows of all tables, but for what is noted of a bucket, and whose the records are, which a move notes."""
     file = next(path for path in (store / "registry.db", store / "registry.db.moved") if path.exists())
     with closing(sqlite3.connect(file)) as db:
         names = {name for (name,) in db.execute("select name from sqlite_master where type = 'table'")}
-        kept = names - {"bucket_content"}
+        kept = names - {"bucket_content", "owner"}
         return {name: sorted(map(repr, db.execute(f"select * from {name}"))) for name in sorted(kept)}
 
 
