@@ -38,7 +38,6 @@ class RecorderSession:
         self._last_attempt = 0.0
         self.unresponsive: RegistryUnavailableError | None = None
         self._unreported: list[str] = []  # stages with outputs to mirror, whose outcome was not reported yet
-        self.submit(self.get_connection)  # while DVC reads the project
         self._loaded = threading.Event()
         self._pipeline: Pipeline | DvcWandbError | None = None
         self.lock = threading.Lock()  # stages may begin and end at the same time, and DVC's objects are not for threads
@@ -75,12 +74,13 @@ class RecorderSession:
             raise
 
     def load(self) -> None:
-        """Read the project with DVC, for `pipeline`."""
+        """Read the project with DVC, for `pipeline`. Then connect: the stage begins without waiting for that."""
         try:
             self._pipeline = Pipeline(self.root)
         except DvcWandbError as error:
             self._pipeline = error
         self._loaded.set()
+        self.submit(self.get_connection)
 
     @property
     def pipeline(self) -> Pipeline:

@@ -207,6 +207,7 @@ def log_contents(
         (content, attempt(content, partial(_make_artifact, run, pipeline, content, types, views)))
         for content in contents
     ]
+    claims.send_small(run, [artifact for _, artifact in made if artifact])
     with exclusive(pipeline.root, "logs"):
         logged = [
             (content, artifact.metadata, attempt(content, partial(run.log_artifact, artifact, aliases=[content.alias])))
@@ -279,6 +280,23 @@ def _add_views(artifact: wandb.Artifact, pipeline: Pipeline, content: Content, v
     """Add the tables and pictures that the function `views` makes. Returns a digest of them."""
     files = set(artifact.manifest.entries)
     for name, value in media.call_project_function(views, pipeline, pipeline.locate(content)).items():
+        _add_media(artifact, value)
         artifact.add(value, name)
     added = artifact.manifest.entries
     return digest_of({name: ManifestEntry(str(entry.digest)) for name, entry in added.items() if name not in files})
+
+
+def _add_media(artifact: wandb.Artifact, value: Any) -> None:
+    """Add the pictures and other media in a table from the SDK's own temporary files, under the names that it gives.
+
+    By itself the SDK copies each before it sends it, and again afterwards.
+    """
+    import wandb
+    from wandb.sdk.data_types.base_types.media import Media
+
+    cells = (cell for row in value.data for cell in row) if isinstance(value, wandb.Table) else ()
+    for cell in cells:
+        path = getattr(cell, "_path", None)
+        if isinstance(cell, Media) and path and getattr(cell, "_is_tmp", False):
+            name = f"{cell.get_media_subdir()}/{Path(path).name}"
+            artifact.add_file(path, name, is_tmp=True, skip_cache=True, policy="immutable")

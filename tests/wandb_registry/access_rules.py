@@ -27,6 +27,7 @@ QUERIES = {
     "artifact": "artifact(id: $artifact) { digest currentManifest { file { directUrl } } }",
     "artifactCollection": "artifactCollection(id: $sequence) { name artifacts { edges { node { id } } } }",
     "clientIDMapping": "clientIDMapping(clientID: $client) { serverID }",
+    "contentsToSend": "contentsToSend(entityName: $team, md5s: [$md5_of_own])",
 }
 
 # Mutation fields: the least role, and the change.
@@ -62,6 +63,7 @@ MUTATIONS = {
                                        "{ artifactManifest { id } }"),
     "updateArtifactManifest": (MEMBER, "updateArtifactManifest(input: {artifactManifestID: $manifest, digest: \"d\"}) "
                                        "{ artifactManifest { id } }"),
+    "sendContents": (MEMBER, "sendContents(input: {entityName: $team, contents: []}) { success }"),
     "createArtifactFiles": (MEMBER, "createArtifactFiles(input: {artifactFiles: [{artifactID: $pending, name: \"a\", "
                                     "md5: $md5}]}) { files { edges { node { uploadUrl } } } }"),
     "completeMultipartUploadArtifact": (MEMBER, "completeMultipartUploadArtifact(input: {artifactID: $pending, "

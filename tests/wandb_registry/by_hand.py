@@ -81,11 +81,20 @@ def announce(
     )["createArtifact"]["artifact"]
 
 
-def complete(account: Account, artifact: str, files: dict[str, bytes]) -> str:
-    """Sends what was announced, and answers the version's id once it is committed."""
+def places(account: Account, artifact: str, files: dict[str, bytes]) -> list[str | None]:
+    """Where the files are to be sent; None for what is there."""
+    return [place["uploadUrl"] for place in _places(account, artifact, files)]
+
+
+def _places(account: Account, artifact: str, files: dict[str, bytes]) -> list[dict[str, Any]]:
     wanted = [{"artifactID": artifact, "name": path, "md5": b64(content)} for path, content in files.items()]
     edges = data(account.ask(FILES, files=wanted))["createArtifactFiles"]["files"]["edges"]
-    for place, content in zip((edge["node"] for edge in edges), files.values(), strict=True):
+    return [edge["node"] for edge in edges]
+
+
+def complete(account: Account, artifact: str, files: dict[str, bytes]) -> str:
+    """Sends what was announced, and answers the version's id once it is committed."""
+    for place, content in zip(_places(account, artifact, files), files.values(), strict=True):
         if place["uploadUrl"]:
             sent = account.send("PUT", place["uploadUrl"], content, signed_in=False, headers=headers(place))
             assert sent.status == 200, sent.text

@@ -74,7 +74,7 @@ def _target(info, artifact_id: str, files: list[dict]) -> tuple[dict, dict[str, 
     db, viewer, md5s = info.context.db, info.context.viewer, [to_hex(file["md5"]) for file in files]
     held = content_ownership.find(db, viewer, entity_id, md5s)
     missing = [md5 for md5 in md5s if md5 not in held]
-    if info.context.store.bucket and content_ownership.use_claims(db, viewer, artifact["id"], missing):
+    if missing and content_ownership.use_claims(db, viewer, artifact["id"], missing):
         held = content_ownership.find(db, viewer, entity_id, md5s)
     return artifact, held
 

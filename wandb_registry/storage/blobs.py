@@ -120,6 +120,7 @@ class Blobs:
                 folder.mkdir(exist_ok=True)
             for md5, file in temporary.items():
                 file.replace(self.path(md5))
+                self.remember(md5)
             # also for what was here: the upload that brought it may not have come so far
             fsync_all({self.folder, *folders}, self.folder)
         finally:

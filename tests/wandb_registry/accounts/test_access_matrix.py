@@ -94,13 +94,14 @@ def thing(place: Place) -> dict[str, str]:
     admin = replace(place.accounts[ADMIN], entity="matrixteam")
     mark = uuid.uuid4().hex[:10]
     project, registry_name, client = f"p{mark}", f"wandb-registry-{mark}", f"c{mark}"
+    md5 = hashlib.md5(mark.encode()).hexdigest()
     start = 'mutation S($p: String!) { upsertBucket(input: {entityName: "matrixteam", modelName: $p, name: "r"}) '
     run = data(admin.ask(start + "{ bucket { id } } }", p=project))["upsertBucket"]["bucket"]["id"]
     artifact = log(admin, project, "own", {"file": mark.encode()}, client=client)
     values = {
         "team": "matrixteam", "org": "matrix", "orgentity": "matrix_registry", "project": project, "run_name": "r",
         "registry_name": registry_name, "client": client, "run": run, "artifact": artifact, "new": f"n{mark}",
-        "md5": b64(mark.encode()), "stored": f"wandb_artifacts/{hashlib.md5(mark.encode()).hexdigest()}",
+        "md5": b64(mark.encode()), "md5_of_own": md5, "stored": f"wandb_artifacts/{md5}",
     }  # fmt: skip
 
     def did(text: str) -> dict:

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import itertools
 import json
+import os
 import uuid
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 import wandb
 
 from tests.wandb_registry import by_hand
-from tests.wandb_registry.conftest import Answer, Registry, in_folder
+from tests.wandb_registry.conftest import Account, Answer, Registry, in_folder
 
 CREATE = """
 mutation Create($name: String!, $digest: String!) {
@@ -329,3 +330,47 @@ def test_the_sdk_sends_and_fetches_a_file_of_more_than_2_gib(registry: Registry,
         digests = [hashlib.file_digest(file, "md5").digest() for file in (got, sent)]
     assert digests[0] == digests[1]
     version.delete(delete_aliases=True)
+
+
+TO_SEND = "query T($entity: String!, $md5s: [String!]!) { contentsToSend(entityName: $entity, md5s: $md5s) }"
+SEND = "mutation S($input: SendContentsInput!) { sendContents(input: $input) { success } }"
+
+
+def sent(account: Account, contents: list[str], entity: str = "") -> Answer:
+    return account.ask(SEND, input={"entityName": entity or account.entity, "contents": contents})
+
+
+@in_folder
+def test_many_small_contents_come_in_one_request(registry: Registry):
+    """An account's version finds those that the account sent ahead, and nobody else's does."""
+    files = {f"{number}": os.urandom(50) for number in range(300)} | {"empty": b""}
+    md5s = [hashlib.md5(content).hexdigest() for content in files.values()]
+    mika = registry.user(f"mika{uuid.uuid4().hex[:8]}")
+    by_hand.log(mika, "ahead", "before", {"0": files["0"]})
+
+    def to_send() -> list[str]:
+        return by_hand.data(mika.ask(TO_SEND, entity=mika.entity, md5s=md5s))["contentsToSend"]
+
+    assert to_send() == md5s[1:]
+    assert by_hand.data(sent(mika, [base64.b64encode(content).decode() for content in files.values()]))
+    assert by_hand.places(mika, by_hand.announce(mika, "ahead", "all", files)["id"], files) == [None] * len(files)
+    by_hand.log(mika, "ahead", "all", files)
+    assert to_send() == []
+    eve = registry.user(f"eve{uuid.uuid4().hex[:8]}")
+    assert None not in by_hand.places(eve, by_hand.announce(eve, "ahead", "all", files)["id"], files)
+    for number in ("0", "299", "empty"):
+        got = mika.api().artifact(f"{mika.entity}/ahead/all:latest").get_entry(number).download(skip_cache=True)
+        assert Path(got).read_bytes() == files[number]
+
+
+@in_folder
+def test_what_is_wrong_with_contents_that_are_sent_ahead(registry: Registry):
+    mika = registry.user(f"mika{uuid.uuid4().hex[:8]}")
+    fine = base64.b64encode(os.urandom(20)).decode()
+    assert sent(mika, [fine, "no base64"]).status == 400
+    assert "A content is not base64. Nothing was stored." in sent(mika, [fine, "no base64"]).text
+    assert "Up to 10000 contents are sent at once." in sent(mika, [""] * 10_001).text
+    assert "doesn't belong to it" in sent(mika, [fine], registry.entity).text
+    assert "Up to 10000 md5s are named at once." in mika.ask(TO_SEND, entity=mika.entity, md5s=["../etc"]).text
+    left = hashlib.md5(base64.b64decode(fine)).hexdigest()
+    assert not (registry.store / "blobs" / left[:2] / left[2:]).exists()

@@ -295,7 +295,14 @@ def test_a_claim_needs_the_secret_that_lies_in_the_bucket(s3: S3, registry: Regi
     assert "was not uploaded" in commit_without_sending_but_announced(eve, other["id"], files)
 
 
+def test_contents_are_sent_ahead_to_a_folder_only(registry: Registry):
+    """Into a bucket clients send them past the server."""
+    asked = 'query { contentsToSend(entityName: "local", md5s: []) }'
+    assert by_hand.data(registry.ask(asked))["contentsToSend"] is None
+    sent = registry.ask('mutation { sendContents(input: {entityName: "local", contents: []}) { success } }')
+    assert (sent.status, "in a bucket: they are sent to it" in sent.text) == (400, True)
+
+
 def commit_without_sending_but_announced(account: Account, artifact: str, files: dict[str, bytes]) -> str:
-    wanted = [{"artifactID": artifact, "name": path, "md5": by_hand.b64(content)} for path, content in files.items()]
-    by_hand.data(account.ask(by_hand.FILES, files=wanted))
+    by_hand.places(account, artifact, files)
     return commit_without_sending(account, artifact, files)
