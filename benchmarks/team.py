@@ -39,6 +39,7 @@ from tests.engines.team_bucket import BUCKET, KEYS
 EMBEDDED, TEAM, MLFLOW, FLOOR = "embedded", "team", "MLflow", "floor"
 CLIENTS, ASKED, TURNS = 50, 10, 2  # so many at once, each so many times, and all of that again
 VERSIONS = 100
+WARM = 20  # requests of each kind before the first is timed
 MLFLOW_TRANSFER = """
 import sys, time, mlflow
 path, target = sys.argv[1:]
@@ -107,7 +108,7 @@ def ours(name: str, folder: Path, *options: str) -> Iterator[Contender]:
         key = (store / "api-key").read_text().strip()
         graph = Graph(server, key)
         graph.run("run")
-        numbers = [graph.version("many", b"v%d" % number, "run", f"a{number}") for number in range(VERSIONS)]
+        numbers = [graph.version("many", b"v%d" % number, "run", f"a{number}") for number in range(WARM + VERSIONS)]
         places = dict.fromkeys((f"WANDB_{one}DIR" for one in ("", "CACHE_", "DATA_", "ARTIFACT_")), str(folder))
         signed_in = {"WANDB_BASE_URL": server.url, "WANDB_API_KEY": key, "WANDB_SILENT": "true"}
         yield Contender(
@@ -203,8 +204,11 @@ def measure_requests(table: Table) -> None:
         (f"list {VERSIONS} versions", lambda one: lambda _: one.versions(VERSIONS), 50),
     ):
         acts = {one.name: act(one) for one in table.contenders}
+        for number in range(WARM):  # a server's workers may still start
+            for do in acts.values():
+                do(number)
         with table.line(what, "ms") as found:
-            for number in range(times):
+            for number in range(WARM, WARM + times):
                 for name, do in acts.items():
                     found[name].append(_milliseconds(lambda do=do, number=number: do(number)))
 
