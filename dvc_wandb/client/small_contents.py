@@ -15,7 +15,7 @@ from dvc_wandb.errors import RegistryUnavailableError
 
 LARGEST = 2**16  # bytes of a content for which a request of its own costs more than the content
 WORTHWHILE = 100  # contents, below which the SDK is as quick
-MOST = 5_000  # contents of one request
+MOST_ASKED, MOST_SENT = 10_000, 1_000  # contents of one request
 LARGEST_BATCH = 2**22  # bytes of the contents of one request
 
 TO_SEND = "query ToSend($entity: String!, $md5s: [String!]!) { contentsToSend(entityName: $entity, md5s: $md5s) }"
@@ -29,11 +29,9 @@ def send(url: str, entity: str, files: dict[str, Path]) -> None:
     """
     with contextlib.suppress(RegistryUnavailableError, OSError):
         client = RegistryClient(url)
-        for start in range(0, len(files), MOST):
-            md5s = list(files)[start : start + MOST]
+        for start in range(0, len(files), MOST_ASKED):
+            md5s = list(files)[start : start + MOST_ASKED]
             wanted = client.graphql(TO_SEND, {"entity": entity, "md5s": md5s})["contentsToSend"]
-            if wanted is None:
-                return
             for contents in _batches(files[md5] for md5 in wanted):
                 client.graphql(SEND, {"input": {"entityName": entity, "contents": contents}})
 
@@ -43,7 +41,7 @@ def _batches(files: Iterator[Path]) -> Iterator[list[str]]:
     batch, size = [], 0
     for file in files:
         content = file.read_bytes()
-        if size + len(content) > LARGEST_BATCH:
+        if size + len(content) > LARGEST_BATCH or len(batch) == MOST_SENT:
             yield batch
             batch, size = [], 0
         batch.append(base64.b64encode(content).decode())

@@ -17,6 +17,7 @@ from wandb_registry.storage.blobs import MD5, Blobs
 query, mutation = Fields("Query"), Fields("Mutation")
 FIELDS = (query, mutation)
 MOST = 10_000  # contents of one claim
+MOST_SENT = 1_000  # contents of one request; a bucket takes a request for each
 
 
 @mutation.field("challengeBucket")
@@ -47,10 +48,8 @@ def claim(_, info, input):
 
 @query.field("contentsToSend")
 def to_send(_, info, entity_name, md5s):
-    """Which of these contents the entity lacks; none can be sent ahead to a registry with a bucket."""
+    """Which of these contents the entity lacks."""
     _check(md5s)
-    if info.context.store.bucket:
-        return None
     db, viewer = info.context.db, info.context.viewer
     entity = access.find_entity(db, viewer, entity_name)
     held = content_ownership.find(db, viewer, entity["id"], md5s) if entity else {}
@@ -62,10 +61,8 @@ def send(_, info, input):
     """Stores contents, which are base64, under their md5s."""
     context = info.context
     access.entity(context.db, context.viewer, input["entity_name"], Role.MEMBER)
-    if context.store.bucket:
-        raise BadInput("This registry has its contents in a bucket: they are sent to it.")
-    if len(input["contents"]) > MOST:
-        raise BadInput(f"Up to {MOST} contents are sent at once.")
+    if len(input["contents"]) > MOST_SENT:
+        raise BadInput(f"Up to {MOST_SENT} contents are sent at once.")
     sizes = context.contents.outside("sent", lambda: _stored(context.store.blobs, input["contents"]))
     content_ownership.claim(context.db, context.viewer, sizes)
     return {"success": True}
