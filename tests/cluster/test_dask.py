@@ -24,23 +24,22 @@ def dask(heads: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dask
 
 @pytest.fixture
 def project(heads: Path, tmp_path: Path) -> Clone:
-    """A stage that asks for a GPU, and for what SLURM has."""
+    """A stage that asks for a GPU, and for what SLURM has. It ends once there is `go` beside the project's remote."""
     made = project_in(heads / tmp_path.name / "project")
     made.env["WANDB_MODE"] = "disabled"
     made.git("init", "--quiet")
     made.run("dvc", "init", "--quiet")
     made.run("dvc", "remote", "add", "--default", "store", str(tmp_path / "store"))
     resources = "{gpus: 1, partition: long, minutes: 5}"
-    stage = (
-        f"stages:\n  say:\n    cmd: echo said > said.txt\n    outs: [said.txt]\n    meta: {{resources: {resources}}}\n"
-    )
+    command = f"until test -e {tmp_path}/go; do sleep 0.1; done; echo said > said.txt"
+    stage = f"stages:\n  say:\n    cmd: {command}\n    outs: [said.txt]\n    meta: {{resources: {resources}}}\n"
     (made.path / "dvc.yaml").write_text(stage)
     made.git("add", "--all")
     made.git("commit", "--quiet", "--message", "A stage")
     return made
 
 
-def test_a_stage_waits_for_a_worker_that_has_what_it_asks_for(project: Clone, dask: Dask):
+def test_a_stage_waits_for_a_worker_that_has_what_it_asks_for(project: Clone, dask: Dask, tmp_path: Path):
     head = subprocess.Popen(
         ["dvc-wandb", "repro", *dask.options],
         cwd=project.path,
@@ -55,9 +54,10 @@ def test_a_stage_waits_for_a_worker_that_has_what_it_asks_for(project: Clone, da
     )
     assert any(line.rstrip().endswith("waits: no worker has gpus: 1") for line in head.stdout)  # up to there
     dask.start_worker("w3", resources="gpus=1")
+    assert any(line.rstrip().endswith("works on w3") for line in head.stdout)
+    (tmp_path / "go").touch()
     said, _ = head.communicate(timeout=120)
     assert head.returncode == 0, said
-    assert "works on w3" in said
     assert project.read("said.txt") == "said\n"
 
 
