@@ -9,11 +9,13 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import hypothesis
+import psutil
 import pytest
 import wandb
 from filelock import FileLock
@@ -109,6 +111,13 @@ def eventually(condition: Callable[[], object], seconds: float = 120) -> bool:
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.05)
     return bool(condition())
+
+
+def lives(process: psutil.Process) -> bool:
+    """Whether a process has not ended. Whoever started it may let it go between any two questions about it."""
+    with suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def clone_into(path: Path) -> Clone:

@@ -35,7 +35,6 @@ class Metrics:
     def __init__(self, store: Store, in_flight: Callable[[], int]):
         _check_installed()
         from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
-        from prometheus_client.multiprocess import MultiProcessCollector
 
         own = CollectorRegistry()
         of, name = ["kind", "method", "status"], "wandb_registry"
@@ -47,7 +46,7 @@ class Metrics:
         )
         if SHARED in os.environ:
             self._shown = CollectorRegistry()
-            MultiProcessCollector(self._shown)
+            self._shown.register(_Counts(Path(os.environ[SHARED])))
             self._shown.register(_Workers())
         else:
             self._shown = own
@@ -74,6 +73,27 @@ class Metrics:
         changes = self._store.db.changes
         yield GaugeMetricFamily("wandb_registry_transactions", "Changes of the records since the start", changes)
         yield GaugeMetricFamily("wandb_registry_free_bytes", "Room on the disk of the contents", free)
+
+
+class _Counts:
+    """What all workers of this server have counted, also those that have ended."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+
+    def collect(self) -> Iterator[Any]:
+        from prometheus_client.multiprocess import MultiProcessCollector
+
+        yield from MultiProcessCollector.merge(list(self._begun()))
+
+    def _begun(self) -> Iterator[str]:
+        """The files that have a size. One that a worker has just made has none, and never will if it was killed then:
+        the library can't read it.
+        """
+        for file in self._folder.glob("*.db"):
+            with suppress(FileNotFoundError):  # its worker has just ended
+                if file.stat().st_size:
+                    yield str(file)
 
 
 class _Workers:

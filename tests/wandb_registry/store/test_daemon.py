@@ -18,6 +18,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.conftest import lives
 from tests.engines.proxy import serving
 from tests.other_machine import beside
 from tests.wandb_registry.conftest import command, embedded, in_folder
@@ -100,7 +101,7 @@ def test_a_server_leaves_when_its_store_is_gone(store: Path):
     """Each stage in a temporary clone started one, which stayed when the clone was removed."""
     server = psutil.Process(daemon.ensure(store).pid)
     shutil.rmtree(store)
-    assert wait_until(lambda: not server.is_running() or server.status() == psutil.STATUS_ZOMBIE)
+    assert wait_until(lambda: not lives(server))
     prepare(store)
 
 

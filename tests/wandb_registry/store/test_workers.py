@@ -22,7 +22,7 @@ import psutil
 import pytest
 import wandb
 
-from tests.conftest import eventually
+from tests.conftest import eventually, lives
 from tests.engines import team_bucket, team_database
 from tests.engines.proxy import free_port
 from tests.engines.team_bucket import S3, TEST_BUCKET
@@ -51,7 +51,7 @@ class Team(Registry):
     @property
     def workers(self) -> list[int]:
         """The ids of those that live."""
-        return [one.pid for one in psutil.Process(self.process.pid).children() if one.status() != "zombie"]
+        return [one.pid for one in psutil.Process(self.process.pid).children() if lives(one)]
 
     @property
     def lines(self) -> list[dict]:
@@ -123,6 +123,13 @@ def test_workers_answer_as_one(store: Path, tmp_path: Path):
         assert "wandb_registry_requests_in_flight 1.0" in text
         assert text.count("wandb_registry_resident_memory_bytes{") == 4
     assert command(store, "check").returncode == 0
+
+
+@pytest.mark.slow
+def test_a_worker_that_was_killed_as_it_began_to_count_leaves_the_others_counts(store: Path):
+    with served(store) as team:
+        (store / "metrics" / "counter_1.db").touch()  # it had made the file, and not given it a size yet
+        assert eventually(lambda: 'requests_total{kind="page"' in team.send("GET", "/metrics").text, seconds=10)
 
 
 @pytest.mark.slow
