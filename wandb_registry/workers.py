@@ -20,6 +20,7 @@ log = logging.getLogger("wandb_registry")
 LOOK = 0.2  # seconds after which it is looked whether all live
 STEADY = 5.0  # one that lived shorter is replaced later each time, up to so many seconds
 MERCY = 10  # seconds beyond those for open requests, after which a worker is killed
+END = (signal.SIGTERM, signal.SIGINT)
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Workers:
 
     def run(self) -> None:
         """Returns once this process was told to end, and all others have ended."""
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in END:
             signal.signal(number, lambda *_: self._ending.set())
         while not self._ending.is_set():
             for place in self._places:
@@ -72,16 +73,19 @@ class Workers:
             place.process = None
         pause = min(STEADY, LOOK * 2**place.failures) if place.failures else 0.0
         if place.process is None and time.monotonic() - place.started >= pause:
+            signal.pthread_sigmask(signal.SIG_BLOCK, END)  # until the worker has other handlers than this process
             place.process, place.started = os.fork(), time.monotonic()
             if not place.process:
                 self._be(Worker(place.number, self._reads))
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, END)
 
     def _be(self, worker: Worker) -> NoReturn:
         """Works in the new process, and ends it."""
         status = 1
         try:
-            for number in (signal.SIGTERM, signal.SIGINT):
+            for number in END:
                 signal.signal(number, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, END)
             os.close(self._lives)
             self._work(worker)
             status = 0

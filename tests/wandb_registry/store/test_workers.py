@@ -53,6 +53,12 @@ class Team(Registry):
         """The ids of those that live."""
         return [one.pid for one in psutil.Process(self.process.pid).children() if lives(one)]
 
+    def kill_one(self) -> None:
+        """Kills a worker, and waits until there is another in its place."""
+        doomed, *others = self.workers
+        os.kill(doomed, signal.SIGKILL)
+        assert eventually(lambda: doomed not in (living := self.workers) and len(living) > len(others))
+
     @property
     def lines(self) -> list[dict]:
         return [json.loads(line) for line in self.log.read_text().splitlines()]
@@ -141,9 +147,7 @@ def test_a_worker_that_is_killed_is_replaced_and_nothing_is_lost(
     with served(store) as team:
         writers, stop = start_writers(team, same=False)
         for _ in range(kills):
-            doomed = team.workers[0]
-            os.kill(doomed, signal.SIGKILL)
-            assert eventually(lambda doomed=doomed: doomed not in team.workers and len(team.workers) == 3)
+            team.kill_one()
             written = sum(len(writer.done) for writer in writers)
             assert eventually(lambda written=written: sum(len(writer.done) for writer in writers) > written + 3)
         stop.set()
@@ -202,6 +206,19 @@ def test_on_sigterm_all_workers_let_open_requests_end(store: Path):
         assert team.process.wait(60) == 0
         assert not any(psutil.pid_exists(one) for one in workers)
         assert not is_served(store)
+
+
+@pytest.mark.slow
+def test_sigterm_ends_workers_that_have_just_been_forked(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """On a busy machine a worker may not have run at all when it is told to end."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, time\nos.register_at_fork(after_in_child=lambda: time.sleep(1))"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with served(store, "--drain", "60") as team:
+        team.kill_one()
+        team.process.send_signal(signal.SIGTERM)
+        assert team.process.wait(30) == 0
 
 
 @pytest.mark.slow
