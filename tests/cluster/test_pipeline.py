@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,10 +21,10 @@ SMALL = {"data__train_size": 300, "data__eval_size": 60, "train__epochs": 1}
 @pytest.fixture(scope="module", params=["own", "import"])
 def fresh(request: pytest.FixtureRequest, heads: Path) -> Clone:
     """A project in which nothing has run: this repository's with few digits, or the other. Tests copy it."""
-    path = heads / f"{request.param}/fresh"
+    path = Path(tempfile.mkdtemp(prefix=f"{request.param}-", dir=heads)) / "fresh"  # pytest may make it twice
     if request.param == "import":
         return import_project.make(path)
-    path.mkdir(parents=True)
+    path.mkdir()
     own = clone_into(path)
     own.set(**SMALL)
     return own
