@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import html
+import json
 import os
 import random
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -247,6 +251,40 @@ def test_offline_parts_go_on_from_a_run_that_was_online(registry: Registry, tmp_
     assert [found.summary[key] for key in ("own", "own10", "own20", "a")] == [1, 1, 1, 99]
     printed = [line for line in console(registry, "mixed/one") if line.startswith("printed")]
     assert printed == [*(f"printed online {value}" for value in (1, 2, 3)), "printed by 10", "printed by 20"]
+
+
+ANNOUNCE = """
+mutation A($id: String, $config: JSONString!) {
+  upsertBucket(input: {id: $id, name: "one", modelName: "early", entityName: "local", host: "h", config: $config}) {
+    bucket { id } } }
+"""
+
+
+def send_part(registry: Registry, run: str, started: float, *values: int, first: int) -> None:
+    """Syncs a part as the SDK does, but that its rows are there before it tells when it started."""
+    offline = {"t": {"3": [2, 4]}, "cli_version": "0.31.0"}
+    registry.ask(ANNOUNCE, id=run, config=json.dumps({"_wandb": {"value": offline}}))
+    rows = [{"a": value, "_step": first + at, "_timestamp": started + 1 + at} for at, value in enumerate(values)]
+    lines = {"wandb-history.jsonl": {"offset": first, "content": [json.dumps(row) for row in rows]}}
+    body = json.dumps({"files": lines, "complete": True}).encode()
+    at = datetime.fromtimestamp(started, UTC).isoformat()
+    told = {"_wandb": {"value": offline | {"e": {str(started): {"startedAt": at}}}}}
+    with ThreadPoolExecutor() as threads:
+        sent = threads.submit(registry.send, "POST", "/files/local/early/one/file_stream", body)
+        time.sleep(0.5)
+        assert registry.ask(ANNOUNCE, config=json.dumps(told)).status == 200
+        assert sent.result().status == 200
+
+
+def test_rows_that_come_before_their_part_tells_when_it_started_are_its_own(registry: Registry):
+    """On a busy machine they were taken for those of a run that is online, and rows of the part before were lost."""
+    with registry.run("early", id="one") as run:
+        run.log({"a": 1})
+    number, now = registry.api().run("early/one").storage_id, time.time()
+    send_part(registry, number, now + 100, 20, first=1)
+    send_part(registry, number, now + 50, 10, 11, first=2)
+    send_part(registry, number, now + 100, 20, first=1)
+    assert rows(registry, "early/one") == [(0, 1), (1, 10), (2, 11), (3, 20)]
 
 
 @pytest.mark.slow
