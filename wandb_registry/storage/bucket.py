@@ -172,14 +172,14 @@ class Bucket(Blobs):
 
     def arrived(self, artifact_id: int) -> dict[str, int]:
         """Puts all that clients have sent for a version under its md5. Answers their sizes by md5."""
-        sent = list(self.objects.below(f"{INCOMING}/{artifact_id}/"))
-        md5s = [one.key.rpartition("/")[2] for one in sent]
-        there = self.undamaged({md5: one.size for md5, one in zip(md5s, sent, strict=True)})
-        missing = [(one, md5) for one, md5 in zip(sent, md5s, strict=True) if not there[md5]]
+        sent = {one.key.rpartition("/")[2]: one for one in self.objects.below(f"{INCOMING}/{artifact_id}/")}
+        sizes = {md5: one.size for md5, one in sent.items()}
+        # What isn't noted is not looked for: to put it there once more costs as much
+        there = self.undamaged({md5: sizes[md5] for md5 in self._noted(list(sizes))})
+        missing = [(one, md5) for md5, one in sent.items() if not there.get(md5)]
         placed = self.objects.each(lambda pair: self._place(*pair), missing)
         self._confirm({md5: size for md5, size, _ in placed})
         self._note(placed)
-        sizes = {md5: one.size for md5, one in zip(md5s, sent, strict=True)}
         self._remember(sizes)
         return sizes
 
