@@ -17,7 +17,7 @@ from wandb_registry.storage.blobs import MD5, Blobs
 query, mutation = Fields("Query"), Fields("Mutation")
 FIELDS = (query, mutation)
 MOST = 10_000  # contents of one claim
-MOST_SENT = 1_000  # contents of one request; a bucket takes a request for each
+MOST_SENT = 1_000  # contents of one request
 
 
 @mutation.field("challengeBucket")
@@ -48,8 +48,10 @@ def claim(_, info, input):
 
 @query.field("contentsToSend")
 def to_send(_, info, entity_name, md5s):
-    """Which of these contents the entity lacks."""
+    """Which of these contents the entity lacks. None with a bucket: clients send them into it, past the server."""
     _check(md5s)
+    if info.context.store.bucket:
+        return None
     db, viewer = info.context.db, info.context.viewer
     entity = access.find_entity(db, viewer, entity_name)
     held = content_ownership.find(db, viewer, entity["id"], md5s) if entity else {}
@@ -61,6 +63,8 @@ def send(_, info, input):
     """Stores contents, which are base64, under their md5s."""
     context = info.context
     access.entity(context.db, context.viewer, input["entity_name"], Role.MEMBER)
+    if context.store.bucket:
+        raise BadInput("This registry has its contents in a bucket: they are sent to it.")
     if len(input["contents"]) > MOST_SENT:
         raise BadInput(f"Up to {MOST_SENT} contents are sent at once.")
     sizes = context.contents.outside("sent", lambda: _stored(context.store.blobs, input["contents"]))

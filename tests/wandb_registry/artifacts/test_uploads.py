@@ -340,6 +340,7 @@ def sent(account: Account, contents: list[str], entity: str = "") -> Answer:
     return account.ask(SEND, input={"entityName": entity or account.entity, "contents": contents})
 
 
+@in_folder
 def test_many_small_contents_come_in_one_request(registry: Registry):
     """An account's version finds those that the account sent ahead, and nobody else's does."""
     files = {f"{number}": os.urandom(50) for number in range(300)} | {"empty": b""}

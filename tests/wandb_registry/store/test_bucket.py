@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 import os
@@ -296,20 +295,12 @@ def test_a_claim_needs_the_secret_that_lies_in_the_bucket(s3: S3, registry: Regi
     assert "was not uploaded" in commit_without_sending_but_announced(eve, other["id"], files)
 
 
-def test_small_contents_that_come_in_one_request_are_in_the_bucket(s3: S3, registry: Registry):
-    """One that lies there already is for its own people alone, until it is sent."""
-    files = {f"{number}": os.urandom(40) for number in range(30)}
-    by_hand.log(registry, "bucket", "own", {"0": files["0"]})
-    mika = registry.user(f"mika{random.randrange(10**9)}")
-    contents = [base64.b64encode(content).decode() for content in files.values()]
-    sent = "mutation S($input: SendContentsInput!) { sendContents(input: $input) { success } }"
-    assert by_hand.data(mika.ask(sent, input={"entityName": mika.entity, "contents": contents}))
-    assert by_hand.places(mika, by_hand.announce(mika, "ahead", "all", files)["id"], files) == [None] * 30
-    by_hand.log(mika, "ahead", "all", files)
-    there = objects(s3, registry)
-    md5s = [hashlib.md5(content).hexdigest() for content in files.values()]
-    assert {f"files/md5/{md5[:2]}/{md5[2:]}" for md5 in md5s} <= set(there)
-    assert not [key for key in there if "incoming" in key and key.rpartition("/")[2] in md5s[1:]]
+def test_contents_are_sent_ahead_to_a_folder_only(registry: Registry):
+    """Into a bucket clients send them past the server."""
+    asked = 'query { contentsToSend(entityName: "local", md5s: []) }'
+    assert by_hand.data(registry.ask(asked))["contentsToSend"] is None
+    sent = registry.ask('mutation { sendContents(input: {entityName: "local", contents: []}) { success } }')
+    assert (sent.status, "in a bucket: they are sent to it" in sent.text) == (400, True)
 
 
 def commit_without_sending_but_announced(account: Account, artifact: str, files: dict[str, bytes]) -> str:
