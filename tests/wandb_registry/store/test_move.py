@@ -195,7 +195,7 @@ def test_a_move_that_is_killed_at_random_goes_on(store: Path, there: tuple[str, 
     before = all_records(store)
     for options in (there, ("--to-folder",)):
         killed = 0
-        for _ in range(rounds):
+        for number in range(rounds):
             process = subprocess.Popen(
                 [sys.executable, "-m", "wandb_registry", "move", *options],
                 env=os.environ | {"REGISTRY_DIR": str(store)},
@@ -203,7 +203,7 @@ def test_a_move_that_is_killed_at_random_goes_on(store: Path, there: tuple[str, 
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
             )
-            time.sleep(random.uniform(0.3, 4))
+            time.sleep(random.uniform(0.2, 0.5 + min(number, 5) * 0.7))  # the first before any move has ended
             process.send_signal(signal.SIGKILL)
             killed += process.wait() == -signal.SIGKILL
         assert killed
