@@ -74,10 +74,12 @@ class Workers:
         pause = min(STEADY, LOOK * 2**place.failures) if place.failures else 0.0
         if place.process is None and time.monotonic() - place.started >= pause:
             signal.pthread_sigmask(signal.SIG_BLOCK, END)  # until the worker has other handlers than this process
-            place.process, place.started = os.fork(), time.monotonic()
-            if not place.process:
-                self._be(Worker(place.number, self._reads))
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, END)
+            try:
+                place.process, place.started = os.fork(), time.monotonic()
+                if not place.process:
+                    self._be(Worker(place.number, self._reads))
+            finally:
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, END)
 
     def _be(self, worker: Worker) -> NoReturn:
         """Works in the new process, and ends it."""

@@ -28,10 +28,10 @@ def send(url: str, entity: str, files: dict[str, Path]) -> None:
     Whatever isn't sent, the SDK sends: a server may not take them, or be away.
     """
     with contextlib.suppress(RegistryUnavailableError, OSError):
-        client = RegistryClient(url)
+        client, md5s = RegistryClient(url), list(files)
         for start in range(0, len(files), MOST_ASKED):
-            md5s = list(files)[start : start + MOST_ASKED]
-            wanted = client.graphql(TO_SEND, {"entity": entity, "md5s": md5s})["contentsToSend"]
+            asked = {"entity": entity, "md5s": md5s[start : start + MOST_ASKED]}
+            wanted = client.graphql(TO_SEND, asked)["contentsToSend"]
             if wanted is None:  # it has a bucket, to which the SDK sends them
                 return
             for contents in _batches(files[md5] for md5 in wanted):

@@ -174,8 +174,8 @@ class Bucket(Blobs):
         """Puts all that clients have sent for a version under its md5. Answers their sizes by md5."""
         sent = {one.key.rpartition("/")[2]: one for one in self.objects.below(f"{INCOMING}/{artifact_id}/")}
         sizes = {md5: one.size for md5, one in sent.items()}
-        # What isn't noted is not looked for: to put it there once more costs as much
-        there = self.undamaged({md5: sizes[md5] for md5 in self._noted(list(sizes))})
+        noted = {md5: sizes[md5] for md5 in self._noted(list(sizes))}  # to look for others costs as much as to put them
+        there = self.undamaged(noted) if noted else {}
         missing = [(one, md5) for md5, one in sent.items() if not there.get(md5)]
         placed = self.objects.each(lambda pair: self._place(*pair), missing)
         self._confirm({md5: size for md5, size, _ in placed})

@@ -103,7 +103,7 @@ def checker(
     return sizes_of
 
 
-# ---- what DVC put into the bucket ----
+# ---- what is there before its version is announced ----
 
 
 def challenge(signer: Signer, viewer: Viewer) -> tuple[bytes, str, str]:
@@ -122,7 +122,7 @@ def check_secret(signer: Signer, viewer: Viewer, token: str, secret: str) -> str
 
 
 def claim(db: Connection, viewer: Viewer, sizes: dict[str, int]) -> None:
-    """Notes which contents, by their md5s, this account can read in the bucket."""
+    """Notes which contents, by their md5s, this account has sent ahead, or can read in the bucket."""
     now = int(time.time())
     db.execute("delete from claim where expires_at < :now", {"now": now})
     common = {"user": viewer.user_id, "expires": now + CLAIM_SECONDS}
