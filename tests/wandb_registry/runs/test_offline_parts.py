@@ -260,7 +260,7 @@ mutation A($id: String, $config: JSONString!) {
 """
 
 
-def send_part(registry: Registry, run: str, started: float, *values: int, first: int) -> None:
+def send_part(registry: Registry, run: str, started: float, *values: int, first: int, tells: bool = True) -> None:
     """Syncs a part as the SDK does, but that its rows are there before it tells when it started."""
     offline = {"t": {"3": [2, 4]}, "cli_version": "0.31.0"}
     registry.ask(ANNOUNCE, id=run, config=json.dumps({"_wandb": {"value": offline}}))
@@ -271,8 +271,9 @@ def send_part(registry: Registry, run: str, started: float, *values: int, first:
     told = {"_wandb": {"value": offline | {"e": {str(started): {"startedAt": at}}}}}
     with ThreadPoolExecutor() as threads:
         sent = threads.submit(registry.send, "POST", "/files/local/early/one/file_stream", body)
-        time.sleep(0.5)
-        assert registry.ask(ANNOUNCE, config=json.dumps(told)).status == 200
+        if tells:
+            time.sleep(0.5)
+            assert registry.ask(ANNOUNCE, config=json.dumps(told)).status == 200
         assert sent.result().status == 200
 
 
@@ -285,6 +286,8 @@ def test_rows_that_come_before_their_part_tells_when_it_started_are_its_own(regi
     send_part(registry, number, now + 50, 10, 11, first=2)
     send_part(registry, number, now + 100, 20, first=1)
     assert rows(registry, "early/one") == [(0, 1), (1, 10), (2, 11), (3, 20)]
+    send_part(registry, number, now + 200, 30, first=4, tells=False)  # as older SDKs: they wait in vain, and are kept
+    assert rows(registry, "early/one")[-1] == (4, 30)
 
 
 @pytest.mark.slow
